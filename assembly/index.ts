@@ -1,0 +1,99 @@
+/**
+ * The kernel's exports. One instance carries all hosts and namespaces of one worker. Everything that
+ * crosses is a number; see each border file for records.
+ */
+import { RUN_BUDGET, RUN_CAPTURE, RUN_DONE, RUN_WAKES } from "./abi";
+import { captureWantsDraining } from "./link/capture";
+import { softirq } from "./link/netdev";
+import { frameArrived, outboxFlip as flip, setWorker, wireImport as importFrame } from "./link/underlay";
+import { blocksInUse, bytesInUse } from "./memory/arena";
+import { Skb } from "./memory/skb";
+import { EV_FRAME, EventNode, Timer, nextTime, now, pending, popEvent, setNow, timerFire } from "./sim/event";
+import { socketInit, wakeCount } from "./socket/socket";
+import { netfilterInit } from "./netfilter/netfilter";
+
+export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
+export { dropLog } from "./link/drops";
+export { outboxCount, outboxRecords } from "./link/underlay";
+export { scratch } from "./memory/scratch";
+export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
+export * from "./link/border";
+export * from "./inet/border";
+export * from "./netfilter/border";
+export * from "./socket/udp-border";
+export * from "./socket/tcp-border";
+
+/** Once, before anything else: which worker this is. */
+export function boot(worker: u32): void {
+  setWorker(worker);
+  socketInit();
+  netfilterInit();
+}
+
+let events: u64 = 0;
+
+/**
+ * Handles events up to and including `until` (ns). Stops early, at the instant of the event, when a socket
+ * has news for a program, when the capture buffer wants draining, or after `budget` events. Returns RUN_*;
+ * after RUN_DONE the clock stands at `until`.
+ */
+export function run(until: f64, budget: u32): u32 {
+  const end = <i64>until;
+  let left = budget;
+  while (nextTime() <= end) {
+    const event = popEvent();
+    events++;
+    if (changetype<EventNode>(event).evKind == EV_FRAME) frameArrived(changetype<Skb>(event));
+    else timerFire(changetype<Timer>(event));
+    softirq();
+    if (wakeCount != 0) return RUN_WAKES;
+    if (captureWantsDraining()) return RUN_CAPTURE;
+    if (--left == 0) return RUN_BUDGET;
+  }
+  if (now < end) setNow(end);
+  return RUN_DONE;
+}
+
+/** The clock, ns. */
+export function time(): f64 {
+  return <f64>now;
+}
+
+/** When the next event is due, ns; infinity when there is none. */
+export function nextEvent(): f64 {
+  const next = nextTime();
+  return next == i64.MAX_VALUE ? Infinity : <f64>next;
+}
+
+/** Events handled so far. */
+export function eventCount(): f64 {
+  return <f64>events;
+}
+
+export function eventsPending(): u32 {
+  return pending();
+}
+
+export function wakesPending(): u32 {
+  return wakeCount;
+}
+
+/** Memory handed out, for the leak test. */
+export function memoryInUse(): f64 {
+  return <f64>bytesInUse;
+}
+
+export function blocksHeld(): u32 {
+  return blocksInUse;
+}
+
+/** At a barrier: what was sent becomes readable, what was read is freed. */
+export function outboxFlip(): void {
+  flip();
+}
+
+/** A frame from another worker: returns where its bytes go. Times and ties cross as two words each. */
+export function wireImport(port: u32, arrivalHigh: u32, arrivalLow: u32, tieHigh: u32, tieLow: u32, len: u32, flags: u32): usize {
+  const arrival = <i64>((<u64>arrivalHigh << 32) | <u64>arrivalLow);
+  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags);
+}

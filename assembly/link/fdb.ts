@@ -1,0 +1,124 @@
+/**
+ * Forwarding databases. One table holds the entries of every bridge and every vxlan device of the worker,
+ * keyed by (device, MAC); a list per device lets it be dumped and aged.
+ *
+ * Ageing is done on sight: an entry that is too old is treated as absent and freed when it is met, by a
+ * look-up or by the sweep that runs when a device learns while entries are due (net/bridge/br_fdb.c
+ * br_fdb_cleanup runs a timer instead; nothing can tell the difference but a dump, which sweeps first).
+ */
+import { kfree, kmalloc } from "../memory/arena";
+import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
+import { now } from "../sim/event";
+import { NetDev } from "./netdev";
+
+// FdbEntry.flags
+export const FDB_LOCAL: u32 = 1; // a bridge's or port's own address
+export const FDB_PERMANENT: u32 = 2; // static: never ages, never moves
+
+@unmanaged
+export class FdbEntry {
+  hnext: u32;
+  hhash: u32;
+  mac: u64;
+  owner: usize; // the bridge or vxlan device
+  port: usize; // bridge: the port (NetDev), the bridge itself for its own address
+  flags: u32;
+  devNext: usize; // next entry of the owner, oldest first
+  devPrev: usize;
+  remotes: usize; // vxlan: first Remote
+  updated: i64;
+  used: i64;
+}
+
+/** A VTEP behind a vxlan entry. */
+@unmanaged
+export class Remote {
+  next: usize;
+  ip: u32;
+  port: u32; // 0 = the device's
+}
+
+/** A device's entries, in the order in which they were made. Embedded in BridgeDev and VxlanDev. */
+@unmanaged
+export class FdbList {
+  head: usize;
+  tail: usize;
+  count: u32;
+}
+
+let table: HashTable = changetype<HashTable>(0);
+
+@inline
+function hashOf(owner: usize, mac: u64): u32 {
+  const mixed = ((mac << 16) ^ <u64>owner) * 0x61c8864680b583eb;
+  return <u32>(mixed >> 32);
+}
+
+/** The entry of a MAC on a device, 0 if none. Does not look at its age. */
+export function fdbFind(owner: usize, mac: u64): usize {
+  if (changetype<usize>(table) == 0) return 0;
+  const hash = hashOf(owner, mac);
+  for (let p = tableFirst(table, hash); p != 0; p = linkNext(p)) {
+    const entry = changetype<FdbEntry>(p);
+    if (entry.mac == mac && entry.owner == owner) return p;
+  }
+  return 0;
+}
+
+export function fdbInsert(list: FdbList, owner: usize, mac: u64, flags: u32): FdbEntry {
+  if (changetype<usize>(table) == 0) table = tableNew(8);
+  const entry = changetype<FdbEntry>(kmalloc(offsetof<FdbEntry>()));
+  entry.mac = mac;
+  entry.owner = owner;
+  entry.flags = flags;
+  entry.updated = now;
+  entry.used = now;
+  entry.devPrev = list.tail;
+  if (list.tail == 0) list.head = changetype<usize>(entry);
+  else changetype<FdbEntry>(list.tail).devNext = changetype<usize>(entry);
+  list.tail = changetype<usize>(entry);
+  list.count++;
+  tableInsert(table, changetype<usize>(entry), hashOf(owner, mac));
+  return entry;
+}
+
+export function fdbRemove(list: FdbList, entry: FdbEntry): void {
+  tableRemove(table, changetype<usize>(entry));
+  if (entry.devPrev == 0) list.head = entry.devNext;
+  else changetype<FdbEntry>(entry.devPrev).devNext = entry.devNext;
+  if (entry.devNext == 0) list.tail = entry.devPrev;
+  else changetype<FdbEntry>(entry.devNext).devPrev = entry.devPrev;
+  list.count--;
+  let remote = entry.remotes;
+  while (remote != 0) {
+    const next = changetype<Remote>(remote).next;
+    kfree(remote, offsetof<Remote>());
+    remote = next;
+  }
+  kfree(changetype<usize>(entry), offsetof<FdbEntry>());
+}
+
+export function fdbClear(list: FdbList): void {
+  while (list.head != 0) fdbRemove(list, changetype<FdbEntry>(list.head));
+}
+
+/** Removes a device's entries that have aged; `byUse`: vxlan ages by use, a bridge by update. */
+export function fdbSweep(list: FdbList, ageing: i64, byUse: bool): void {
+  let p = list.head;
+  while (p != 0) {
+    const entry = changetype<FdbEntry>(p);
+    p = entry.devNext;
+    if (entry.flags & FDB_PERMANENT) continue;
+    if ((byUse ? entry.used : entry.updated) + ageing <= now) fdbRemove(list, entry);
+  }
+}
+
+/** Appends a VTEP to an entry. */
+export function fdbAddRemote(entry: FdbEntry, ip: u32, port: u32): void {
+  const remote = changetype<Remote>(kmalloc(offsetof<Remote>()));
+  remote.ip = ip;
+  remote.port = port;
+  let at = changetype<usize>(entry) + offsetof<FdbEntry>("remotes");
+  while (load<u32>(at) != 0) at = <usize>load<u32>(at) + offsetof<Remote>("next");
+  store<u32>(at, <u32>changetype<usize>(remote));
+}

@@ -1,0 +1,66 @@
+/**
+ * Network namespaces. Each layer keeps its own record per namespace (inet, netfilter, …) and makes it in
+ * its …NsInit, frees it in its …NsExit.
+ */
+import { DEV_LOOPBACK } from "../abi";
+import { inetNsExit, inetNsInit } from "../inet/inet";
+import { kfree, kmalloc } from "../memory/arena";
+import { nfNsExit, nfNsInit } from "../netfilter/netfilter";
+import { socketNsExit } from "../socket/socket";
+import { Host } from "../sim/host";
+import { NetDev, devCreate, devDestroy } from "./netdev";
+
+@unmanaged
+export class NetNs {
+  host: usize;
+  /** First device in order of creation (NetDev.nsNext). */
+  devs: usize;
+  loopback: usize;
+  /** Last ifindex handed out here. */
+  lastIfindex: u32;
+  /** Host-unique number, from 0 (the root); part of hash keys. */
+  id: u32;
+  /** inet/: addresses, routes, sysctls, SNMP counters (InetNs). */
+  inet: usize;
+  /** netfilter/: tables and conntrack state (NfNs); */
+  nf: usize;
+  /** Bit h set: some table, conntrack or IPVS listens at hook h. Zero skips netfilter altogether. */
+  nfHooks: u32;
+  /** net.bridge.bridge-nf-call-iptables. */
+  brNfCall: u32;
+  /** First socket of the namespace (Sock.nsNext). */
+  sockets: usize;
+  ipvs: usize;
+  xfrm: usize;
+  dying: u32;
+}
+
+/** Makes a namespace with its loopback (down). */
+export function nsCreate(host: Host): NetNs {
+  const ns = changetype<NetNs>(kmalloc(offsetof<NetNs>()));
+  ns.host = changetype<usize>(host);
+  ns.id = host.namespaces++;
+  ns.brNfCall = 1;
+  inetNsInit(ns);
+  nfNsInit(ns);
+  const lo = devCreate(ns, DEV_LOOPBACK, 1);
+  store<u16>(changetype<usize>(lo) + offsetof<NetDev>("name"), 0x6f6c); // "lo"
+  lo.mtu = 65536;
+  ns.loopback = changetype<usize>(lo);
+  return ns;
+}
+
+/** Destroys a namespace: sockets first, then devices, then the layers' records. NICs must have been moved out. */
+export function nsDestroy(ns: NetNs): void {
+  ns.dying = 1;
+  socketNsExit(ns);
+  while (ns.devs != 0) devDestroy(changetype<NetDev>(ns.devs));
+  nfNsExit(ns);
+  inetNsExit(ns);
+  kfree(changetype<usize>(ns), offsetof<NetNs>());
+}
+
+@inline
+export function nsHost(ns: NetNs): Host {
+  return changetype<Host>(ns.host);
+}

@@ -1,0 +1,343 @@
+/**
+ * The VXLAN device (drivers/net/vxlan/vxlan_core.c, RFC 7348) as Docker sets it up: proxy ARP, l2miss,
+ * l3miss, learning, outer UDP checksum. Its UDP socket, routing and netfilter are those of the namespace
+ * in which it was made; the device itself may have been moved to another.
+ */
+import { DEV_VXLAN, DROP_ARP_PROXY_CONSUMED, DROP_PKT_TOO_SMALL, DROP_VXLAN_ECN, DROP_VXLAN_HDR, DROP_VXLAN_L2MISS, DROP_VXLAN_MAC_MOVED, DROP_VXLAN_OWN_MAC, DROP_VXLAN_REMOTE_ZERO, DROP_VXLAN_VNI, DROP_DEV_DOWN, EEXIST, IPPROTO_UDP } from "../abi";
+import { skbGetHash } from "../hash/flow";
+import { neighConnected, neighLookup, Neigh } from "../inet/neigh";
+import { ipTunnelXmit } from "../inet/output";
+import { routeSource } from "../inet/route";
+import { kfree, kmalloc } from "../memory/arena";
+import { HashTable, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
+import { SKB_HASHED, SKB_L4_HASH, Skb, copySkb, dropSkb, ensureHeadroom, orphanSkb, skbPull, skbPush } from "../memory/skb";
+import { now } from "../sim/event";
+import { udpEncapClose, udpEncapOpen } from "../socket/udp";
+import { fold64, sumBytes } from "../wire/checksum";
+import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isValidUnicast, loadMac, storeMac } from "../wire/ethernet";
+import { innerSum } from "../wire/lco";
+import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
+import { IFF_UP, NetDev, devCreate, netifRx, scrub } from "./netdev";
+import { NetNs } from "./netns";
+import { tunnelPmtuExceeded } from "./tunnelPmtu";
+
+export const VXLAN_LEARN: u32 = 1;
+export const VXLAN_PROXY: u32 = 2;
+export const VXLAN_L2MISS: u32 = 4;
+export const VXLAN_L3MISS: u32 = 8;
+export const VXLAN_UDP_CSUM: u32 = 16;
+
+/** Outer Ethernet 14, IPv4 20, UDP 8, VXLAN 8. */
+export const VXLAN_HEADROOM: u32 = 50;
+/** What the device takes off the underlay's MTU: IPv4, UDP, VXLAN, inner Ethernet. */
+export const VXLAN_OVERHEAD: u32 = 50;
+const VXLAN_HLEN: u32 = 8;
+const UDP_HLEN: u32 = 8;
+/** VXLAN_GC: learned entries are swept at most this often (FDB_AGE_INTERVAL 10 s). */
+const SWEEP_INTERVAL: i64 = 10_000_000_000;
+/** net.ipv4.ip_local_port_range of the device's namespace. */
+const PORT_MIN: u32 = 32768;
+const PORT_MAX: u32 = 60999;
+
+@unmanaged
+export class VxlanDev extends FdbList {
+  unused: u32;
+  // Link in the table of devices by (socket namespace, port, VNI).
+  hnext: u32;
+  hhash: u32;
+  dev: usize;
+  sockNs: usize;
+  vni: u32;
+  port: u32;
+  flags: u32;
+  ttl: u32;
+  tos: u32;
+  ageing: i64;
+  lastSweep: i64;
+}
+
+@inline
+export function vxlanOf(dev: NetDev): VxlanDev {
+  return changetype<VxlanDev>(dev.priv);
+}
+
+const HLINK_OFFSET: usize = offsetof<VxlanDev>("hnext");
+let devices: HashTable = changetype<HashTable>(0);
+
+@inline
+function vniHash(ns: usize, port: u32, vni: u32): u32 {
+  return (vni * 0x61c88647) ^ (<u32>ns * 0x85ebca6b) ^ port;
+}
+
+/** The device of a VNI on a UDP port of a namespace, 0 if none. */
+function vxlanFind(ns: usize, port: u32, vni: u32): usize {
+  if (changetype<usize>(devices) == 0) return 0;
+  for (let p = tableFirst(devices, vniHash(ns, port, vni)); p != 0; p = linkNext(p)) {
+    const vx = changetype<VxlanDev>(p - HLINK_OFFSET);
+    if (vx.vni == vni && vx.port == port && vx.sockNs == ns) return changetype<usize>(vx);
+  }
+  return 0;
+}
+
+/** Makes a vxlan device; its UDP socket opens in the same namespace. Returns the device or -errno. */
+export function vxlanCreate(ns: NetNs, vni: u32, port: u32, flags: u32, ttl: u32, tos: u32, ageing: i64): i32 {
+  if (vxlanFind(changetype<usize>(ns), port, vni) != 0) return -EEXIST;
+  const opened = udpEncapOpen(ns, port, changetype<usize>(vxlanRcv));
+  if (opened < 0) return opened;
+  const dev = devCreate(ns, DEV_VXLAN, 0);
+  const vx = changetype<VxlanDev>(kmalloc(offsetof<VxlanDev>()));
+  vx.dev = changetype<usize>(dev);
+  vx.sockNs = changetype<usize>(ns);
+  vx.vni = vni;
+  vx.port = port;
+  vx.flags = flags;
+  vx.ttl = ttl;
+  vx.tos = tos;
+  vx.ageing = ageing;
+  dev.priv = changetype<usize>(vx);
+  if (changetype<usize>(devices) == 0) devices = tableNew(6);
+  tableInsert(devices, changetype<usize>(vx) + HLINK_OFFSET, vniHash(changetype<usize>(ns), port, vni));
+  return <i32>changetype<usize>(dev);
+}
+
+export function vxlanDestroy(dev: NetDev): void {
+  const vx = vxlanOf(dev);
+  fdbClear(vx);
+  tableRemove(devices, changetype<usize>(vx) + HLINK_OFFSET);
+  udpEncapClose(changetype<NetNs>(vx.sockNs), vx.port);
+  kfree(dev.priv, offsetof<VxlanDev>());
+  dev.priv = 0;
+}
+
+// ---------------------------------------------------------------------------------------------- transmit
+
+/** vxlan_xmit: a frame leaves by the device (skb.data at its Ethernet header). */
+export function vxlanXmit(dev: NetDev, skb: Skb): void {
+  const vx = vxlanOf(dev);
+  if (skb.len < ETH_HLEN) {
+    dev.txDropped++;
+    dropSkb(skb, DROP_PKT_TOO_SMALL);
+    return;
+  }
+  if ((vx.flags & VXLAN_PROXY) && ethType(skb.data) == ETH_P_ARP) {
+    arpReduce(dev, vx, skb);
+    return;
+  }
+  const mac = ethDst(skb.data);
+  let found = fdbFind(changetype<usize>(dev), mac);
+  if (found != 0 && aged(vx, changetype<FdbEntry>(found))) found = 0;
+  // No such MAC: the all-zero entry holds the default destinations.
+  if (found == 0) found = fdbFind(changetype<usize>(dev), 0);
+  if (found == 0 || changetype<FdbEntry>(found).remotes == 0) {
+    dev.txDropped++;
+    dropSkb(skb, DROP_VXLAN_L2MISS);
+    return;
+  }
+  const entry = changetype<FdbEntry>(found);
+  entry.used = now;
+  const first = changetype<Remote>(entry.remotes);
+  for (let p = first.next; p != 0; p = changetype<Remote>(p).next) xmitOne(dev, vx, copySkb(skb), changetype<Remote>(p));
+  xmitOne(dev, vx, skb, first);
+}
+
+@inline
+function aged(vx: VxlanDev, entry: FdbEntry): bool {
+  return !(entry.flags & FDB_PERMANENT) && vx.ageing != 0 && entry.used + vx.ageing <= now;
+}
+
+/** The outer source port of a flow hash (udp_flow_src_port). */
+@inline
+export function flowSourcePort(hash: u32): u32 {
+  const mixed = hash ^ (hash << 16);
+  return PORT_MIN + <u32>((<u64>mixed * <u64>(PORT_MAX - PORT_MIN)) >> 32);
+}
+
+/** vxlan_xmit_one: encapsulates in place and hands the datagram to the IP output of the socket's namespace. */
+function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
+  if (remote.ip == 0) {
+    dev.txDropped++;
+    dropSkb(frame, DROP_VXLAN_REMOTE_ZERO);
+    return;
+  }
+  const ns = changetype<NetNs>(vx.sockNs);
+  const sourcePort = flowSourcePort(skbGetHash(frame));
+  const src = routeSource(ns, remote.ip, 0);
+  if (tunnelPmtuExceeded(dev, frame, ns, remote.ip, VXLAN_OVERHEAD)) return;
+  const tos = outerTos(vx, frame);
+  const skb = ensureHeadroom(frame, VXLAN_HEADROOM + ETH_HLEN);
+  const inner = skb.data;
+  const innerLen = skb.len;
+  const header = skbPush(skb, VXLAN_HLEN + UDP_HLEN);
+  const dstPort = remote.port != 0 ? remote.port : vx.port;
+  store<u16>(header, bswap<u16>(<u16>sourcePort));
+  store<u16>(header, bswap<u16>(<u16>dstPort), 2);
+  store<u16>(header, bswap<u16>(<u16>skb.len), 4);
+  store<u16>(header, 0, 6);
+  store<u32>(header, 0x00000008, 8); // the I flag
+  store<u32>(header, bswap<u32>(vx.vni << 8), 12);
+  if (vx.flags & VXLAN_UDP_CSUM) {
+    // Headers of 16 bytes, the pseudo header, and the inner frame by local checksum offload (lco_csum).
+    let sum = <u64>load<u32>(header) + <u64>load<u32>(header, 4) + <u64>load<u32>(header, 8) + <u64>load<u32>(header, 12);
+    sum += <u64>bswap<u32>(src) + <u64>bswap<u32>(remote.ip) + (<u64>IPPROTO_UDP << 8) + <u64>bswap<u16>(<u16>skb.len);
+    sum += innerSum(skb, inner, innerLen);
+    const folded = <u16>~fold64(sum);
+    store<u16>(header, folded == 0 ? 0xffff : folded, 6);
+  }
+  skb.th = header;
+  orphanSkb(skb);
+  scrub(skb, dev.ns != vx.sockNs);
+  skb.dev = changetype<usize>(dev);
+  if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) dev.txErrors++;
+}
+
+/** ip_tunnel_ecn_encap (RFC 6040): the inner ECN, but CE becomes ECT(0). */
+function outerTos(vx: VxlanDev, skb: Skb): u32 {
+  let inner: u32 = 0;
+  if (ethType(skb.data) == ETH_P_IP && skb.len >= ETH_HLEN + 20) inner = load<u8>(skb.data + ETH_HLEN, 1);
+  const base = vx.tos == 1 ? inner : vx.tos;
+  const ecn = inner & 3;
+  return (base & ~3) | (ecn == 3 ? 2 : ecn);
+}
+
+/** arp_reduce: answers ARP requests from the neighbour table of the device; nothing of ARP enters the tunnel. */
+function arpReduce(dev: NetDev, vx: VxlanDev, skb: Skb): void {
+  const arp = skb.data + ETH_HLEN;
+  if (skb.len < ETH_HLEN + 28) {
+    dev.txDropped++;
+    dropSkb(skb, DROP_ARP_PROXY_CONSUMED);
+    return;
+  }
+  // Ethernet/IPv4 request: 0001 0800 06 04 0001
+  if (load<u64>(arp) != 0x0100040600080100) {
+    dropSkb(skb, DROP_ARP_PROXY_CONSUMED);
+    return;
+  }
+  const target = bswap<u32>(load<u32>(arp, 24));
+  const refused = target >> 24 == 127 || target >> 28 == 14;
+  const neigh: usize = refused ? <usize>0 : neighLookup(dev, target);
+  if (neigh == 0 || !neighConnected(changetype<Neigh>(neigh))) {
+    dropSkb(skb, DROP_ARP_PROXY_CONSUMED);
+    return;
+  }
+  const mac = changetype<Neigh>(neigh).mac;
+  const found = fdbFind(changetype<usize>(dev), mac);
+  if (found != 0) {
+    const remotes = changetype<FdbEntry>(found).remotes;
+    if (remotes != 0 && changetype<Remote>(remotes).ip == 0) {
+      dropSkb(skb, DROP_ARP_PROXY_CONSUMED);
+      return;
+    }
+  }
+  // Turn the request into its reply, in place, and receive it on this device.
+  const requester = loadMac(arp + 8);
+  const requesterIp = load<u32>(arp, 14);
+  emitEth(skb.data, requester, mac, ETH_P_ARP);
+  store<u16>(arp, 0x0200, 6);
+  storeMac(arp + 8, mac);
+  store<u32>(arp, bswap<u32>(target), 14);
+  storeMac(arp + 18, requester);
+  store<u32>(arp, requesterIp, 24);
+  skb.len = ETH_HLEN + 28;
+  scrub(skb, false);
+  netifRx(dev, skb);
+}
+
+// ---------------------------------------------------------------------------------------------- receive
+
+/** vxlan_rcv: a datagram for the UDP port, skb.data at its UDP header, checksum verified. */
+export function vxlanRcv(at: usize): void {
+  const skb = changetype<Skb>(at);
+  const ns = changetype<NetDev>(skb.dev).ns;
+  if (skb.len < UDP_HLEN + VXLAN_HLEN + ETH_HLEN) {
+    dropSkb(skb, DROP_PKT_TOO_SMALL);
+    return;
+  }
+  const header = skb.data;
+  const port = <u32>bswap<u16>(load<u16>(header, 2));
+  // The I flag alone; the byte behind the VNI must be zero too (stricter than RFC 7348).
+  const word = load<u32>(header, 12);
+  if (load<u32>(header, 8) != 0x00000008 || word >> 24 != 0) {
+    dropSkb(skb, DROP_VXLAN_HDR);
+    return;
+  }
+  const found = vxlanFind(ns, port, bswap<u32>(word) >> 8);
+  if (found == 0) {
+    dropSkb(skb, DROP_VXLAN_VNI);
+    return;
+  }
+  const vx = changetype<VxlanDev>(found);
+  const dev = changetype<NetDev>(vx.dev);
+  const outerSrc = bswap<u32>(load<u32>(skb.nh, 12));
+  const outerTosByte = <u32>load<u8>(skb.nh, 1);
+  skbPull(skb, UDP_HLEN + VXLAN_HLEN);
+  const source = ethSrc(skb.data);
+  skb.dev = changetype<usize>(dev);
+  if (source == dev.mac) {
+    dropSkb(skb, DROP_VXLAN_OWN_MAC);
+    return;
+  }
+  if ((vx.flags & VXLAN_LEARN) && !snoop(dev, vx, source, outerSrc)) {
+    dropSkb(skb, DROP_VXLAN_MAC_MOVED);
+    return;
+  }
+  if (!decapsulateEcn(skb, outerTosByte)) {
+    dev.rxErrors++;
+    dropSkb(skb, DROP_VXLAN_ECN);
+    return;
+  }
+  if (!(dev.flags & IFF_UP)) {
+    dev.rxDropped++;
+    dropSkb(skb, DROP_DEV_DOWN);
+    return;
+  }
+  skb.nh = 0;
+  skb.th = 0;
+  skb.flags &= ~(SKB_HASHED | SKB_L4_HASH);
+  scrub(skb, dev.ns != ns);
+  netifRx(dev, skb);
+}
+
+/** vxlan_snoop: learns the VTEP of a source MAC; false when the frame must be dropped. */
+function snoop(dev: NetDev, vx: VxlanDev, mac: u64, vtep: u32): bool {
+  if (!isValidUnicast(mac)) return false;
+  const found = fdbFind(changetype<usize>(dev), mac);
+  if (found != 0) {
+    const entry = changetype<FdbEntry>(found);
+    const remote = changetype<Remote>(entry.remotes);
+    entry.used = now;
+    if (remote.ip == vtep) return true;
+    if (entry.flags & FDB_PERMANENT) return false;
+    remote.ip = vtep;
+    entry.updated = now;
+    return true;
+  }
+  if (vx.lastSweep + SWEEP_INTERVAL <= now && vx.ageing != 0) {
+    vx.lastSweep = now;
+    fdbSweep(vx, vx.ageing, true);
+  }
+  fdbAddRemote(fdbInsert(vx, changetype<usize>(dev), mac, 0), vtep, 0);
+  return true;
+}
+
+/** IP_ECN_decapsulate (RFC 6040): false when outer CE meets an inner packet that is not ECN-capable. */
+function decapsulateEcn(skb: Skb, outer: u32): bool {
+  const outerEcn = outer & 3;
+  if (outerEcn == 0 || ethType(skb.data) != ETH_P_IP || skb.len < ETH_HLEN + 20) return true;
+  const ip = skb.data + ETH_HLEN;
+  const tos = <u32>load<u8>(ip, 1);
+  const innerEcn = tos & 3;
+  if (innerEcn == 0) return outerEcn != 3;
+  let ecn = innerEcn;
+  if (outerEcn == 3) ecn = 3;
+  else if (outerEcn == 1 && innerEcn == 2) ecn = 1;
+  if (ecn != innerEcn) {
+    const old = load<u16>(ip);
+    store<u8>(ip, <u8>((tos & ~3) | ecn), 1);
+    // Incremental header checksum over the first word.
+    const check = load<u16>(ip, 10);
+    const sum = (<u32>~check & 0xffff) + (<u32>~old & 0xffff) + <u32>load<u16>(ip);
+    const once = (sum & 0xffff) + (sum >> 16);
+    store<u16>(ip, <u16>~((once & 0xffff) + (once >> 16)), 10);
+  }
+  return true;
+}

@@ -1,0 +1,4 @@
+/** Filled within minutes. */
+export function nfBorderVersion(): u32 {
+  return 1;
+}

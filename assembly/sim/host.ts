@@ -1,0 +1,94 @@
+/**
+ * One emulated machine: what all its namespaces share. Its random stream and its event counter are its
+ * own, so what it does is the same whichever worker runs it.
+ */
+import { DROP_REASONS } from "../abi";
+import { kmalloc } from "../memory/arena";
+
+@unmanaged
+export class Host {
+  index: u32;
+  /** Root namespace (NetNs). */
+  root: usize;
+  /** Order of events scheduled by this host, see sim/event.ts. */
+  counter: u64;
+  /** Order of capture records. */
+  captureSeq: u32;
+  /** State of the random generator (xoshiro128++). */
+  s0: u32;
+  s1: u32;
+  s2: u32;
+  s3: u32;
+  /** Boot-time secrets: flow hash, IP ids, TCP ISN and timestamp offsets (SipHash keys). */
+  flowK0: u64;
+  flowK1: u64;
+  ipidK0: u64;
+  ipidK1: u64;
+  tcpK0: u64;
+  tcpK1: u64;
+  ctK0: u64;
+  ctK1: u64;
+  /** A number for interface MACs and other random choices goes through rand32(). */
+  /** Table of DROP_REASONS u64 counters. */
+  drops: usize;
+  /** Packets made, delivered and dropped on this host (conservation: made + arrived = delivered + dropped + left + live). */
+  skbMade: u64;
+  skbDone: u64;
+  skbDropped: u64;
+  skbSent: u64; // left on the wire
+  skbArrived: u64; // came from the wire
+  skbLive: i64;
+  /** Per-host state of other layers. */
+  ipidTable: usize; // inet/ipid
+  neighCount: u32; // entries that count against gc_thresh, all namespaces
+  conntrackCount: u32;
+  namespaces: u32;
+  /** Linux's HZ-based jiffies are derived from `now`: 250 a second. */
+  unused: u32;
+}
+
+/** A new host; the four words seed its random stream. */
+export function hostCreate(index: u32, a: u32, b: u32, c: u32, d: u32): Host {
+  const host = changetype<Host>(kmalloc(offsetof<Host>()));
+  host.index = index;
+  host.s0 = a | 1;
+  host.s1 = b;
+  host.s2 = c;
+  host.s3 = d;
+  host.flowK0 = rand64(host);
+  host.flowK1 = rand64(host);
+  host.ipidK0 = rand64(host);
+  host.ipidK1 = rand64(host);
+  host.tcpK0 = rand64(host);
+  host.tcpK1 = rand64(host);
+  host.ctK0 = rand64(host);
+  host.ctK1 = rand64(host);
+  host.drops = kmalloc(DROP_REASONS * 8);
+  return host;
+}
+
+/** A uniform u32 of the host's stream (xoshiro128++, Blackman and Vigna). */
+export function rand32(host: Host): u32 {
+  const s0 = host.s0;
+  const s1 = host.s1;
+  const s3 = host.s3;
+  const result = rotl<u32>(s0 + s3, 7) + s0;
+  const s2 = host.s2 ^ s0;
+  const t3 = s3 ^ s1;
+  host.s1 = s1 ^ s2;
+  host.s0 = s0 ^ t3;
+  host.s2 = s2 ^ (s1 << 9);
+  host.s3 = rotl<u32>(t3, 11);
+  return result;
+}
+
+export function rand64(host: Host): u64 {
+  const high = <u64>rand32(host);
+  return (high << 32) | <u64>rand32(host);
+}
+
+/** Uniform in [0, n): the kernel's prandom_u32_max. */
+@inline
+export function randBelow(host: Host, n: u32): u32 {
+  return <u32>((<u64>rand32(host) * <u64>n) >> 32);
+}

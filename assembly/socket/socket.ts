@@ -1,0 +1,226 @@
+/**
+ * What all sockets share: the record's common part, ownership by namespaces, waking programs, and memory
+ * accounting (include/net/sock.h). Protocols embed Sock at the start of their own record.
+ */
+import { EAGAIN } from "../abi";
+import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
+import { Skb, consumeSkb, dropSkb, setSockDestructor } from "../memory/skb";
+import { NetNs } from "../link/netns";
+import { Host } from "../sim/host";
+import { rawDestroy } from "./raw";
+import { tcpDestroy } from "./tcp";
+import { udpDestroy } from "./udp";
+
+// Sock.type
+export const SOCK_UDP: u32 = 1;
+export const SOCK_TCP: u32 = 2;
+export const SOCK_ICMP: u32 = 3;
+export const SOCK_RAW: u32 = 4;
+
+// Sock.flags
+/** The program closed it; it lives on only inside the kernel (TCP). */
+export const SOCK_DEAD: u32 = 1;
+/** It stands in the wake list. */
+export const SOCK_WAKE_PENDING: u32 = 2;
+export const SOCK_BROADCAST: u32 = 4;
+/** Counts and frees what it receives instead of waking a program (benchmarks). */
+export const SOCK_SINK: u32 = 8;
+/** Owned by the kernel itself (a vxlan device's UDP socket): programs never see it. */
+export const SOCK_KERNEL: u32 = 16;
+
+// Path MTU discovery (IP_PMTUDISC_*)
+export const PMTUDISC_DONT: u32 = 0;
+export const PMTUDISC_WANT: u32 = 1;
+export const PMTUDISC_DO: u32 = 2;
+
+@unmanaged
+export class Sock {
+  // Link in the protocol's hash table (memory/hashtable HLINK) stands first.
+  hnext: u32;
+  hhash: u32;
+  type: u32;
+  flags: u32;
+  ns: usize;
+  host: usize;
+  nsNext: usize; // next socket of the namespace
+  localIp: u32; // 0 = any
+  remoteIp: u32; // 0 = not connected
+  localPort: u32;
+  remotePort: u32;
+  protocol: u32; // IPPROTO_*
+  err: u32; // pending error (positive errno), taken by takeError
+  ttl: u32; // 0 = the namespace's default
+  tos: u32;
+  pmtuDisc: u32;
+  mark: u32;
+  txhash: u32; // flow hash of a connected socket, 0 = none
+  ipid: u32; // per-socket IP id counter (16 bit)
+  // Receive queue of Skb, linked by Skb.next
+  rxHead: usize;
+  rxTail: usize;
+  rxBytes: u32; // truesize queued
+  rxMax: u32; // SO_RCVBUF
+  rxCount: u32;
+  txBytes: u32; // truesize sent and not yet freed
+  txMax: u32; // SO_SNDBUF
+  // Cached route of a connected socket (inet/route): valid while its generation equals the namespace's.
+  dstDev: usize;
+  dstNextHop: u32;
+  dstType: u32;
+  dstMtu: u32;
+  dstGen: u32;
+  /** Encapsulation handler of a kernel UDP socket: (skb: usize) => void, 0 = none. */
+  encap: usize;
+  rxPackets: u64;
+  rxTotal: u64;
+}
+
+/** net.core.rmem_default / wmem_default. */
+export const RMEM_DEFAULT: u32 = 212992;
+
+/** Fills the common part of a fresh, zeroed record and links it to its namespace. */
+export function sockInit(sk: Sock, ns: NetNs, type: u32, protocol: u32): void {
+  sk.type = type;
+  sk.protocol = protocol;
+  sk.ns = changetype<usize>(ns);
+  sk.host = ns.host;
+  sk.pmtuDisc = PMTUDISC_WANT;
+  sk.rxMax = RMEM_DEFAULT;
+  sk.txMax = RMEM_DEFAULT;
+  sk.nsNext = ns.sockets;
+  ns.sockets = changetype<usize>(sk);
+}
+
+/** Unlinks a socket from its namespace. */
+export function sockUnlink(sk: Sock): void {
+  let at = sk.ns + offsetof<NetNs>("sockets");
+  while (<usize>load<u32>(at) != changetype<usize>(sk)) at = <usize>load<u32>(at) + offsetof<Sock>("nsNext");
+  store<u32>(at, <u32>sk.nsNext);
+}
+
+/** Closes and frees every socket of a dying namespace, without a word on the wire. */
+export function socketNsExit(ns: NetNs): void {
+  while (ns.sockets != 0) {
+    const sk = changetype<Sock>(ns.sockets);
+    if (sk.type == SOCK_UDP) udpDestroy(sk);
+    else if (sk.type == SOCK_TCP) tcpDestroy(sk);
+    else rawDestroy(sk);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- waking
+
+/** Sockets with news for their programs: an array of pointers that run()'s caller reads and clears. */
+let wakes: usize = 0;
+let wakesCapacity: u32 = 0;
+export let wakeCount: u32 = 0;
+
+/** Tells the program behind a socket to look again (sk_data_ready, sk_state_change, sk_write_space). */
+export function sockWake(sk: Sock): void {
+  if (sk.flags & (SOCK_WAKE_PENDING | SOCK_DEAD | SOCK_KERNEL)) return;
+  sk.flags |= SOCK_WAKE_PENDING;
+  if (wakeCount == wakesCapacity) growWakes();
+  store<u32>(wakes + (<usize>wakeCount << 2), <u32>changetype<usize>(sk));
+  wakeCount++;
+}
+
+function growWakes(): void {
+  const size = wakesCapacity == 0 ? 256 : wakesCapacity * 2;
+  const block = kmallocRaw(<usize>size << 2);
+  if (wakesCapacity != 0) {
+    memory.copy(block, wakes, <usize>wakesCapacity << 2);
+    kfree(wakes, <usize>wakesCapacity << 2);
+  }
+  wakes = block;
+  wakesCapacity = size;
+}
+
+/** Address of the wake list (u32 socket handles; 0 = a socket that was freed since). */
+export function wakeList(): usize {
+  return wakes;
+}
+
+/** The program has taken the list. */
+export function clearWakes(): void {
+  for (let i: u32 = 0; i < wakeCount; i++) {
+    const sk = <usize>load<u32>(wakes + (<usize>i << 2));
+    if (sk != 0) changetype<Sock>(sk).flags &= ~SOCK_WAKE_PENDING;
+  }
+  wakeCount = 0;
+}
+
+/** Takes a socket that is about to be freed out of the wake list. */
+export function forgetWake(sk: Sock): void {
+  if (!(sk.flags & SOCK_WAKE_PENDING)) return;
+  for (let i: u32 = 0; i < wakeCount; i++) {
+    const at = wakes + (<usize>i << 2);
+    if (<usize>load<u32>(at) == changetype<usize>(sk)) store<u32>(at, 0);
+  }
+}
+
+/** Sets the pending error and wakes the program. */
+export function sockError(sk: Sock, errno: u32): void {
+  sk.err = errno;
+  sockWake(sk);
+}
+
+// ---------------------------------------------------------------------------------------------- queues
+
+/** Queues a received packet; false (and nothing done) when the receive buffer is full. */
+export function sockQueueRcv(sk: Sock, skb: Skb): bool {
+  if (sk.rxBytes + skb.size > sk.rxMax) return false;
+  skb.next = 0;
+  if (sk.rxTail == 0) sk.rxHead = changetype<usize>(skb);
+  else changetype<Skb>(sk.rxTail).next = <u32>changetype<usize>(skb);
+  sk.rxTail = changetype<usize>(skb);
+  sk.rxBytes += skb.size;
+  sk.rxCount++;
+  return true;
+}
+
+/** Takes the first queued packet, or 0. The caller consumes it. */
+export function sockDequeue(sk: Sock): usize {
+  const head = sk.rxHead;
+  if (head == 0) return 0;
+  const skb = changetype<Skb>(head);
+  sk.rxHead = <usize>skb.next;
+  if (sk.rxHead == 0) sk.rxTail = 0;
+  sk.rxBytes -= skb.size;
+  sk.rxCount--;
+  return head;
+}
+
+/** Drops what is queued. */
+export function sockPurge(sk: Sock, reason: u32): void {
+  for (let p = sockDequeue(sk); p != 0; p = sockDequeue(sk)) dropSkb(changetype<Skb>(p), reason);
+}
+
+/** Charges a packet to the socket that sends it (skb_set_owner_w); given back when the packet ends or leaves the host. */
+export function chargeSkb(sk: Sock, skb: Skb): void {
+  skb.sk = changetype<usize>(sk);
+  skb.truesize = skb.size;
+  sk.txBytes += skb.size;
+}
+
+function uncharge(at: usize): void {
+  const skb = changetype<Skb>(at);
+  const sk = changetype<Sock>(skb.sk);
+  const wasFull = sk.txBytes >= sk.txMax;
+  sk.txBytes -= skb.truesize;
+  if (wasFull && sk.txBytes < sk.txMax) sockWake(sk);
+}
+
+/** Called once at start-up. */
+export function socketInit(): void {
+  setSockDestructor(changetype<usize>(uncharge));
+}
+
+// ---------------------------------------------------------------------------------------------- border
+
+/** Takes the pending error: 0 or a positive errno. */
+export function sockTakeError(handle: usize): i32 {
+  const sk = changetype<Sock>(handle);
+  const err = sk.err;
+  sk.err = 0;
+  return <i32>err;
+}

@@ -1,0 +1,570 @@
+/**
+ * The TCP socket's record (struct tcp_sock and inet_connection_sock of include/linux/tcp.h), its send queue's
+ * segments, and the small accessors that all TCP files share. Sequence numbers are u32 modulo 2^32; times are
+ * i64 ns of virtual time unless the name ends in Us (µs) or says otherwise.
+ *
+ *   record:   | Sock | TCP fields | retransmit Timer | delayed-ACK Timer | keepalive Timer | compressed-ACK Timer |
+ *   segment:  | TxSeg | payload, `cap` bytes |
+ */
+import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
+import { Timer, now, timerDel, timerInit } from "../sim/event";
+import { Host } from "../sim/host";
+import { NetNs } from "../link/netns";
+import { TCP_CLOSE } from "../abi";
+import { Sock } from "./socket";
+
+export const NS_PER_US: i64 = 1000;
+export const NS_PER_MS: i64 = 1000000;
+export const NS_PER_SEC: i64 = 1000000000;
+/** HZ = 250: RTOs are rounded up to whole jiffies. */
+export const JIFFY: i64 = 4000000;
+
+// TcpSock.tf
+export const TF_NODELAY: u32 = 1;
+/** A send found the buffer full: wake the program when there is room (SOCK_NOSPACE). */
+export const TF_NOSPACE: u32 = 2;
+export const TF_SHUT_WR: u32 = 4;
+export const TF_SHUT_RD: u32 = 8;
+export const TF_KEEPALIVE: u32 = 16;
+export const TF_WSCALE_OK: u32 = 32;
+export const TF_SACK_OK: u32 = 64;
+export const TF_TS_OK: u32 = 128;
+/** Peer closed: FIN consumed (sk->sk_shutdown RCV, SOCK_DONE). */
+export const TF_DONE: u32 = 256;
+/** Stands in its listener's accept queue: no program has it yet. */
+export const TF_IN_ACCEPT: u32 = 512;
+export const TF_CWND_LIMITED: u32 = 1024;
+export const TF_FRTO: u32 = 2048;
+export const TF_REORD_SEEN: u32 = 4096;
+export const TF_RACK_ADVANCED: u32 = 8192;
+export const TF_RACK_DSACK: u32 = 16384;
+export const TF_TLP_RETRANS: u32 = 32768;
+/** bind() chose the port by hand or bind(0): it is ours before connect(). */
+export const TF_BOUND: u32 = 65536;
+/** bind() chose the address. */
+export const TF_BOUND_ADDR: u32 = 131072;
+/** An ICMP soft error waits in errSoft. */
+export const TF_CLOSED: u32 = 262144;
+/** The send stopped at the limit of what may wait in the host's own queues (TSQ_THROTTLED). */
+export const TF_TSQ: u32 = 524288;
+/** ACK at once at the next chance (ICSK_ACK_NOW). */
+export const TF_RETRANS_STAMP: u32 = 1048576;
+export const TF_UNDO_TLP: u32 = 2097152;
+
+// ackPending (ICSK_ACK_*)
+export const ACK_SCHED: u32 = 1;
+export const ACK_TIMER: u32 = 2;
+export const ACK_PUSHED: u32 = 4;
+export const ACK_PUSHED2: u32 = 8;
+export const ACK_NOW: u32 = 16;
+
+// timerKind (ICSK_TIME_*): what the retransmit timer stands for
+export const TIME_NONE: u32 = 0;
+export const TIME_RETRANS: u32 = 1;
+export const TIME_PROBE0: u32 = 3;
+export const TIME_LOSS_PROBE: u32 = 5;
+export const TIME_REO: u32 = 6;
+
+// caState (enum tcp_ca_state)
+export const CA_OPEN: u32 = 0;
+export const CA_DISORDER: u32 = 1;
+export const CA_CWR: u32 = 2;
+export const CA_RECOVERY: u32 = 3;
+export const CA_LOSS: u32 = 4;
+
+// TxSeg.sacked (TCPCB_*)
+export const SEG_SACKED: u32 = 1;
+export const SEG_RETRANS: u32 = 2;
+export const SEG_LOST: u32 = 4;
+export const SEG_EVER_RETRANS: u32 = 0x80;
+
+export const TCP_INIT_CWND: u32 = 10;
+export const TCP_INFINITE_SSTHRESH: u32 = 0x7fffffff;
+export const TCP_RTO_MIN: i64 = 200 * NS_PER_MS;
+export const TCP_RTO_MIN_US: u32 = 200000;
+export const TCP_RTO_MAX: i64 = 120 * NS_PER_SEC;
+export const TCP_TIMEOUT_INIT: i64 = NS_PER_SEC;
+export const TCP_ATO_MIN: i64 = 40 * NS_PER_MS;
+export const TCP_DELACK_MIN: i64 = 40 * NS_PER_MS;
+export const TCP_DELACK_MAX: i64 = 200 * NS_PER_MS;
+export const TCP_TIMEWAIT_LEN: i64 = 60 * NS_PER_SEC;
+export const TCP_FIN_TIMEOUT: i64 = 60 * NS_PER_SEC;
+export const TCP_MAX_QUICKACKS: u32 = 16;
+export const TCP_MSS_DEFAULT: u32 = 536;
+export const TCP_MIN_MSS: u32 = 88;
+/** TCP_PINGPONG_THRESH of 6.1: replies that make a connection interactive. */
+export const TCP_PINGPONG_THRESH: u32 = 3;
+export const TCP_REORDERING: u32 = 3;
+export const TCP_MAX_REORDERING: u32 = 300;
+/** tcp_rmem[1], [2] and tcp_wmem[1], [2]. */
+export const TCP_RMEM_DEFAULT: u32 = 131072;
+export const TCP_RMEM_MAX: u32 = 6291456;
+export const TCP_WMEM_DEFAULT: u32 = 16384;
+export const TCP_WMEM_MAX: u32 = 4194304;
+export const TCP_SYN_RETRIES: u32 = 6;
+export const TCP_SYNACK_RETRIES: u32 = 5;
+export const TCP_RETR1: u32 = 3;
+export const TCP_RETR2: u32 = 15;
+/** tcp_orphan_retries' default. */
+export const TCP_ORPHAN_RETRIES: u32 = 8;
+/** PAWS: a timestamp older than this is not trusted to be monotonic (24 days). */
+export const PAWS_24DAYS: i64 = 60 * 60 * 24 * 24 * NS_PER_SEC;
+
+/** One segment of the send queue. Never more than one MSS of payload. */
+@unmanaged
+export class TxSeg {
+  next: usize;
+  prev: usize;
+  /** RACK's list, in order of (re)transmission; 0/0 when not in it. */
+  tsNext: usize;
+  tsPrev: usize;
+  seq: u32;
+  endSeq: u32;
+  /** TCPHDR_* of the segment: SYN, FIN, PSH. */
+  flags: u32;
+  sacked: u32;
+  len: u32;
+  cap: u32;
+  /** First payload byte. */
+  data: usize;
+  /** Last transmission; 0 = never sent. */
+  time: i64;
+  inTs: u32;
+  unused: u32;
+}
+export const TXSEG_SIZE: usize = offsetof<TxSeg>();
+/** What a queued segment is charged besides its bytes. */
+export const TXSEG_OVERHEAD: u32 = 256;
+
+@unmanaged
+export class TcpSock extends Sock {
+  state: u32;
+  tf: u32;
+  // Port and listener
+  bindBucket: usize;
+  parent: usize; // listener whose accept queue holds it
+  acceptNext: usize;
+  acceptHead: usize;
+  acceptTail: usize;
+  acceptCount: u32;
+  backlog: u32;
+  reqHead: usize; // connection requests of a listener (TcpReq)
+  reqCount: u32;
+  // Receive sequence space
+  rcvNxt: u32;
+  copiedSeq: u32;
+  rcvWup: u32;
+  rcvWnd: u32;
+  rcvSsthresh: u32;
+  windowClamp: u32;
+  rcvWscale: u32;
+  // Send sequence space
+  sndWscale: u32;
+  sndNxt: u32;
+  sndUna: u32;
+  sndWl1: u32;
+  sndWnd: u32;
+  maxWindow: u32;
+  writeSeq: u32;
+  pushedSeq: u32;
+  sndSml: u32;
+  lastOowAck: i64;
+  // MSS
+  advmss: u32;
+  mssCache: u32;
+  mssClamp: u32;
+  pmtu: u32;
+  headerLen: u32;
+  // Timestamps
+  tsOffset: u32;
+  tsRecent: u32;
+  tsRecentStamp: i64; // 0 = no timestamp yet
+  rcvTsval: u32;
+  rcvTsecr: u32;
+  sawTs: u32;
+  // RTT
+  srttUs: u32; // × 8
+  mdevUs: u32; // × 4
+  mdevMaxUs: u32;
+  rttvarUs: u32;
+  rttSeq: u32;
+  minRtt0: u32; // windowed minimum over 300 s: three samples (lib/win_minmax.c)
+  minRtt1: u32;
+  minRtt2: u32;
+  minT0: i64;
+  minT1: i64;
+  minT2: i64;
+  // Retransmission
+  rto: i64;
+  timeout: i64;
+  timerKind: u32;
+  backoff: u32;
+  retransmits: u32;
+  totalRetrans: u32;
+  retransStamp: u32; // ms of the first retransmission of the episode, 0 = none
+  synRetrans: u32;
+  probesOut: u32;
+  probesStart: i64;
+  errSoft: u32;
+  // Congestion control
+  caState: u32;
+  cwnd: u32;
+  ssthresh: u32;
+  cwndCnt: u32;
+  cwndUsed: u32;
+  cwndStamp: i64;
+  maxPacketsOut: u32;
+  cwndUsageSeq: u32;
+  prrDelivered: u32;
+  prrOut: u32;
+  priorCwnd: u32;
+  priorSsthresh: u32;
+  undoMarker: u32;
+  undoRetrans: i32;
+  highSeq: u32;
+  delivered: u32;
+  packetsOut: u32;
+  sackedOut: u32;
+  lostOut: u32;
+  retransOut: u32;
+  reordering: u32;
+  lsndTime: i64;
+  // RACK and TLP
+  rackTime: i64;
+  rackRttUs: u32;
+  rackEndSeq: u32;
+  rackLastDelivered: u32;
+  rackSteps: u32;
+  rackPersist: u32;
+  tlpHighSeq: u32;
+  // CUBIC
+  cubCnt: u32;
+  cubLastMaxCwnd: u32;
+  cubLastCwnd: u32;
+  cubLastTime: i64;
+  cubOrigin: u32;
+  cubK: u32;
+  cubDelayMin: u32;
+  cubEpoch: i64; // -1 = none
+  cubAckCnt: u32;
+  cubTcpCwnd: u32;
+  cubRoundStart: i64;
+  cubEndSeq: u32;
+  cubLastAck: i64;
+  cubCurrRtt: u32;
+  cubSampleCnt: u32;
+  cubFound: u32;
+  // Delayed ACKs
+  ackPending: u32;
+  ackQuick: u32;
+  ackPingpong: u32;
+  ackAto: i64;
+  ackTimeout: i64;
+  lrcvTime: i64;
+  rcvTstamp: i64;
+  lastSegSize: u32;
+  rcvMss: u32;
+  compressedAck: u32;
+  compressedRcvNxt: u32;
+  dupAckCounter: u32;
+  // Receive buffer auto-tuning
+  rcvqSpace: u32;
+  rcvqSeq: u32;
+  rcvqTime: i64;
+  rcvRttUs: u32; // × 8
+  rcvRttSeq: u32;
+  rcvRttTime: i64;
+  rcvRttTsecr: u32;
+  // Out-of-order queue (Skb.next, by sequence) and the SACK blocks to send: start | end << 32
+  ofoHead: usize;
+  ofoTail: usize;
+  numSacks: u32;
+  dsackOn: u32;
+  sack0: u64;
+  sack1: u64;
+  sack2: u64;
+  sack3: u64;
+  dsack: u64;
+  // SACK blocks received last, sorted (recv_sack_cache)
+  cache0: u64;
+  cache1: u64;
+  cache2: u64;
+  cache3: u64;
+  // Send queue
+  txHead: usize;
+  txTail: usize;
+  sendHead: usize; // first segment that was never sent
+  tsHead: usize;
+  tsTail: usize;
+  highestSack: usize; // segment behind the highest SACKed one; 0 = the send head
+  retransHint: usize; // where the search for segments to retransmit goes on
+  wmemQueued: u32;
+  sndBuf: u32;
+  // Keepalive
+  kaTime: i64;
+  kaIntvl: i64;
+  kaProbes: u32;
+  linger2: u32;
+  segsIn: u32;
+  segsOut: u32;
+  bytesAcked: u64;
+  bytesReceived: u64;
+  challengeStamp: i64;
+  userTag: u32;
+  pad: u32;
+}
+
+const TIMER: usize = offsetof<Timer>();
+const TIMERS: usize = (offsetof<TcpSock>() + 7) & ~7;
+export const TCP_SOCK_SIZE: usize = TIMERS + 4 * TIMER;
+
+@inline
+export function rtxTimer(tp: TcpSock): Timer {
+  return changetype<Timer>(changetype<usize>(tp) + TIMERS);
+}
+@inline
+export function delackTimer(tp: TcpSock): Timer {
+  return changetype<Timer>(changetype<usize>(tp) + TIMERS + TIMER);
+}
+@inline
+export function keepTimer(tp: TcpSock): Timer {
+  return changetype<Timer>(changetype<usize>(tp) + TIMERS + 2 * TIMER);
+}
+@inline
+export function sackTimer(tp: TcpSock): Timer {
+  return changetype<Timer>(changetype<usize>(tp) + TIMERS + 3 * TIMER);
+}
+
+@inline
+export function tcpNs(tp: TcpSock): NetNs {
+  return changetype<NetNs>(tp.ns);
+}
+@inline
+export function tcpHost(tp: TcpSock): Host {
+  return changetype<Host>(tp.host);
+}
+
+/** Address of the i-th SACK block to send. */
+@inline
+export function sackAt(tp: TcpSock, i: u32): usize {
+  return changetype<usize>(tp) + offsetof<TcpSock>("sack0") + (<usize>i << 3);
+}
+
+/** The timestamp clock (1 ms) without a connection's offset. */
+@inline
+export function tsClock(): u32 {
+  return <u32>(now / NS_PER_MS);
+}
+/** tcp_time_stamp: what goes into TSval. */
+@inline
+export function tcpTimeStamp(tp: TcpSock): u32 {
+  return tsClock() + tp.tsOffset;
+}
+
+@inline
+export function tcpStateIn(tp: TcpSock, mask: u32): bool {
+  return ((1 << tp.state) & mask) != 0;
+}
+
+/** tcp_packets_in_flight. */
+@inline
+export function packetsInFlight(tp: TcpSock): u32 {
+  return tp.packetsOut - (tp.sackedOut + tp.lostOut) + tp.retransOut;
+}
+
+/** tcp_in_initial_slowstart / tcp_in_slow_start. */
+@inline
+export function inSlowStart(tp: TcpSock): bool {
+  return tp.cwnd < tp.ssthresh;
+}
+
+/** tcp_current_ssthresh: what ssthresh would be after an undo-less end of recovery. */
+export function currentSsthresh(tp: TcpSock): u32 {
+  if (tp.caState == CA_CWR || tp.caState == CA_RECOVERY) return tp.ssthresh;
+  const part = (tp.cwnd >> 1) + (tp.cwnd >> 2);
+  return tp.ssthresh > part ? tp.ssthresh : part;
+}
+
+/** tcp_receive_window: what the peer may still send, by our last announcement. */
+@inline
+export function receiveWindow(tp: TcpSock): u32 {
+  const win = <i32>(tp.rcvWup + tp.rcvWnd - tp.rcvNxt);
+  return win < 0 ? 0 : <u32>win;
+}
+
+/** tcp_wnd_end. */
+@inline
+export function wndEnd(tp: TcpSock): u32 {
+  return tp.sndUna + tp.sndWnd;
+}
+
+/** tcp_win_from_space with tcp_adv_win_scale = 1: half of the buffer is for overhead. */
+@inline
+export function winFromSpace(space: i32): i32 {
+  return space - (space >> 1);
+}
+/** tcp_space: window that the free part of the receive buffer allows. */
+@inline
+export function rcvSpaceFree(tp: TcpSock): i32 {
+  return winFromSpace(<i32>tp.rxMax - <i32>tp.rxBytes);
+}
+@inline
+export function rcvSpaceFull(tp: TcpSock): i32 {
+  return winFromSpace(<i32>tp.rxMax);
+}
+
+@inline
+export function minU(a: u32, b: u32): u32 {
+  return a < b ? a : b;
+}
+@inline
+export function maxU(a: u32, b: u32): u32 {
+  return a > b ? a : b;
+}
+
+// ------------------------------------------------------------------------------------------ send queue
+
+/** A fresh segment for up to `cap` bytes; not queued. */
+export function segNew(cap: u32): TxSeg {
+  const block = kmallocRaw(TXSEG_SIZE + <usize>cap);
+  memory.fill(block, 0, TXSEG_SIZE);
+  const seg = changetype<TxSeg>(block);
+  seg.cap = cap;
+  seg.data = block + TXSEG_SIZE;
+  return seg;
+}
+
+@inline
+export function segFree(seg: TxSeg): void {
+  kfree(changetype<usize>(seg), TXSEG_SIZE + <usize>seg.cap);
+}
+
+/** Appends a segment that was never sent (tcp_add_write_queue_tail). */
+export function segAppend(tp: TcpSock, seg: TxSeg): void {
+  const p = changetype<usize>(seg);
+  seg.next = 0;
+  seg.prev = tp.txTail;
+  if (tp.txTail != 0) changetype<TxSeg>(tp.txTail).next = p;
+  else tp.txHead = p;
+  tp.txTail = p;
+  if (tp.sendHead == 0) tp.sendHead = p;
+  tp.wmemQueued += seg.len + TXSEG_OVERHEAD;
+}
+
+/** Puts `seg` behind `at` in the send queue. */
+export function segInsertAfter(tp: TcpSock, at: TxSeg, seg: TxSeg): void {
+  const p = changetype<usize>(seg);
+  seg.prev = changetype<usize>(at);
+  seg.next = at.next;
+  if (at.next != 0) changetype<TxSeg>(at.next).prev = p;
+  else tp.txTail = p;
+  at.next = p;
+}
+
+/** Takes a segment out of every list and frees it. */
+export function segRemove(tp: TcpSock, seg: TxSeg): void {
+  const p = changetype<usize>(seg);
+  if (seg.prev != 0) changetype<TxSeg>(seg.prev).next = seg.next;
+  else tp.txHead = seg.next;
+  if (seg.next != 0) changetype<TxSeg>(seg.next).prev = seg.prev;
+  else tp.txTail = seg.prev;
+  if (tp.sendHead == p) tp.sendHead = seg.next;
+  if (tp.highestSack == p) tp.highestSack = seg.next;
+  if (tp.retransHint == p) tp.retransHint = 0;
+  tsUnlink(tp, seg);
+  tp.wmemQueued -= seg.len + TXSEG_OVERHEAD;
+  segFree(seg);
+}
+
+/** Takes a segment out of RACK's list. */
+export function tsUnlink(tp: TcpSock, seg: TxSeg): void {
+  if (!seg.inTs) return;
+  seg.inTs = 0;
+  if (seg.tsPrev != 0) changetype<TxSeg>(seg.tsPrev).tsNext = seg.tsNext;
+  else tp.tsHead = seg.tsNext;
+  if (seg.tsNext != 0) changetype<TxSeg>(seg.tsNext).tsPrev = seg.tsPrev;
+  else tp.tsTail = seg.tsPrev;
+  seg.tsNext = 0;
+  seg.tsPrev = 0;
+}
+
+/** Moves a segment to the end of RACK's list: it was just sent. */
+export function tsAppend(tp: TcpSock, seg: TxSeg): void {
+  tsUnlink(tp, seg);
+  seg.inTs = 1;
+  seg.tsPrev = tp.tsTail;
+  seg.tsNext = 0;
+  if (tp.tsTail != 0) changetype<TxSeg>(tp.tsTail).tsNext = changetype<usize>(seg);
+  else tp.tsHead = changetype<usize>(seg);
+  tp.tsTail = changetype<usize>(seg);
+}
+
+/** Puts `seg` right behind `at` in RACK's list: it was split off. */
+export function tsInsertAfter(tp: TcpSock, at: TxSeg, seg: TxSeg): void {
+  seg.inTs = 1;
+  seg.tsPrev = changetype<usize>(at);
+  seg.tsNext = at.tsNext;
+  if (at.tsNext != 0) changetype<TxSeg>(at.tsNext).tsPrev = changetype<usize>(seg);
+  else tp.tsTail = changetype<usize>(seg);
+  at.tsNext = changetype<usize>(seg);
+}
+
+/** Frees the whole send queue (tcp_write_queue_purge). */
+export function txPurge(tp: TcpSock): void {
+  let p = tp.txHead;
+  while (p != 0) {
+    const seg = changetype<TxSeg>(p);
+    p = seg.next;
+    segFree(seg);
+  }
+  tp.txHead = 0;
+  tp.txTail = 0;
+  tp.sendHead = 0;
+  tp.tsHead = 0;
+  tp.tsTail = 0;
+  tp.highestSack = 0;
+  tp.retransHint = 0;
+  tp.wmemQueued = 0;
+  tp.packetsOut = 0;
+  tp.sackedOut = 0;
+  tp.lostOut = 0;
+  tp.retransOut = 0;
+}
+
+/** Something was sent and not acknowledged. */
+@inline
+export function rtxQueueEmpty(tp: TcpSock): bool {
+  return tp.txHead == tp.sendHead;
+}
+
+/** Last segment that was sent; 0 = none. */
+@inline
+export function rtxTail(tp: TcpSock): usize {
+  if (tp.sendHead == 0) return tp.txTail;
+  return changetype<TxSeg>(tp.sendHead).prev;
+}
+
+/** A zeroed record in state CLOSE with TCP's defaults (tcp_init_sock); timers are set up by tcp-timer. */
+export function sockAlloc(): TcpSock {
+  const tp = changetype<TcpSock>(kmalloc(TCP_SOCK_SIZE));
+  tp.state = TCP_CLOSE;
+  return tp;
+}
+
+export function timersInit(tp: TcpSock, rtx: usize, delack: usize, keep: usize, sack: usize): void {
+  const host = tcpHost(tp);
+  const arg = changetype<usize>(tp);
+  timerInit(rtxTimer(tp), host, rtx, arg);
+  timerInit(delackTimer(tp), host, delack, arg);
+  timerInit(keepTimer(tp), host, keep, arg);
+  timerInit(sackTimer(tp), host, sack, arg);
+}
+
+/** tcp_clear_xmit_timers and the keepalive timer. */
+export function timersStop(tp: TcpSock): void {
+  timerDel(rtxTimer(tp));
+  timerDel(delackTimer(tp));
+  timerDel(keepTimer(tp));
+  timerDel(sackTimer(tp));
+  tp.timerKind = TIME_NONE;
+}

@@ -1,0 +1,58 @@
+/**
+ * Ethernet II (IEEE 802.3). A MAC address is a u64 of 48 bits, first byte on the wire most significant.
+ *
+ *   +0 destination 6 | +6 source 6 | +12 ethertype 2
+ */
+export const ETH_HLEN: u32 = 14;
+export const ETH_ALEN: u32 = 6;
+export const ETH_P_IP: u32 = 0x0800;
+export const ETH_P_ARP: u32 = 0x0806;
+export const ETH_P_IPV6: u32 = 0x86dd;
+export const MAC_BROADCAST: u64 = 0xffffffffffff;
+
+/** Reads a MAC address at `at`. Reads 8 bytes: there are always 2 behind it in a frame. */
+@inline
+export function loadMac(at: usize): u64 {
+  return bswap<u64>(load<u64>(at)) >> 16;
+}
+
+/** Writes a MAC address (6 bytes). */
+@inline
+export function storeMac(at: usize, mac: u64): void {
+  store<u32>(at, bswap<u32>(<u32>(mac >> 16)));
+  store<u16>(at, bswap<u16>(<u16>mac), 4);
+}
+
+@inline
+export function ethDst(frame: usize): u64 {
+  return loadMac(frame);
+}
+
+@inline
+export function ethSrc(frame: usize): u64 {
+  return loadMac(frame + 6);
+}
+
+@inline
+export function ethType(frame: usize): u32 {
+  return <u32>bswap<u16>(load<u16>(frame, 12));
+}
+
+@inline
+export function isMulticast(mac: u64): bool {
+  return <bool>((mac >> 40) & 1);
+}
+
+/** Neither multicast nor zero (is_valid_ether_addr). */
+@inline
+export function isValidUnicast(mac: u64): bool {
+  return mac != 0 && !isMulticast(mac);
+}
+
+/** Writes a whole header. */
+@inline
+export function emitEth(at: usize, dst: u64, src: u64, type: u32): void {
+  storeMac(at, dst);
+  storeMac(at + 6, src);
+  store<u16>(at, bswap<u16>(<u16>type), 12);
+}

@@ -1,0 +1,121 @@
+/** The three classes of error in swarmwire, besides a dropped packet, which is no error but a counter. */
+
+/** Bad input of a user. One message, naming the place and what was expected. */
+export class UserError extends Error {
+  override name = "UserError";
+}
+
+/**
+ * Bytes from a peer that are no valid message. Decoders throw it; whoever received the bytes catches it, drops
+ * them and counts the drop under `reason`.
+ */
+export class MalformedError extends Error {
+  override name = "MalformedError";
+  readonly reason: string;
+  /** @param reason short and fixed, fit for a counter's name */
+  constructor(reason: string) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/** A refused kernel operation, with Linux's errno name. */
+export class KernelError extends Error {
+  override name = "KernelError";
+  readonly code: Errno;
+  /** @param operation what was asked, for the message of an error nobody handles */
+  constructor(code: Errno, operation: string) {
+    super(`${operation}: ${ERRNO_TEXT[code]}`);
+    this.code = code;
+  }
+}
+
+/** Errno values used at the kernel's border, with the text of strerror(3). */
+export const ERRNO_TEXT = {
+  EPERM: "Operation not permitted",
+  ENOENT: "No such file or directory",
+  ESRCH: "No such process",
+  EIO: "Input/output error",
+  EAGAIN: "Resource temporarily unavailable",
+  ENOMEM: "Cannot allocate memory",
+  EACCES: "Permission denied",
+  EBUSY: "Device or resource busy",
+  EEXIST: "File exists",
+  ENODEV: "No such device",
+  EINVAL: "Invalid argument",
+  EPIPE: "Broken pipe",
+  EXFULL: "Exchange full",
+  EPROTO: "Protocol error",
+  EMSGSIZE: "Message too long",
+  ENOPROTOOPT: "Protocol not available",
+  EPROTONOSUPPORT: "Protocol not supported",
+  EOPNOTSUPP: "Operation not supported",
+  EADDRINUSE: "Address in use",
+  EADDRNOTAVAIL: "Address not available",
+  ENETDOWN: "Network is down",
+  ENETUNREACH: "Network unreachable",
+  ECONNABORTED: "Connection aborted",
+  ECONNRESET: "Connection reset by peer",
+  ENOBUFS: "No buffer space available",
+  EISCONN: "Socket is connected",
+  ENOTCONN: "Socket not connected",
+  ETIMEDOUT: "Operation timed out",
+  ECONNREFUSED: "Connection refused",
+  EHOSTDOWN: "Host is down",
+  EHOSTUNREACH: "Host is unreachable",
+  EALREADY: "Operation already in progress",
+  EINPROGRESS: "Operation in progress",
+} as const;
+
+export type Errno = keyof typeof ERRNO_TEXT;
+
+/** Linux's numbers (asm-generic/errno.h) of the errors above. */
+export const ERRNO_NUMBER: Record<Errno, number> = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EIO: 5,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EPIPE: 32,
+  EXFULL: 54,
+  EPROTO: 71,
+  EMSGSIZE: 90,
+  ENOPROTOOPT: 92,
+  EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNABORTED: 103,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  EISCONN: 106,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
+  EHOSTUNREACH: 113,
+  EALREADY: 114,
+  EINPROGRESS: 115,
+};
+
+const ERRNO_BY_NUMBER = new Map(Object.entries(ERRNO_NUMBER).map(([name, number]) => [number, name as Errno]));
+
+/** The name of an errno number; an unknown number is an impossible state. */
+export function errnoName(number: number): Errno {
+  const name = ERRNO_BY_NUMBER.get(number);
+  assert(name !== undefined, "unknown errno", number);
+  return name;
+}
+
+/** An impossible state: throws with the values that show it. */
+export function assert(condition: boolean, what: string, ...values: readonly unknown[]): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${what}${values.length > 0 ? ` (${values.map(String).join(", ")})` : ""}`);
+}

@@ -1,0 +1,164 @@
+/**
+ * Firewall of the bridge driver, rule for rule and in the order of insertion of 20.10 (moby libnetwork
+ * drivers/bridge/setup_ip_tables.go, iptables/iptables.go ProgramChain, firewall_linux.go).
+ */
+import { type Cidr, networkOf } from "../../base/addr.ts";
+import type { IptablesApi, Not, Rule, RuleMatch, TableName } from "../../kernel/types.ts";
+
+export const DOCKER_CHAIN = "DOCKER";
+export const USER_CHAIN = "DOCKER-USER";
+export const INGRESS_CHAIN = "DOCKER-INGRESS";
+export const ISOLATION_1 = "DOCKER-ISOLATION-STAGE-1";
+export const ISOLATION_2 = "DOCKER-ISOLATION-STAGE-2";
+
+function is<T>(value: T): Not<T> {
+  return { value, not: false };
+}
+
+function not<T>(value: T): Not<T> {
+  return { value, not: true };
+}
+
+const RETURN: Rule = { match: {}, target: { kind: "RETURN" } };
+
+function jump(chain: string, match: RuleMatch = {}): Rule {
+  return { match, target: { kind: "JUMP", chain } };
+}
+
+function chainExists(iptables: IptablesApi, table: TableName, chain: string): boolean {
+  return iptables.list(table)?.some((c) => c.name === chain) ?? false;
+}
+
+function ensureChain(iptables: IptablesApi, table: TableName, chain: string): void {
+  if (!chainExists(iptables, table, chain)) iptables.newChain(table, chain);
+}
+
+function appendOnce(iptables: IptablesApi, table: TableName, chain: string, rule: Rule): void {
+  if (!iptables.check(table, chain, rule)) iptables.append(table, chain, rule);
+}
+
+function insertOnce(iptables: IptablesApi, table: TableName, chain: string, rule: Rule): void {
+  if (!iptables.check(table, chain, rule)) iptables.insert(table, chain, rule, 1);
+}
+
+function deleteIfThere(iptables: IptablesApi, table: TableName, chain: string, rule: Rule): void {
+  if (iptables.check(table, chain, rule)) iptables.delete(table, chain, rule);
+}
+
+/** Puts a jump at the top of a chain, taking it from where it was (iptables.EnsureJumpRule). */
+export function ensureJump(iptables: IptablesApi, from: string, to: string): void {
+  deleteIfThere(iptables, "filter", from, jump(to));
+  iptables.insert("filter", from, jump(to), 1);
+}
+
+/** The driver's chains (setupIPChains). */
+export function setupChains(iptables: IptablesApi): void {
+  ensureChain(iptables, "nat", DOCKER_CHAIN);
+  ensureChain(iptables, "filter", DOCKER_CHAIN);
+  for (const chain of [ISOLATION_1, ISOLATION_2]) {
+    ensureChain(iptables, "filter", chain);
+    appendOnce(iptables, "filter", chain, RETURN);
+  }
+}
+
+/**
+ * DOCKER-USER first in FORWARD, and after it DOCKER-INGRESS where there is one (controller.arrangeUserFilterRule,
+ * arrangeIngressFilterRule); done again at each new network, since bridges insert above.
+ */
+export function arrangeUserFilter(iptables: IptablesApi): void {
+  if (chainExists(iptables, "filter", INGRESS_CHAIN) && iptables.check("filter", "FORWARD", jump(INGRESS_CHAIN))) {
+    ensureJump(iptables, "FORWARD", INGRESS_CHAIN);
+  }
+  ensureChain(iptables, "filter", USER_CHAIN);
+  appendOnce(iptables, "filter", USER_CHAIN, RETURN);
+  ensureJump(iptables, "FORWARD", USER_CHAIN);
+}
+
+/** A bridge as its rules name it. */
+export interface BridgeRules {
+  readonly bridge: string;
+  readonly subnet: Cidr;
+  readonly icc: boolean;
+  readonly masquerade: boolean;
+  readonly internal: boolean;
+}
+
+function masqueradeRule({ bridge, subnet }: BridgeRules): Rule {
+  return { match: { src: is(networkOf(subnet)), outDev: not(bridge) }, target: { kind: "MASQUERADE" } };
+}
+
+function skipDnatRule({ bridge }: BridgeRules): Rule {
+  return { match: { inDev: is(bridge) }, target: { kind: "RETURN" } };
+}
+
+function outgoingRule({ bridge }: BridgeRules): Rule {
+  return { match: { inDev: is(bridge), outDev: not(bridge) }, target: { kind: "ACCEPT" } };
+}
+
+function iccRule({ bridge }: BridgeRules, kind: "ACCEPT" | "DROP"): Rule {
+  return { match: { inDev: is(bridge), outDev: is(bridge) }, target: { kind } };
+}
+
+function forwardRules(bridge: string): readonly Rule[] {
+  return [
+    jump(DOCKER_CHAIN, { outDev: is(bridge) }),
+    { match: { outDev: is(bridge), ctstate: is(["RELATED", "ESTABLISHED"] as const) }, target: { kind: "ACCEPT" } },
+  ];
+}
+
+function isolationRules({ bridge }: BridgeRules): readonly (readonly [chain: string, rule: Rule])[] {
+  return [
+    [ISOLATION_1, jump(ISOLATION_2, { inDev: is(bridge), outDev: not(bridge) })],
+    [ISOLATION_2, { match: { outDev: is(bridge) }, target: { kind: "DROP" } }],
+  ];
+}
+
+function internalRules({ bridge, subnet }: BridgeRules): readonly Rule[] {
+  const net = networkOf(subnet);
+  return [
+    { match: { src: not(net), outDev: is(bridge) }, target: { kind: "DROP" } },
+    { match: { dst: not(net), inDev: is(bridge) }, target: { kind: "DROP" } },
+  ];
+}
+
+/** Jumps of nat's built-in chains to DOCKER, shared by all bridges (ProgramChain, table nat). */
+function ensureNatJumps(iptables: IptablesApi): void {
+  appendOnce(iptables, "nat", "PREROUTING", jump(DOCKER_CHAIN, { addrtypeDst: is("LOCAL") }));
+  const loopback = not({ ip: 0x7f000000, prefix: 8 });
+  appendOnce(iptables, "nat", "OUTPUT", jump(DOCKER_CHAIN, { dst: loopback, addrtypeDst: is("LOCAL") }));
+}
+
+/** All rules of a new bridge. */
+export function addBridgeRules(iptables: IptablesApi, rules: BridgeRules): void {
+  for (const [chain, rule] of rules.internal ? [] : isolationRules(rules)) insertOnce(iptables, "filter", chain, rule);
+  if (rules.internal) {
+    for (const rule of internalRules(rules)) insertOnce(iptables, "filter", ISOLATION_1, rule);
+  } else if (rules.masquerade) {
+    insertOnce(iptables, "nat", "POSTROUTING", masqueradeRule(rules));
+    insertOnce(iptables, "nat", DOCKER_CHAIN, skipDnatRule(rules));
+  }
+  setIcc(iptables, rules);
+  if (rules.internal) return;
+  insertOnce(iptables, "filter", "FORWARD", outgoingRule(rules));
+  ensureNatJumps(iptables);
+  for (const rule of forwardRules(rules.bridge)) insertOnce(iptables, "filter", "FORWARD", rule);
+  ensureJump(iptables, "FORWARD", ISOLATION_1);
+}
+
+/** Traffic between ports of the bridge: ACCEPT goes above the older rules, DROP below all. */
+function setIcc(iptables: IptablesApi, rules: BridgeRules): void {
+  deleteIfThere(iptables, "filter", "FORWARD", iccRule(rules, rules.icc ? "DROP" : "ACCEPT"));
+  if (rules.icc) insertOnce(iptables, "filter", "FORWARD", iccRule(rules, "ACCEPT"));
+  else appendOnce(iptables, "filter", "FORWARD", iccRule(rules, "DROP"));
+}
+
+/** Takes a bridge's rules away; the shared chains and jumps stay. */
+export function removeBridgeRules(iptables: IptablesApi, rules: BridgeRules): void {
+  for (const [chain, rule] of isolationRules(rules)) deleteIfThere(iptables, "filter", chain, rule);
+  for (const rule of internalRules(rules)) deleteIfThere(iptables, "filter", ISOLATION_1, rule);
+  deleteIfThere(iptables, "nat", "POSTROUTING", masqueradeRule(rules));
+  deleteIfThere(iptables, "nat", DOCKER_CHAIN, skipDnatRule(rules));
+  for (const kind of ["ACCEPT", "DROP"] as const) deleteIfThere(iptables, "filter", "FORWARD", iccRule(rules, kind));
+  deleteIfThere(iptables, "filter", "FORWARD", outgoingRule(rules));
+  for (const rule of forwardRules(rules.bridge)) deleteIfThere(iptables, "filter", "FORWARD", rule);
+}

@@ -1,0 +1,169 @@
+/**
+ * The bridge driver: docker0, docker_gwbridge and bridges of user networks in the host's namespace (moby
+ * libnetwork/drivers/bridge, 20.10: bridge.go, setup_device.go, setup_ipv4.go, setup_ip_forwarding.go).
+ * Published ports are a table of each endpoint; their DNAT rules and proxies hang on `PortMapper`.
+ */
+import { broadcastOf, type Cidr, cidrOverlaps, type Ipv4, type Mac, macFromIp, networkOf } from "../../base/addr.ts";
+import { assert, UserError } from "../../base/errors.ts";
+import type { Random } from "../../base/random.ts";
+import type { NetNs } from "../../kernel/types.ts";
+import { OPTION_BRIDGE_NAME, OPTION_DEFAULT_BRIDGE, OPTION_ENABLE_ICC, OPTION_ENABLE_MASQUERADE, OPTION_MTU, type Options } from "../labels.ts";
+import type { DaemonLog } from "../log.ts";
+import { setSysctlIfKnown } from "../osl.ts";
+import { addBridgeRules, type BridgeRules, removeBridgeRules, setupChains } from "./bridge-iptables.ts";
+import { createVethPair, type Driver, type DriverNetwork, type EndpointInterface, findLink, type JoinInfo, parseMtu } from "./driver.ts";
+
+interface BridgeEndpoint {
+  readonly address: Cidr;
+  readonly mac: Mac;
+  /** The container's end of its veth pair, in the host's namespace until it is moved. */
+  readonly srcName: string;
+}
+
+interface BridgeNetwork {
+  readonly id: string;
+  readonly bridge: string;
+  readonly gateway: Cidr;
+  readonly mtu: number;
+  readonly rules: BridgeRules;
+  /** libnetwork made the device, and deletes it with the network. */
+  readonly created: boolean;
+  readonly isDefault: boolean;
+  readonly endpoints: Map<string, BridgeEndpoint>;
+}
+
+/** The MTU of a bridge network that names none (the daemon's `mtu`). */
+const DEFAULT_MTU = 1500;
+
+function flag(options: Options, key: string, fallback: boolean): boolean {
+  const value = options[key];
+  if (value === undefined) return fallback;
+  if (["1", "t", "T", "true", "TRUE", "True"].includes(value)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(value)) return false;
+  throw new UserError(`failed to parse ${key} value: ${value} (strconv.ParseBool: parsing "${value}": invalid syntax)`);
+}
+
+export class BridgeDriver implements Driver {
+  readonly type = "bridge";
+  readonly tables = [];
+  readonly #host: NetNs;
+  readonly #random: Random;
+  readonly #log: DaemonLog;
+  readonly #networks = new Map<string, BridgeNetwork>();
+
+  /** Prepares chains and forwarding, as the daemon does at its start. */
+  constructor(host: NetNs, random: Random, log: DaemonLog) {
+    this.#host = host;
+    this.#random = random;
+    this.#log = log;
+    setupChains(host.iptables);
+    this.#enableForwarding();
+  }
+
+  /** Only a daemon that has to switch forwarding on itself also sets FORWARD's policy to DROP. */
+  #enableForwarding(): void {
+    if (this.#host.sysctlGet("net.ipv4.ip_forward") === 1) return;
+    this.#host.sysctlSet("net.ipv4.ip_forward", 1);
+    this.#host.iptables.setPolicy("filter", "FORWARD", "DROP");
+  }
+
+  createNetwork(network: DriverNetwork): void {
+    const { options } = network;
+    const subnet = network.subnets[0];
+    if (subnet?.gateway === undefined) throw new UserError("ipv4 pool is empty");
+    const mtu = parseMtu(options[OPTION_MTU]);
+    if (mtu === undefined) throw new UserError(`failed to parse ${OPTION_MTU} value: ${options[OPTION_MTU]}`);
+    const bridge = options[OPTION_BRIDGE_NAME] ?? `br-${network.id.slice(0, 12)}`;
+    this.#checkConflicts(bridge, subnet.pool);
+    const rules: BridgeRules = {
+      bridge,
+      subnet: networkOf(subnet.pool),
+      icc: flag(options, OPTION_ENABLE_ICC, true),
+      masquerade: flag(options, OPTION_ENABLE_MASQUERADE, true),
+      internal: network.internal,
+    };
+    const created = this.#setupDevice(bridge, subnet.gateway, mtu);
+    if (!rules.icc) setSysctlIfKnown(this.#host, "net.bridge.bridge-nf-call-iptables", 1, this.#log);
+    addBridgeRules(this.#host.iptables, rules);
+    this.#host.link.set(bridge, { up: true });
+    this.#networks.set(network.id, {
+      id: network.id,
+      bridge,
+      gateway: subnet.gateway,
+      mtu: mtu === 0 ? DEFAULT_MTU : mtu,
+      rules,
+      created,
+      isDefault: flag(options, OPTION_DEFAULT_BRIDGE, false),
+      endpoints: new Map(),
+    });
+  }
+
+  #checkConflicts(bridge: string, pool: Cidr): void {
+    for (const other of this.#networks.values()) {
+      const name = `conflicts with network ${other.id} (${other.bridge})`;
+      if (other.bridge === bridge) throw new UserError(`cannot create network ${bridge}: ${name}: networks have same bridge name`);
+      if (cidrOverlaps(other.rules.subnet, pool)) throw new UserError(`cannot create network ${bridge}: ${name}: networks have overlapping IPv4`);
+    }
+  }
+
+  /** Makes the device unless the user made one of that name, gives it a MAC and the gateway's address. Returns whether it was made. */
+  #setupDevice(bridge: string, gateway: Cidr, mtu: number): boolean {
+    const made = findLink(this.#host, bridge) === undefined;
+    if (made) this.#host.link.add(mtu === 0 ? { kind: "bridge", name: bridge } : { kind: "bridge", name: bridge, mtu });
+    // netutils.GenerateRandomMAC: a fixed address, so that ports coming and going don't change the bridge's.
+    if (made) this.#host.link.set(bridge, { mac: 0x0242 * 2 ** 32 + this.#random.u32() });
+    const has = this.#host.addr.list(bridge).some((a) => a.addr.ip === gateway.ip && a.addr.prefix === gateway.prefix);
+    if (!has) this.#host.addr.add(bridge, gateway, { broadcast: broadcastOf(gateway) });
+    return made;
+  }
+
+  #network(id: string): BridgeNetwork {
+    const network = this.#networks.get(id);
+    if (network === undefined) throw new UserError(`network ${id} does not exist`);
+    return network;
+  }
+
+  deleteNetwork(networkId: string): void {
+    const network = this.#network(networkId);
+    this.#networks.delete(networkId);
+    removeBridgeRules(this.#host.iptables, network.rules);
+    if (network.created && !network.isDefault && findLink(this.#host, network.bridge) !== undefined) {
+      this.#host.link.del(network.bridge);
+    }
+  }
+
+  createEndpoint(networkId: string, endpoint: EndpointInterface): void {
+    const network = this.#network(networkId);
+    assert(!network.endpoints.has(endpoint.id), "endpoint created twice", endpoint.id);
+    const { network: hostEnd, container } = createVethPair(this.#host, this.#random, network.mtu);
+    this.#host.link.set(hostEnd, { master: this.#host.link.get(network.bridge).index });
+    const mac = endpoint.mac ?? macFromIp(endpoint.address.ip);
+    endpoint.mac = mac;
+    network.endpoints.set(endpoint.id, { address: endpoint.address, mac, srcName: container });
+    this.#host.link.set(hostEnd, { up: true });
+  }
+
+  deleteEndpoint(networkId: string, endpointId: string): void {
+    const network = this.#network(networkId);
+    const endpoint = network.endpoints.get(endpointId);
+    if (endpoint === undefined) return;
+    network.endpoints.delete(endpointId);
+    if (findLink(this.#host, endpoint.srcName) !== undefined) this.#host.link.del(endpoint.srcName);
+  }
+
+  join(networkId: string, endpointId: string, info: JoinInfo): void {
+    const network = this.#network(networkId);
+    const endpoint = network.endpoints.get(endpointId);
+    assert(endpoint !== undefined, "join of an unknown endpoint", endpointId);
+    info.setNames(endpoint.srcName, "eth");
+    if (!network.rules.internal) info.setGateway(network.gateway.ip);
+  }
+
+  leave(): void {}
+  eventNotify(): void {}
+  discover(): void {}
+
+  hostIpOf(): Ipv4 | undefined {
+    return undefined;
+  }
+}

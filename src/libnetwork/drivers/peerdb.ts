@@ -1,0 +1,74 @@
+/**
+ * The overlay driver's peer database: which endpoint (IP and MAC) of a network lives behind which VTEP (moby
+ * libnetwork/drivers/overlay/peerdb.go, 20.10). Keyed by IP and MAC; the value is a set, since while an address
+ * moves between nodes its old and its new record may both be known.
+ */
+import { formatIpv4, formatMac, type Ipv4, type Mac } from "../../base/addr.ts";
+
+/** One known endpoint. */
+export interface PeerEntry {
+  readonly endpointId: string;
+  readonly ip: Ipv4;
+  readonly prefix: number;
+  readonly mac: Mac;
+  readonly vtep: Ipv4;
+  readonly local: boolean;
+}
+
+function sameEntry(a: PeerEntry, b: PeerEntry): boolean {
+  return a.endpointId === b.endpointId && a.vtep === b.vtep && a.prefix === b.prefix && a.local === b.local;
+}
+
+export class PeerDb {
+  /** Network ID → `ip mac` → entries, first added first. */
+  readonly #networks = new Map<string, Map<string, PeerEntry[]>>();
+
+  static #key(ip: Ipv4, mac: Mac): string {
+    return `${formatIpv4(ip)} ${formatMac(mac)}`;
+  }
+
+  /** @returns whether the entry is new, and how many its key has now */
+  add(networkId: string, entry: PeerEntry): { inserted: boolean; count: number } {
+    const network = this.#networks.get(networkId) ?? new Map<string, PeerEntry[]>();
+    this.#networks.set(networkId, network);
+    const key = PeerDb.#key(entry.ip, entry.mac);
+    const set = network.get(key) ?? [];
+    network.set(key, set);
+    if (set.some((e) => sameEntry(e, entry))) return { inserted: false, count: set.length };
+    set.push(entry);
+    return { inserted: true, count: set.length };
+  }
+
+  /** @returns whether the entry was there, and how many its key has left */
+  delete(networkId: string, entry: PeerEntry): { deleted: boolean; count: number } {
+    const network = this.#networks.get(networkId);
+    const key = PeerDb.#key(entry.ip, entry.mac);
+    const set = network?.get(key);
+    if (network === undefined || set === undefined) return { deleted: false, count: 0 };
+    const at = set.findIndex((e) => sameEntry(e, entry));
+    if (at >= 0) set.splice(at, 1);
+    if (set.length === 0) network.delete(key);
+    if (network.size === 0) this.#networks.delete(networkId);
+    return { deleted: at >= 0, count: set.length };
+  }
+
+  /** The first entry of an address, whatever its MAC. */
+  search(networkId: string, ip: Ipv4): PeerEntry | undefined {
+    for (const entry of this.entries(networkId)) if (entry.ip === ip) return entry;
+    return undefined;
+  }
+
+  /** All entries of a network, in order of learning. */
+  entries(networkId: string): PeerEntry[] {
+    return [...(this.#networks.get(networkId)?.values() ?? [])].flat();
+  }
+
+  networks(): string[] {
+    return [...this.#networks.keys()];
+  }
+
+  /** Forgets a network (peerFlush). */
+  flush(networkId: string): void {
+    this.#networks.delete(networkId);
+  }
+}

@@ -1,0 +1,55 @@
+/** What the rest of libnetwork sees of NetworkDB (moby libnetwork/networkdb). */
+import type { Ipv4 } from "../base/addr.ts";
+import type { Channel, Proc } from "../scheduler/process.ts";
+
+/** A change of a table that a watcher is told of. */
+export interface TableNote {
+  readonly type: "create" | "update" | "delete";
+  readonly table: string;
+  readonly networkId: string;
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Gossip name (12 hex digits) of the node that owns the entry. */
+  readonly owner: string;
+}
+
+/** A member of the cluster or of a network. */
+export interface GossipPeer {
+  readonly name: string;
+  readonly ip: Ipv4;
+}
+
+/** One gossip key: 16 bytes for AES-128-GCM, and swarmkit's Lamport tag. */
+export interface GossipKey {
+  readonly key: Uint8Array;
+  readonly tag: number;
+}
+
+export interface NetworkDb {
+  /** 12 hex digits, new each time the agent starts; `Peers[].Name` of `network inspect`. */
+  readonly nodeName: string;
+  /** Joins the cluster through the given members (managers); retried by the bootstrap rejoin. Returns how many answered. */
+  join(members: readonly Ipv4[]): Proc<number>;
+  /** Joins a network: event to all, then bulk sync with all its known members. */
+  joinNetwork(networkId: string): Proc<void>;
+  leaveNetwork(networkId: string): void;
+  /** Entries are owned by this node. create throws when the key exists; update and delete when it doesn't. */
+  createEntry(table: string, networkId: string, key: string, value: Uint8Array): void;
+  updateEntry(table: string, networkId: string, key: string, value: Uint8Array): void;
+  deleteEntry(table: string, networkId: string, key: string): void;
+  getEntry(table: string, networkId: string, key: string): Uint8Array | undefined;
+  /** Live entries of a table, in order of key. */
+  entries(table: string, networkId: string): readonly { key: string; value: Uint8Array; owner: string }[];
+  /** Notes about foreign entries; starts with a synthetic create for each one known. Close it with unwatch. */
+  watch(table: string, networkId: string): Channel<TableNote>;
+  unwatch(channel: Channel<TableNote>): void;
+  /** Nodes that take part in a network, this one included. */
+  networkPeers(networkId: string): readonly GossipPeer[];
+  clusterPeers(): readonly GossipPeer[];
+  /** Installs a key set: all decrypt, the primary encrypts. */
+  setKeys(keys: readonly GossipKey[], primary: GossipKey): void;
+  /** Leaves the cluster (node leave event, memberlist leave) and closes the sockets. */
+  leave(): Proc<void>;
+  /** Closes at once, as a crash does. */
+  close(): void;
+}

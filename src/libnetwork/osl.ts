@@ -1,0 +1,212 @@
+/**
+ * A network namespace as libnetwork handles it: interfaces moved in under a numbered name, gateways, static
+ * routes and permanent neighbours, all remembered so that they can be taken out again (moby libnetwork/osl,
+ * 20.10: namespace_linux.go, interface_linux.go, neigh_linux.go, route_linux.go).
+ */
+import { broadcastOf, type Cidr, formatIpv4, formatMac, type Ipv4, type Mac } from "../base/addr.ts";
+import { KernelError } from "../base/errors.ts";
+import type { NetNs } from "../kernel/types.ts";
+import type { DaemonLog } from "./log.ts";
+
+/** Every address. */
+export const ANY: Cidr = { ip: 0, prefix: 0 };
+
+/**
+ * Writes a sysctl that this kernel may not have, as libnetwork does: /proc/sys/… missing (a module that isn't
+ * loaded) is logged and no error; anything else is.
+ * @returns whether the kernel knows the name
+ */
+export function setSysctlIfKnown(ns: NetNs, name: string, value: number, log: DaemonLog): boolean {
+  try {
+    if (ns.sysctlGet(name) !== value) ns.sysctlSet(name, value);
+    return true;
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== "ENOENT") throw error;
+    log("debug", `sysctl ${name} is not known in ${ns.name}`);
+    return false;
+  }
+}
+
+/** Brings lo up; the kernel gives it 127.0.0.1/8 (net/ipv4/devinet.c inetdev_event). */
+export function loopbackUp(ns: NetNs): void {
+  ns.link.set("lo", { up: true });
+}
+
+/** How an interface is set up in a namespace. */
+export interface InterfaceOptions {
+  readonly mac?: Mac;
+  readonly address?: Cidr;
+  /** Source name of the bridge in the same namespace that it becomes a port of. */
+  readonly master?: string;
+  /** The interface is a bridge, made in the namespace itself. */
+  readonly bridge?: boolean;
+}
+
+/** An interface in a namespace. */
+export interface OslInterface {
+  /** Its name where it came from, and goes back to. */
+  readonly srcName: string;
+  readonly dstName: string;
+  readonly bridge: boolean;
+  readonly address: Cidr | undefined;
+}
+
+/** What is wrong with a neighbour operation: the entry is already (`present`) or not there. */
+export class NeighborSearchError extends Error {
+  override name = "NeighborSearchError";
+  readonly present: boolean;
+  constructor(ip: Ipv4, mac: Mac, present: boolean) {
+    super(`neighbor entry ${present ? "already exists" : "not found"} for IP ${formatIpv4(ip)}, mac ${formatMac(mac)}`);
+    this.present = present;
+  }
+}
+
+interface Neighbor {
+  readonly ip: Ipv4;
+  readonly mac: Mac;
+  readonly bridgeFamily: boolean;
+  readonly linkName: string;
+}
+
+/** A namespace under libnetwork's control. */
+export class OslNamespace {
+  readonly ns: NetNs;
+  /** The host's own namespace: interfaces keep their names and it is never destroyed. */
+  readonly isDefault: boolean;
+  readonly #log: DaemonLog;
+  readonly #interfaces: OslInterface[] = [];
+  /** Next number of each prefix (`eth`, `veth`, `br`, `vxlan`); 20.10 never uses one twice. */
+  readonly #nextIndex = new Map<string, number>();
+  readonly #neighbors: Neighbor[] = [];
+  #gateway: Ipv4 | undefined;
+
+  constructor(ns: NetNs, isDefault: boolean, log: DaemonLog) {
+    this.ns = ns;
+    this.isDefault = isDefault;
+    this.#log = log;
+    if (!isDefault) loopbackUp(ns);
+  }
+
+  get interfaces(): readonly OslInterface[] {
+    return this.#interfaces;
+  }
+
+  get gateway(): Ipv4 | undefined {
+    return this.#gateway;
+  }
+
+  /** Name in the namespace of the interface that was called `srcName`, or undefined. */
+  findDst(srcName: string): string | undefined {
+    return this.#interfaces.find((i) => i.srcName === srcName)?.dstName;
+  }
+
+  /** Moves a link of the host's namespace in (or makes a bridge), names it `<prefix><n>`, configures it and brings it up. */
+  addInterface(srcName: string, dstPrefix: string, options: InterfaceOptions = {}): OslInterface {
+    const { ns } = this;
+    let dstName = srcName;
+    if (!this.isDefault) {
+      const number = this.#nextIndex.get(dstPrefix) ?? 0;
+      this.#nextIndex.set(dstPrefix, number + 1);
+      dstName = `${dstPrefix}${number}`;
+    }
+    if (options.bridge === true) ns.link.add({ kind: "bridge", name: srcName });
+    else if (!this.isDefault) ns.host.root.link.set(srcName, { ns });
+    const dev = ns.link.get(srcName).index;
+    ns.link.set(dev, { up: false });
+    if (dstName !== srcName) ns.link.set(dev, { name: dstName });
+    if (options.mac !== undefined) ns.link.set(dev, { mac: options.mac });
+    if (options.address !== undefined) ns.addr.add(dev, options.address, { broadcast: broadcastOf(options.address) });
+    if (options.master !== undefined) {
+      const master = this.findDst(options.master) ?? options.master;
+      ns.link.set(dev, { master: ns.link.get(master).index });
+    }
+    ns.link.set(dev, { up: true });
+    const entry = { srcName, dstName, bridge: options.bridge === true, address: options.address };
+    this.#interfaces.push(entry);
+    return entry;
+  }
+
+  /** Takes an interface out: a bridge is deleted, anything else goes back to the host's namespace under its old name. */
+  removeInterface(srcName: string): void {
+    const at = this.#interfaces.findIndex((i) => i.srcName === srcName);
+    const entry = this.#interfaces[at];
+    if (entry === undefined) return;
+    const { ns } = this;
+    const dev = ns.link.get(entry.dstName).index;
+    ns.link.set(dev, { up: false });
+    if (entry.dstName !== entry.srcName) ns.link.set(dev, { name: entry.srcName });
+    if (entry.bridge) ns.link.del(dev);
+    else if (!this.isDefault) ns.link.set(dev, { ns: ns.host.root });
+    this.#interfaces.splice(at, 1);
+  }
+
+  /** `default via GW`. */
+  setGateway(gateway: Ipv4): void {
+    this.ns.route.add({ dst: ANY, via: gateway, protocol: "boot" });
+    this.#gateway = gateway;
+  }
+
+  unsetGateway(): void {
+    if (this.#gateway === undefined) return;
+    this.ns.route.del({ dst: ANY, via: this.#gateway });
+    this.#gateway = undefined;
+  }
+
+  /** `DST via NEXTHOP` (types.NEXTHOP routes of drivers). */
+  addStaticRoute(dst: Cidr, via: Ipv4): void {
+    this.ns.route.add({ dst, via, protocol: "boot" });
+  }
+
+  removeStaticRoute(dst: Cidr, via: Ipv4): void {
+    this.ns.route.del({ dst, via });
+  }
+
+  #find(ip: Ipv4, mac: Mac): number {
+    return this.#neighbors.findIndex((n) => n.ip === ip && n.mac === mac);
+  }
+
+  /**
+   * A permanent neighbour (IP → MAC), or with `bridgeFamily` a permanent FDB entry of the device itself (MAC → VTEP ip).
+   * Throws NeighborSearchError when the same pair is there.
+   */
+  addNeighbor(ip: Ipv4, mac: Mac, linkName: string, bridgeFamily: boolean): void {
+    if (this.#find(ip, mac) >= 0) throw new NeighborSearchError(ip, mac, true);
+    const dev = this.findDst(linkName);
+    if (dev === undefined) throw new Error(`could not find the interface with name ${linkName}`);
+    if (bridgeFamily) this.ns.fdb.add(dev, mac, { dst: ip, owner: "self", replace: true });
+    else this.ns.neigh.add(dev, ip, mac, { state: "PERMANENT", replace: true });
+    this.#neighbors.push({ ip, mac, bridgeFamily, linkName });
+  }
+
+  /** Removes what addNeighbor made, and the entry the bridge may have learnt. Throws NeighborSearchError when it is not there. */
+  deleteNeighbor(ip: Ipv4, mac: Mac): void {
+    const at = this.#find(ip, mac);
+    const entry = this.#neighbors[at];
+    if (entry === undefined) throw new NeighborSearchError(ip, mac, false);
+    const dev = this.findDst(entry.linkName);
+    if (dev !== undefined) {
+      if (entry.bridgeFamily) {
+        this.#tryDelete(() => this.ns.fdb.del(dev, mac, { dst: ip, owner: "self" }), "FDB entry", mac);
+        this.#tryDelete(() => this.ns.fdb.del(dev, mac, { owner: "master" }), "bridge FDB entry", mac);
+      } else {
+        this.#tryDelete(() => this.ns.neigh.del(dev, ip), "neighbor entry", mac);
+      }
+    }
+    this.#neighbors.splice(at, 1);
+  }
+
+  /** A kernel that refuses a deletion is only worth a line in the log: the entry leaves libnetwork's list all the same. */
+  #tryDelete(deletion: () => void, what: string, mac: Mac): void {
+    try {
+      deletion();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      this.#log("warning", `error while deleting ${what} for mac ${formatMac(mac)}: ${error.message}`);
+    }
+  }
+
+  /** Ends the namespace; the host's own stays. */
+  destroy(): void {
+    if (!this.isDefault && this.ns.alive) this.ns.destroy();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Programs of an emulated host. A program is a generator: it yields what it waits for and is stepped by
+ * the host's scheduler in virtual time, never by JavaScript's event loop. All programs of one host run
+ * one at a time, in an order that depends on nothing but the host's own history.
+ */
+import type { Random } from "../base/random.ts";
+import type { Time } from "../base/time.ts";
+
+/** Something that can wake a waiting process. Waking says "look again"; the process re-checks its condition. */
+export interface Waitable {
+  /** Registers a waiter; the scheduler calls it, programs don't. */
+  addWaiter(waiter: Waiter): void;
+  removeWaiter(waiter: Waiter): void;
+}
+
+/** The scheduler's side of a wait. */
+export interface Waiter {
+  /** Called by a Waitable when its state changed. Idempotent until the process has run. */
+  wake(source: Waitable): void;
+}
+
+/** What a process yields: any of the sources, or the deadline (absolute virtual time), whichever comes first. */
+export interface Wait {
+  readonly on?: readonly Waitable[];
+  readonly until?: Time;
+}
+
+/**
+ * A program. `yield wait` gives back the source that woke it, or undefined when the deadline came.
+ * A killed process gets `return()`: its `finally` blocks run and must not yield.
+ */
+export type Proc<T = void> = Generator<Wait, T, Waitable | undefined>;
+
+/** The usual Waitable: a set of waiters and a notify(). */
+export class Signal implements Waitable {
+  readonly #waiters = new Set<Waiter>();
+
+  addWaiter(waiter: Waiter): void {
+    this.#waiters.add(waiter);
+  }
+
+  removeWaiter(waiter: Waiter): void {
+    this.#waiters.delete(waiter);
+  }
+
+  /** Wakes everyone that waits, in the order in which they began to wait. */
+  notify(): void {
+    for (const waiter of [...this.#waiters]) waiter.wake(this);
+  }
+}
+
+/** An unbounded queue between two processes of one host. */
+export class Channel<T> extends Signal {
+  readonly #items: T[] = [];
+  #closed = false;
+
+  push(item: T): void {
+    this.#items.push(item);
+    this.notify();
+  }
+
+  tryPop(): T | undefined {
+    return this.#items.shift();
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.notify();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The next item; undefined when the deadline came or the channel was closed and is empty. */
+  *pop(until?: Time): Proc<T | undefined> {
+    for (;;) {
+      if (this.#items.length > 0) return this.#items.shift();
+      if (this.#closed) return undefined;
+      const source = yield until === undefined ? { on: [this] } : { on: [this], until };
+      if (source === undefined) return this.#items.shift();
+    }
+  }
+}
+
+/** A running program. */
+export interface Process<T = unknown> {
+  readonly pid: number;
+  readonly name: string;
+  readonly done: boolean;
+  /** The generator's return value once done; undefined if it was killed. */
+  readonly result: T | undefined;
+  readonly killed: boolean;
+  /** What the program threw, once done; undefined when it returned or was killed. */
+  readonly error: unknown;
+  /** Notified once, when the process is done. */
+  readonly exited: Waitable;
+  /** Ends the process now; its `finally` blocks run. No effect when done. */
+  kill(): void;
+}
+
+/** What every program of a host is given: time, chance and processes. */
+export interface HostRuntime {
+  readonly hostName: string;
+  /** Position of the host in the lab, from 0. */
+  readonly hostIndex: number;
+  now(): Time;
+  /** The host's random stream; take a fork by a label of your own. */
+  readonly random: Random;
+  /** Starts a program; it first runs when the current one yields, at the same virtual time. */
+  spawn<T>(name: string, program: Proc<T>): Process<T>;
+}
+
+/** Waits for a span of virtual time. */
+export function* sleep(host: HostRuntime, ns: Time): Proc<void> {
+  const until = host.now() + ns;
+  while (host.now() < until) yield { until };
+}
+
+/** Waits until a process is done (or the deadline); returns true when it is done. */
+export function* join(process: Process<unknown>, until?: Time): Proc<boolean> {
+  while (!process.done) {
+    const source = yield until === undefined ? { on: [process.exited] } : { on: [process.exited], until };
+    if (source === undefined) return process.done;
+  }
+  return true;
+}

@@ -1,0 +1,185 @@
+/**
+ * The physical side of a lab: hosts, their NICs, and the layer-2 segments (switches) that connect them; and
+ * how hosts are shared out to workers. A frame between two NICs of a segment takes the larger of their two
+ * latencies, one way.
+ */
+import { formatMac, type Mac } from "../base/addr.ts";
+import { UserError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import { FOREVER, type Time, US } from "../base/time.ts";
+
+/** One network interface card and the cable that leads to its segment's switch. */
+export interface NicConfig {
+  /** Name of the device in the host's root namespace, e.g. `eth0`. */
+  readonly device: string;
+  readonly segment: string;
+  readonly mac: Mac;
+  /** Bytes of payload; frames are 14 bytes longer. */
+  readonly mtu: number;
+  /** One-way delay, ns. */
+  readonly latency: Time;
+  /** Bits per second; 0 = not limited. */
+  readonly bandwidth: number;
+  /** Probability 0…1 that a frame leaving by this NIC, or arriving at it, is lost. */
+  readonly loss: number;
+  /** Frames that wait for the NIC before it drops (a Linux txqueuelen). */
+  readonly queue: number;
+}
+
+export interface HostConfig {
+  readonly name: string;
+  readonly nics: readonly NicConfig[];
+  /** What the MachineFactory is given; must survive structured cloning. */
+  readonly machine: unknown;
+}
+
+/** Everything about the machines and wires of a run that workers must agree on. Plain data. */
+export interface Topology {
+  readonly seed: string;
+  readonly hosts: readonly HostConfig[];
+}
+
+/** A NIC as written: everything but the name of the segment has a default. */
+export interface NicSpec {
+  device?: string;
+  segment?: string;
+  mac?: Mac;
+  mtu?: number;
+  latency?: Time;
+  bandwidth?: number;
+  loss?: number;
+  queue?: number;
+}
+
+/** A host as written. Without NICs it has one `eth0` on the segment `underlay`. */
+export interface HostSpec {
+  name: string;
+  nics?: readonly NicSpec[];
+  machine?: unknown;
+}
+
+/** Values of a NIC that says nothing else: a 10 Gbit/s data-centre network, Linux's default queue length. */
+export const NIC_DEFAULTS = {
+  segment: "underlay",
+  mtu: 1500,
+  latency: 50 * US,
+  bandwidth: 10e9,
+  loss: 0,
+  queue: 1000,
+} as const;
+
+/** Fills in the defaults and checks the values. MAC addresses are drawn from the seed and the host's name. */
+export function resolveTopology(seed: string, hosts: readonly HostSpec[]): Topology {
+  const names = new Set<string>();
+  const macs = new Set<Mac>();
+  const resolved = hosts.map((host): HostConfig => {
+    if (names.has(host.name)) throw new UserError(`host ${host.name}: there are two hosts of that name`);
+    names.add(host.name);
+    const random = new Random(`${seed}/${host.name}`).fork("nic");
+    const nics = (host.nics ?? [{}]).map((nic, i) => resolveNic(host.name, nic, i, random, macs));
+    return { name: host.name, nics, machine: host.machine };
+  });
+  return { seed, hosts: resolved };
+}
+
+function resolveNic(host: string, spec: NicSpec, index: number, random: Random, taken: Set<Mac>): NicConfig {
+  const nic = { device: `eth${index}`, mac: 0, ...NIC_DEFAULTS, ...spec };
+  const where = `host ${host}, ${nic.device}`;
+  if (!(nic.latency >= 0 && Number.isSafeInteger(nic.latency))) throw new UserError(`${where}: latency must not be negative`);
+  if (!(nic.loss >= 0 && nic.loss <= 1)) throw new UserError(`${where}: loss must lie between 0 and 1`);
+  if (!(nic.bandwidth >= 0)) throw new UserError(`${where}: bandwidth must not be negative`);
+  if (!(nic.mtu >= 68 && nic.mtu <= 65_535)) throw new UserError(`${where}: MTU must lie between 68 and 65535`);
+  if (!(nic.queue >= 1)) throw new UserError(`${where}: the queue must hold at least one frame`);
+  if (nic.mac === 0) nic.mac = drawMac(random, taken);
+  if (taken.has(nic.mac)) throw new UserError(`${where}: the MAC address ${formatMac(nic.mac)} is taken`);
+  taken.add(nic.mac);
+  return nic;
+}
+
+/** An address under 52:54:00, the prefix that QEMU gives its machines, not in use yet. */
+function drawMac(random: Random, taken: ReadonlySet<Mac>): Mac {
+  for (;;) {
+    const mac = 0x525400 * 2 ** 24 + (random.u32() & 0xffffff);
+    if (!taken.has(mac)) return mac;
+  }
+}
+
+/** The one-way delay between two hosts: over each segment that both are on, the larger of their latencies; the smallest of these. */
+export function oneWayDelay(a: HostConfig, b: HostConfig): Time {
+  let best = FOREVER;
+  for (const nicA of a.nics) {
+    for (const nicB of b.nics) {
+      if (nicA.segment === nicB.segment) best = Math.min(best, Math.max(nicA.latency, nicB.latency));
+    }
+  }
+  return best;
+}
+
+/**
+ * Which worker owns which host, by host index. Hosts stay in lab order, in blocks of nearly equal size.
+ * Hosts whose delay to each other is 0 share a worker: between workers there must be a delay to look ahead into.
+ * Workers without a host are possible when there are fewer groups than workers.
+ */
+export function partitionHosts(topology: Topology, workers: number): number[] {
+  const groups = zeroDelayGroups(topology.hosts);
+  const owner = new Array<number>(topology.hosts.length).fill(0);
+  let placed = 0;
+  for (const group of groups) {
+    const worker = Math.floor((placed * workers) / topology.hosts.length);
+    for (const host of group) owner[host] = worker;
+    placed += group.length;
+  }
+  return owner;
+}
+
+/** Host indices, grouped by "delay 0" (transitively); groups in order of their first host. */
+function zeroDelayGroups(hosts: readonly HostConfig[]): number[][] {
+  const groupOf = hosts.map((_, i) => i);
+  const bySegment = new Map<string, number>();
+  hosts.forEach((host, i) => {
+    for (const nic of host.nics) {
+      if (nic.latency > 0) continue;
+      const first = bySegment.get(nic.segment);
+      if (first === undefined) bySegment.set(nic.segment, i);
+      else merge(groupOf, first, i);
+    }
+  });
+  const groups = new Map<number, number[]>();
+  groupOf.forEach((group, host) => {
+    groups.set(group, [...(groups.get(group) ?? []), host]);
+  });
+  return [...groups.values()];
+}
+
+function merge(groupOf: number[], a: number, b: number): void {
+  const from = groupOf[b] as number;
+  const to = groupOf[a] as number;
+  const [low, high] = [Math.min(from, to), Math.max(from, to)];
+  for (let i = 0; i < groupOf.length; i++) if (groupOf[i] === high) groupOf[i] = low;
+}
+
+/**
+ * The lookahead: the smallest one-way delay between hosts of different workers, FOREVER when no wire crosses.
+ * A window is never longer than it, so nothing sent within a window is due within the same window.
+ *
+ * Per segment the delay of a pair is the larger of two latencies, so the smallest crossing delay is found by
+ * the two smallest latencies that belong to different workers.
+ */
+export function lookaheadOf(topology: Topology, owner: readonly number[]): Time {
+  const segments = new Map<string, { latency: Time; worker: number }[]>();
+  topology.hosts.forEach((host, i) => {
+    for (const nic of host.nics) {
+      const list = segments.get(nic.segment) ?? [];
+      list.push({ latency: nic.latency, worker: owner[i] as number });
+      segments.set(nic.segment, list);
+    }
+  });
+  let best = FOREVER;
+  for (const list of segments.values()) {
+    list.sort((a, b) => a.latency - b.latency || a.worker - b.worker);
+    const first = list[0];
+    const other = list.find((nic) => nic.worker !== first?.worker);
+    if (other !== undefined) best = Math.min(best, other.latency);
+  }
+  return best;
+}
