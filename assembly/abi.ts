@@ -197,3 +197,298 @@ export const OUT_PORT = 24; // u32 destination port id
 export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
 export const OUT_SKB = 32; // u32 the sender's buffer, freed when the outbox is reused
 export const OUT_RECORD = 40;
+
+/*
+ * Netfilter (netfilter/border.ts). A rule's body: what src/kernel/rules.ts encodes and the kernel keeps
+ * byte by byte, so that two rules are equal when their bodies are. Byte offsets; all u32 but where said.
+ */
+export const RULE_FLAGS = 0; // M_*: which matches it has
+export const RULE_INVERT = 4; // M_* of those that are inverted
+export const RULE_SRC = 8; // address, host order, and its mask
+export const RULE_SRC_MASK = 12;
+export const RULE_DST = 16;
+export const RULE_DST_MASK = 20;
+export const RULE_IN = 24; // 16 bytes: device name, zero-padded
+export const RULE_OUT = 40;
+export const RULE_IN_MASK = 56; // 16 bytes: 0xff where the name is compared (a `+` ends it)
+export const RULE_OUT_MASK = 72;
+export const RULE_PROTO = 88;
+export const RULE_SPORT_MIN = 92; // u16 each
+export const RULE_SPORT_MAX = 94;
+export const RULE_DPORT_MIN = 96;
+export const RULE_DPORT_MAX = 98;
+export const RULE_CTSTATE = 100; // CTSTATE_* bits
+export const RULE_ADDRTYPE_SRC = 104; // RTN_*
+export const RULE_ADDRTYPE_DST = 108;
+export const RULE_MARK = 112;
+export const RULE_MARK_MASK = 116;
+export const RULE_POLICY = 120; // POLICY_* bits
+export const RULE_ICMP_TYPE = 124;
+export const RULE_PROBABILITY = 128; // of 2^31
+export const RULE_TARGET = 132; // T_*
+export const RULE_T_IP = 136; // NAT: first and last address
+export const RULE_T_IP_MAX = 140;
+export const RULE_T_PORT_MIN = 144; // u16 each
+export const RULE_T_PORT_MAX = 146;
+export const RULE_T_NAT = 148; // NAT_RANGE_* flags
+export const RULE_T_MARK = 152; // mark = (mark & ~mask) ^ value
+export const RULE_T_MARK_MASK = 156;
+export const RULE_T_REJECT = 160; // 0 icmp-port-unreachable, 1 tcp-reset
+export const RULE_U32_WORDS = 164; // u16: words of the u32 program behind the head
+export const RULE_COMMENT_LEN = 166; // u16: bytes of comment behind it
+export const RULE_CHAIN = 168; // 32 bytes: name of the chain jumped to
+export const RULE_HEAD = 200; // the u32 program, then the comment
+export const CHAIN_NAME = 32; // bytes of a chain's name, zero-padded; at most 28 are used
+
+// Matches of a rule.
+export const M_SRC = 0x0001;
+export const M_DST = 0x0002;
+export const M_IN = 0x0004;
+export const M_OUT = 0x0008;
+export const M_PROTO = 0x0010;
+export const M_SPORT = 0x0020;
+export const M_DPORT = 0x0040;
+export const M_CTSTATE = 0x0080;
+export const M_ADDRTYPE_SRC = 0x0100;
+export const M_ADDRTYPE_DST = 0x0200;
+export const M_MARK = 0x0400;
+export const M_U32 = 0x0800;
+export const M_POLICY = 0x1000;
+export const M_IPVS = 0x2000;
+export const M_ICMP_TYPE = 0x4000;
+export const M_PROBABILITY = 0x8000;
+// xt_conntrack's state bits (XT_CONNTRACK_STATE_*).
+export const CTSTATE_INVALID = 1;
+export const CTSTATE_ESTABLISHED = 2;
+export const CTSTATE_RELATED = 4;
+export const CTSTATE_NEW = 8;
+export const CTSTATE_UNTRACKED = 64;
+export const POLICY_OUT = 1; // else in
+export const POLICY_IPSEC = 2; // else none
+// Targets of a rule.
+export const T_NONE = 0;
+export const T_ACCEPT = 1;
+export const T_DROP = 2;
+export const T_RETURN = 3;
+export const T_JUMP = 4;
+export const T_REJECT = 5;
+export const T_MARK = 6;
+export const T_DNAT = 7;
+export const T_SNAT = 8;
+export const T_MASQUERADE = 9;
+export const T_REDIRECT = 10;
+export const T_NOTRACK = 11;
+// NF_NAT_RANGE_* flags.
+export const NAT_RANGE_MAP_IPS = 1;
+export const NAT_RANGE_PROTO_SPECIFIED = 2;
+// Operators of a u32 program (XT_U32_*): `tests`, then per test: numbers | values << 16, (op, number)…, (min, max)…
+export const U32_AND = 0;
+export const U32_LEFTSH = 1;
+export const U32_RIGHTSH = 2;
+export const U32_AT = 3;
+
+// A chain in scratch (nfChainInfo).
+export const CHAIN_INFO_NAME = 0; // 32 bytes
+export const CHAIN_INFO_HOOK = 32; // i32: NF_* hook, -1 for a user's chain
+export const CHAIN_INFO_POLICY = 36; // NF_ACCEPT or NF_DROP
+export const CHAIN_INFO_RULES = 40; // how many
+export const CHAIN_INFO_FIRST = 44; // handle of the first rule, 0 = none
+export const CHAIN_INFO_PACKETS = 48; // u64
+export const CHAIN_INFO_BYTES = 56; // u64
+// A rule in scratch (nfRuleInfo).
+export const RULE_INFO_PACKETS = 0; // u64
+export const RULE_INFO_BYTES = 8; // u64
+export const RULE_INFO_LEN = 16; // bytes of the body
+export const RULE_INFO_NEXT = 20; // handle of the next rule, 0 = none
+export const RULE_INFO_BODY = 24;
+
+// A connection in scratch (nfCtDump).
+export const CT_HANDLE = 0; // u32
+export const CT_PROTO = 4; // u32
+export const CT_STATUS = 8; // u32 IPS_* bits
+export const CT_STATE = 12; // u32: TCP state of tracking (0 NONE … 9 SYN_SENT2)
+export const CT_MARK = 16;
+export const CT_USE = 20;
+export const CT_TIMEOUT = 24; // f64: ns left
+export const CT_ORIG_SRC = 32;
+export const CT_ORIG_DST = 36;
+export const CT_ORIG_SPORT = 40; // u16; ICMP: the id
+export const CT_ORIG_DPORT = 42; // u16; ICMP: type << 8 | code
+export const CT_REPLY_SRC = 44;
+export const CT_REPLY_DST = 48;
+export const CT_REPLY_SPORT = 52;
+export const CT_REPLY_DPORT = 54;
+export const CT_RECORD = 56;
+// Status bits of a connection (enum ip_conntrack_status).
+export const IPS_SEEN_REPLY = 0x02;
+export const IPS_ASSURED = 0x04;
+export const IPS_CONFIRMED = 0x08;
+export const IPS_SRC_NAT = 0x10;
+export const IPS_DST_NAT = 0x20;
+export const IPS_SRC_NAT_DONE = 0x80;
+export const IPS_DST_NAT_DONE = 0x100;
+export const IPS_DYING = 0x200;
+
+// net.netfilter.nf_conntrack_*: numbers for nfCtSysctlGet/Set. Timeouts in seconds.
+export const CTL_TCP_SYN_SENT = 1;
+export const CTL_TCP_SYN_RECV = 2;
+export const CTL_TCP_ESTABLISHED = 3;
+export const CTL_TCP_FIN_WAIT = 4;
+export const CTL_TCP_CLOSE_WAIT = 5;
+export const CTL_TCP_LAST_ACK = 6;
+export const CTL_TCP_TIME_WAIT = 7;
+export const CTL_TCP_CLOSE = 8;
+export const CTL_TCP_SYN_SENT2 = 9; // no sysctl of its own
+export const CTL_TCP_MAX_RETRANS_TIMEOUT = 10; // tcp_timeout_max_retrans
+export const CTL_TCP_UNACKNOWLEDGED = 11;
+export const CTL_UDP = 12; // udp_timeout
+export const CTL_UDP_STREAM = 13; // udp_timeout_stream
+export const CTL_ICMP = 14;
+export const CTL_GENERIC = 15;
+export const CTL_TCP_LOOSE = 16;
+export const CTL_TCP_BE_LIBERAL = 17;
+export const CTL_TCP_MAX_RETRANS = 18;
+export const CTL_CHECKSUM = 19;
+export const CTL_TCP_IGNORE_INVALID_RST = 20;
+export const CTL_MAX = 21; // nf_conntrack_max: one for all namespaces of a host
+export const CTL_COUNT = 22; // nf_conntrack_count, read-only
+export const CTLS = 23;
+
+export const EMLINK = 31; // a chain would jump to itself, or too deep
+
+/*
+ * inet. Sysctls of a namespace (inetSysctlGet/Set): net.ipv4.NAME unless said otherwise.
+ */
+export const SYS_IP_FORWARD = 0;
+export const SYS_IP_DEFAULT_TTL = 1;
+export const SYS_LOCAL_PORT_MIN = 2; // ip_local_port_range, first number
+export const SYS_LOCAL_PORT_MAX = 3; // … second number
+export const SYS_IP_NONLOCAL_BIND = 4;
+export const SYS_IP_NO_PMTU_DISC = 5;
+export const SYS_MIN_PMTU = 6; // route.min_pmtu
+export const SYS_MTU_EXPIRES = 7; // route.mtu_expires, seconds
+export const SYS_ICMP_ECHO_IGNORE_ALL = 8;
+export const SYS_ICMP_ECHO_IGNORE_BROADCASTS = 9;
+export const SYS_ICMP_RATELIMIT = 10; // ms
+export const SYS_ICMP_RATEMASK = 11;
+export const SYS_ICMP_MSGS_PER_SEC = 12;
+export const SYS_ICMP_MSGS_BURST = 13;
+export const SYS_ICMP_ERRORS_USE_INBOUND_IFADDR = 14;
+export const SYS_IPFRAG_TIME = 15; // seconds
+export const SYS_IPFRAG_HIGH_THRESH = 16; // bytes
+export const SYS_IPFRAG_MAX_DIST = 17;
+export const SYS_GC_THRESH1 = 18; // neigh.default.gc_thresh1, shared by all namespaces of the host
+export const SYS_GC_THRESH2 = 19;
+export const SYS_GC_THRESH3 = 20;
+export const SYS_FORWARD_USE_PMTU = 21; // ip_forward_use_pmtu
+export const SYS_COUNT = 32;
+
+/*
+ * Values per device (inetConfGet/Set): net.ipv4.conf.DEV.NAME; which = CONF_ALL, CONF_DEFAULT or a device handle.
+ * From CONF_BASE_REACHABLE_MS on: net.ipv4.neigh.DEV.NAME.
+ */
+export const CONF_ALL = 0;
+export const CONF_DEFAULT = 1;
+export const CONF_FORWARDING = 0;
+export const CONF_RP_FILTER = 1;
+export const CONF_ACCEPT_REDIRECTS = 2;
+export const CONF_SECURE_REDIRECTS = 3;
+export const CONF_SEND_REDIRECTS = 4;
+export const CONF_SHARED_MEDIA = 5;
+export const CONF_ACCEPT_LOCAL = 6;
+export const CONF_ROUTE_LOCALNET = 7;
+export const CONF_ARP_IGNORE = 8;
+export const CONF_ARP_ANNOUNCE = 9;
+export const CONF_ARP_FILTER = 10;
+export const CONF_ARP_NOTIFY = 11;
+export const CONF_ARP_ACCEPT = 12;
+export const CONF_PROXY_ARP = 13;
+export const CONF_LOG_MARTIANS = 14;
+export const CONF_PROMOTE_SECONDARIES = 15;
+export const CONF_BASE_REACHABLE_MS = 16; // base_reachable_time_ms
+export const CONF_DELAY_FIRST_PROBE_MS = 17; // delay_first_probe_time (s) x 1000
+export const CONF_UCAST_SOLICIT = 18;
+export const CONF_MCAST_SOLICIT = 19;
+export const CONF_MCAST_RESOLICIT = 20;
+export const CONF_RETRANS_MS = 21; // retrans_time_ms
+export const CONF_GC_STALE_MS = 22; // gc_stale_time (s) x 1000
+export const CONF_LOCKTIME_MS = 23; // locktime
+export const CONF_UNRES_QLEN_BYTES = 24;
+export const CONF_COUNT = 32;
+
+// Route tables and protocols (rtnetlink).
+export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RTPROT_KERNEL = 2;
+export const RTPROT_BOOT = 3;
+export const RTPROT_STATIC = 4;
+
+// Record of addrDump, byte offsets; all u32.
+export const ADDR_IP = 0;
+export const ADDR_PREFIX = 4;
+export const ADDR_BROADCAST = 8;
+export const ADDR_SCOPE = 12;
+export const ADDR_DEV = 16; // ifindex
+export const ADDR_FLAGS = 20; // 1 secondary
+export const ADDR_RECORD = 24;
+
+// Record of routeDump.
+export const ROUTE_DST = 0;
+export const ROUTE_PREFIX = 4;
+export const ROUTE_VIA = 8; // 0 none
+export const ROUTE_DEV = 12; // ifindex, 0 none
+export const ROUTE_SRC = 16; // 0 none
+export const ROUTE_SCOPE = 20;
+export const ROUTE_PROTOCOL = 24;
+export const ROUTE_TYPE = 28;
+export const ROUTE_METRIC = 32;
+export const ROUTE_TABLE = 36;
+export const ROUTE_RECORD = 40;
+
+// Record of routeGet (one, in scratch).
+export const RTGET_DEV = 0; // ifindex
+export const RTGET_VIA = 4;
+export const RTGET_SRC = 8;
+export const RTGET_TYPE = 12;
+export const RTGET_MTU = 16;
+
+// Record of neighDump.
+export const NEIGH_IP = 0;
+export const NEIGH_DEV = 4; // ifindex
+export const NEIGH_STATE = 8; // NUD_*
+export const NEIGH_PROBES = 12;
+export const NEIGH_MAC = 16; // u64
+export const NEIGH_USED = 24; // i64 ns
+export const NEIGH_CONFIRMED = 32; // i64
+export const NEIGH_UPDATED = 40; // i64
+export const NEIGH_RECORD = 48;
+
+// Header that udpRecv and rawRecv fill in scratch.
+export const DGRAM_DATA = 0; // u32 address of the bytes
+export const DGRAM_LEN = 4;
+export const DGRAM_SRC = 8;
+export const DGRAM_SPORT = 12;
+export const DGRAM_DST = 16;
+export const DGRAM_TTL = 20;
+export const DGRAM_TIME = 24; // i64 ns
+export const DGRAM_TYPE = 32; // icmpRecv: ICMP type, code, id, sequence, MTU of a frag-needed
+export const DGRAM_CODE = 36;
+export const DGRAM_ID = 40;
+export const DGRAM_SEQ = 44;
+export const DGRAM_INFO = 48;
+
+// Record of socketDump (UDP, raw and ping sockets).
+export const SOCK_HANDLE = 0;
+export const SOCK_REC_TYPE = 4; // 1 UDP, 3 ping, 4 raw
+export const SOCK_LOCAL_IP = 8;
+export const SOCK_LOCAL_PORT = 12; // ping: the id; raw: the protocol
+export const SOCK_REMOTE_IP = 16;
+export const SOCK_REMOTE_PORT = 20;
+export const SOCK_RX_BYTES = 24;
+export const SOCK_TX_BYTES = 28;
+export const SOCK_RECORD = 32;
+
+export const ENOPROTOOPT = 92;
+export const EDESTADDRREQ = 89;
+export const EHOSTDOWN = 112;
+export const ENONET = 64;

@@ -43,6 +43,8 @@ export class Host {
   neighCount: u32; // entries that count against gc_thresh, all namespaces
   conntrackCount: u32;
   namespaces: u32;
+  /** inet/: what all namespaces share (HostInet): neighbour limits, ping ids. */
+  inet: usize;
   /** Linux's HZ-based jiffies are derived from `now`: 250 a second. */
   unused: u32;
 }

@@ -69,6 +69,10 @@ export class Sock {
   dstType: u32;
   dstMtu: u32;
   dstGen: u32;
+  /** The path MTU came from a router that reported less than min_pmtu: DF is not set. */
+  dstLocked: u32;
+  /** MTU of the device when the route was cached; another value makes it stale. */
+  dstDevMtu: u32;
   /** Encapsulation handler of a kernel UDP socket: (skb: usize) => void, 0 = none. */
   encap: usize;
   rxPackets: u64;

@@ -22,11 +22,11 @@ const DEFAULT_HOSTS: readonly HostsEntry[] = [
 /** Name servers on a default bridge whose host has none of its own (resolvconf defaultIPv4Dns). */
 const FALLBACK_NAMESERVERS: readonly string[] = ["8.8.8.8", "8.8.4.4"];
 
-/** The name a container's address gets: `host.domain host`, or `host`. */
+/** The names of a container's address: `fqdn host`, or the host name alone where there is no domain. */
 export function hostsNames(hostname: string, domainname: string): string {
-  if (domainname !== "") return `${hostname}.${domainname} ${hostname}`;
-  const dot = hostname.indexOf(".");
-  return dot > 0 ? `${hostname} ${hostname.slice(0, dot)}` : hostname;
+  const fqdn = domainname === "" ? hostname : `${hostname}.${domainname}`;
+  const dot = fqdn.indexOf(".");
+  return dot < 0 ? fqdn : `${fqdn} ${fqdn.slice(0, dot)}`;
 }
 
 /** /etc/hosts: the fixed lines, extra hosts, then one line per endpoint. */

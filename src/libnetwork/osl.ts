@@ -14,11 +14,18 @@ export const ANY: Cidr = { ip: 0, prefix: 0 };
 /**
  * Writes a sysctl that this kernel may not have, as libnetwork does: /proc/sys/… missing (a module that isn't
  * loaded) is logged and no error; anything else is.
+ * @param needed whether the old value is to be replaced; any other value is, when left out
  * @returns whether the kernel knows the name
  */
-export function setSysctlIfKnown(ns: NetNs, name: string, value: number, log: DaemonLog): boolean {
+export function setSysctlIfKnown(
+  ns: NetNs,
+  name: string,
+  value: number,
+  log: DaemonLog,
+  needed: (old: number) => boolean = (old) => old !== value,
+): boolean {
   try {
-    if (ns.sysctlGet(name) !== value) ns.sysctlSet(name, value);
+    if (needed(ns.sysctlGet(name))) ns.sysctlSet(name, value);
     return true;
   } catch (error) {
     if (!(error instanceof KernelError) || error.code !== "ENOENT") throw error;

@@ -77,10 +77,10 @@ export function lzwDecompress(input: Uint8Array): Uint8Array {
       last = -1;
       continue;
     }
-    if (code > highest || (code === highest && last === -1)) throw new MalformedError("lzw: invalid code");
+    if (code > highest) throw new MalformedError("lzw: invalid code");
     let length = 0;
     let walk = code;
-    if (code === highest && code >= FIRST_CODE) {
+    if (code === highest && last !== -1) {
       // A code that is about to be defined: the last string and its own first byte again.
       walk = last;
       while (walk >= FIRST_CODE) walk = prefix[walk] as number;

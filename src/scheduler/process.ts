@@ -43,6 +43,11 @@ export class Signal implements Waitable {
     this.#waiters.delete(waiter);
   }
 
+  /** Somebody waits for it now. */
+  get awaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   /** Wakes everyone that waits, in the order in which they began to wait. */
   notify(): void {
     for (const waiter of [...this.#waiters]) waiter.wake(this);

@@ -81,21 +81,28 @@ const folder = dirname(require.resolve("@goodtools/wiregasm/dist/wiregasm.js"));
 interface LoaderOptions {
   locateFile(path: string): string;
   getPreloadedPackage(): ArrayBuffer;
-  instantiateWasm(
-    imports: WebAssembly.Imports,
-    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
-  ): object;
+  instantiateWasm(imports: object, done: (instance: object, module: object) => void): object;
   print(text: string): void;
   printErr(text: string): void;
   handleStatus(type: number, text: string): void;
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined;
+/** The part of WebAssembly used here; the project's `lib` has no types for it. */
+const wasm = (
+  globalThis as unknown as {
+    WebAssembly: {
+      compile(bytes: Uint8Array): Promise<object>;
+      instantiate(module: object, imports: object): Promise<object>;
+    };
+  }
+).WebAssembly;
+
+let compiled: Promise<object> | undefined;
 let data: ArrayBuffer | undefined;
 
 /** A fresh Wireshark; the 69 MB module is compiled once per process. */
 async function load(printErr: (text: string) => void): Promise<WiregasmLib> {
-  compiled ??= WebAssembly.compile(readFileSync(join(folder, "wiregasm.wasm")));
+  compiled ??= wasm.compile(readFileSync(join(folder, "wiregasm.wasm")));
   data ??= new Uint8Array(readFileSync(join(folder, "wiregasm.data"))).buffer;
   const module = await compiled;
   const preloaded = data;
@@ -107,7 +114,7 @@ async function load(printErr: (text: string) => void): Promise<WiregasmLib> {
       locateFile: (path) => join(folder, path),
       getPreloadedPackage: () => preloaded,
       instantiateWasm: (imports, done) => {
-        WebAssembly.instantiate(module, imports).then((instance) => done(instance, module), reject);
+        wasm.instantiate(module, imports).then((instance) => done(instance, module), reject);
         return {};
       },
       print: () => {},
@@ -147,9 +154,12 @@ export async function openTrace(bytes: Uint8Array, options: TraceOptions = {}): 
   lib.FS.writeFile(path, bytes);
   const session = new lib.DissectSession(path);
   const loaded = session.load();
-  if (loaded.code !== 0) {
+  // Wireshark opens nearly anything, as plain data if need be; a trace must be one.
+  const type = loaded.summary.file_type;
+  if (loaded.code !== 0 || !/pcap/i.test(type)) {
     session.delete();
-    throw new Error(`Wireshark cannot read the file: ${loaded.error || `code ${loaded.code}`}`);
+    lib.destroy();
+    throw new Error(`Wireshark cannot read the file: ${loaded.error || `code ${loaded.code}, type "${type}"`}`);
   }
   return new OpenTrace(lib, session, loaded.summary.packet_count, warnings);
 }
@@ -176,7 +186,8 @@ class OpenTrace implements Trace {
   frame(number: number): Dissection {
     this.#check(number);
     const frame = this.#open.getFrame(number);
-    return { number, comments: array(frame.comments), children: plain(frame.tree) };
+    const children = plain(frame.tree);
+    return { number, comments: comments(children), children };
   }
 
   filter(displayFilter: string): number[] {
@@ -234,7 +245,7 @@ export function fields(frame: { children: DissectionNode[] }, name: string): str
   walk(frame.children, (node) => {
     if (!node.filter.startsWith(`${name} == `)) return;
     const value = node.filter.slice(name.length + 4);
-    values.push(/^".*"$/s.test(value) ? value.slice(1, -1) : value);
+    values.push(/^".*"$/s.test(value) ? value.slice(1, -1).replace(/\\(.)/gs, "$1") : value);
   });
   return values;
 }
@@ -242,6 +253,14 @@ export function fields(frame: { children: DissectionNode[] }, name: string): str
 /** The first value of a field, or undefined. See {@link fields}. */
 export function field(frame: { children: DissectionNode[] }, name: string): string | undefined {
   return fields(frame, name)[0];
+}
+
+/** Comments on the packet; one of several lines is a node with a child per line. */
+function comments(nodes: readonly DissectionNode[]): string[] {
+  const top = nodes.find((node) => node.filter === "pkt_comment");
+  return (top?.children ?? []).map((node) => {
+    return fields({ children: node.children.length > 0 ? node.children : [node] }, "frame.comment").join("\n");
+  });
 }
 
 /** The dissection as an indented text, for eyes and for messages. */

@@ -46,12 +46,7 @@ export class OverlayDriver implements Driver {
     this.#random = random;
     this.#log = log;
     this.#encryption = encryption;
-    for (const [name, value] of NEIGHBOUR_LIMITS) this.#raise(name, value);
-  }
-
-  #raise(name: string, value: number): void {
-    const known = setSysctlIfKnown(this.#host, name, value, this.#log);
-    assert(!known || this.#host.sysctlGet(name) >= value, "neighbour limit not raised", name);
+    for (const [name, value] of NEIGHBOUR_LIMITS) setSysctlIfKnown(host, name, value, log, (old) => old < value);
   }
 
   get advertiseAddress(): Ipv4 | undefined {

@@ -220,6 +220,8 @@ export interface ClusterObject {
   };
   readonly networkBootstrapKeys: readonly EncryptionKey[];
   readonly encryptionKeyLamportClock: number;
+  /** IDs of removed nodes: their certificates are refused (swarmkit BlacklistedCertificates). */
+  readonly removedNodes: readonly string[];
   readonly defaultAddressPool: readonly string[];
   readonly subnetSize: number;
   readonly vxlanUdpPort: number;

@@ -104,6 +104,7 @@ function cutPools(pools: readonly string[], prefix: number): DefaultBlocks {
 
 /** The address space of a swarm. */
 export class AddressSpace {
+  readonly #defaults: readonly string[];
   readonly #blocks: DefaultBlocks;
   readonly #pools: Pool[] = [];
   /** Number of the block after the one handed out last. */
@@ -111,14 +112,15 @@ export class AddressSpace {
 
   /** @param pools CIDRs; empty = 10.0.0.0/8 @param prefix mask length of the cut, 0 = 24 */
   constructor(pools: readonly string[], prefix: number) {
-    this.#blocks = cutPools(pools.length > 0 ? pools : ["10.0.0.0/8"], prefix === 0 ? 24 : prefix);
+    this.#defaults = pools.length > 0 ? pools : ["10.0.0.0/8"];
+    this.#blocks = cutPools(this.#defaults, prefix === 0 ? 24 : prefix);
   }
 
   /** The next free block of the default pools. */
   requestAny(range: string): Pool {
     for (let i = 0; i < this.#blocks.total; i++) {
       const number = (this.#next + i) % this.#blocks.total;
-      const cidr = this.#block(number);
+      const cidr = blockOf(this.#blocks, number);
       if (this.#overlaps(cidr)) continue;
       this.#next = (number + 1) % this.#blocks.total;
       return this.#add(formatCidr(cidr), range);
@@ -126,7 +128,17 @@ export class AddressSpace {
     throw new AllocationError(POOLS_EXHAUSTED);
   }
 
-  /** A user's subnet; `0.0.0.0/N` asks for any free block of that size. */
+  /** The lowest free block of another size: what a subnet `0.0.0.0/N` asks for. */
+  requestSize(prefix: number, range: string): Pool {
+    const blocks = cutPools(this.#defaults, prefix);
+    for (let number = 0; number < blocks.total; number++) {
+      const cidr = blockOf(blocks, number);
+      if (!this.#overlaps(cidr)) return this.#add(formatCidr(cidr), range);
+    }
+    throw new AllocationError(POOLS_EXHAUSTED);
+  }
+
+  /** A user's subnet. */
   request(subnet: string, range: string): Pool {
     const cidr = parseCidr(subnet);
     if (cidr === undefined) throw new AllocationError(`Invalid Address Pool: ${subnet}`);
@@ -148,15 +160,16 @@ export class AddressSpace {
   #overlaps(cidr: Cidr): boolean {
     return this.#pools.some((pool) => cidrOverlaps(pool.subnet, cidr));
   }
+}
 
-  #block(number: number): Cidr {
-    let rest = number;
-    for (const pool of this.#blocks.pools) {
-      if (rest < pool.count) return { ip: pool.start + rest * 2 ** (32 - this.#blocks.prefix), prefix: this.#blocks.prefix };
-      rest -= pool.count;
-    }
-    throw new AllocationError(POOLS_EXHAUSTED);
+/** The n-th block of the default pools. */
+function blockOf(blocks: DefaultBlocks, number: number): Cidr {
+  let rest = number;
+  for (const pool of blocks.pools) {
+    if (rest < pool.count) return { ip: pool.start + rest * 2 ** (32 - blocks.prefix), prefix: blocks.prefix };
+    rest -= pool.count;
   }
+  throw new AllocationError(POOLS_EXHAUSTED);
 }
 
 /** The address of `10.0.1.2` or `10.0.1.2/24`; undefined for another text. */

@@ -6,7 +6,7 @@
  */
 import { parseIpv4 } from "../../../base/addr.ts";
 import type { IpamConfig, NetworkAttachment, NetworkObject, TaskObject } from "../../api/objects.ts";
-import { AddressSpace, ADDRESS_IN_USE, addressOf, AllocationError, NO_AVAILABLE_IP, type Pool } from "./ipam.ts";
+import { AddressSpace, addressOf, AllocationError, NO_AVAILABLE_IP, type Pool } from "./ipam.ts";
 import { NextFit } from "./next-fit.ts";
 
 /** Driver option with the VNIs, one per subnet, separated by commas. */
@@ -113,8 +113,8 @@ export class NetworkAllocator {
         try {
           this.allocateAddress(attachment.network.id, [address]);
         } catch (error) {
-          // Two objects with one address: the first keeps it, as in cnmallocator's restore.
-          if (!(error instanceof AllocationError) || error.message !== ADDRESS_IN_USE) throw error;
+          // Two objects with one address: the first keeps it. A network that is gone holds none.
+          if (!(error instanceof AllocationError)) throw error;
         }
       }
     }
@@ -154,8 +154,7 @@ export class NetworkAllocator {
     const wished = network.spec.ipam?.configs ?? [];
     const configs: IpamConfig[] = [];
     for (const config of wished.length > 0 ? wished : [{ subnet: "", range: "", gateway: "" }]) {
-      const any = config.subnet === "" || config.subnet.startsWith("0.0.0.0/");
-      const pool = any ? this.#space.requestAny(config.range) : this.#space.request(config.subnet, config.range);
+      const pool = this.#requestPool(config);
       pools.push(pool);
       let gateway = config.gateway;
       const ip = parseIpv4(gateway);
@@ -164,6 +163,12 @@ export class NetworkAllocator {
       configs.push({ subnet: pool.text, range: config.range, gateway });
     }
     return configs;
+  }
+
+  #requestPool({ subnet, range }: IpamConfig): Pool {
+    if (subnet === "") return this.#space.requestAny(range);
+    if (subnet.startsWith("0.0.0.0/")) return this.#space.requestSize(Number(subnet.slice(8)), range);
+    return this.#space.request(subnet, range);
   }
 
   #allocateVnis(network: NetworkObject, pools: readonly Pool[], vnis: number[]): void {

@@ -1,0 +1,30 @@
+/**
+ * IP identification (net/ipv4/route.c ip_idents_reserve, __ip_select_ident): counters in buckets chosen by
+ * SipHash, advanced by a random amount that grows with the time since the bucket was last used.
+ */
+import { siphash3u32 } from "../hash/siphash";
+import { kmalloc } from "../memory/arena";
+import { Host, rand32, randBelow } from "../sim/host";
+import { jiffies } from "./inet";
+
+/** The smallest table of the kernel (it scales with memory: one bucket per 64 KiB, up to 2^18). */
+const BUCKETS: u32 = 2048;
+
+/**
+ * The next id for packets src → dst of a protocol, and reserves `segs` of them.
+ *
+ *   bucket, 8 bytes: +0 counter u32 | +4 jiffies of the last use, plus one; 0 = never used u32
+ */
+export function ipSelectIdent(host: Host, src: u32, dst: u32, protocol: u32, segs: u32): u16 {
+  if (host.ipidTable == 0) host.ipidTable = kmalloc(BUCKETS << 3);
+  const hash = <u32>siphash3u32(bswap<u32>(dst), bswap<u32>(src), protocol, host.ipidK0, host.ipidK1);
+  const bucket = host.ipidTable + (<usize>(hash & (BUCKETS - 1)) << 3);
+  const time = jiffies() + 1;
+  const last = load<u32>(bucket, 4);
+  let counter = load<u32>(bucket);
+  if (last == 0) counter = rand32(host); // the table starts out random
+  else if (last != time) counter += randBelow(host, time - last);
+  store<u32>(bucket, counter + segs);
+  store<u32>(bucket, time, 4);
+  return <u16>counter;
+}

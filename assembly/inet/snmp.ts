@@ -1,0 +1,84 @@
+/**
+ * Counters per namespace: /proc/net/snmp and /proc/net/netstat (net/ipv4/proc.c). The index constants are
+ * plain integers in the order of the table of names in the face; an index never changes its meaning.
+ */
+import { NetNs } from "../link/netns";
+import { InetNs } from "./inet";
+
+// Ip
+export const SNMP_IP_IN_RECEIVES = 0;
+export const SNMP_IP_IN_HDR_ERRORS = 1;
+export const SNMP_IP_IN_ADDR_ERRORS = 2;
+export const SNMP_IP_FORW_DATAGRAMS = 3;
+export const SNMP_IP_IN_UNKNOWN_PROTOS = 4;
+export const SNMP_IP_IN_DISCARDS = 5;
+export const SNMP_IP_IN_DELIVERS = 6;
+export const SNMP_IP_OUT_REQUESTS = 7;
+export const SNMP_IP_OUT_DISCARDS = 8;
+export const SNMP_IP_OUT_NO_ROUTES = 9;
+export const SNMP_IP_REASM_TIMEOUT = 10;
+export const SNMP_IP_REASM_REQDS = 11;
+export const SNMP_IP_REASM_OKS = 12;
+export const SNMP_IP_REASM_FAILS = 13;
+export const SNMP_IP_FRAG_OKS = 14;
+export const SNMP_IP_FRAG_FAILS = 15;
+export const SNMP_IP_FRAG_CREATES = 16;
+// Icmp
+export const SNMP_ICMP_IN_MSGS = 17;
+export const SNMP_ICMP_IN_ERRORS = 18;
+export const SNMP_ICMP_IN_CSUM_ERRORS = 19;
+export const SNMP_ICMP_IN_DEST_UNREACHS = 20;
+export const SNMP_ICMP_IN_TIME_EXCDS = 21;
+export const SNMP_ICMP_IN_PARM_PROBS = 22;
+export const SNMP_ICMP_IN_SRC_QUENCHS = 23;
+export const SNMP_ICMP_IN_REDIRECTS = 24;
+export const SNMP_ICMP_IN_ECHOS = 25;
+export const SNMP_ICMP_IN_ECHO_REPS = 26;
+export const SNMP_ICMP_IN_TIMESTAMPS = 27;
+export const SNMP_ICMP_IN_TIMESTAMP_REPS = 28;
+export const SNMP_ICMP_OUT_MSGS = 29;
+export const SNMP_ICMP_OUT_ERRORS = 30;
+export const SNMP_ICMP_OUT_DEST_UNREACHS = 31;
+export const SNMP_ICMP_OUT_TIME_EXCDS = 32;
+export const SNMP_ICMP_OUT_PARM_PROBS = 33;
+export const SNMP_ICMP_OUT_REDIRECTS = 34;
+export const SNMP_ICMP_OUT_ECHOS = 35;
+export const SNMP_ICMP_OUT_ECHO_REPS = 36;
+export const SNMP_ICMP_OUT_TIMESTAMP_REPS = 37;
+// Udp
+export const SNMP_UDP_IN_DATAGRAMS = 38;
+export const SNMP_UDP_NO_PORTS = 39;
+export const SNMP_UDP_IN_ERRORS = 40;
+export const SNMP_UDP_OUT_DATAGRAMS = 41;
+export const SNMP_UDP_RCVBUF_ERRORS = 42;
+export const SNMP_UDP_SNDBUF_ERRORS = 43;
+export const SNMP_UDP_IN_CSUM_ERRORS = 44;
+// IpExt
+export const SNMP_IPEXT_IN_NO_ROUTES = 45;
+export const SNMP_IPEXT_IN_TRUNCATED_PKTS = 46;
+export const SNMP_IPEXT_IN_CSUM_ERRORS = 47;
+export const SNMP_IPEXT_REASM_OVERLAPS = 48;
+export const SNMP_TCPEXT_IP_REVERSE_PATH_FILTER = 49;
+/** Limits of error rates (IcmpOutRateLimitGlobal, IcmpOutRateLimitHost). */
+export const SNMP_ICMP_RATELIMIT_GLOBAL = 50;
+export const SNMP_ICMP_RATELIMIT_HOST = 51;
+// Neighbours that could not be made (neigh table_fulls), per namespace.
+export const SNMP_NEIGH_TABLE_FULLS = 52;
+
+// Tcp and TcpExt from here on.
+export const SNMP_TCP_FIRST = 64;
+
+/** Room for all counters. */
+export const SNMP_COUNT = 192;
+
+@inline
+export function snmpInc(ns: NetNs, index: u32): void {
+  const at = changetype<InetNs>(ns.inet).snmp + (<usize>index << 3);
+  store<u64>(at, load<u64>(at) + 1);
+}
+
+@inline
+export function snmpAdd(ns: NetNs, index: u32, n: u32): void {
+  const at = changetype<InetNs>(ns.inet).snmp + (<usize>index << 3);
+  store<u64>(at, load<u64>(at) + <u64>n);
+}

@@ -1,0 +1,171 @@
+/**
+ * Tracking of a packet: nf_conntrack_in with its protocol parts for UDP, ICMP and the rest
+ * (net/netfilter/nf_conntrack_core.c, nf_conntrack_proto_udp.c, _icmp.c, _generic.c of 6.1).
+ */
+import {
+  CTL_CHECKSUM, CTL_GENERIC, CTL_ICMP, CTL_UDP, CTL_UDP_STREAM, DROP_NF_CT_TABLE_FULL, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, NF_ACCEPT,
+  NF_DROP, NF_PRE_ROUTING,
+} from "../abi";
+import { SKB_CSUM_OK, Skb, dropSkb, resetCt } from "../memory/skb";
+import { now } from "../sim/event";
+import { checksum, fold64, pseudoSum, sumBytes } from "../wire/checksum";
+import {
+  Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctOfLink, ctRefresh, ctTuple,
+} from "./conntrack";
+import { CT_ACCEPT, CT_INVALID, CT_REPEAT, tcpPacket } from "./ct-tcp";
+import { NfNs, ctlOf } from "./nfns";
+import {
+  ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, NR_ICMP_TYPES, T_DIR, T_DST,
+  ipDst, ipIhl, ipLaterFragment, ipProto, tupleInvert, tupleOfPacket,
+} from "./tuple";
+
+const tuple: usize = memory.data(32, 16);
+const inner: usize = memory.data(32, 16);
+
+/** nf_ip_checksum for TCP and UDP: `th` holds `len` bytes. A right one is remembered. */
+export function l4ChecksumOk(skb: Skb, ip: usize, th: usize, len: u32): bool {
+  if (skb.flags & SKB_CSUM_OK) return true;
+  if (fold64(pseudoSum(ip, ipProto(ip), len) + sumBytes(th, len)) != 0xffff) return false;
+  skb.flags |= SKB_CSUM_OK;
+  return true;
+}
+
+@inline
+export function icmpIsError(type: u32): bool {
+  return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
+}
+
+/** udp_error and nf_conntrack_udp_packet. */
+function udpPacket(nf: NfNs, ct: Ct, skb: Skb, hook: u32, ip: usize, th: usize, len: u32): i32 {
+  if (len < 8) return CT_INVALID;
+  const udpLen = <u32>bswap<u16>(load<u16>(th, 4));
+  if (udpLen > len || udpLen < 8) return CT_INVALID;
+  if (load<u16>(th, 6) != 0 && hook == <u32>NF_PRE_ROUTING && ctlOf(nf, CTL_CHECKSUM) && !l4ChecksumOk(skb, ip, th, udpLen)) return CT_INVALID;
+  if (!(ct.status & IPS_CONFIRMED)) ct.streamTs = now + 2 * SECOND;
+  if (!(ct.status & IPS_SEEN_REPLY)) {
+    ctRefresh(ct, ctlOf(nf, CTL_UDP));
+    return CT_ACCEPT;
+  }
+  // Answered, and still active after two seconds: a stream.
+  if (now > ct.streamTs) {
+    ctRefresh(ct, ctlOf(nf, CTL_UDP_STREAM));
+    ct.status |= IPS_ASSURED;
+  } else ctRefresh(ct, ctlOf(nf, CTL_UDP));
+  return CT_ACCEPT;
+}
+
+/** nf_conntrack_icmp_packet: only queries begin a connection. */
+function icmpPacket(nf: NfNs, ct: Ct): i32 {
+  const type = ct.oPorts >> 24;
+  if (type != ICMP_ECHO && type != ICMP_TIMESTAMP && type != ICMP_INFO_REQUEST && type != ICMP_ADDRESS) return CT_INVALID;
+  ctRefresh(ct, ctlOf(nf, CTL_ICMP));
+  return CT_ACCEPT;
+}
+
+function handlePacket(nf: NfNs, ct: Ct, skb: Skb, hook: u32, ip: usize, th: usize, len: u32): i32 {
+  const protocol = ipProto(ip);
+  if (protocol == <u32>IPPROTO_TCP) return tcpPacket(nf, ct, skb, hook, ip, th, len);
+  if (protocol == <u32>IPPROTO_UDP) return udpPacket(nf, ct, skb, hook, ip, th, len);
+  if (protocol == <u32>IPPROTO_ICMP) return icmpPacket(nf, ct);
+  ctRefresh(ct, ctlOf(nf, CTL_GENERIC));
+  return CT_ACCEPT;
+}
+
+/**
+ * nf_conntrack_icmpv4_error and nf_conntrack_inet_error: an ICMP error belongs to the connection of the
+ * packet it quotes. False: the packet is INVALID. True with skb.ct still 0: no error, go on.
+ */
+function icmpError(nf: NfNs, skb: Skb, hook: u32, ip: usize, th: usize, len: u32): bool {
+  if (len < 8) return false;
+  if (hook == <u32>NF_PRE_ROUTING && ctlOf(nf, CTL_CHECKSUM) && !(skb.flags & SKB_CSUM_OK)) {
+    if (checksum(th, len) != 0) return false;
+    skb.flags |= SKB_CSUM_OK;
+  }
+  const type = <u32>load<u8>(th);
+  if (type > NR_ICMP_TYPES) return false;
+  if (!icmpIsError(type)) return true;
+  const quoted = th + 8;
+  const left = len - 8;
+  if (left < 20 || load<u8>(quoted) >> 4 != 4 || ipIhl(quoted) < 20 || ipIhl(quoted) > left || ipLaterFragment(quoted)) return false;
+  if (!tupleOfPacket(nf, quoted, left, tuple) || !tupleInvert(inner, tuple)) return false;
+  const link = ctFind(nf, inner);
+  if (link == 0) return false;
+  // The error must go to where the connection's packets of this direction go.
+  if (load<u32>(link, T_DST) != ipDst(ip)) return false;
+  const ct = ctOfLink(link);
+  ct.refs++;
+  skb.ct = changetype<usize>(ct);
+  skb.ctInfo = load<u32>(link, T_DIR) != 0 ? IP_CT_RELATED + IP_CT_IS_REPLY : IP_CT_RELATED;
+  return true;
+}
+
+/** resolve_normal_ct: finds or makes the connection. 1 found, 0 invalid, -1 table full. */
+function resolve(nf: NfNs, skb: Skb, ip: usize, len: u32): i32 {
+  if (!tupleOfPacket(nf, ip, len, tuple)) return 0;
+  const link = ctFind(nf, tuple);
+  if (link == 0) {
+    const made = ctAlloc(nf, tuple);
+    if (made == 0) return -1;
+    if (made == 1) return 0;
+    skb.ct = made;
+    skb.ctInfo = IP_CT_NEW;
+    return 1;
+  }
+  const ct = ctOfLink(link);
+  ct.refs++;
+  skb.ct = changetype<usize>(ct);
+  if (load<u32>(link, T_DIR) != 0) skb.ctInfo = IP_CT_ESTABLISHED_REPLY;
+  else skb.ctInfo = ct.status & IPS_SEEN_REPLY ? IP_CT_ESTABLISHED : IP_CT_NEW;
+  return 1;
+}
+
+/** nf_conntrack_in: gives a packet its connection. An INVALID packet passes with none. */
+export function conntrackIn(nf: NfNs, skb: Skb, hook: u32): u32 {
+  if (skb.ct != 0 || skb.ctInfo == IP_CT_UNTRACKED) return NF_ACCEPT; // seen before: loopback
+  skb.ctInfo = 0;
+  const ip = skb.nh;
+  const len = <u32>(skb.data + skb.len - ip);
+  const ihl = ipIhl(ip);
+  if (ihl > len || ipLaterFragment(ip)) {
+    nf.invalid++;
+    return NF_ACCEPT;
+  }
+  const th = ip + ihl;
+  if (ipProto(ip) == <u32>IPPROTO_ICMP) {
+    if (!icmpError(nf, skb, hook, ip, th, len - ihl)) {
+      nf.invalid++;
+      return NF_ACCEPT;
+    }
+    if (skb.ct != 0) return NF_ACCEPT;
+  }
+  for (;;) {
+    const found = resolve(nf, skb, ip, len);
+    if (found < 0) {
+      dropSkb(skb, DROP_NF_CT_TABLE_FULL);
+      return NF_DROP;
+    }
+    if (found == 0) break;
+    const ct = changetype<Ct>(skb.ct);
+    const verdict = handlePacket(nf, ct, skb, hook, ip, th, len - ihl);
+    if (verdict > 0) {
+      if (skb.ctInfo == IP_CT_ESTABLISHED_REPLY) ct.status |= IPS_SEEN_REPLY;
+      return NF_ACCEPT;
+    }
+    resetCt(skb);
+    if (verdict != CT_REPEAT) break;
+  }
+  nf.invalid++;
+  return NF_ACCEPT;
+}
+
+/**
+ * Gives an answer that a rule or ICMP makes (RST, error) the connection of the packet it answers
+ * (nf_ct_attach).
+ */
+export function ctAttach(answer: Skb, packet: Skb): void {
+  if (packet.ct == 0 || answer.ct != 0) return;
+  const ct = changetype<Ct>(packet.ct);
+  ct.refs++;
+  answer.ct = packet.ct;
+  answer.ctInfo = packet.ctInfo >= IP_CT_IS_REPLY ? IP_CT_RELATED : IP_CT_RELATED + IP_CT_IS_REPLY;
+}

@@ -1,0 +1,158 @@
+/**
+ * Connection tuples (nf_conntrack_tuple): what identifies one direction of a connection, how it is read
+ * from a packet, inverted, hashed (nf_conntrack_core.c nf_ct_get_tuple, nf_ct_invert_tuple, hash_conntrack_raw).
+ *
+ *   tuple, 32 bytes:  +0 hash link (HLINK) | +8 source u32 | +12 destination u32 |
+ *                     +16 source port or ICMP id u16 | +18 destination port or ICMP type << 8 | code u16 |
+ *                     +20 zone << 8 | protocol u32 | +24 direction u32 | +28 owner's
+ *
+ * Addresses and ports in host order. Two tuples are equal when the 16 bytes from +8 are.
+ */
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../abi";
+import { NfNs } from "./nfns";
+
+export const TUPLE: usize = 32;
+export const T_SRC: usize = 8;
+export const T_DST: usize = 12;
+export const T_SPORT: usize = 16;
+export const T_DPORT: usize = 18;
+export const T_PORTS: usize = 16;
+export const T_KEY: usize = 20;
+export const T_DIR: usize = 24;
+
+export const IPPROTO_SCTP: u32 = 132;
+export const IPPROTO_DCCP: u32 = 33;
+export const IPPROTO_UDPLITE: u32 = 136;
+
+// ICMP types (include/uapi/linux/icmp.h).
+export const ICMP_ECHOREPLY: u32 = 0;
+export const ICMP_DEST_UNREACH: u32 = 3;
+export const ICMP_SOURCE_QUENCH: u32 = 4;
+export const ICMP_REDIRECT: u32 = 5;
+export const ICMP_ECHO: u32 = 8;
+export const ICMP_TIME_EXCEEDED: u32 = 11;
+export const ICMP_PARAMETERPROB: u32 = 12;
+export const ICMP_TIMESTAMP: u32 = 13;
+export const ICMP_INFO_REQUEST: u32 = 15;
+export const ICMP_ADDRESS: u32 = 17;
+export const NR_ICMP_TYPES: u32 = 18;
+
+@inline
+export function ipIhl(ip: usize): u32 {
+  return (<u32>load<u8>(ip) & 15) << 2;
+}
+
+@inline
+export function ipProto(ip: usize): u32 {
+  return <u32>load<u8>(ip, 9);
+}
+
+@inline
+export function ipSrc(ip: usize): u32 {
+  return bswap<u32>(load<u32>(ip, 12));
+}
+
+@inline
+export function ipDst(ip: usize): u32 {
+  return bswap<u32>(load<u32>(ip, 16));
+}
+
+/** Fragment offset is not 0: there is no transport header. */
+@inline
+export function ipLaterFragment(ip: usize): bool {
+  return (load<u16>(ip, 6) & 0xff1f) != 0;
+}
+
+/** MF or an offset: part of a fragmented packet (ip_is_fragment). */
+@inline
+export function ipIsFragment(ip: usize): bool {
+  return (load<u16>(ip, 6) & 0xff3f) != 0;
+}
+
+@inline
+export function tupleProto(tuple: usize): u32 {
+  return load<u32>(tuple, T_KEY) & 255;
+}
+
+@inline
+export function tupleEqual(a: usize, b: usize): bool {
+  return load<u64>(a, T_SRC) == load<u64>(b, T_SRC) && load<u64>(a, T_PORTS) == load<u64>(b, T_PORTS);
+}
+
+@inline
+export function tupleCopy(to: usize, from: usize): void {
+  store<u64>(to, load<u64>(from, T_SRC), T_SRC);
+  store<u64>(to, load<u64>(from, T_PORTS), T_PORTS);
+}
+
+/** The ICMP type that answers one, plus 1; 0 when it is no query (icmp_invert_tuple). */
+@inline
+function icmpInverse(type: u32): u32 {
+  if (type == 8) return 1;
+  if (type == 0) return 9;
+  if (type >= 13 && type <= 18) return (type & 1 ? type + 1 : type - 1) + 1;
+  return 0;
+}
+
+/** The tuple of the answer; false when there is none (an ICMP message that is not a query). */
+export function tupleInvert(to: usize, from: usize): bool {
+  const src = load<u32>(from, T_SRC);
+  const dst = load<u32>(from, T_DST);
+  let ports = load<u32>(from, T_PORTS);
+  const key = load<u32>(from, T_KEY);
+  if ((key & 255) == <u32>IPPROTO_ICMP) {
+    const inverse = icmpInverse(ports >> 24);
+    if (inverse == 0) return false;
+    ports = (ports & 0x00ffffff) | ((inverse - 1) << 24);
+  } else ports = rotl<u32>(ports, 16);
+  store<u32>(to, dst, T_SRC);
+  store<u32>(to, src, T_DST);
+  store<u32>(to, ports, T_PORTS);
+  store<u32>(to, key, T_KEY);
+  return true;
+}
+
+/** Protocols whose header begins with two ports. */
+@inline
+export function hasPorts(protocol: u32): bool {
+  return (
+    protocol == <u32>IPPROTO_TCP || protocol == <u32>IPPROTO_UDP || protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP || protocol == IPPROTO_UDPLITE
+  );
+}
+
+/**
+ * Reads the tuple of the IP packet at `ip`, of which `len` bytes are there (the caller has checked the IP
+ * header's own length). False when its transport header is cut off.
+ */
+export function tupleOfPacket(nf: NfNs, ip: usize, len: u32, to: usize): bool {
+  const ihl = ipIhl(ip);
+  const th = ip + ihl;
+  const protocol = ipProto(ip);
+  let ports: u32 = 0;
+  if (hasPorts(protocol)) {
+    if (len < ihl + 4) return false;
+    const raw = bswap<u32>(load<u32>(th));
+    ports = rotl<u32>(raw, 16);
+  } else if (protocol == <u32>IPPROTO_ICMP) {
+    if (len < ihl + 8) return false;
+    ports = <u32>bswap<u16>(load<u16>(th, 4)) | (<u32>load<u8>(th, 1) << 16) | (<u32>load<u8>(th) << 24);
+  }
+  store<u32>(to, ipSrc(ip), T_SRC);
+  store<u32>(to, ipDst(ip), T_DST);
+  store<u32>(to, ports, T_PORTS);
+  store<u32>(to, (nf.zone << 8) | protocol, T_KEY);
+  return true;
+}
+
+/**
+ * Hash of a tuple. Linux takes SipHash; here two rounds of multiply and fold, keyed per host, are enough:
+ * the order within buckets is observable nowhere.
+ */
+@inline
+export function tupleHash(nf: NfNs, tuple: usize): u32 {
+  let h = (load<u64>(tuple, T_SRC) ^ nf.hashKey) * 0x9e3779b97f4a7c15;
+  h = (h ^ (h >> 32) ^ load<u64>(tuple, T_PORTS)) * 0xd6e8feb86659fd93;
+  h ^= h >> 32;
+  h *= 0x9e3779b97f4a7c15;
+  return <u32>(h >> 32);
+}

@@ -1,0 +1,171 @@
+/**
+ * The Docker Engine API as functions: request in, response out, JSON shapes as in the API's reference
+ * (facts: engine-api.md, swarmkit.md §11). The shell's `docker` calls these; an HTTP server can map its
+ * routes to them one to one. Refusals throw ApiError with the HTTP status and the daemon's message.
+ */
+import type { Channel, Proc } from "../scheduler/process.ts";
+import type { Pipe } from "./program.ts";
+
+/** A refusal: HTTP status and the `message` of the error body. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** `filters` query: key → values. */
+export type Filters = Readonly<Record<string, readonly string[]>>;
+
+/** Any JSON value; responses are plain objects with Docker's keys in Docker's order. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+export type JsonObject = { readonly [key: string]: Json | undefined };
+
+/** An attached container or exec: what the raw or multiplexed stream carries. */
+export interface AttachStream {
+  /** What the client types; closing it is end of file. */
+  readonly stdin: Pipe;
+  /** What the process prints; closed when the process has ended and all was delivered. */
+  readonly output: Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
+  /** Sends a signal's key (Ctrl-C) through the terminal. */
+  interrupt(): void;
+  detach(): void;
+}
+
+export interface SwarmInitRequest {
+  ListenAddr?: string;
+  AdvertiseAddr?: string;
+  DataPathAddr?: string;
+  DataPathPort?: number;
+  DefaultAddrPool?: readonly string[];
+  SubnetSize?: number;
+  ForceNewCluster?: boolean;
+  AutoLockManagers?: boolean;
+  Availability?: string;
+}
+
+export interface SwarmJoinRequest {
+  ListenAddr?: string;
+  AdvertiseAddr?: string;
+  DataPathAddr?: string;
+  RemoteAddrs: readonly string[];
+  JoinToken: string;
+  Availability?: string;
+}
+
+export interface NetworkCreateRequest {
+  Name: string;
+  CheckDuplicate?: boolean;
+  Driver?: string;
+  Scope?: string;
+  Internal?: boolean;
+  Attachable?: boolean;
+  Ingress?: boolean;
+  ConfigOnly?: boolean;
+  EnableIPv6?: boolean;
+  IPAM?: { Driver?: string; Options?: Record<string, string>; Config?: readonly { Subnet?: string; IPRange?: string; Gateway?: string; AuxiliaryAddresses?: Record<string, string> }[] };
+  Options?: Record<string, string>;
+  Labels?: Record<string, string>;
+}
+
+export interface EndpointSettings {
+  IPAMConfig?: { IPv4Address?: string };
+  Aliases?: readonly string[];
+  DriverOpts?: Record<string, string>;
+}
+
+export interface ContainerCreateRequest {
+  Image: string;
+  Hostname?: string;
+  Cmd?: readonly string[];
+  Entrypoint?: readonly string[];
+  Env?: readonly string[];
+  Labels?: Record<string, string>;
+  Tty?: boolean;
+  OpenStdin?: boolean;
+  StdinOnce?: boolean;
+  AttachStdin?: boolean;
+  AttachStdout?: boolean;
+  AttachStderr?: boolean;
+  WorkingDir?: string;
+  User?: string;
+  ExposedPorts?: Record<string, object>;
+  StopSignal?: string;
+  StopTimeout?: number;
+  HostConfig?: {
+    NetworkMode?: string;
+    AutoRemove?: boolean;
+    PortBindings?: Record<string, readonly { HostIp?: string; HostPort?: string }[]>;
+    RestartPolicy?: { Name: string; MaximumRetryCount?: number };
+    Dns?: readonly string[];
+    DnsSearch?: readonly string[];
+    DnsOptions?: readonly string[];
+    ExtraHosts?: readonly string[];
+    CapAdd?: readonly string[];
+    Privileged?: boolean;
+    Init?: boolean;
+  };
+  NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointSettings> };
+}
+
+export interface ExecCreateRequest {
+  Cmd: readonly string[];
+  Tty?: boolean;
+  AttachStdin?: boolean;
+  AttachStdout?: boolean;
+  AttachStderr?: boolean;
+  Detach?: boolean;
+  Env?: readonly string[];
+  User?: string;
+  WorkingDir?: string;
+}
+
+export interface EngineApi {
+  ping(): { readonly swarm: string };
+  version(): JsonObject;
+  info(): Proc<JsonObject>;
+
+  swarmInit(request: SwarmInitRequest): Proc<string>;
+  swarmJoin(request: SwarmJoinRequest): Proc<void>;
+  swarmLeave(force: boolean): Proc<void>;
+  /** GET /swarm: with JoinTokens. */
+  swarmInspect(): Proc<JsonObject>;
+  swarmUpdate(version: number, flags: { rotateWorkerToken?: boolean; rotateManagerToken?: boolean }, spec: JsonObject): Proc<void>;
+
+  nodeList(filters?: Filters): Proc<readonly JsonObject[]>;
+  nodeInspect(id: string): Proc<JsonObject>;
+  nodeUpdate(id: string, version: number, spec: JsonObject): Proc<void>;
+  nodeRemove(id: string, force: boolean): Proc<void>;
+
+  networkList(filters?: Filters): Proc<readonly JsonObject[]>;
+  networkInspect(id: string, options?: { verbose?: boolean; scope?: string }): Proc<JsonObject>;
+  networkCreate(request: NetworkCreateRequest): Proc<{ Id: string; Warning: string }>;
+  networkRemove(id: string): Proc<void>;
+  networkConnect(id: string, request: { Container: string; EndpointConfig?: EndpointSettings }): Proc<void>;
+  networkDisconnect(id: string, request: { Container: string; Force?: boolean }): Proc<void>;
+  networkPrune(filters?: Filters): Proc<{ NetworksDeleted: readonly string[] }>;
+
+  containerCreate(name: string | undefined, request: ContainerCreateRequest): Proc<{ Id: string; Warnings: readonly string[] }>;
+  containerStart(id: string): Proc<void>;
+  /** Seconds to wait before SIGKILL; the container's own (10) where not given. False when it wasn't running (304). */
+  containerStop(id: string, timeoutSec?: number): Proc<boolean>;
+  containerRestart(id: string, timeoutSec?: number): Proc<void>;
+  containerKill(id: string, signal?: string): Proc<void>;
+  containerRename(id: string, name: string): Proc<void>;
+  containerWait(id: string, condition?: "not-running" | "next-exit" | "removed"): Proc<{ StatusCode: number }>;
+  containerRemove(id: string, options?: { force?: boolean; volumes?: boolean }): Proc<void>;
+  containerList(options?: { all?: boolean; limit?: number; filters?: Filters }): Proc<readonly JsonObject[]>;
+  containerInspect(id: string): Proc<JsonObject>;
+  /** Chunks already logged, then live ones while `follow`. */
+  containerLogs(id: string, options: { follow?: boolean; tail?: number; timestamps?: boolean }): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
+  containerAttach(id: string): AttachStream;
+  containerTop(id: string): JsonObject;
+
+  execCreate(container: string, request: ExecCreateRequest): Proc<{ Id: string }>;
+  execStart(id: string, detach: boolean): Proc<AttachStream | undefined>;
+  execInspect(id: string): JsonObject;
+
+  imageList(filters?: Filters): readonly JsonObject[];
+}

@@ -1,0 +1,127 @@
+/** One emulated machine: its namespaces and counters. */
+import { DROP_REASONS } from "../../assembly/abi.ts";
+import type { Mac } from "../base/addr.ts";
+import { assert } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import type { Kernel } from "./kernel.ts";
+import { check } from "./memory.ts";
+import { Namespace } from "./netns.ts";
+import { DROP_REASON_NAMES } from "./reasons.ts";
+import type { HostKernel, NetNs } from "./types.ts";
+
+/** Packets of one host: made + arrived = delivered + dropped + sent + live, always. */
+export interface PacketCounters {
+  /** Built here: by a socket, by the kernel, or as a copy. */
+  readonly made: number;
+  /** Ended as they should. */
+  readonly delivered: number;
+  readonly dropped: number;
+  /** Left over the wire to another host. */
+  readonly sent: number;
+  /** Came over the wire. */
+  readonly arrived: number;
+  /** Now in a queue, in a socket, or on the wire. */
+  readonly live: number;
+}
+
+export class Host implements HostKernel {
+  readonly name: string;
+  readonly index: number;
+  readonly kernel: Kernel;
+  readonly handle: number;
+  readonly #macRandom: Random;
+  readonly #namespaces: Namespace[] = [];
+  #root: Namespace | undefined;
+
+  /** Made by Kernel.addHost. */
+  constructor(kernel: Kernel, name: string, index: number, random: Random) {
+    this.kernel = kernel;
+    this.name = name;
+    this.index = index;
+    this.#macRandom = random.fork("mac");
+    const seed = random.fork("seed");
+    this.handle = kernel.exports.hostNew(index, seed.u32(), seed.u32(), seed.u32(), seed.u32());
+    this.#adoptRoot(kernel.exports.hostRoot(this.handle));
+  }
+
+  /** Throws when the machine is switched off. */
+  get root(): Namespace {
+    assert(this.#root !== undefined, "the host is switched on", this.name);
+    return this.#root;
+  }
+
+  get poweredOn(): boolean {
+    return this.#root !== undefined;
+  }
+
+  createNs(name: string): NetNs {
+    return this.#adopt(new Namespace(this, name, this.kernel.exports.netnsNew(this.handle)));
+  }
+
+  namespaces(): readonly Namespace[] {
+    return this.#namespaces;
+  }
+
+  drops(): Record<string, number> {
+    const at = this.kernel.exports.hostDrops(this.handle);
+    const out: Record<string, number> = {};
+    for (let i = 0; i < DROP_REASONS; i++) {
+      const count = this.kernel.mem.u64(at + 8 * i);
+      if (count > 0) out[DROP_REASON_NAMES[i] as string] = count;
+    }
+    return out;
+  }
+
+  packets(): PacketCounters {
+    const at = this.kernel.exports.hostPackets(this.handle);
+    const word = (i: number): number => this.kernel.mem.u64(at + 8 * i);
+    return { made: word(0), delivered: word(1), dropped: word(2), sent: word(3), arrived: word(4), live: word(5) };
+  }
+
+  /** A random locally administered unicast address (eth_random_addr). */
+  randomMac(): Mac {
+    const first = ((this.#macRandom.u32() & 0xff) | 0x02) & 0xfe;
+    const second = this.#macRandom.u32() & 0xff;
+    return (first * 256 + second) * 2 ** 32 + this.#macRandom.u32();
+  }
+
+  /** Plugs a NIC into a port of the underlay: a device of the root namespace, down. Returns its ifindex. */
+  addNic(port: number, name: string, mtu: number): number {
+    const { exports, mem } = this.kernel;
+    const dev = exports.linkNewNic(this.root.handle, port);
+    mem.putName(exports.scratch(), name);
+    check(exports.linkSetName(dev), `nic ${name}`);
+    check(exports.linkSetMtu(dev, mtu), `nic ${name}`);
+    this.kernel.linkEvent(this.root, dev, "add");
+    return this.root.readLink(dev).index;
+  }
+
+  /** Power loss: everything that the kernel knew is gone, NICs are unplugged. */
+  powerOff(): void {
+    for (const ns of [...this.#namespaces].reverse()) ns.discard();
+    this.#root = undefined;
+  }
+
+  /** Power on after a power loss: a new root namespace, without NICs. */
+  powerOn(): void {
+    assert(this.#root === undefined, "the host is switched off", this.name);
+    this.#adoptRoot(this.kernel.exports.netnsNew(this.handle));
+  }
+
+  /** Called by a namespace that is gone. */
+  forget(ns: Namespace): void {
+    this.#namespaces.splice(this.#namespaces.indexOf(ns), 1);
+    this.kernel.removeNamespace(ns);
+  }
+
+  #adoptRoot(handle: number): void {
+    this.#root = this.#adopt(new Namespace(this, "host", handle));
+  }
+
+  #adopt(ns: Namespace): Namespace {
+    this.#namespaces.push(ns);
+    this.kernel.addNamespace(ns);
+    this.kernel.linkEvent(ns, this.kernel.exports.linkFirst(ns.handle), "add");
+    return ns;
+  }
+}

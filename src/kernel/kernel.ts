@@ -1,0 +1,227 @@
+/**
+ * The emulated Linux kernel of one worker: one Wasm instance that carries all the worker's hosts and their
+ * network namespaces. This folder is the only one that touches the instance or its memory; programs see the
+ * types of types.ts. Records in the kernel are known by their addresses (handles).
+ */
+import { CAP_CAPLEN, CAP_HEADER, CAP_HOST, CAP_LEN, CAP_POINT, CAP_SEQ, CAP_TIME, RUN_DONE, RUN_WAKES } from "../../assembly/abi.ts";
+import { assert } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { FOREVER, type Time } from "../base/time.ts";
+import { Host } from "./host.ts";
+import { deviceOf } from "./links.ts";
+import { KernelMemory } from "./memory.ts";
+import { Namespace } from "./netns.ts";
+import type { SocketBase } from "./socket.ts";
+import type { LinkInfo, NetNs } from "./types.ts";
+import { Underlay } from "./underlay.ts";
+import { instantiateKernel, type KernelExports, type WasmMemory, type WasmModule } from "./wasm.ts";
+
+/** Events handled in one call of run(), so that a run that never rests is noticed and can be interrupted. */
+const EVENT_BUDGET = 1 << 20;
+
+/** What happened to a link; "change" is a new name, MAC, MTU or namespace (the link's or its namespace's own name). */
+export type LinkEventKind = "add" | "del" | "change";
+
+/** Hears of links that come, change and go. `ns` is where the link is now. */
+export type LinkListener = (ns: NetNs, link: LinkInfo, kind: LinkEventKind) => void;
+
+/** Why run() returned. */
+export type RunStop =
+  /** The clock stands at `until`; nothing is due up to it. */
+  | "done"
+  /** A socket has news: its waiters were told; the clock stands at the instant of the event. */
+  | "wakes"
+  /** The capture buffer is more than half full, or many events were handled: drain it and call again. */
+  | "pause";
+
+/** A view of one captured frame, valid until the kernel runs again. */
+export interface CaptureRecord {
+  readonly time: Time;
+  readonly hostIndex: number;
+  readonly seq: number;
+  readonly pointId: number;
+  /** Length on the wire; `bytes` may be shorter (snapshot length). */
+  readonly length: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Counters of one worker's kernel. */
+export interface KernelCounters {
+  /** Events handled: frames that arrived, timers. */
+  readonly events: number;
+  readonly pendingEvents: number;
+  readonly memoryInUse: number;
+  readonly blocks: number;
+}
+
+export class Kernel {
+  readonly exports: KernelExports;
+  readonly mem: KernelMemory;
+  readonly underlay: Underlay;
+  readonly #hosts: Host[] = [];
+  readonly #namespaces = new Map<number, Namespace>();
+  readonly #sockets = new Map<number, SocketBase>();
+  readonly #listeners: LinkListener[] = [];
+
+  private constructor(exports: KernelExports, memory: WasmMemory, worker: number) {
+    this.exports = exports;
+    this.mem = new KernelMemory(memory);
+    this.underlay = new Underlay(this);
+    exports.boot(worker);
+  }
+
+  /** Starts a kernel. @param worker this worker's number, as ports name it */
+  static create(module: WasmModule, worker = 0): Kernel {
+    const { exports, memory } = instantiateKernel(module);
+    return new Kernel(exports, memory, worker);
+  }
+
+  /**
+   * Adds a machine, with its root namespace.
+   * @param index position of the host in the lab: part of the order of events, so it must be the same in every run
+   * @param random the host's stream; the kernel's own random numbers and MAC addresses are forks of it
+   */
+  addHost(name: string, index: number, random: Random): Host {
+    assert(this.#hosts.every((host) => host.index !== index), "host index is unique", index);
+    const host = new Host(this, name, index, random.fork("kernel"));
+    this.#hosts.push(host);
+    return host;
+  }
+
+  hosts(): readonly Host[] {
+    return this.#hosts;
+  }
+
+  // -------------------------------------------------------------------------------------------- time
+
+  /** The kernel's clock. */
+  get now(): Time {
+    return this.exports.time();
+  }
+
+  /** When the next event is due; FOREVER when there is none. */
+  nextEvent(): Time {
+    return Math.min(this.exports.nextEvent(), FOREVER);
+  }
+
+  /** Handles events up to and including `until`, unless it has reason to stop before. Sockets that have news tell their waiters. */
+  run(until: Time): RunStop {
+    if (this.deliverWakes()) return "wakes";
+    const stop = this.exports.run(until, EVENT_BUDGET);
+    if (stop === RUN_DONE) return "done";
+    if (stop !== RUN_WAKES) return "pause";
+    this.deliverWakes();
+    return "wakes";
+  }
+
+  /** Tells the waiters of sockets that have news; true when there were any. A system call can cause news as well as a packet. */
+  deliverWakes(): boolean {
+    const count = this.exports.wakesPending();
+    if (count === 0) return false;
+    const list = this.exports.wakeList();
+    const handles: number[] = [];
+    for (let i = 0; i < count; i++) handles.push(this.mem.u32(list + 4 * i));
+    this.exports.clearWakes();
+    // A handle of 0 is a socket that was freed since; one without an object is a connection not accepted yet.
+    for (const handle of handles) this.#sockets.get(handle)?.notify();
+    return true;
+  }
+
+  // -------------------------------------------------------------------------------------------- handles
+
+  /** The namespace with that handle; undefined for 0. */
+  namespaceAt(handle: number): Namespace | undefined {
+    return this.#namespaces.get(handle);
+  }
+
+  /** The kernel's own object behind a NetNs. */
+  namespaceOf(ns: NetNs): Namespace {
+    assert(ns instanceof Namespace, "a namespace of this kernel", ns.name);
+    return ns;
+  }
+
+  addNamespace(ns: Namespace): void {
+    this.#namespaces.set(ns.handle, ns);
+  }
+
+  removeNamespace(ns: Namespace): void {
+    this.#namespaces.delete(ns.handle);
+  }
+
+  addSocket(socket: SocketBase): void {
+    this.#sockets.set(socket.handle, socket);
+  }
+
+  removeSocket(socket: SocketBase): void {
+    if (this.#sockets.get(socket.handle) === socket) this.#sockets.delete(socket.handle);
+  }
+
+  socketAt(handle: number): SocketBase | undefined {
+    return this.#sockets.get(handle);
+  }
+
+  /** The open sockets of a namespace. */
+  socketsOf(ns: Namespace): SocketBase[] {
+    return [...this.#sockets.values()].filter((socket) => socket.ns === ns);
+  }
+
+  // -------------------------------------------------------------------------------------------- links and captures
+
+  /** Calls back for every link that is added, changed or deleted from now on. */
+  onLink(listener: LinkListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Called by the link layer. */
+  linkEvent(ns: Namespace, dev: number, kind: LinkEventKind): void {
+    if (this.#listeners.length === 0) return;
+    const info = ns.readLink(dev);
+    for (const listener of this.#listeners) listener(ns, info, kind);
+  }
+
+  /**
+   * Captures on a device, or stops (`pointId` 0).
+   * @param pointId stands in the device's records
+   * @param snaplen bytes kept of a frame
+   */
+  setCapture(ns: NetNs, ifindex: number, pointId: number, snaplen: number): void {
+    this.exports.linkSetCapture(deviceOf(this.namespaceOf(ns), ifindex, "capture"), pointId, snaplen);
+  }
+
+  /** Takes the records captured so far as one chunk of raw bytes (CAP_* in abi.ts), or undefined when there are none. */
+  takeCapture(): Uint8Array<ArrayBuffer> | undefined {
+    const used = this.exports.captureUsed();
+    if (used === 0) return undefined;
+    const chunk = this.mem.copy(this.exports.captureBuffer(), used);
+    this.exports.captureClear();
+    assert(this.exports.captureLost() === 0, "captured frames fit the buffer", this.exports.captureLost());
+    return chunk;
+  }
+
+  /** The records captured so far, in place; they stay in the buffer. */
+  *captured(): Generator<CaptureRecord> {
+    const base = this.exports.captureBuffer();
+    const used = this.exports.captureUsed();
+    for (let at = base; at < base + used; ) {
+      const length = this.mem.u32(at + CAP_CAPLEN);
+      yield {
+        time: this.mem.u64(at + CAP_TIME),
+        hostIndex: this.mem.u32(at + CAP_HOST),
+        seq: this.mem.u32(at + CAP_SEQ),
+        pointId: this.mem.u32(at + CAP_POINT),
+        length: this.mem.u32(at + CAP_LEN),
+        bytes: this.mem.bytes.subarray(at + CAP_HEADER, at + CAP_HEADER + length),
+      };
+      at += (CAP_HEADER + length + 7) & ~7;
+    }
+  }
+
+  counters(): KernelCounters {
+    return {
+      events: this.exports.eventCount(),
+      pendingEvents: this.exports.eventsPending(),
+      memoryInUse: this.exports.memoryInUse(),
+      blocks: this.exports.blocksHeld(),
+    };
+  }
+}

@@ -1,0 +1,118 @@
+/** A network namespace: the two doors, netlink and sockets, of one network stack. */
+import { assert } from "../base/errors.ts";
+import { Addresses, Neighbours, Routes } from "./addresses.ts";
+import { Conntrack } from "./conntrack.ts";
+import type { Host } from "./host.ts";
+import { Iptables } from "./iptables.ts";
+import type { Kernel } from "./kernel.ts";
+import { devicesOf, Fdb, Links, readLink, removeLink } from "./links.ts";
+import { check, refuse } from "./memory.ts";
+import { Sockets } from "./sockets.ts";
+import { getSysctl, readSnmp, setSysctl } from "./sysctl.ts";
+import type { HostKernel, LinkInfo, NetNs } from "./types.ts";
+
+export class Namespace implements NetNs {
+  readonly owner: Host;
+  readonly handle: number;
+  readonly link: Links;
+  readonly addr: Addresses;
+  readonly route: Routes;
+  readonly neigh: Neighbours;
+  readonly fdb: Fdb;
+  readonly iptables: Iptables;
+  readonly conntrack: Conntrack;
+  readonly socket: Sockets;
+  #name: string;
+  #alive = true;
+
+  /** Made by Host. */
+  constructor(host: Host, name: string, handle: number) {
+    this.owner = host;
+    this.#name = name;
+    this.handle = handle;
+    this.link = new Links(this);
+    this.addr = new Addresses(this);
+    this.route = new Routes(this);
+    this.neigh = new Neighbours(this);
+    this.fdb = new Fdb(this);
+    this.iptables = new Iptables(this);
+    this.conntrack = new Conntrack(this);
+    this.socket = new Sockets(this);
+  }
+
+  get kernel(): Kernel {
+    return this.owner.kernel;
+  }
+
+  get host(): HostKernel {
+    return this.owner;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Throws ENOENT when the namespace was destroyed: the error of a path in /var/run/netns that is gone. */
+  requireAlive(operation: string): void {
+    if (!this.#alive) refuse("ENOENT", operation);
+  }
+
+  rename(name: string): void {
+    if (name === this.#name) return;
+    this.#name = name;
+    if (!this.#alive) return;
+    for (const dev of devicesOf(this)) this.kernel.linkEvent(this, dev, "change");
+  }
+
+  destroy(): void {
+    if (!this.#alive) return;
+    assert(this !== this.owner.root, "the root namespace stays", this.owner.name);
+    for (const dev of devicesOf(this)) {
+      if (readLink(this, dev).kind !== "nic") continue;
+      check(this.kernel.exports.linkSetNs(dev, this.owner.root.handle), `destroy ${this.#name}`);
+      this.kernel.linkEvent(this.owner.root, dev, "change");
+    }
+    this.discard();
+  }
+
+  /** Destroys the namespace and all that is in it, NICs too. */
+  discard(): void {
+    if (!this.#alive) return;
+    const sockets = this.kernel.socketsOf(this);
+    // A veth's peer goes along, and may be a device of this namespace too: so look again after each.
+    for (let dev = this.#firstRemovable(); dev !== 0; dev = this.#firstRemovable()) removeLink(this, dev);
+    for (const dev of devicesOf(this)) this.kernel.linkEvent(this, dev, "del");
+    this.#alive = false;
+    this.kernel.exports.netnsDel(this.handle);
+    this.owner.forget(this);
+    for (const socket of sockets) socket.namespaceGone();
+  }
+
+  #firstRemovable(): number {
+    return devicesOf(this).find((dev) => !["loopback", "nic"].includes(readLink(this, dev).kind)) ?? 0;
+  }
+
+  /** Describes one of its devices. */
+  readLink(dev: number): LinkInfo {
+    return readLink(this, dev);
+  }
+
+  sysctlGet(name: string): number {
+    this.requireAlive(`sysctl ${name}`);
+    return getSysctl(this, name);
+  }
+
+  sysctlSet(name: string, value: number): void {
+    this.requireAlive(`sysctl ${name}`);
+    setSysctl(this, name, value);
+  }
+
+  snmp(): Record<string, number> {
+    this.requireAlive("/proc/net/snmp");
+    return readSnmp(this);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The kernel module: its exports as TypeScript sees them, and its instantiation.
+ *
+ * The module is instantiated through `@assemblyscript/loader`, because the loader decodes the message and the
+ * source position of a failed `assert` in AssemblyScript. Its wrapped exports are not used: each wrapper costs
+ * more than the call, and the kernel exchanges numbers only. So the raw exports of the instance are taken.
+ *
+ * The types of the WebAssembly namespace are declared here as far as they are needed, since TypeScript has
+ * them in its DOM library only and this folder knows no DOM.
+ */
+import { instantiateSync } from "@assemblyscript/loader";
+
+/** A compiled module: an opaque value that can be posted to workers. */
+export type WasmModule = object;
+
+/** A shared memory; can be posted to workers. */
+export interface WasmMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
+interface WasmNamespace {
+  readonly Memory: new (limits: { initial: number; maximum: number; shared: true }) => WasmMemory;
+  compile(bytes: Uint8Array): Promise<WasmModule>;
+}
+
+const wasm = (globalThis as unknown as { WebAssembly: WasmNamespace }).WebAssembly;
+
+/** Limits of the kernel's memory in 64 KiB pages; asconfig.json has the same. 2 GiB, so that addresses stay positive. */
+const INITIAL_PAGES = 256;
+const MAXIMUM_PAGES = 32_767;
+
+/** Compiles the kernel once; workers are given the module and share its code. */
+export function compileKernel(bytes: Uint8Array): Promise<WasmModule> {
+  return wasm.compile(bytes);
+}
+
+/** The exports of assembly/index.ts: plain functions of numbers. */
+export interface KernelExports extends LinkExports, InetExports, NetfilterExports, UdpExports, TcpExports {
+  boot(worker: number): void;
+  run(until: number, budget: number): number;
+  time(): number;
+  nextEvent(): number;
+  eventCount(): number;
+  eventsPending(): number;
+  wakesPending(): number;
+  memoryInUse(): number;
+  blocksHeld(): number;
+  scratch(): number;
+  wakeList(): number;
+  clearWakes(): void;
+  captureBuffer(): number;
+  captureUsed(): number;
+  captureLost(): number;
+  captureClear(): void;
+  dropLog(): number;
+  outboxFlip(): void;
+  outboxRecords(worker: number): number;
+  outboxCount(worker: number): number;
+  wireImport(
+    port: number,
+    arrivalHigh: number,
+    arrivalLow: number,
+    tieHigh: number,
+    tieLow: number,
+    len: number,
+    flags: number,
+  ): number;
+}
+
+/** assembly/link/border.ts */
+interface LinkExports {
+  hostNew(index: number, a: number, b: number, c: number, d: number): number;
+  hostRoot(host: number): number;
+  hostDrops(host: number): number;
+  hostPackets(host: number): number;
+  netnsNew(host: number): number;
+  netnsDel(ns: number): void;
+  netnsSetBrNf(ns: number, on: number): void;
+  netnsGetBrNf(ns: number): number;
+  linkFirst(ns: number): number;
+  linkNextOf(dev: number): number;
+  linkByIndex(ns: number, ifindex: number): number;
+  linkByName(ns: number): number;
+  linkSetName(dev: number): number;
+  linkNewVeth(ns: number, peerNs: number): number;
+  linkNewBridge(ns: number, ageing: number): number;
+  linkNewVxlan(
+    ns: number,
+    vni: number,
+    port: number,
+    flags: number,
+    ttl: number,
+    tos: number,
+    ageing: number,
+  ): number;
+  linkNewNic(ns: number, port: number): number;
+  linkDel(dev: number): void;
+  linkSetUp(dev: number, up: number): void;
+  linkSetMtu(dev: number, mtu: number): number;
+  linkSetMac(dev: number, high: number, low: number): void;
+  linkSetMaster(dev: number, master: number): number;
+  linkSetHairpin(dev: number, on: number): void;
+  linkSetNs(dev: number, ns: number): number;
+  linkSetCapture(dev: number, point: number, snaplen: number): void;
+  linkInfo(dev: number): number;
+  fdbAdd(dev: number, macHigh: number, macLow: number, vtep: number, mode: number, master: number): number;
+  fdbDel(dev: number, macHigh: number, macLow: number, vtep: number, master: number): number;
+  fdbDump(dev: number, skip: number): number;
+  portNew(
+    segment: number,
+    host: number,
+    worker: number,
+    macHigh: number,
+    macLow: number,
+    delay: number,
+    rate: number,
+  ): number;
+  portSet(
+    port: number,
+    down: number,
+    delay: number,
+    rate: number,
+    loss: number,
+    queue: number,
+    group: number,
+  ): void;
+  portFilterAdd(port: number, ethertype: number, protocol: number, transportPort: number, ip: number): void;
+  portFilterClear(port: number): void;
+}
+
+/** Makes an instance with a memory of its own. */
+export function instantiateKernel(module: WasmModule): { exports: KernelExports; memory: WasmMemory } {
+  const memory = new wasm.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
+  const { instance } = instantiateSync(module as never, { env: { memory } } as never);
+  return { exports: (instance as { exports: unknown }).exports as KernelExports, memory };
+}

@@ -1,0 +1,60 @@
+/** A lab as it is run: defaults expanded, names resolved. The file's own shape is schema.ts. */
+import type { Cidr, Ipv4 } from "../base/addr.ts";
+import type { Time } from "../base/time.ts";
+
+export interface HostPlan {
+  readonly name: string;
+  /** Address of eth0 with the subnet's prefix. */
+  readonly address: Cidr;
+  /** One-way delay, ns. */
+  readonly latency: Time;
+  /** Bits a second. */
+  readonly bandwidth: number;
+  /** Probability, 0 … 1. */
+  readonly loss: number;
+  readonly mtu: number;
+  readonly dns: readonly Ipv4[];
+}
+
+/** What a fault changes; several things at once are allowed. */
+export interface Fault {
+  /** Empty: all (of heal), or none (of partition). */
+  readonly hosts: readonly string[];
+  /** A packet filter, e.g. `udp port 4789`. */
+  readonly drop?: string;
+  readonly link?: "up" | "down";
+  readonly latency?: Time;
+  readonly loss?: number;
+  readonly bandwidth?: number;
+  readonly crash?: true;
+  readonly restart?: true;
+  readonly heal?: true;
+  readonly partition?: readonly (readonly string[])[];
+}
+
+export interface CommandStep {
+  readonly kind: "command";
+  readonly hosts: readonly string[];
+  /** The container whose open terminal is typed into; undefined = the host's own shell. */
+  readonly terminal: string | undefined;
+  readonly command: string;
+  readonly as: string | undefined;
+  readonly expect: readonly (string | RegExp)[];
+  readonly reject: readonly (string | RegExp)[];
+  readonly exit: number;
+  readonly stdin: string | undefined;
+  readonly timeout: Time;
+}
+
+export type Step = CommandStep | { readonly kind: "wait"; readonly duration: Time } | { readonly kind: "fault"; readonly fault: Fault };
+
+export interface LabPlan {
+  readonly name: string;
+  readonly description: string;
+  readonly seed: string;
+  readonly subnet: Cidr;
+  readonly hosts: readonly HostPlan[];
+  /** Virtual time between two steps. */
+  readonly pause: Time;
+  readonly steps: readonly Step[];
+}

@@ -1,0 +1,119 @@
+/**
+ * The lab file's JSON Schema (draft 2020-12 subset that editors understand). `swarmwire schema` prints it;
+ * parse.ts checks every lab against it.
+ */
+
+const duration = {
+  type: ["string", "integer"],
+  description: "A span of virtual time, e.g. 50us, 1.5s, 12h.",
+  pattern: "^(\\s*(\\d+(\\.\\d+)?|\\.\\d+)(ns|us|µs|ms|s|m|h|d))+\\s*$|^\\s*0\\s*$",
+  minimum: 0,
+  maximum: 0,
+} as const;
+
+const rate = {
+  type: "string",
+  description: "A data rate, e.g. 10Gbit, 100mbit.",
+  pattern: "^\\s*\\d+(\\.\\d+)?\\s*([kKmMgGtT]?[bB][iI][tT])\\s*$",
+} as const;
+
+const probability = {
+  type: ["number", "string"],
+  description: "A probability: 0.01 or 1%.",
+  minimum: 0,
+  maximum: 1,
+  pattern: "^\\s*(100(\\.0+)?|\\d{1,2}(\\.\\d+)?)\\s*%\\s*$",
+} as const;
+
+const ipv4 = { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}$" } as const;
+
+const link = {
+  latency: { ...duration, description: "One-way delay of the host's link; between two hosts the larger one counts." },
+  bandwidth: rate,
+  loss: { ...probability, description: "Probability that a frame from or to the host is lost on the wire." },
+  mtu: { type: "integer", minimum: 68, maximum: 65535, description: "MTU of eth0." },
+} as const;
+
+const hostNames = { type: ["string", "array"], items: { type: "string" } } as const;
+
+/** The schema, as plain data. */
+export const LAB_SCHEMA = {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  title: "swarmwire lab",
+  description: "Hosts, the network between them, and what is done on them, in order.",
+  type: "object",
+  additionalProperties: false,
+  required: ["hosts"],
+  properties: {
+    name: { type: "string", description: "What the lab is called; the file's name by default." },
+    description: { type: "string", description: "A sentence for lists of labs." },
+    seed: { type: ["integer", "string"], default: 1, description: "Everything random is drawn from it." },
+    engine: { enum: ["20.10", 20.1], default: "20.10", description: "Which Docker's behaviour." },
+    hosts: {
+      type: "object",
+      minProperties: 1,
+      description: "Linux hosts with a Docker Engine, in this order; the first has .11 of the subnet.",
+      propertyNames: { pattern: "^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$" },
+      additionalProperties: {
+        type: ["object", "null"],
+        additionalProperties: false,
+        properties: {
+          ...link,
+          address: { ...ipv4, description: "Address of eth0; by default the next one of the subnet, from .11 on." },
+          count: { type: "integer", minimum: 1, maximum: 100000, description: "Makes name-1 … name-N." },
+          dns: { type: "array", items: ipv4, description: "Nameservers of the host's resolv.conf." },
+        },
+      },
+    },
+    network: {
+      type: "object",
+      additionalProperties: false,
+      description: "The Ethernet segment that joins the hosts.",
+      properties: {
+        ...link,
+        subnet: { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$", default: "192.168.77.0/24" },
+      },
+    },
+    pause: { ...duration, default: "1s", description: "Virtual time between two steps: the person at the keyboard." },
+    steps: {
+      type: "array",
+      items: {
+        type: "object",
+        minProperties: 1,
+        properties: {
+          wait: { ...duration, description: "Lets virtual time pass." },
+          fault: {
+            type: "object",
+            additionalProperties: false,
+            minProperties: 1,
+            description: "Breaks something, or mends it.",
+            properties: {
+              host: hostNames,
+              drop: { type: "string", description: "A packet filter that the host's wire drops, e.g. udp port 4789." },
+              link: { enum: ["up", "down"] },
+              latency: duration,
+              loss: probability,
+              bandwidth: rate,
+              crash: { const: true, description: "The host loses power." },
+              restart: { const: true, description: "The host boots again after a crash." },
+              heal: { const: true, description: "Undoes drops, cuts, loss and partitions of the host, or of all." },
+              partition: {
+                type: "array",
+                minItems: 2,
+                items: { type: "array", items: { type: "string" }, minItems: 1 },
+                description: "Groups of hosts that can't reach each other.",
+              },
+            },
+          },
+          as: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_]*$", description: "Keeps standard output, trimmed, as $name." },
+          expect: { type: ["string", "array"], items: { type: "string" }, description: "Substrings of the output, or /regular expressions/." },
+          reject: { type: ["string", "array"], items: { type: "string" }, description: "What the output must not contain." },
+          exit: { type: "integer", minimum: 0, maximum: 255, default: 0, description: "The expected exit status." },
+          stdin: { type: "string", description: "Typed answers." },
+          timeout: { ...duration, default: "10m", description: "Virtual time after which the step has failed." },
+        },
+        additionalProperties: { type: "string", description: "HOST or HOST/CONTAINER or a pattern: the command line." },
+      },
+    },
+  },
+} as const;

@@ -1,0 +1,121 @@
+/**
+ * The layers around a memberlist message (hashicorp/memberlist net.go, security.go):
+ *
+ *     UDP   version(1) nonce(12) ciphertext tag(16)                          additional data: none
+ *     TCP   10 length(4, big endian) version nonce ciphertext tag            additional data: the first 5 bytes
+ *
+ * and within: on UDP a CRC (for members known to speak version 5) around a compressed form, where that
+ * is shorter, of the message; on TCP always the compressed form.
+ */
+import { MalformedError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { crc32 } from "./crc32.ts";
+import type { Keyring } from "./keyring.ts";
+import { lzwCompress, lzwDecompress } from "./lzw.ts";
+import { concat, MESSAGE } from "./messages.ts";
+import { decodeStruct, encodeStruct } from "./msgpack.ts";
+
+/** What encryption adds to a packet: version, nonce and tag. */
+export const ENCRYPT_OVERHEAD = 29;
+/** Longest TCP frame taken (net.go maxPushStateBytes). */
+export const MAX_STREAM_BYTES = 20 * 1024 * 1024;
+/** Type byte and length in front of an encrypted TCP frame. */
+export const STREAM_HEADER = 5;
+
+const NONCE_LENGTH = 12;
+const TAG_LENGTH = 16;
+const NO_AAD = new Uint8Array(0);
+
+/** Wraps a message for a UDP packet. `keyring` without keys leaves it in clear. */
+export function framePacket(message: Uint8Array, crc: boolean, keyring: Keyring, random: Random): Uint8Array {
+  let body = message;
+  const compressed = compress(message);
+  if (compressed.length < body.length) body = compressed;
+  if (crc) body = addCrc(body);
+  return keyring.size === 0 ? body : encrypt(body, NO_AAD, keyring, random);
+}
+
+/**
+ * Unwraps encryption and CRC of a UDP packet; what remains may be a compressed or compound message.
+ * @throws MalformedError naming what is wrong
+ */
+export function unframePacket(packet: Uint8Array, keyring: Keyring): Uint8Array {
+  const body = keyring.size === 0 ? packet : decrypt(packet, NO_AAD, keyring);
+  return body[0] === MESSAGE.hasCrc ? checkCrc(body) : body;
+}
+
+/** Wraps a message for a TCP stream. */
+export function frameStream(message: Uint8Array, keyring: Keyring, random: Random): Uint8Array {
+  const body = compress(message);
+  if (keyring.size === 0) return body;
+  const header = new Uint8Array(STREAM_HEADER);
+  header[0] = MESSAGE.encrypt;
+  new DataView(header.buffer).setUint32(1, body.length + ENCRYPT_OVERHEAD);
+  return concat([header, encrypt(body, header, keyring, random)]);
+}
+
+/** Decrypts a TCP frame behind its 5-byte header and unpacks it: the message with its type byte. */
+export function unframeStream(header: Uint8Array, frame: Uint8Array, keyring: Keyring): Uint8Array {
+  return decompressIfNeeded(decrypt(frame, header, keyring));
+}
+
+/** Unpacks a compress message, leaves any other as it is. */
+export function decompressIfNeeded(message: Uint8Array): Uint8Array {
+  return message[0] === MESSAGE.compress ? decompress(message.subarray(1)) : message;
+}
+
+/** A compress message of a message: algorithm 0, LZW. */
+export function compress(message: Uint8Array): Uint8Array {
+  const body = encodeStruct([
+    ["Algo", 0],
+    ["Buf", lzwCompress(message)],
+  ]);
+  return concat([Uint8Array.of(MESSAGE.compress), body]);
+}
+
+/** @param body a compress message behind its type byte */
+export function decompress(body: Uint8Array): Uint8Array {
+  const fields = decodeStruct(body);
+  if (fields.uint("Algo") !== 0) throw new MalformedError("compression algorithm");
+  return lzwDecompress(fields.bytes("Buf") ?? new Uint8Array(0));
+}
+
+function addCrc(body: Uint8Array): Uint8Array {
+  const out = new Uint8Array(body.length + 5);
+  out[0] = MESSAGE.hasCrc;
+  new DataView(out.buffer).setUint32(1, crc32(body));
+  out.set(body, 5);
+  return out;
+}
+
+function checkCrc(packet: Uint8Array): Uint8Array {
+  if (packet.length < 5) throw new MalformedError("crc is cut short");
+  const body = packet.subarray(5);
+  if (new DataView(packet.buffer, packet.byteOffset).getUint32(1) !== crc32(body)) throw new MalformedError("crc");
+  return body;
+}
+
+function encrypt(body: Uint8Array, aad: Uint8Array, keyring: Keyring, random: Random): Uint8Array {
+  const nonce = random.bytes(NONCE_LENGTH);
+  return concat([Uint8Array.of(1), nonce, keyring.primary().seal(nonce, body, aad)]);
+}
+
+function decrypt(packet: Uint8Array, aad: Uint8Array, keyring: Keyring): Uint8Array {
+  const version = packet[0];
+  if (version === undefined) throw new MalformedError("empty packet");
+  if (version > 1) throw new MalformedError("encryption version");
+  if (packet.length < 1 + NONCE_LENGTH + TAG_LENGTH) throw new MalformedError("encrypted packet is cut short");
+  const nonce = packet.subarray(1, 1 + NONCE_LENGTH);
+  const plain = keyring.open(nonce, packet.subarray(1 + NONCE_LENGTH), aad);
+  if (plain === undefined) throw new MalformedError("no installed keys could decrypt the message");
+  return version === 0 ? removePadding(plain) : plain;
+}
+
+/** Version 0 pads to the AES block as PKCS #7 does. */
+function removePadding(plain: Uint8Array): Uint8Array {
+  const padding = plain.at(-1);
+  if (padding === undefined || padding === 0 || padding > 16 || padding > plain.length) {
+    throw new MalformedError("padding");
+  }
+  return plain.subarray(0, plain.length - padding);
+}

@@ -1,0 +1,402 @@
+/**
+ * memberlist: cluster membership and failure detection by gossip, after hashicorp/memberlist 0.5 (memberlist.go,
+ * state.go, net.go), as programs of an emulated host over UDP and TCP port 7946 of its root namespace.
+ */
+import { formatIpv4, type Ipv4 } from "../base/addr.ts";
+import { KernelError, MalformedError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import type { TcpSocket } from "../kernel/types.ts";
+import { acceptTcp } from "../scheduler/io.ts";
+import type { HostOs } from "../scheduler/os.ts";
+import { type Proc, Signal } from "../scheduler/process.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
+import { LAN, type MemberlistConfig, VSN } from "./config.ts";
+import { decompress } from "./framing.ts";
+import { isGone, type Member, Members } from "./members.ts";
+import {
+  decodeAccusation,
+  decodeAck,
+  decodeAlive,
+  decodeCompound,
+  decodeErr,
+  decodeIndirectPing,
+  decodeNack,
+  decodePing,
+  decodePushPull,
+  decodeUserStream,
+  encodeAck,
+  encodeCompound,
+  encodeErr,
+  encodePushPull,
+  encodeUser,
+  encodeUserStream,
+  MEMBER_STATE,
+  MESSAGE,
+  type PushPullMessage,
+} from "./messages.ts";
+import { Prober } from "./prober.ts";
+import { pickRandom, pushPullScale } from "./scale.ts";
+import { TaskGroup } from "./task-group.ts";
+import { Transport } from "./transport.ts";
+
+const COMPOUND_HEADER_OVERHEAD = 2;
+const COMPOUND_OVERHEAD = 2;
+const USER_OVERHEAD = 1;
+const LISTEN_BACKLOG = 4096;
+
+/** A message that waits until the packet it came in has been read: alive first, then the newest. */
+interface HandedOff {
+  readonly type: number;
+  readonly body: Uint8Array;
+}
+
+export class Memberlist {
+  readonly members: Members;
+  readonly #host: HostOs;
+  readonly #config: MemberlistConfig;
+  readonly #tasks: TaskGroup;
+  readonly #random: Random;
+  readonly #broadcasts: BroadcastQueue;
+  readonly #transport: Transport;
+  readonly #prober: Prober;
+  #alivePending: HandedOff[] = [];
+  #pending: HandedOff[] = [];
+  #pushPulls = 0;
+
+  /**
+   * Binds UDP and TCP port 7946 and starts probing and gossiping.
+   * @throws KernelError EADDRINUSE when another daemon has the port
+   */
+  constructor(host: HostOs, config: MemberlistConfig) {
+    this.#host = host;
+    this.#config = config;
+    this.#tasks = new TaskGroup(host);
+    this.#random = host.random.fork(`memberlist/${config.name}`);
+    this.#broadcasts = new BroadcastQueue(() => this.members.count, LAN.retransmitMult);
+    this.members = new Members(config, this.#tasks, this.#random.fork("members"), this.#broadcasts);
+    this.#transport = new Transport(host, config.keyring, this.#random.fork("nonce"));
+    this.#prober = new Prober({
+      host,
+      config,
+      tasks: this.#tasks,
+      random: this.#random.fork("probe"),
+      members: this.members,
+      transport: this.#transport,
+      send: (addr, port, message) => this.#sendMessage(addr, port, message),
+    });
+    this.#start();
+  }
+
+  #start(): void {
+    const tasks = this.#tasks;
+    this.#transport.open(LISTEN_BACKLOG);
+    tasks.spawn(
+      "memberlist udp",
+      this.#transport.receive((packet) => this.#handlePacket(packet.data, packet.src, packet.srcPort)),
+    );
+    tasks.spawn("memberlist tcp", this.#accept());
+    this.members.start(VSN);
+    tasks.every("memberlist probe", LAN.probeInterval, () => this.#prober.probe());
+    tasks.spawn("memberlist push/pull", this.#pushPullLoop());
+    tasks.every("memberlist gossip", LAN.gossipInterval, () => this.#gossip());
+  }
+
+  /** Packets and frames dropped so far, by reason. */
+  drops(): ReadonlyMap<string, number> {
+    return this.#transport.drops;
+  }
+
+  /** Members that are neither dead nor gone, this node included. */
+  aliveMembers(): readonly Member[] {
+    return this.members.ring.filter((member) => !isGone(member));
+  }
+
+  /** Exchanges the full state with each address. @returns how many answered */
+  *join(addresses: readonly Ipv4[]): Proc<number> {
+    let answered = 0;
+    for (const address of addresses) {
+      const error = yield* this.#pushPullWith(address, LAN.port, true);
+      if (error === undefined) answered++;
+      else this.#log("debug", `memberlist: Failed to join ${formatIpv4(address)}:${LAN.port}: ${error}`);
+    }
+    return answered;
+  }
+
+  /** Tells the cluster that this node leaves on purpose; waits until that has been gossiped, or for `timeout` ns. */
+  *leave(timeout: number): Proc<boolean> {
+    if (this.members.leaving) return true;
+    const sent = new Signal();
+    let done = false;
+    this.members.leave(() => {
+      done = true;
+      sent.notify();
+    });
+    const until = this.#host.now() + timeout;
+    while (!done && this.members.anyOtherAlive()) {
+      if ((yield { on: [sent], until }) === undefined) return done;
+    }
+    return true;
+  }
+
+  /** Ends all programs and closes the sockets; no message is sent. */
+  shutdown(): void {
+    this.#tasks.stop();
+    this.#transport.close();
+  }
+
+  /** Sends a user message in one UDP packet; it may get lost. */
+  sendBestEffort(member: Member, message: Uint8Array): void {
+    this.#transport.send(member.addr, member.port, encodeUser(message), speaksCrc(member));
+  }
+
+  /**
+   * Sends a user message over a TCP connection of its own.
+   * @throws KernelError when it cannot be delivered to the other side's kernel within 10 s
+   */
+  *sendReliable(member: Member, message: Uint8Array): Proc {
+    const until = this.#host.now() + LAN.tcpTimeout;
+    const socket = yield* this.#transport.dial(member.addr, member.port, until);
+    try {
+      yield* this.#transport.sendStream(socket, encodeUserStream(message), until);
+    } finally {
+      socket.close();
+    }
+  }
+
+  #log(level: "debug" | "info" | "warning" | "error", text: string): void {
+    this.#config.log?.(level, text);
+  }
+
+  // ------------------------------------------------------------------------------------------ gossip
+
+  get #packetBudget(): number {
+    const encryption = this.#transport.packetOverhead;
+    return (this.#config.packetSize ?? LAN.packetSize) - COMPOUND_HEADER_OVERHEAD - encryption;
+  }
+
+  /** Sends a message with as many queued broadcasts as fit beside it. */
+  #sendMessage(addr: Ipv4, port: number, message: Uint8Array): void {
+    const extra = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget - message.length);
+    const packet = extra.length === 0 ? message : encodeCompound([message, ...extra]);
+    this.#transport.send(addr, port, packet, false);
+  }
+
+  #takeBroadcasts(overhead: number, limit: number): Uint8Array[] {
+    const messages = this.#broadcasts.take(overhead, limit);
+    const used = messages.reduce((sum, message) => sum + message.length + overhead, 0);
+    const free = limit - used;
+    if (free > overhead + USER_OVERHEAD) {
+      const own = this.#config.delegate.takeBroadcasts(overhead + USER_OVERHEAD, free);
+      for (const message of own) messages.push(encodeUser(message));
+    }
+    return messages;
+  }
+
+  #gossip(): undefined {
+    const now = this.#host.now();
+    const targets = pickRandom(this.#random, LAN.gossipNodes, this.members.ring, (member) => {
+      if (member.name === this.#config.name || member.state === MEMBER_STATE.left) return false;
+      return member.state !== MEMBER_STATE.dead || now - member.stateChange <= LAN.gossipToTheDead;
+    });
+    for (const member of targets) {
+      const messages = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget);
+      if (messages.length === 0) return;
+      this.#sendGossip(member, messages);
+    }
+  }
+
+  #sendGossip(member: Member, messages: readonly Uint8Array[]): void {
+    for (let at = 0; at < messages.length; at += 255) {
+      const part = messages.slice(at, at + 255);
+      const packet = messages.length === 1 ? (part[0] as Uint8Array) : encodeCompound(part);
+      this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ packets
+
+  #handlePacket(packet: Uint8Array, src: Ipv4, srcPort: number): void {
+    const message = this.#transport.unpack(packet);
+    if (message === undefined) return;
+    this.#transport.guard(() => this.#handleMessage(message, src, srcPort));
+    this.#handlePending();
+  }
+
+  #handleMessage(message: Uint8Array, src: Ipv4, srcPort: number): void {
+    const body = message.subarray(1);
+    switch (message[0]) {
+      case MESSAGE.compound: {
+        const { parts, truncated } = decodeCompound(body);
+        if (truncated > 0) this.#transport.drop("compound is cut short");
+        for (const part of parts) this.#transport.guard(() => this.#handleMessage(part, src, srcPort));
+        return;
+      }
+      case MESSAGE.compress:
+        this.#handleMessage(decompress(body), src, srcPort);
+        return;
+      case MESSAGE.ping:
+        this.#prober.handlePing(decodePing(body), src, srcPort);
+        return;
+      case MESSAGE.indirectPing:
+        this.#prober.handleIndirectPing(decodeIndirectPing(body), src, srcPort);
+        return;
+      case MESSAGE.ackResp:
+        this.#prober.handleAck(decodeAck(body));
+        return;
+      case MESSAGE.nackResp:
+        this.#prober.handleNack(decodeNack(body));
+        return;
+      case MESSAGE.alive:
+        this.#handOff(this.#alivePending, MESSAGE.alive, body);
+        return;
+      case MESSAGE.suspect:
+      case MESSAGE.dead:
+      case MESSAGE.user:
+        this.#handOff(this.#pending, message[0], body);
+        return;
+      default:
+        throw new MalformedError("message type");
+    }
+  }
+
+  #handOff(queue: HandedOff[], type: number, body: Uint8Array): void {
+    if (queue.length >= LAN.handoffQueueDepth) this.#transport.drop("hand-off queue is full");
+    else queue.push({ type, body });
+  }
+
+  #handlePending(): void {
+    for (;;) {
+      const next = this.#alivePending.pop() ?? this.#pending.pop();
+      if (next === undefined) return;
+      this.#transport.guard(() => this.#handleHandedOff(next));
+    }
+  }
+
+  #handleHandedOff({ type, body }: HandedOff): void {
+    if (type === MESSAGE.alive) this.members.alive(decodeAlive(body));
+    else if (type === MESSAGE.suspect) this.members.suspect(decodeAccusation(body));
+    else if (type === MESSAGE.dead) this.members.dead(decodeAccusation(body));
+    else this.#config.delegate.notifyMessage(body);
+  }
+
+  // ------------------------------------------------------------------------------------------ streams
+
+  *#accept(): Proc {
+    for (;;) {
+      const socket = yield* acceptTcp(this.#transport.listener);
+      if (socket === undefined) return;
+      this.#tasks.spawn("memberlist connection", this.#serve(socket));
+    }
+  }
+
+  *#serve(socket: TcpSocket): Proc {
+    const until = this.#host.now() + LAN.tcpTimeout;
+    try {
+      const message = yield* this.#transport.receiveStream(socket, until);
+      if (message !== undefined) yield* this.#handleStream(socket, message, until);
+    } catch (error) {
+      if (error instanceof MalformedError) {
+        this.#transport.drop(error.reason);
+        yield* this.#answerError(socket, error.reason, until);
+      } else if (!(error instanceof KernelError)) throw error;
+    } finally {
+      socket.close();
+    }
+  }
+
+  *#answerError(socket: TcpSocket, text: string, until: number): Proc {
+    try {
+      yield* this.#transport.sendStream(socket, encodeErr(text), until);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+
+  *#handleStream(socket: TcpSocket, message: Uint8Array, until: number): Proc {
+    const body = message.subarray(1);
+    switch (message[0]) {
+      case MESSAGE.user:
+        this.#config.delegate.notifyMessage(decodeUserStream(body));
+        return;
+      case MESSAGE.ping: {
+        const ping = decodePing(body);
+        if (ping.node !== "" && ping.node !== this.#config.name) {
+          this.#transport.drop("ping for another node");
+          return;
+        }
+        yield* this.#transport.sendStream(socket, encodeAck({ seqNo: ping.seqNo, payload: null }), until);
+        return;
+      }
+      case MESSAGE.pushPull:
+        yield* this.#answerPushPull(socket, decodePushPull(body), until);
+        return;
+      default:
+        throw new MalformedError("message type");
+    }
+  }
+
+  *#answerPushPull(socket: TcpSocket, remote: PushPullMessage, until: number): Proc {
+    if (this.#pushPulls >= LAN.maxPushPulls) {
+      this.#transport.drop("too many push/pulls");
+      return;
+    }
+    this.#pushPulls++;
+    try {
+      yield* this.#transport.sendStream(socket, this.#localState(remote.join), until);
+      this.#mergeState(remote, remote.join);
+    } finally {
+      this.#pushPulls--;
+    }
+  }
+
+  #localState(join: boolean): Uint8Array {
+    return encodePushPull({ join, nodes: this.members.snapshot(), userState: this.#config.delegate.localState(join) });
+  }
+
+  #mergeState(remote: PushPullMessage, join: boolean): void {
+    this.members.merge(remote.nodes);
+    if (remote.userState.length > 0) this.#config.delegate.mergeRemoteState(remote.userState, join);
+  }
+
+  *#pushPullLoop(): Proc {
+    yield { until: this.#host.now() + Math.floor(this.#random.float() * LAN.pushPullInterval) };
+    for (;;) {
+      yield { until: this.#host.now() + pushPullScale(LAN.pushPullInterval, this.members.count) };
+      const isPeer = (member: Member) => member.name !== this.#config.name && member.state === MEMBER_STATE.alive;
+      const [peer] = pickRandom(this.#random, 1, this.members.ring, isPeer);
+      if (peer === undefined) continue;
+      const error = yield* this.#pushPullWith(peer.addr, peer.port, false);
+      if (error !== undefined) this.#log("error", `memberlist: Push/Pull with ${peer.name} failed: ${error}`);
+    }
+  }
+
+  /** Sends the local state and merges the answer. @returns what went wrong, if anything */
+  *#pushPullWith(addr: Ipv4, port: number, join: boolean): Proc<string | undefined> {
+    let socket: TcpSocket | undefined;
+    try {
+      socket = yield* this.#transport.dial(addr, port, this.#host.now() + LAN.tcpTimeout);
+      const until = this.#host.now() + LAN.tcpTimeout;
+      yield* this.#transport.sendStream(socket, this.#localState(join), until);
+      const message = yield* this.#transport.receiveStream(socket, until);
+      if (message === undefined) return "EOF";
+      const body = message.subarray(1);
+      if (message[0] === MESSAGE.err) return `remote error: ${decodeErr(body)}`;
+      if (message[0] !== MESSAGE.pushPull) throw new MalformedError("message type");
+      this.#mergeState(decodePushPull(body), join);
+      return undefined;
+    } catch (error) {
+      if (error instanceof MalformedError) {
+        this.#transport.drop(error.reason);
+        return error.reason;
+      }
+      if (error instanceof KernelError) return error.message;
+      throw error;
+    } finally {
+      socket?.close();
+    }
+  }
+}
+
+function speaksCrc(member: Member): boolean {
+  return (member.vsn[1] ?? 0) >= 5;
+}

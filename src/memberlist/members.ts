@@ -1,0 +1,329 @@
+/**
+ * Who is in the cluster, as one node sees it: the state machine of SWIM with incarnations, suspicion and
+ * refutation (hashicorp/memberlist state.go aliveNode, suspectNode, deadNode, mergeState; suspicion.go; awareness.go).
+ */
+import { formatIpv4, type Ipv4 } from "../base/addr.ts";
+import type { Random } from "../base/random.ts";
+import type { Time } from "../base/time.ts";
+import type { Process } from "../scheduler/process.ts";
+import type { BroadcastQueue } from "./broadcast-queue.ts";
+import { LAN, type MemberlistConfig } from "./config.ts";
+import {
+  type AliveMessage,
+  type DeadMessage,
+  encodeAlive,
+  encodeDead,
+  encodeSuspect,
+  MEMBER_STATE,
+  type MemberState,
+  type NodeStateMessage,
+  type SuspectMessage,
+} from "./messages.ts";
+import { suspicionTime, suspicionTimeout } from "./scale.ts";
+import type { TaskGroup } from "./task-group.ts";
+
+/** A known node. */
+export interface Member {
+  readonly name: string;
+  readonly addr: Ipv4;
+  readonly port: number;
+  readonly meta: Uint8Array | null;
+  /** pmin, pmax, pcur, dmin, dmax, dcur. */
+  readonly vsn: Uint8Array;
+  readonly incarnation: number;
+  readonly state: MemberState;
+  /** Virtual time of the last change of state. */
+  readonly stateChange: Time;
+}
+
+type MutableMember = { -readonly [K in keyof Member]: Member[K] };
+
+/** A suspicion that runs against a member. */
+interface Suspicion {
+  readonly start: Time;
+  readonly wanted: number;
+  readonly min: Time;
+  readonly max: Time;
+  readonly accusers: Set<string>;
+  confirmations: number;
+  timer: Process | undefined;
+  readonly expire: () => void;
+}
+
+/** Whether a member is dead or has left. */
+export function isGone(member: Member): boolean {
+  return member.state === MEMBER_STATE.dead || member.state === MEMBER_STATE.left;
+}
+
+export class Members {
+  readonly #config: MemberlistConfig;
+  readonly #tasks: TaskGroup;
+  readonly #random: Random;
+  readonly #broadcasts: BroadcastQueue;
+  readonly #byName = new Map<string, MutableMember>();
+  readonly #suspicions = new Map<string, Suspicion>();
+  #ring: MutableMember[] = [];
+  #incarnation = 0;
+  #health = 0;
+  #leaving = false;
+  #leftBroadcast: (() => void) | undefined;
+
+  constructor(config: MemberlistConfig, tasks: TaskGroup, random: Random, broadcasts: BroadcastQueue) {
+    this.#config = config;
+    this.#tasks = tasks;
+    this.#random = random;
+    this.#broadcasts = broadcasts;
+  }
+
+  /** All known members in the order in which they are probed. */
+  get ring(): readonly Member[] {
+    return this.#ring;
+  }
+
+  get(name: string): Member | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** This node. */
+  self(): Member | undefined {
+    return this.#byName.get(this.#config.name);
+  }
+
+  /** How many are known, dead ones not yet forgotten included: what timeouts and limits scale with. */
+  get count(): number {
+    return this.#ring.length;
+  }
+
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
+  /** The health score, 0 (healthy) to 7: probes slow down with it. */
+  get health(): number {
+    return this.#health;
+  }
+
+  changeHealth(delta: number): void {
+    this.#health = Math.max(0, Math.min(LAN.awarenessMax - 1, this.#health + delta));
+  }
+
+  anyOtherAlive(): boolean {
+    return this.#ring.some((member) => !isGone(member) && member.name !== this.#config.name);
+  }
+
+  /** Announces this node. */
+  start(vsn: Uint8Array): void {
+    const { name, advertise: addr, delegate } = this.#config;
+    const incarnation = ++this.#incarnation;
+    this.#alive({ incarnation, node: name, addr, port: LAN.port, meta: delegate.nodeMeta(), vsn }, true);
+  }
+
+  /** Marks this node as leaving and queues its own death. @param sent called when that has been gossiped enough */
+  leave(sent: () => void): void {
+    this.#leaving = true;
+    this.#leftBroadcast = sent;
+    const self = this.self();
+    if (self !== undefined) this.dead({ incarnation: self.incarnation, node: self.name, from: self.name });
+  }
+
+  /** Drops members that are long gone from the ring and shuffles it. */
+  reshuffle(): void {
+    const oldest = this.#tasks.host.now() - LAN.gossipToTheDead;
+    const kept = this.#ring.filter((member) => !isGone(member) || member.stateChange >= oldest);
+    for (const member of this.#ring) if (!kept.includes(member)) this.#byName.delete(member.name);
+    this.#ring = this.#random.shuffle(kept);
+  }
+
+  /** An alive message or an alive node of a push/pull. */
+  alive(message: AliveMessage): void {
+    // Go's msgpack codec leaves a nil slice where an empty one was sent.
+    this.#alive(message.meta?.length === 0 ? { ...message, meta: null } : message, false);
+  }
+
+  #alive(message: AliveMessage, bootstrap: boolean): void {
+    const isSelf = message.node === this.#config.name;
+    if (this.#leaving && isSelf) return;
+    const [min, max] = message.vsn;
+    if (min !== undefined && max !== undefined && (min === 0 || max === 0 || min > max)) return;
+    let member = this.#byName.get(message.node);
+    let moved = false;
+    if (member === undefined) member = this.#add(message);
+    else if (member.addr !== message.addr || member.port !== message.port) {
+      if (member.state !== MEMBER_STATE.left) {
+        const [mine, theirs] = [formatIpv4(member.addr), formatIpv4(message.addr)];
+        const text = `Conflicting address for ${member.name}. Mine: ${mine}:${member.port} Theirs: ${theirs}:${message.port}`;
+        this.#config.log?.("error", `memberlist: ${text} Old state: ${member.state}`);
+        return;
+      }
+      moved = true;
+    }
+    if (message.incarnation <= member.incarnation && !isSelf && !moved) return;
+    if (message.incarnation < member.incarnation && isSelf) return;
+    this.#endSuspicion(message.node);
+    if (isSelf && !bootstrap) {
+      if (message.incarnation === member.incarnation && sameIdentity(message, member)) return;
+      this.#refute(member, message.incarnation);
+      return;
+    }
+    this.#broadcast(message.node, encodeAlive(message));
+    this.#adopt(member, message);
+  }
+
+  #adopt(member: MutableMember, message: AliveMessage): void {
+    const wasGone = isGone(member);
+    const sameMeta = sameBytes(member.meta, message.meta);
+    member.incarnation = message.incarnation;
+    member.addr = message.addr;
+    member.port = message.port;
+    member.meta = message.meta;
+    if (message.vsn.length > 0) member.vsn = message.vsn;
+    this.#setState(member, MEMBER_STATE.alive);
+    if (wasGone) this.#config.events.joined(member);
+    else if (!sameMeta) this.#config.events.updated(member);
+  }
+
+  #add(message: AliveMessage): MutableMember {
+    const { node: name, addr, port, meta, vsn } = message;
+    const state = MEMBER_STATE.dead;
+    const member: MutableMember = { name, addr, port, meta, vsn, incarnation: 0, state, stateChange: 0 };
+    this.#byName.set(name, member);
+    // At a random place, so that the time until it is probed does not depend on the order of joining.
+    const last = this.#ring.length;
+    const place = last === 0 ? 0 : this.#random.below(last);
+    this.#ring.push(member);
+    [this.#ring[place], this.#ring[last]] = [member, this.#ring[place] as MutableMember];
+    return member;
+  }
+
+  /** A suspect message, a failed probe of this node's own, or a suspect or dead node of a push/pull. */
+  suspect(message: SuspectMessage): void {
+    const member = this.#byName.get(message.node);
+    if (member === undefined || message.incarnation < member.incarnation) return;
+    const running = this.#suspicions.get(message.node);
+    if (running !== undefined) {
+      if (this.#confirm(running, message.from)) this.#broadcast(message.node, encodeSuspect(message));
+      return;
+    }
+    if (member.state !== MEMBER_STATE.alive) return;
+    if (member.name === this.#config.name) {
+      this.#config.log?.("warning", `memberlist: Refuting a suspect message (from: ${message.from})`);
+      this.#refute(member, message.incarnation);
+      return;
+    }
+    this.#broadcast(message.node, encodeSuspect(message));
+    member.incarnation = message.incarnation;
+    this.#setState(member, MEMBER_STATE.suspect);
+    this.#beginSuspicion(member, message.from);
+  }
+
+  /** A dead message, a suspicion that ran out, or a node that left according to a push/pull. */
+  dead(message: DeadMessage): void {
+    const member = this.#byName.get(message.node);
+    if (member === undefined || message.incarnation < member.incarnation) return;
+    this.#endSuspicion(message.node);
+    if (isGone(member)) return;
+    if (member.name === this.#config.name) {
+      if (!this.#leaving) {
+        this.#config.log?.("warning", `memberlist: Refuting a dead message (from: ${message.from})`);
+        this.#refute(member, message.incarnation);
+        return;
+      }
+      this.#broadcast(message.node, encodeDead(message), this.#leftBroadcast);
+    } else this.#broadcast(message.node, encodeDead(message));
+    member.incarnation = message.incarnation;
+    this.#setState(member, message.node === message.from ? MEMBER_STATE.left : MEMBER_STATE.dead);
+    this.#config.events.left(member);
+  }
+
+  /** The nodes of a push/pull. Dead ones are only suspected, so that they can still refute. */
+  merge(nodes: readonly NodeStateMessage[]): void {
+    for (const node of nodes) {
+      const { incarnation, name } = node;
+      if (node.state === MEMBER_STATE.alive) this.alive({ ...node, node: name });
+      else if (node.state === MEMBER_STATE.left) this.dead({ incarnation, node: name, from: name });
+      else this.suspect({ incarnation, node: name, from: this.#config.name });
+    }
+  }
+
+  /** What a push/pull sends. */
+  snapshot(): NodeStateMessage[] {
+    return this.#ring.map(({ name, addr, port, meta, incarnation, state, vsn }) => {
+      return { name, addr, port, meta, incarnation, state, vsn };
+    });
+  }
+
+  #setState(member: MutableMember, state: MemberState): void {
+    if (member.state === state) return;
+    member.state = state;
+    member.stateChange = this.#tasks.host.now();
+  }
+
+  /** Beats an accusation with a higher incarnation. */
+  #refute(self: MutableMember, accused: number): void {
+    this.#incarnation = Math.max(this.#incarnation, accused) + 1;
+    self.incarnation = this.#incarnation;
+    this.changeHealth(1);
+    const { name: node, addr, port, meta, vsn, incarnation } = self;
+    this.#broadcast(formatIpv4(addr), encodeAlive({ incarnation, node, addr, port, meta, vsn }));
+  }
+
+  #broadcast(name: string, message: Uint8Array, finished?: () => void): void {
+    this.#broadcasts.queue(finished === undefined ? { name, message } : { name, message, finished });
+  }
+
+  #beginSuspicion(member: MutableMember, from: string): void {
+    const n = this.count;
+    // Two others must be able to confirm, besides this node and the suspect.
+    const wanted = n - 2 < LAN.suspicionMult - 2 ? 0 : LAN.suspicionMult - 2;
+    const min = suspicionTimeout(LAN.suspicionMult, n, LAN.probeInterval);
+    const max = LAN.suspicionMaxTimeoutMult * min;
+    const now = this.#tasks.host.now();
+    const suspicion: Suspicion = {
+      start: now,
+      wanted,
+      min,
+      max,
+      accusers: new Set([from]),
+      confirmations: 0,
+      timer: undefined,
+      expire: () => this.#suspicionExpired(member, suspicion),
+    };
+    this.#suspicions.set(member.name, suspicion);
+    suspicion.timer = this.#tasks.after("memberlist suspicion", wanted === 0 ? min : max, suspicion.expire);
+  }
+
+  #suspicionExpired(member: MutableMember, suspicion: Suspicion): void {
+    if (this.#byName.get(member.name) !== member || member.state !== MEMBER_STATE.suspect) return;
+    const text = `Marking ${member.name} as failed, suspect timeout reached`;
+    this.#config.log?.("info", `memberlist: ${text} (${suspicion.confirmations} peer confirmations)`);
+    this.dead({ incarnation: member.incarnation, node: member.name, from: this.#config.name });
+  }
+
+  /** Counts an independent accuser; true when it was news. */
+  #confirm(suspicion: Suspicion, from: string): boolean {
+    if (suspicion.confirmations >= suspicion.wanted || suspicion.accusers.has(from)) return false;
+    suspicion.accusers.add(from);
+    suspicion.confirmations++;
+    const { confirmations, wanted, min, max, start } = suspicion;
+    const elapsed = this.#tasks.host.now() - start;
+    const remaining = Math.max(0, suspicionTime(confirmations, wanted, min, max) - elapsed);
+    suspicion.timer?.kill();
+    suspicion.timer = this.#tasks.after("memberlist suspicion", remaining, suspicion.expire);
+    return true;
+  }
+
+  #endSuspicion(name: string): void {
+    this.#suspicions.get(name)?.timer?.kill();
+    this.#suspicions.delete(name);
+  }
+}
+
+function sameIdentity(message: AliveMessage, member: Member): boolean {
+  return sameBytes(message.meta, member.meta) && sameBytes(message.vsn, member.vsn);
+}
+
+/** As Go's bytes.Equal: nil equals empty. */
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  const [left, right] = [a ?? [], b ?? []];
+  return left.length === right.length && left.every((byte, i) => byte === right[i]);
+}

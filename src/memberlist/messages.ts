@@ -1,0 +1,335 @@
+/**
+ * memberlist's messages (hashicorp/memberlist net.go): one byte of type, then a msgpack struct, except for
+ * the raw ones (compound, user, hasCrc, encrypt). Addresses are 4 bytes, as net.IP of an advertised IPv4 is.
+ */
+import type { Ipv4 } from "../base/addr.ts";
+import { MalformedError } from "../base/errors.ts";
+import { decodeStruct, encodeStruct, type MsgpackFields, type MsgpackStruct, type MsgpackValue } from "./msgpack.ts";
+
+/** Message types, the first byte. */
+export const MESSAGE = {
+  ping: 0,
+  indirectPing: 1,
+  ackResp: 2,
+  suspect: 3,
+  alive: 4,
+  dead: 5,
+  pushPull: 6,
+  compound: 7,
+  user: 8,
+  compress: 9,
+  encrypt: 10,
+  nackResp: 11,
+  hasCrc: 12,
+  err: 13,
+} as const;
+
+/** A member's state on the wire of a push/pull. */
+export const MEMBER_STATE = { alive: 0, suspect: 1, dead: 2, left: 3 } as const;
+export type MemberState = (typeof MEMBER_STATE)[keyof typeof MEMBER_STATE];
+
+/** Who sent a ping, so that the answer finds the way back; left out by older versions. */
+export interface PingSource {
+  readonly addr: Ipv4;
+  readonly port: number;
+  readonly node: string;
+}
+
+export interface PingMessage {
+  readonly seqNo: number;
+  /** The name the pinged node is expected to have. */
+  readonly node: string;
+  readonly source?: PingSource;
+}
+
+export interface IndirectPingMessage {
+  readonly seqNo: number;
+  readonly target: Ipv4;
+  readonly port: number;
+  readonly node: string;
+  /** A nack is wanted when the target does not answer. */
+  readonly nack: boolean;
+  readonly source?: PingSource;
+}
+
+export interface AckMessage {
+  readonly seqNo: number;
+  readonly payload: Uint8Array | null;
+}
+
+export interface NackMessage {
+  readonly seqNo: number;
+}
+
+export interface SuspectMessage {
+  readonly incarnation: number;
+  readonly node: string;
+  readonly from: string;
+}
+
+/** Node = from means that the node left. */
+export type DeadMessage = SuspectMessage;
+
+export interface AliveMessage {
+  readonly incarnation: number;
+  readonly node: string;
+  readonly addr: Ipv4;
+  readonly port: number;
+  /** null is Go's nil: what an empty meta has become after one hop. */
+  readonly meta: Uint8Array | null;
+  /** pmin, pmax, pcur, dmin, dmax, dcur. */
+  readonly vsn: Uint8Array;
+}
+
+/** One node of a push/pull. */
+export interface NodeStateMessage {
+  readonly name: string;
+  readonly addr: Ipv4;
+  readonly port: number;
+  readonly meta: Uint8Array | null;
+  readonly incarnation: number;
+  readonly state: MemberState;
+  readonly vsn: Uint8Array;
+}
+
+export interface PushPullMessage {
+  readonly join: boolean;
+  readonly nodes: readonly NodeStateMessage[];
+  readonly userState: Uint8Array;
+}
+
+function ipBytes(ip: Ipv4): Uint8Array {
+  return Uint8Array.of(ip >>> 24, (ip >>> 16) & 255, (ip >>> 8) & 255, ip & 255);
+}
+
+/** 4 bytes, or 16 of a v4-mapped address. */
+function ipFrom(bytes: Uint8Array | null): Ipv4 {
+  if (bytes === null || (bytes.length !== 4 && bytes.length !== 16)) throw new MalformedError("address");
+  return bytes.subarray(bytes.length - 4).reduce((ip, byte) => ip * 256 + byte, 0);
+}
+
+function withType(type: number, fields: MsgpackFields): Uint8Array {
+  const body = encodeStruct(fields);
+  const out = new Uint8Array(body.length + 1);
+  out[0] = type;
+  out.set(body, 1);
+  return out;
+}
+
+function sourceFields(source: PingSource | undefined): MsgpackFields {
+  if (source === undefined) return [];
+  return [
+    ["SourceAddr", ipBytes(source.addr)],
+    ["SourceNode", source.node],
+    ["SourcePort", source.port],
+  ];
+}
+
+function sourceFrom(body: MsgpackStruct): { source?: PingSource } {
+  const addr = body.bytes("SourceAddr");
+  const port = body.uint("SourcePort", 65536);
+  if (addr === null || port === 0) return {};
+  return { source: { addr: ipFrom(addr), port, node: body.string("SourceNode") } };
+}
+
+export function encodePing(ping: PingMessage): Uint8Array {
+  return withType(MESSAGE.ping, [["Node", ping.node], ["SeqNo", ping.seqNo], ...sourceFields(ping.source)]);
+}
+
+/** The decoders take the body behind the type byte and throw MalformedError. */
+export function decodePing(data: Uint8Array): PingMessage {
+  const body = decodeStruct(data);
+  return { seqNo: body.uint("SeqNo"), node: body.string("Node"), ...sourceFrom(body) };
+}
+
+export function encodeIndirectPing(ping: IndirectPingMessage): Uint8Array {
+  return withType(MESSAGE.indirectPing, [
+    ["Nack", ping.nack],
+    ["Node", ping.node],
+    ["Port", ping.port],
+    ["SeqNo", ping.seqNo],
+    ...sourceFields(ping.source),
+    ["Target", ipBytes(ping.target)],
+  ]);
+}
+
+export function decodeIndirectPing(data: Uint8Array): IndirectPingMessage {
+  const body = decodeStruct(data);
+  return {
+    seqNo: body.uint("SeqNo"),
+    target: ipFrom(body.bytes("Target")),
+    port: body.uint("Port", 65536),
+    node: body.string("Node"),
+    nack: body.bool("Nack"),
+    ...sourceFrom(body),
+  };
+}
+
+export function encodeAck(ack: AckMessage): Uint8Array {
+  return withType(MESSAGE.ackResp, [
+    ["Payload", ack.payload],
+    ["SeqNo", ack.seqNo],
+  ]);
+}
+
+export function decodeAck(data: Uint8Array): AckMessage {
+  const body = decodeStruct(data);
+  return { seqNo: body.uint("SeqNo"), payload: body.bytes("Payload") };
+}
+
+export function encodeNack(nack: NackMessage): Uint8Array {
+  return withType(MESSAGE.nackResp, [["SeqNo", nack.seqNo]]);
+}
+
+export function decodeNack(data: Uint8Array): NackMessage {
+  return { seqNo: decodeStruct(data).uint("SeqNo") };
+}
+
+function accusation(message: SuspectMessage): MsgpackFields {
+  return [
+    ["From", message.from],
+    ["Incarnation", message.incarnation],
+    ["Node", message.node],
+  ];
+}
+
+export function encodeSuspect(suspect: SuspectMessage): Uint8Array {
+  return withType(MESSAGE.suspect, accusation(suspect));
+}
+
+export function encodeDead(dead: DeadMessage): Uint8Array {
+  return withType(MESSAGE.dead, accusation(dead));
+}
+
+/** Decodes suspect and dead alike. */
+export function decodeAccusation(data: Uint8Array): SuspectMessage {
+  const body = decodeStruct(data);
+  return { incarnation: body.uint("Incarnation"), node: body.string("Node"), from: body.string("From") };
+}
+
+export function encodeAlive(alive: AliveMessage): Uint8Array {
+  return withType(MESSAGE.alive, [
+    ["Addr", ipBytes(alive.addr)],
+    ["Incarnation", alive.incarnation],
+    ["Meta", alive.meta],
+    ["Node", alive.node],
+    ["Port", alive.port],
+    ["Vsn", alive.vsn],
+  ]);
+}
+
+export function decodeAlive(data: Uint8Array): AliveMessage {
+  const body = decodeStruct(data);
+  return {
+    incarnation: body.uint("Incarnation"),
+    node: body.string("Node"),
+    addr: ipFrom(body.bytes("Addr")),
+    port: body.uint("Port", 65536),
+    meta: body.bytes("Meta"),
+    vsn: body.bytes("Vsn") ?? new Uint8Array(0),
+  };
+}
+
+export function encodeErr(text: string): Uint8Array {
+  return withType(MESSAGE.err, [["Error", text]]);
+}
+
+export function decodeErr(data: Uint8Array): string {
+  return decodeStruct(data).string("Error");
+}
+
+/** A user message for a stream: type, header, bytes. */
+export function encodeUserStream(message: Uint8Array): Uint8Array {
+  return concat([withType(MESSAGE.user, [["UserMsgLen", message.length]]), message]);
+}
+
+/** @throws MalformedError when bytes are missing */
+export function decodeUserStream(data: Uint8Array): Uint8Array {
+  const header = decodeStruct(data);
+  const end = header.end + header.uint("UserMsgLen");
+  if (end > data.length) throw new MalformedError("user message is cut short");
+  return data.subarray(header.end, end);
+}
+
+export function encodePushPull(message: PushPullMessage): Uint8Array {
+  const header: [string, MsgpackValue][] = [
+    ["Join", message.join],
+    ["Nodes", message.nodes.length],
+    ["UserStateLen", message.userState.length],
+  ];
+  const nodes = message.nodes.map((node) =>
+    encodeStruct([
+      ["Addr", ipBytes(node.addr)],
+      ["Incarnation", node.incarnation],
+      ["Meta", node.meta],
+      ["Name", node.name],
+      ["Port", node.port],
+      ["State", node.state],
+      ["Vsn", node.vsn],
+    ]),
+  );
+  return concat([withType(MESSAGE.pushPull, header), ...nodes, message.userState]);
+}
+
+export function decodePushPull(data: Uint8Array): PushPullMessage {
+  const header = decodeStruct(data);
+  const nodes: NodeStateMessage[] = [];
+  let at = header.end;
+  for (let count = header.uint("Nodes", 2 ** 31); count > 0; count--) {
+    const body = decodeStruct(data, at);
+    at = body.end;
+    nodes.push({
+      name: body.string("Name"),
+      addr: ipFrom(body.bytes("Addr")),
+      port: body.uint("Port", 65536),
+      meta: body.bytes("Meta"),
+      incarnation: body.uint("Incarnation"),
+      state: body.uint("State", 4) as MemberState,
+      vsn: body.bytes("Vsn") ?? new Uint8Array(0),
+    });
+  }
+  const end = at + header.uint("UserStateLen", 2 ** 31);
+  if (end > data.length) throw new MalformedError("user state is cut short");
+  return { join: header.bool("Join"), nodes, userState: data.slice(at, end) };
+}
+
+/** Several messages in one packet, at most 255. */
+export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
+  const head = new Uint8Array(2 + 2 * messages.length);
+  head[0] = MESSAGE.compound;
+  head[1] = messages.length;
+  messages.forEach((message, i) => {
+    head[2 + 2 * i] = message.length >> 8;
+    head[3 + 2 * i] = message.length & 255;
+  });
+  return concat([head, ...messages]);
+}
+
+/** The parts that are whole, and how many are cut off (they are lost, the others count). */
+export function decodeCompound(data: Uint8Array): { parts: Uint8Array[]; truncated: number } {
+  const count = data[0];
+  if (count === undefined || data.length < 1 + 2 * count) throw new MalformedError("compound is cut short");
+  const parts: Uint8Array[] = [];
+  let at = 1 + 2 * count;
+  for (let i = 0; i < count; i++) {
+    const length = (data[1 + 2 * i] as number) * 256 + (data[2 + 2 * i] as number);
+    if (at + length > data.length) return { parts, truncated: count - i };
+    parts.push(data.subarray(at, at + length));
+    at += length;
+  }
+  return { parts, truncated: 0 };
+}
+
+export function encodeUser(message: Uint8Array): Uint8Array {
+  return concat([Uint8Array.of(MESSAGE.user), message]);
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -1,0 +1,69 @@
+/** The processes of one daemon part that end together, and Go's timers and tickers in terms of them. */
+import type { Time } from "../base/time.ts";
+import type { HostRuntime, Proc, Process } from "../scheduler/process.ts";
+
+export class TaskGroup {
+  readonly host: HostRuntime;
+  readonly #running = new Set<Process>();
+  #sweepAt = 32;
+  #stopped = false;
+
+  constructor(host: HostRuntime) {
+    this.host = host;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Starts a process of the group. After stop() nothing starts any more. */
+  spawn(name: string, program: Proc): Process | undefined {
+    if (this.#stopped) return undefined;
+    if (this.#running.size >= this.#sweepAt) this.#forgetEnded();
+    const process: Process = this.host.spawn(name, program);
+    this.#running.add(process);
+    return process;
+  }
+
+  /** Go's time.AfterFunc; kill the process to stop the timer. */
+  after(name: string, delay: Time, action: () => void): Process | undefined {
+    return this.spawn(name, runLater(this.host.now() + delay, action));
+  }
+
+  /**
+   * Go's time.NewTicker with a loop over it: ticks at multiples of the interval since now. While the action
+   * runs, at most one tick is kept for afterwards.
+   */
+  every(name: string, interval: Time, action: () => Proc | undefined): void {
+    this.spawn(name, tick(this.host, interval, action));
+  }
+
+  /** Kills all processes of the group; the one that calls this ends at its next wait. */
+  stop(): void {
+    this.#stopped = true;
+    for (const process of [...this.#running]) process.kill();
+    this.#running.clear();
+  }
+
+  #forgetEnded(): void {
+    for (const process of this.#running) if (process.done) this.#running.delete(process);
+    this.#sweepAt = Math.max(32, 2 * this.#running.size);
+  }
+}
+
+function* runLater(until: Time, action: () => void): Proc {
+  yield { until };
+  action();
+}
+
+function* tick(host: HostRuntime, interval: Time, action: () => Proc | undefined): Proc {
+  const start = host.now();
+  let taken = 0;
+  for (;;) {
+    const passed = Math.floor((host.now() - start) / interval);
+    if (passed <= taken) yield { until: start + (taken + 1) * interval };
+    taken = Math.floor((host.now() - start) / interval);
+    const program = action();
+    if (program !== undefined) yield* program;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * A batch of windows: what every worker does between two messages of the coordinator. All workers run the same
+ * loop on the same numbers, so they all stop at the same window.
+ */
+import { MS, type Time } from "../base/time.ts";
+import type { CaptureBatch } from "./captures.ts";
+import { type Exchange, FLAG_EVENT, FLAG_FULL } from "./exchange.ts";
+import type { ResolvedFault } from "./faults.ts";
+import type { HostEvent, PostedCommand } from "./machine.ts";
+import type { Partition } from "./partition.ts";
+import { gridAfter, windowEnd } from "./window.ts";
+
+/** Windows of one batch at most: the coordinator wants to look up now and then. */
+const MAX_WINDOWS = 4096;
+/** The longest window, however long the lookahead: bounds what one window captures. */
+const MAX_WINDOW: Time = 10 * MS;
+/** Captured bytes that a worker holds before it asks to be relieved. */
+const CAPTURE_LIMIT = 8 << 20;
+
+/** The coordinator's order to all workers. */
+export interface BatchOrder {
+  /** Everything before this time is done. */
+  readonly time: Time;
+  /** Stop here, exclusive. */
+  readonly end: Time;
+  /** Stop at the next multiple of it after an event was emitted; 0 = don't. */
+  readonly grid: Time;
+  readonly lookahead: Time;
+  /** Faults to be applied at `time`, in order. */
+  readonly faults: readonly ResolvedFault[];
+  /** Commands for hosts, in order of id; each worker takes its own. */
+  readonly commands: readonly PostedCommand[];
+}
+
+export interface BatchResult {
+  /** Everything before this time is done. The same in every worker. */
+  readonly time: Time;
+  /** The batch wants to stop here: `end`, or the grid time after an event. */
+  readonly stop: Time;
+  readonly windows: number;
+  readonly events: readonly HostEvent[];
+  readonly capture: CaptureBatch;
+}
+
+/** Runs windows until the end of the order, a grid point after an event, or a pause. */
+export function runBatch(partition: Partition, exchange: Exchange, order: BatchOrder): BatchResult {
+  partition.startBatch(order.time, order.faults, order.commands);
+  const lookahead = Math.min(order.lookahead, MAX_WINDOW);
+  let time = order.time;
+  let stop = order.end;
+  let windowStart = time;
+  let idle = false;
+  let windows = 0;
+  for (; ; windows++) {
+    const flags = (partition.takeEmitted() ? FLAG_EVENT : 0) | (partition.capturedBytes > CAPTURE_LIMIT ? FLAG_FULL : 0);
+    const agreed = exchange.agree(partition.nextEvent(), flags, time, idle);
+    if (order.grid > 0 && (agreed.flags & FLAG_EVENT) !== 0) stop = Math.min(stop, gridAfter(windowStart, order.grid));
+    if (agreed.nextEvent >= stop) {
+      time = stop;
+      break;
+    }
+    if ((agreed.flags & FLAG_FULL) !== 0 || windows >= MAX_WINDOWS) break;
+    windowStart = Math.max(agreed.nextEvent, time);
+    time = windowEnd(windowStart, lookahead, { end: stop, grid: order.grid });
+    idle = partition.nextEvent() >= time;
+    partition.runWindow(time);
+  }
+  partition.setClock(time);
+  return { time, stop, windows, events: partition.takeEvents(), capture: partition.takeCaptures() };
+}

@@ -1,0 +1,75 @@
+/** The tasks of a node: assignments in, task managers out (swarmkit agent/worker.go). */
+import type { HostRuntime, Proc } from "../../scheduler/process.ts";
+import type { TaskObject, TaskStatus } from "../api/objects.ts";
+import type { AssignmentsMessage } from "../api/rpc.ts";
+import type { Executor } from "../executor.ts";
+import type { Log } from "../manager/component.ts";
+import { type ReportStatus, TaskManager } from "./task-manager.ts";
+
+export class Worker {
+  readonly #os: HostRuntime;
+  readonly #executor: Executor;
+  readonly #report: ReportStatus;
+  readonly #log: Log;
+  readonly #tasks = new Map<string, TaskManager>();
+
+  constructor(os: HostRuntime, executor: Executor, report: ReportStatus, log: Log) {
+    this.#os = os;
+    this.#executor = executor;
+    this.#report = report;
+    this.#log = log;
+  }
+
+  /** A message of the assignments stream; a complete one removes every task that it doesn't name. */
+  apply(message: AssignmentsMessage): void {
+    const named = new Set(message.changes.filter((change) => change.action === "update").map(({ task }) => task.id));
+    if (message.type === "complete") {
+      for (const id of [...this.#tasks.keys()]) if (!named.has(id)) this.#remove(id);
+    }
+    for (const { action, task } of message.changes) {
+      if (action === "remove") this.#remove(task.id);
+      else this.#put(task);
+    }
+  }
+
+  /** The status of every task, for the report after a reconnection. */
+  statuses(): readonly { readonly taskId: string; readonly status: TaskStatus }[] {
+    return [...this.#tasks].map(([taskId, manager]) => ({ taskId, status: manager.status }));
+  }
+
+  /** Removes all tasks: the node leaves the swarm. */
+  *close(): Proc<void> {
+    const managers = [...this.#tasks.values()];
+    this.#tasks.clear();
+    for (const manager of managers) this.#logRemoval(yield* manager.close());
+  }
+
+  /** Ends all task managers at once, without removing anything. */
+  kill(): void {
+    for (const manager of this.#tasks.values()) manager.kill();
+    this.#tasks.clear();
+  }
+
+  #put(task: TaskObject): void {
+    const manager = this.#tasks.get(task.id);
+    if (manager !== undefined) manager.update(task);
+    else this.#tasks.set(task.id, new TaskManager(this.#os, task, this.#executor.controller(task), this.#report));
+  }
+
+  #remove(id: string): void {
+    const manager = this.#tasks.get(id);
+    if (manager === undefined) return;
+    this.#tasks.delete(id);
+    const worker = this;
+    this.#os.spawn(
+      `task ${id} removal`,
+      (function* (): Proc<void> {
+        worker.#logRemoval(yield* manager.close());
+      })(),
+    );
+  }
+
+  #logRemoval(error: string | undefined): void {
+    if (error !== undefined) this.#log("error", `failed to remove task: ${error}`);
+  }
+}

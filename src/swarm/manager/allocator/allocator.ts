@@ -1,0 +1,288 @@
+/**
+ * The allocator's loop (swarmkit manager/allocator/allocator.go, network.go): networks and nodes on their own
+ * events, tasks collected and served at the commit that follows. Whatever could not be allocated is tried
+ * again at a commit after something was given back, and 5 minutes after the last try.
+ */
+import { MINUTE, type Time } from "../../../base/time.ts";
+import type { Channel, Proc } from "../../../scheduler/process.ts";
+import {
+  isIngressNetwork,
+  isOverlayNetwork,
+  type NetworkAttachment,
+  type NetworkObject,
+  type NodeObject,
+  type TaskObject,
+  TaskState,
+} from "../../api/objects.ts";
+import type { StoreEvent, WriteTx } from "../../store/memory.ts";
+import type { Component, ComponentContext } from "../component.ts";
+import { AllocationError } from "./ipam.ts";
+import { NetworkAllocator } from "./network-allocator.ts";
+
+/** swarmkit allocator.retryInterval. */
+const RETRY_INTERVAL = 5 * MINUTE;
+const ALLOCATED_MESSAGE = "pending task scheduling";
+
+export class Allocator implements Component {
+  readonly name = "allocator";
+  readonly #context: ComponentContext;
+  readonly #events: Channel<StoreEvent>;
+  readonly #networks: NetworkAllocator;
+  /** Tasks and networks to allocate at the next commit, and those that could not be. */
+  readonly #pendingTasks = new Map<string, TaskObject>();
+  readonly #unallocatedTasks = new Map<string, TaskObject>();
+  readonly #unallocatedNetworks = new Set<string>();
+  /** Addresses given to tasks and to nodes, by their ID: what must be given back. */
+  readonly #taskAddresses = new Map<string, readonly NetworkAttachment[]>();
+  readonly #nodeAddresses = new Map<string, readonly NetworkAttachment[]>();
+  #somethingWasDeallocated = false;
+  #lastRetry: Time;
+
+  constructor(context: ComponentContext) {
+    this.#context = context;
+    this.#events = context.store.watch();
+    const cluster = context.store.view((tx) => tx.all("cluster"))[0];
+    this.#networks = new NetworkAllocator(cluster?.defaultAddressPool ?? [], cluster?.subnetSize ?? 0);
+    this.#lastRetry = context.os.now();
+  }
+
+  *run(): Proc<void> {
+    try {
+      yield* this.#allocateExisting();
+      for (;;) {
+        const event = yield* this.#events.pop(this.#lastRetry + RETRY_INTERVAL);
+        if (event === undefined) this.#somethingWasDeallocated = true;
+        if (event === undefined || event.action === "commit") yield* this.#onCommit();
+        else yield* this.#onEvent(event);
+      }
+    } finally {
+      this.#context.store.unwatch(this.#events);
+    }
+  }
+
+  /** Takes over what is allocated, then allocates what isn't: networks, nodes, tasks. */
+  *#allocateExisting(): Proc<void> {
+    const store = this.#context.store;
+    const { networks, nodes, tasks } = store.view((tx) => ({
+      networks: tx.all("network").sort((a, b) => Number(isIngressNetwork(b)) - Number(isIngressNetwork(a))),
+      nodes: tx.all("node"),
+      tasks: tx.all("task"),
+    }));
+    for (const network of networks) if (network.driverState !== undefined) this.#networks.restoreNetwork(network);
+    for (const node of nodes) {
+      this.#networks.restoreAddresses(node.attachments);
+      if (node.attachments.length > 0) this.#nodeAddresses.set(node.id, node.attachments);
+    }
+    for (const task of tasks) {
+      if (task.status.state > TaskState.RUNNING || task.status.state < TaskState.PENDING) continue;
+      this.#networks.restoreAddresses(task.networks);
+      if (task.networks.length > 0) this.#taskAddresses.set(task.id, task.networks);
+    }
+    for (const network of networks) if (network.driverState === undefined) yield* this.#allocateNetwork(network.id);
+    for (const node of nodes) yield* this.#reallocateNode(node.id);
+    for (const task of tasks) if (task.status.state === TaskState.NEW) this.#pendingTasks.set(task.id, task);
+    yield* this.#allocateTasks(this.#pendingTasks);
+  }
+
+  *#onEvent(event: Exclude<StoreEvent, { action: "commit" }>): Proc<void> {
+    if (event.table === "network") yield* this.#onNetwork(event.action, event.object);
+    else if (event.table === "node") yield* this.#onNode(event.action, event.object);
+    else if (event.table === "task") yield* this.#onTask(event.action, event.object);
+  }
+
+  *#onCommit(): Proc<void> {
+    yield* this.#allocateTasks(this.#pendingTasks);
+    if (!this.#somethingWasDeallocated) return;
+    this.#somethingWasDeallocated = false;
+    this.#lastRetry = this.#context.os.now();
+    for (const id of [...this.#unallocatedNetworks]) yield* this.#allocateNetwork(id);
+    yield* this.#allocateTasks(this.#unallocatedTasks);
+  }
+
+  // ------------------------------------------------------------------------------------------- networks
+
+  *#onNetwork(action: "create" | "update" | "remove", network: NetworkObject): Proc<void> {
+    if (action === "create") {
+      if (!this.#networks.isAllocated(network.id)) yield* this.#allocateNetwork(network.id);
+    } else if (action === "remove") {
+      this.#unallocatedNetworks.delete(network.id);
+      yield* this.#detachNodes(network.id);
+      if (this.#networks.deallocateNetwork(network.id)) this.#somethingWasDeallocated = true;
+    }
+  }
+
+  *#allocateNetwork(id: string): Proc<void> {
+    const network = this.#context.store.view((tx) => tx.get("network", id));
+    this.#unallocatedNetworks.delete(id);
+    if (network === undefined || this.#networks.isAllocated(id)) return;
+    let allocated: NetworkObject;
+    try {
+      allocated = this.#networks.allocateNetwork(network);
+    } catch (error) {
+      if (!(error instanceof AllocationError)) throw error;
+      this.#unallocatedNetworks.add(id);
+      const reason = `failed allocating pools and gateway IP for network ${id}: ${error.message}`;
+      const text = error.message.startsWith("could not obtain") ? error.message : reason;
+      this.#context.log("error", `Failed allocation for network ${id}: ${text}`);
+      return;
+    }
+    yield* this.#context.store.update((tx) => {
+      const stored = tx.get("network", id);
+      if (stored !== undefined) tx.update("network", { ...allocated, meta: stored.meta, spec: stored.spec });
+    });
+    if (isIngressNetwork(network)) {
+      for (const node of this.#context.store.view((tx) => tx.all("node"))) yield* this.#reallocateNode(node.id);
+    }
+  }
+
+  /** A network is gone: no node keeps an address on it. */
+  *#detachNodes(networkId: string): Proc<void> {
+    for (const [nodeId, attachments] of [...this.#nodeAddresses]) {
+      if (attachments.some((attachment) => attachment.network.id === networkId)) yield* this.#reallocateNode(nodeId);
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------- nodes
+
+  *#onNode(action: "create" | "update" | "remove", node: NodeObject): Proc<void> {
+    if (action !== "remove") {
+      yield* this.#reallocateNode(node.id);
+      return;
+    }
+    const attachments = this.#nodeAddresses.get(node.id);
+    if (attachments === undefined) return;
+    this.#networks.releaseAddresses(attachments);
+    this.#nodeAddresses.delete(node.id);
+    this.#somethingWasDeallocated = true;
+  }
+
+  /** Networks on which a node needs a load balancer: ingress, and the overlays of its tasks. */
+  #networksOfNode(nodeId: string): NetworkObject[] {
+    return this.#context.store.view((tx) => {
+      const wanted = new Map<string, NetworkObject>();
+      for (const network of tx.all("network")) {
+        if (isIngressNetwork(network) && this.#networks.isAllocated(network.id)) wanted.set(network.id, network);
+      }
+      for (const task of tx.by("task", "node", nodeId)) {
+        if (task.status.state > TaskState.RUNNING) continue;
+        for (const { network } of task.networks) {
+          const stored = tx.get("network", network.id);
+          if (stored !== undefined && isOverlayNetwork(stored)) wanted.set(stored.id, stored);
+        }
+      }
+      return [...wanted.values()];
+    });
+  }
+
+  *#reallocateNode(nodeId: string): Proc<void> {
+    const node = this.#context.store.view((tx) => tx.get("node", nodeId));
+    if (node === undefined) return;
+    const wanted = this.#networksOfNode(nodeId);
+    const old = this.#nodeAddresses.get(nodeId) ?? [];
+    const keep = old.filter((attachment) => wanted.some((network) => network.id === attachment.network.id));
+    const gone = old.filter((attachment) => !keep.includes(attachment));
+    const added = this.#attachNode(nodeId, wanted.filter((network) => !keep.some((a) => a.network.id === network.id)));
+    if (gone.length === 0 && added.length === 0) return;
+    this.#networks.releaseAddresses(gone);
+    if (gone.length > 0) this.#somethingWasDeallocated = true;
+    const attachments = [...keep, ...added];
+    this.#nodeAddresses.set(nodeId, attachments);
+    yield* this.#context.store.update((tx) => {
+      const stored = tx.get("node", nodeId);
+      if (stored !== undefined) tx.update("node", { ...stored, attachments });
+    });
+  }
+
+  #attachNode(nodeId: string, networks: readonly NetworkObject[]): NetworkAttachment[] {
+    const added: NetworkAttachment[] = [];
+    for (const network of networks) {
+      try {
+        const address = this.#networks.allocateAddress(network.id, []);
+        added.push({ network, addresses: [address], aliases: [] });
+      } catch (error) {
+        if (!(error instanceof AllocationError)) throw error;
+        const text = `Failed to allocate network resources for node ${nodeId}: ${error.message}`;
+        this.#context.log("error", text);
+      }
+    }
+    return added;
+  }
+
+  // ---------------------------------------------------------------------------------------------- tasks
+
+  *#onTask(action: "create" | "update" | "remove", task: TaskObject): Proc<void> {
+    if (action === "remove" || task.status.state > TaskState.RUNNING) {
+      this.#pendingTasks.delete(task.id);
+      this.#unallocatedTasks.delete(task.id);
+      this.#releaseTask(task.id);
+      if (task.nodeId !== "") yield* this.#reallocateNode(task.nodeId);
+      return;
+    }
+    if (task.nodeId !== "") yield* this.#reallocateNode(task.nodeId);
+    if (task.status.state < TaskState.PENDING) this.#pendingTasks.set(task.id, task);
+    else {
+      this.#pendingTasks.delete(task.id);
+      this.#unallocatedTasks.delete(task.id);
+    }
+  }
+
+  #releaseTask(taskId: string): void {
+    const attachments = this.#taskAddresses.get(taskId);
+    if (attachments === undefined) return;
+    this.#networks.releaseAddresses(attachments);
+    this.#taskAddresses.delete(taskId);
+    this.#somethingWasDeallocated = true;
+  }
+
+  *#allocateTasks(tasks: Map<string, TaskObject>): Proc<void> {
+    const writes: ((tx: WriteTx) => void)[] = [];
+    for (const task of [...tasks.values()]) {
+      tasks.delete(task.id);
+      const networks = this.#taskAddresses.get(task.id) ?? this.#tryTask(task);
+      if (networks === undefined) this.#unallocatedTasks.set(task.id, task);
+      else writes.push((tx) => this.#storeTask(tx, task.id, networks));
+    }
+    if (writes.length > 0) yield* this.#context.store.batch(writes);
+  }
+
+  #tryTask(task: TaskObject): readonly NetworkAttachment[] | undefined {
+    try {
+      const networks = this.#networks.allocateTask(task, this.#attachmentsOf(task));
+      this.#taskAddresses.set(task.id, networks);
+      return networks;
+    } catch (error) {
+      if (!(error instanceof AllocationError)) throw error;
+      this.#context.log("error", `task allocation failure: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  /** The networks of a task's spec, which must all be there and allocated. */
+  #attachmentsOf(task: TaskObject): NetworkAttachment[] {
+    return this.#context.store.view((tx) =>
+      task.spec.networks.map(({ target, aliases }) => {
+        const network = tx.get("network", target);
+        if (network === undefined) {
+          throw new AllocationError(`failed to retrieve network ${target} while allocating task ${task.id}`);
+        }
+        if (!this.#networks.isAllocated(target)) {
+          throw new AllocationError(`network ${target} attached to task ${task.id} not allocated yet`);
+        }
+        return { network, addresses: [], aliases };
+      }),
+    );
+  }
+
+  #storeTask(tx: WriteTx, id: string, networks: readonly NetworkAttachment[]): void {
+    const task = tx.get("task", id);
+    if (task === undefined || task.status.state >= TaskState.PENDING) return;
+    const status = {
+      ...task.status,
+      state: TaskState.PENDING,
+      message: ALLOCATED_MESSAGE,
+      err: "",
+      timestamp: this.#context.os.now(),
+    };
+    tx.update("task", { ...task, networks, status });
+  }
+}
