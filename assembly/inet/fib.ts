@@ -142,14 +142,6 @@ export function fibAddrType(ns: NetNs, ip: u32): u32 {
   return route != 0 ? changetype<Route>(route).type : RTN_UNICAST;
 }
 
-/** As fibAddrType, but local only when the address is the device's (inet_addr_type_dev_table with a device). */
-export function fibAddrTypeDev(ns: NetNs, dev: usize, ip: u32): u32 {
-  if (isZeronet(ip) || ip == INADDR_BROADCAST) return RTN_BROADCAST;
-  if (isMulticastIp(ip)) return RTN_MULTICAST;
-  const route = tableLookup(inetOf(ns).local, ip, changetype<NetDev>(dev).ifindex, 0);
-  return route != 0 ? changetype<Route>(route).type : RTN_UNICAST;
-}
-
 @inline
 function fibOf(ns: NetNs, table: u32): Fib {
   return table == RT_TABLE_LOCAL ? inetOf(ns).local : inetOf(ns).main;

@@ -27,6 +27,8 @@ export class Peer {
   tokens: u32;
   last: u32; // jiffies
   redirects: u32;
+  /** Fragments that it sent (inet_peer.rid). */
+  rid: u32;
 }
 
 function peerOf(ns: NetNs, ip: u32): Peer {
@@ -58,6 +60,11 @@ function free(ns: NetNs, before: u32, all: bool): void {
 
 export function peerPurge(ns: NetNs): void {
   free(ns, 0, true);
+}
+
+/** Counts a fragment of a source. */
+export function peerNextRid(ns: NetNs, ip: u32): u32 {
+  return ++peerOf(ns, ip).rid;
 }
 
 /** inet_peer_xrlim_allow: one per `timeoutMs`, bursts of six. */
@@ -104,9 +111,8 @@ export function peerRedirectAllow(ns: NetNs, ip: u32): bool {
     peer.last = time;
     return false;
   }
-  if (peer.tokens != 0 && <i32>(time - (peer.last + (REDIRECT_LOAD << peer.redirects))) <= 0) return false;
+  if (peer.redirects != 0 && <i32>(time - (peer.last + (REDIRECT_LOAD << peer.redirects))) <= 0) return false;
   peer.last = time;
-  peer.tokens++;
   peer.redirects++;
   return true;
 }

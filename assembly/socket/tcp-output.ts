@@ -280,6 +280,7 @@ export function transmitSeg(tp: TcpSock, seg: TxSeg): i32 {
   const skb = newSegment(tp, seg.len);
   if (seg.len != 0) memory.copy(skb.data, seg.data, seg.len);
   seg.time = now;
+  seg.delivered = tp.delivered;
   return transmit(tp, skb, seg.seq, seg.flags);
 }
 

@@ -130,7 +130,8 @@ export class TxSeg {
   /** Last transmission; 0 = never sent. */
   time: i64;
   inTs: u32;
-  unused: u32;
+  /** tp.delivered when it was sent last: tells rounds apart (rate sample's prior_delivered). */
+  delivered: u32;
 }
 export const TXSEG_SIZE: usize = offsetof<TxSeg>();
 /** What a queued segment is charged besides its bytes. */
@@ -310,7 +311,7 @@ export class TcpSock extends Sock {
   bytesAcked: u64;
   bytesReceived: u64;
   challengeStamp: i64;
-  userTag: u32;
+  dsackDups: u32;
   pad: u32;
 }
 

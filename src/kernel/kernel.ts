@@ -3,10 +3,11 @@
  * network namespaces. This folder is the only one that touches the instance or its memory; programs see the
  * types of types.ts. Records in the kernel are known by their addresses (handles).
  */
-import { CAP_CAPLEN, CAP_HEADER, CAP_HOST, CAP_LEN, CAP_POINT, CAP_SEQ, CAP_TIME, RUN_DONE, RUN_WAKES } from "../../assembly/abi.ts";
+import { RUN_DONE, RUN_WAKES } from "../../assembly/abi.ts";
 import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
+import { type CapturedFrame, RecordCursor } from "./capture-records.ts";
 import { Host } from "./host.ts";
 import { deviceOf } from "./links.ts";
 import { KernelMemory } from "./memory.ts";
@@ -33,17 +34,6 @@ export type RunStop =
   | "wakes"
   /** The capture buffer is more than half full, or many events were handled: drain it and call again. */
   | "pause";
-
-/** A view of one captured frame, valid until the kernel runs again. */
-export interface CaptureRecord {
-  readonly time: Time;
-  readonly hostIndex: number;
-  readonly seq: number;
-  readonly pointId: number;
-  /** Length on the wire; `bytes` may be shorter (snapshot length). */
-  readonly length: number;
-  readonly bytes: Uint8Array;
-}
 
 /** Counters of one worker's kernel. */
 export interface KernelCounters {
@@ -97,6 +87,11 @@ export class Kernel {
   /** The kernel's clock. */
   get now(): Time {
     return this.exports.time();
+  }
+
+  /** Moves the clock forward to a time before which nothing is due. */
+  setClock(time: Time): void {
+    this.exports.setTime(time);
   }
 
   /** When the next event is due; FOREVER when there is none. */
@@ -198,22 +193,10 @@ export class Kernel {
     return chunk;
   }
 
-  /** The records captured so far, in place; they stay in the buffer. */
-  *captured(): Generator<CaptureRecord> {
-    const base = this.exports.captureBuffer();
-    const used = this.exports.captureUsed();
-    for (let at = base; at < base + used; ) {
-      const length = this.mem.u32(at + CAP_CAPLEN);
-      yield {
-        time: this.mem.u64(at + CAP_TIME),
-        hostIndex: this.mem.u32(at + CAP_HOST),
-        seq: this.mem.u32(at + CAP_SEQ),
-        pointId: this.mem.u32(at + CAP_POINT),
-        length: this.mem.u32(at + CAP_LEN),
-        bytes: this.mem.bytes.subarray(at + CAP_HEADER, at + CAP_HEADER + length),
-      };
-      at += (CAP_HEADER + length + 7) & ~7;
-    }
+  /** The frames captured so far, in the kernel's order; takes them out of the buffer. */
+  *captured(): Generator<CapturedFrame> {
+    const cursor = new RecordCursor([this.takeCapture() ?? new Uint8Array(0)]);
+    while (cursor.next()) yield cursor.frame();
   }
 
   counters(): KernelCounters {

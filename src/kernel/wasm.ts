@@ -39,6 +39,7 @@ export interface KernelExports extends LinkExports, InetExports, NetfilterExport
   boot(worker: number): void;
   run(until: number, budget: number): number;
   time(): number;
+  setTime(to: number): void;
   nextEvent(): number;
   eventCount(): number;
   eventsPending(): number;

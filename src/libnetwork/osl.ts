@@ -34,6 +34,16 @@ export function setSysctlIfKnown(
   }
 }
 
+/** ifindex of a link, or undefined when there is none of that name. */
+export function findLink(ns: NetNs, name: string): number | undefined {
+  try {
+    return ns.link.get(name).index;
+  } catch (error) {
+    if (error instanceof KernelError && error.code === "ENODEV") return undefined;
+    throw error;
+  }
+}
+
 /** Brings lo up; the kernel gives it 127.0.0.1/8 (net/ipv4/devinet.c inetdev_event). */
 export function loopbackUp(ns: NetNs): void {
   ns.link.set("lo", { up: true });
@@ -138,13 +148,15 @@ export class OslNamespace {
     const at = this.#interfaces.findIndex((i) => i.srcName === srcName);
     const entry = this.#interfaces[at];
     if (entry === undefined) return;
+    this.#interfaces.splice(at, 1);
     const { ns } = this;
-    const dev = ns.link.get(entry.dstName).index;
+    const dev = findLink(ns, entry.dstName);
+    // One end of a veth pair is gone when the other one was deleted.
+    if (dev === undefined) return;
     ns.link.set(dev, { up: false });
     if (entry.dstName !== entry.srcName) ns.link.set(dev, { name: entry.srcName });
     if (entry.bridge) ns.link.del(dev);
     else if (!this.isDefault) ns.link.set(dev, { ns: ns.host.root });
-    this.#interfaces.splice(at, 1);
   }
 
   /** `default via GW`. */

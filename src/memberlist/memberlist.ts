@@ -300,7 +300,7 @@ export class Memberlist {
         yield* this.#answerError(socket, error.reason, until);
       } else if (!(error instanceof KernelError)) throw error;
     } finally {
-      socket.close();
+      this.#transport.finish(socket);
     }
   }
 

@@ -142,6 +142,16 @@ export class Transport {
     return unframeStream(concat([header, length]), frame, this.#keyring);
   }
 
+  /** Closes an accepted connection. What was not read yet is, lest the kernel answer it with a reset. */
+  finish(socket: TcpSocket): void {
+    try {
+      for (let data = socket.tryRecv(65536); data !== undefined && data.length > 0; ) data = socket.tryRecv(65536);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+    socket.close();
+  }
+
   /** Without encryption no length is sent: reads until what came is a whole message. */
   *#receiveClear(socket: TcpSocket, until: Time): Proc<Uint8Array | undefined> {
     let data: Uint8Array = new Uint8Array(0);

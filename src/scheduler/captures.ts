@@ -1,21 +1,13 @@
 /**
- * Captured frames on their way to a writer. Each worker hands over chunks of raw records (CAP_* in
- * assembly/abi.ts) as its kernel wrote them, in order of time; here they are merged into one total order,
+ * Captured frames on their way to a writer. Each worker hands over chunks of raw records as
+ * its kernel wrote them, in order of time; here they are merged into one total order,
  * (time, host index, per-host number), which does not depend on how hosts are shared out to workers.
  */
-import {
-  CAP_CAPLEN,
-  CAP_DIR,
-  CAP_HEADER,
-  CAP_HOST,
-  CAP_LEN,
-  CAP_POINT,
-  CAP_SEQ,
-  CAP_TIME,
-} from "../../assembly/abi.ts";
 import type { Mac } from "../base/addr.ts";
-import { assert } from "../base/errors.ts";
 import { FOREVER, type Time } from "../base/time.ts";
+import { type CapturedFrame, RecordCursor } from "../kernel/capture-records.ts";
+
+export type { CapturedFrame };
 
 /** A device that is captured on; becomes one interface of the capture file. */
 export interface CapturePoint {
@@ -33,19 +25,6 @@ export interface CapturePoint {
   readonly since: Time;
 }
 
-/** One captured frame. `data` is valid until the sink returns. */
-export interface CapturedFrame {
-  readonly time: Time;
-  readonly hostIndex: number;
-  readonly seq: number;
-  readonly point: number;
-  /** 1 received by the device, 2 sent by it (pcapng's epb_flags). */
-  readonly direction: number;
-  /** Length on the wire, without the frame check sequence. */
-  readonly length: number;
-  readonly data: Uint8Array;
-}
-
 /** Takes captured frames in total order. A point is announced before its first frame. */
 export interface CaptureSink {
   point(point: CapturePoint): void;
@@ -57,64 +36,6 @@ export interface CaptureBatch {
   /** Raw records, whole ones, one chunk after the other. */
   readonly chunks: readonly Uint8Array[];
   readonly points: readonly CapturePoint[];
-}
-
-/** Walks over the raw records of one worker. */
-class RecordCursor {
-  readonly #chunks: readonly Uint8Array[];
-  #chunk = -1;
-  #view: DataView = new DataView(new ArrayBuffer(0));
-  #at = 0;
-  time: Time = 0;
-  hostIndex = 0;
-  seq = 0;
-  ended = false;
-
-  constructor(chunks: readonly Uint8Array[]) {
-    this.#chunks = chunks;
-  }
-
-  /** Steps to the next record; false at the end. */
-  next(): boolean {
-    if (this.#at > 0 || this.#view.byteLength > 0) {
-      this.#at += (CAP_HEADER + this.#view.getUint32(this.#at + CAP_CAPLEN, true) + 7) & ~7;
-    }
-    while (this.#at >= this.#view.byteLength) {
-      const chunk = this.#chunks[++this.#chunk];
-      if (chunk === undefined) {
-        this.ended = true;
-        return false;
-      }
-      this.#view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      this.#at = 0;
-    }
-    const before = this.time;
-    this.time = readTime(this.#view, this.#at + CAP_TIME);
-    this.hostIndex = this.#view.getUint32(this.#at + CAP_HOST, true);
-    this.seq = this.#view.getUint32(this.#at + CAP_SEQ, true);
-    assert(this.time >= before, "captured frames come in order of time", before, this.time);
-    return true;
-  }
-
-  /** The record that the cursor stands on. */
-  frame(): CapturedFrame {
-    const view = this.#view;
-    const at = this.#at;
-    return {
-      time: this.time,
-      hostIndex: this.hostIndex,
-      seq: this.seq,
-      point: view.getUint32(at + CAP_POINT, true),
-      direction: view.getUint32(at + CAP_DIR, true),
-      length: view.getUint32(at + CAP_LEN, true),
-      data: new Uint8Array(view.buffer, view.byteOffset + at + CAP_HEADER, view.getUint32(at + CAP_CAPLEN, true)),
-    };
-  }
-}
-
-/** A u64 of nanoseconds as a number: exact up to 2^53. */
-export function readTime(view: DataView, at: number): Time {
-  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 }
 
 /**

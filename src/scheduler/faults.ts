@@ -2,7 +2,6 @@
  * Faults: what may happen to wires and machines. They are applied at a virtual time, before the packets of
  * that time, in every worker that has to know: ports exist in all workers, machines only in their own.
  */
-import { IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../assembly/abi.ts";
 import { type Ipv4, parseIpv4 } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
@@ -35,6 +34,12 @@ export interface WireFilter {
   readonly ip: Ipv4;
   readonly ethertype: number;
 }
+
+// Numbers of IP protocols (IANA).
+const IPPROTO_ICMP = 1;
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+const IPPROTO_ESP = 50;
 
 const PROTOCOLS: Record<string, number> = { icmp: IPPROTO_ICMP, tcp: IPPROTO_TCP, udp: IPPROTO_UDP, esp: IPPROTO_ESP };
 const ETHERTYPES: Record<string, number> = { ip: 0x0800, arp: 0x0806 };

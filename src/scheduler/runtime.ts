@@ -71,10 +71,18 @@ export class HostScheduler {
     return this.#ready.length > 0;
   }
 
-  /** Sets the clock, which never goes back, and makes every program runnable whose deadline has come. */
-  advance(now: Time): void {
+  /**
+   * Sets the clock, which never goes back, and fires no deadline: a packet has woken a program at an instant at
+   * which deadlines may be due too, but other packets of that instant come before them.
+   */
+  setClock(now: Time): void {
     assert(now >= this.#now, "virtual time goes forward", this.#now, now);
     this.#now = now;
+  }
+
+  /** Sets the clock, which never goes back, and makes every program runnable whose deadline has come. */
+  advance(now: Time): void {
+    this.setClock(now);
     for (let task = this.#timers.first(); task !== undefined && task.timerTime <= now; task = this.#timers.first()) {
       task.expire();
     }

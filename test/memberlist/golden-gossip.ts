@@ -1,10 +1,5 @@
 /** The captured gossip of a real swarm: UDP payloads and TCP byte streams of port 7946 from a golden scenario. */
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-const GOLDEN = fileURLToPath(new URL("../../../shared/golden/", import.meta.url));
-export const goldenPresent = existsSync(GOLDEN);
+import { goldenBytes } from "../support/golden.ts";
 
 /** The keys of README.md, observation 11; the first one encrypts. */
 export const GOLDEN_KEYS = [
@@ -31,8 +26,7 @@ interface Stream extends CapturedPacket {
 }
 
 export function readGoldenGossip(scenario: string): CapturedGossip {
-  const file = `${GOLDEN}${scenario}/manager/pcap/host__eth0.pcap.xz`;
-  const pcap = execFileSync("xz", ["-dc", file], { maxBuffer: 1 << 28 });
+  const pcap = Buffer.from(goldenBytes(`${scenario}/manager/pcap/host__eth0.pcap.xz`));
   const udp: CapturedPacket[] = [];
   const streams = new Map<string, Stream>();
   for (let at = 24; at + 16 <= pcap.length; ) {
@@ -41,12 +35,6 @@ export function readGoldenGossip(scenario: string): CapturedGossip {
     at += 16 + length;
   }
   return { udp, tcp: [...streams.values()].map(assemble).filter((stream) => stream.payload.length > 0) };
-}
-
-/** Text of a file of a scenario's directory, unpacked. */
-export function readGoldenText(path: string): string {
-  if (path.endsWith(".xz")) return execFileSync("xz", ["-dc", GOLDEN + path], { maxBuffer: 1 << 28 }).toString();
-  return readFileSync(GOLDEN + path, "utf8");
 }
 
 function takeFrame(frame: Buffer, udp: CapturedPacket[], streams: Map<string, Stream>): void {

@@ -9,9 +9,9 @@ import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
 import { OPTION_BRIDGE_NAME, OPTION_DEFAULT_BRIDGE, OPTION_ENABLE_ICC, OPTION_ENABLE_MASQUERADE, OPTION_MTU, type Options } from "../labels.ts";
 import type { DaemonLog } from "../log.ts";
-import { setSysctlIfKnown } from "../osl.ts";
+import { findLink, setSysctlIfKnown } from "../osl.ts";
 import { addBridgeRules, type BridgeRules, removeBridgeRules, setupChains } from "./bridge-iptables.ts";
-import { createVethPair, type Driver, type DriverNetwork, type EndpointInterface, findLink, type JoinInfo, parseMtu } from "./driver.ts";
+import { createVethPair, type Driver, type DriverNetwork, type EndpointInterface, type JoinInfo, parseMtu } from "./driver.ts";
 
 interface BridgeEndpoint {
   readonly address: Cidr;

@@ -1,10 +1,10 @@
 /** What libnetwork asks of a network driver (moby libnetwork/driverapi). */
 import type { Cidr, Ipv4, Mac } from "../../base/addr.ts";
-import { KernelError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
 import type { Options } from "../labels.ts";
 import type { TableNote } from "../networkdb-types.ts";
+import { findLink } from "../osl.ts";
 import type { EncryptionKey } from "../keys.ts";
 
 export type DriverType = "bridge" | "overlay" | "host" | "null";
@@ -73,25 +73,15 @@ export function generateVethName(host: NetNs, random: Random): string {
   }
 }
 
-/** ifindex of a link, or undefined when there is none of that name. */
-export function findLink(ns: NetNs, name: string): number | undefined {
-  try {
-    return ns.link.get(name).index;
-  } catch (error) {
-    if (error instanceof KernelError && error.code === "ENODEV") return undefined;
-    throw error;
-  }
-}
-
 /**
- * A veth pair in the host's namespace, for a network and its container. The kernel registers the peer first
- * (drivers/net/veth.c veth_newlink), so the container's end has the lower ifindex.
+ * A veth pair in the host's namespace, for a network and its container. The container's end is made first and has
+ * the lower ifindex, as on Linux, where it is the peer and drivers/net/veth.c veth_newlink registers that one first.
  */
 export function createVethPair(host: NetNs, random: Random, mtu: number): { network: string; container: string } {
   const network = generateVethName(host, random);
   let container = generateVethName(host, random);
   while (container === network) container = generateVethName(host, random);
-  host.link.add({ kind: "veth", name: network, mtu, peer: { name: container, mtu } });
+  host.link.add({ kind: "veth", name: container, mtu, peer: { name: network, mtu } });
   return { network, container };
 }
 

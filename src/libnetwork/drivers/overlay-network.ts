@@ -48,6 +48,8 @@ export interface OverlayEndpoint {
   readonly mac: Mac;
   /** The container's end of its veth pair; undefined until it joins. */
   ifName: string | undefined;
+  /** Its other end, as it was called before it became a port of the bridge. */
+  overlayIfName: string | undefined;
 }
 
 /** Reads the VNI list, one per subnet. Throws with the driver's texts. */

@@ -10,9 +10,9 @@ import type { NetNs } from "../../kernel/types.ts";
 import { PEER_TABLE } from "../labels.ts";
 import type { DaemonLog } from "../log.ts";
 import type { TableNote } from "../networkdb-types.ts";
-import { NeighborSearchError, setSysctlIfKnown } from "../osl.ts";
+import { findLink, NeighborSearchError, setSysctlIfKnown } from "../osl.ts";
 import { decodePeerRecord, encodePeerRecord } from "../records.ts";
-import { createVethPair, type Discovery, type Driver, type DriverNetwork, type EndpointInterface, findLink, type JoinInfo } from "./driver.ts";
+import { createVethPair, type Discovery, type Driver, type DriverNetwork, type EndpointInterface, type JoinInfo } from "./driver.ts";
 import type { OverlayEncryption } from "./overlay-encryption.ts";
 import { OverlayNetwork, type OverlaySubnet } from "./overlay-network.ts";
 import { PeerDb, type PeerEntry } from "./peerdb.ts";
@@ -110,7 +110,7 @@ export class OverlayDriver implements Driver {
       throw new UserError(`no matching subnet for IP "${formatCidr(endpoint.address)}" in network "${networkId}"`);
     }
     endpoint.mac ??= macFromIp(endpoint.address.ip);
-    network.endpoints.set(endpoint.id, { id: endpoint.id, address: endpoint.address, mac: endpoint.mac, ifName: undefined });
+    network.endpoints.set(endpoint.id, { id: endpoint.id, address: endpoint.address, mac: endpoint.mac, ifName: undefined, overlayIfName: undefined });
   }
 
   deleteEndpoint(networkId: string, endpointId: string): void {
@@ -119,6 +119,7 @@ export class OverlayDriver implements Driver {
     network.endpoints.delete(endpointId);
     if (endpoint?.ifName === undefined) return;
     if (findLink(this.#host, endpoint.ifName) !== undefined) this.#host.link.del(endpoint.ifName);
+    if (endpoint.overlayIfName !== undefined) network.sandbox?.removeInterface(endpoint.overlayIfName);
   }
 
   join(networkId: string, endpointId: string, info: JoinInfo): void {
@@ -137,6 +138,7 @@ export class OverlayDriver implements Driver {
     assert(sandbox !== undefined, "joined network without a sandbox", networkId);
     const { network: overlayEnd, container } = createVethPair(this.#host, this.#random, network.mtu);
     endpoint.ifName = container;
+    endpoint.overlayIfName = overlayEnd;
     sandbox.addInterface(overlayEnd, "veth", { master: subnet.bridgeName });
     this.#host.link.set(container, { mac: endpoint.mac });
     for (const other of network.subnets) if (other !== subnet) info.addStaticRoute(other.subnet, subnet.gateway.ip);

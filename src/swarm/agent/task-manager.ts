@@ -7,6 +7,7 @@ import { type HostRuntime, type Proc, type Process, Signal, sleep } from "../../
 import { type TaskObject, TaskState, type TaskStatus } from "../api/objects.ts";
 import { errorText } from "../api/status.ts";
 import { type TaskController, TemporaryError } from "../executor.ts";
+import type { Log } from "../manager/component.ts";
 
 const RETRY_DELAY = SEC;
 
@@ -41,6 +42,7 @@ export class TaskManager {
   readonly #os: HostRuntime;
   readonly #controller: TaskController;
   readonly #report: ReportStatus;
+  readonly #log: Log;
   #task: TaskObject;
   #status: TaskStatus;
   /** Tells the loop that the task changed. */
@@ -49,8 +51,9 @@ export class TaskManager {
   #step: Process | undefined;
   readonly #process: Process;
 
-  constructor(os: HostRuntime, task: TaskObject, controller: TaskController, report: ReportStatus) {
+  constructor(os: HostRuntime, task: TaskObject, controller: TaskController, report: ReportStatus, log: Log) {
     this.#os = os;
+    this.#log = log;
     this.#task = task;
     this.#status = task.status;
     this.#controller = controller;
@@ -93,7 +96,7 @@ export class TaskManager {
       for (;;) {
         if (this.#dirty) {
           this.#dirty = false;
-          yield* this.#controller.update(this.#task);
+          yield* this.#updateController();
         }
         const step = nextStep(this.#task.desiredState, this.#status.state, this.#controller);
         if (step === undefined) yield { on: [this.#changed] };
@@ -101,6 +104,14 @@ export class TaskManager {
       }
     } finally {
       this.#step?.kill();
+    }
+  }
+
+  *#updateController(): Proc<void> {
+    try {
+      yield* this.#controller.update(this.#task);
+    } catch (error) {
+      this.#log("error", `failed updating task controller: ${errorText(error)}`);
     }
   }
 

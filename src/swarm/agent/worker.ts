@@ -53,7 +53,10 @@ export class Worker {
   #put(task: TaskObject): void {
     const manager = this.#tasks.get(task.id);
     if (manager !== undefined) manager.update(task);
-    else this.#tasks.set(task.id, new TaskManager(this.#os, task, this.#executor.controller(task), this.#report));
+    else {
+      const controller = this.#executor.controller(task);
+      this.#tasks.set(task.id, new TaskManager(this.#os, task, controller, this.#report, this.#log));
+    }
   }
 
   #remove(id: string): void {

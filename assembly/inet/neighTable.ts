@@ -1,0 +1,124 @@
+/**
+ * The neighbour table's limits, shared by all namespaces of a host (net/core/neighbour.c neigh_alloc,
+ * neigh_forced_gc, neigh_periodic_work). Permanent entries are not counted and never collected.
+ */
+import { CONF_GC_STALE_MS, NUD_FAILED, NUD_NOARP, NUD_PERMANENT, SYS_GC_THRESH1, SYS_GC_THRESH2, SYS_GC_THRESH3 } from "../abi";
+import { NetDev } from "../link/netdev";
+import { NetNs } from "../link/netns";
+import { kmalloc } from "../memory/arena";
+import { Timer, now, timerInit, timerMod, timerPending } from "../sim/event";
+import { Host } from "../sim/host";
+import { confDev, hostInet, sysctl } from "./inet";
+import { NUD_IN_TIMER, Neigh, neighFree } from "./neigh";
+
+const SECOND: i64 = 1_000_000_000;
+/** neigh_periodic_work runs every BASE_REACHABLE_TIME / 2. */
+const PERIOD: i64 = 15 * SECOND;
+
+@unmanaged
+export class HostNeigh extends Timer {
+  /** Collectable entries, oldest first. */
+  head: usize;
+  tail: usize;
+  /** All entries, permanent ones included. */
+  entries: u32;
+  /** Allocations refused: "neighbor table overflow!". */
+  tableFulls: u32;
+  lastFlush: i64;
+}
+
+export function hostNeighNew(host: Host): HostNeigh {
+  const table = changetype<HostNeigh>(kmalloc(offsetof<HostNeigh>()));
+  timerInit(table, host, changetype<usize>(periodic), changetype<usize>(host));
+  return table;
+}
+
+/** Thresholds are those of the root namespace. */
+function threshold(host: Host, id: u32): u32 {
+  return sysctl(changetype<NetNs>(host.root), id);
+}
+
+/** Room for one more collectable entry? Collects when it is time to (neigh_alloc). */
+export function neighRoom(host: Host): bool {
+  const table = hostInet(host).neigh;
+  if (host.root == 0) return true;
+  const entries = host.neighCount;
+  const most = threshold(host, SYS_GC_THRESH3);
+  if (entries >= most || (entries >= threshold(host, SYS_GC_THRESH2) && now > table.lastFlush + 5 * SECOND)) {
+    if (!forcedGc(host, table) && entries >= most) {
+      table.tableFulls++;
+      return false;
+    }
+  }
+  return true;
+}
+
+function forcedGc(host: Host, table: HostNeigh): bool {
+  const keep = threshold(host, SYS_GC_THRESH2);
+  const want: i32 = host.neighCount > keep ? <i32>(host.neighCount - keep) : 0;
+  let removed: i32 = 0;
+  let p = table.head;
+  while (p != 0) {
+    const neigh = changetype<Neigh>(p);
+    p = neigh.gcNext;
+    if (neigh.state & NUD_IN_TIMER || neigh.busy) continue; // referenced by its timer
+    if (neigh.state != NUD_FAILED && neigh.state != NUD_NOARP && neigh.updated >= now - 5 * SECOND) continue;
+    neighFree(neigh);
+    if (++removed >= want) break;
+  }
+  table.lastFlush = now;
+  return removed > 0;
+}
+
+/** Enters or leaves the list of collectable entries (neigh_update_gc_list). */
+export function gcListUpdate(host: Host, neigh: Neigh): void {
+  const wanted = !(neigh.state & NUD_PERMANENT);
+  if (wanted == (neigh.inGc != 0)) return;
+  if (wanted) gcListAdd(host, neigh);
+  else gcListRemove(host, neigh);
+}
+
+export function gcListAdd(host: Host, neigh: Neigh): void {
+  const table = hostInet(host).neigh;
+  neigh.inGc = 1;
+  neigh.gcNext = 0;
+  neigh.gcPrev = table.tail;
+  if (table.tail == 0) table.head = changetype<usize>(neigh);
+  else changetype<Neigh>(table.tail).gcNext = changetype<usize>(neigh);
+  table.tail = changetype<usize>(neigh);
+  host.neighCount++;
+}
+
+export function gcListRemove(host: Host, neigh: Neigh): void {
+  if (!neigh.inGc) return;
+  const table = hostInet(host).neigh;
+  if (neigh.gcPrev == 0) table.head = neigh.gcNext;
+  else changetype<Neigh>(neigh.gcPrev).gcNext = neigh.gcNext;
+  if (neigh.gcNext == 0) table.tail = neigh.gcPrev;
+  else changetype<Neigh>(neigh.gcNext).gcPrev = neigh.gcPrev;
+  neigh.inGc = 0;
+  host.neighCount--;
+}
+
+/** Counts an entry; the periodic work is armed only while there are gc_thresh1 of them, at the phase it would have had. */
+export function neighCounted(host: Host): void {
+  const table = hostInet(host).neigh;
+  table.entries++;
+  if (host.root != 0 && table.entries >= threshold(host, SYS_GC_THRESH1) && !timerPending(table)) timerMod(table, (now / PERIOD + 1) * PERIOD);
+}
+
+function periodic(arg: usize): void {
+  const host = changetype<Host>(arg);
+  const table = hostInet(host).neigh;
+  if (table.entries < threshold(host, SYS_GC_THRESH1)) return;
+  let p = table.head;
+  while (p != 0) {
+    const neigh = changetype<Neigh>(p);
+    p = neigh.gcNext;
+    if (neigh.state & NUD_IN_TIMER || neigh.busy) continue;
+    if (neigh.used < neigh.confirmed) neigh.used = neigh.confirmed;
+    const stale = <i64>confDev(changetype<NetDev>(neigh.dev), CONF_GC_STALE_MS) * 1_000_000;
+    if (neigh.state == NUD_FAILED || now >= neigh.used + stale) neighFree(neigh);
+  }
+  timerMod(table, now + PERIOD);
+}

@@ -1,0 +1,184 @@
+/**
+ * The Engine as the swarm's agent sees it: tasks become containers and attachments, node objects become local
+ * networks (moby daemon/cluster/executor/container/executor.go, adapter.go; daemon/network.go; 20.10).
+ */
+import { type Cidr, parseCidr, parseIpv4 } from "../base/addr.ts";
+import { UserError } from "../base/errors.ts";
+import { MS, SEC } from "../base/time.ts";
+import type { NetworkController } from "../libnetwork/controller.ts";
+import { ActiveEndpointsError, type NetworkSpec } from "../libnetwork/network.ts";
+import type { HostOs } from "../scheduler/os.ts";
+import { type Proc, sleep } from "../scheduler/process.ts";
+import type { EncryptionKey, NetworkAttachment, NetworkObject, NodeDescription, NodeObject, TaskObject } from "../swarm/api/objects.ts";
+import { AttachmentController, type Attachments } from "../swarm/attachments.ts";
+import type { Executor, TaskController } from "../swarm/executor.ts";
+import { ENGINE_VERSION } from "./version.ts";
+
+/** How long a task waits for its node's load balancer address, and how often it looks (adapter.go waitNodeAttachments). */
+const LB_WAIT = 30 * SEC;
+const LB_POLL = 100 * MS;
+
+const NETWORK_PLUGINS = ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"];
+const LOG_PLUGINS = ["awslogs", "fluentd", "gcplogs", "gelf", "journald", "json-file", "local", "logentries", "splunk", "syslog"];
+
+export class EngineExecutor implements Executor {
+  readonly #os: HostOs;
+  readonly #controller: NetworkController;
+  readonly #attachments: () => Attachments;
+  readonly #keysArrived: () => void;
+  /** This node's load balancer address on each network: network ID → CIDR (daemon AttachmentStore). */
+  #lbAddresses = new Map<string, string>();
+  #ingress: { readonly id: string; readonly address: string } | undefined;
+
+  /** @param keysArrived the network agent may start now, if it doesn't run */
+  constructor(os: HostOs, controller: NetworkController, attachments: () => Attachments, keysArrived: () => void) {
+    this.#os = os;
+    this.#controller = controller;
+    this.#attachments = attachments;
+    this.#keysArrived = keysArrived;
+  }
+
+  describe(): NodeDescription {
+    const plugins = [
+      ...LOG_PLUGINS.map((name) => ({ type: "Log", name })),
+      ...NETWORK_PLUGINS.map((name) => ({ type: "Network", name })),
+      { type: "Volume", name: "local" },
+    ];
+    return {
+      hostname: this.#os.hostName,
+      platform: { architecture: "x86_64", os: "linux" },
+      resources: { nanoCpus: 2e9, memoryBytes: 4 * 2 ** 30 },
+      engine: { engineVersion: ENGINE_VERSION, labels: {}, plugins },
+    };
+  }
+
+  /** Local copies of networks follow the node's attachments; the ingress network is set up as soon as it has an address. */
+  *configure(node: NodeObject): Proc<void> {
+    const wanted = new Map<string, string>();
+    let ingress: NetworkAttachment | undefined;
+    for (const attachment of node.attachments) {
+      const address = attachment.addresses[0];
+      if (address === undefined) continue;
+      wanted.set(attachment.network.id, address);
+      if (attachment.network.spec.ingress) ingress = attachment;
+    }
+    const gone = [...this.#lbAddresses].filter(([id, address]) => wanted.get(id) !== address && id !== this.#ingress?.id);
+    this.#lbAddresses = wanted;
+    for (const [id] of gone) this.#deleteLocal(id);
+    if (ingress === undefined) this.releaseIngress();
+    else yield* this.#setupIngress(ingress);
+  }
+
+  *#setupIngress(attachment: NetworkAttachment): Proc<void> {
+    const { network, addresses } = attachment;
+    const address = addresses[0] as string;
+    if (this.#ingress?.id === network.id && this.#ingress.address === address) return;
+    this.releaseIngress();
+    this.#ingress = { id: network.id, address };
+    this.#os.spawn("setup ingress", this.#createIngress(network, address));
+    yield* sleep(this.#os, 0);
+  }
+
+  /** The ingress worker waits for the network agent before it makes the network (daemon/network.go setupIngress). */
+  *#createIngress(network: NetworkObject, address: string): Proc<void> {
+    while (this.#controller.agent === undefined) {
+      if (this.#ingress?.id !== network.id) return;
+      yield* sleep(this.#os, LB_POLL);
+    }
+    if (this.#ingress?.id !== network.id) return;
+    try {
+      yield* this.#controller.ensureNetwork(networkSpecOf(network, address));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#controller.log("error", `failed to set up the ingress network: ${error.message}`);
+    }
+  }
+
+  /** Removes the local ingress network (daemon/network.go releaseIngress). */
+  releaseIngress(): void {
+    const id = this.#ingress?.id;
+    this.#ingress = undefined;
+    if (id === undefined) return;
+    try {
+      this.#controller.network(id)?.delete({ removeLoadBalancer: true });
+    } catch (error) {
+      if (!(error instanceof ActiveEndpointsError)) throw error;
+      this.#controller.log("error", `Failed to delete ingress network ${id}: ${error.message}`);
+    }
+  }
+
+  /** The node left the swarm: all is forgotten. */
+  reset(): void {
+    this.#lbAddresses.clear();
+    this.releaseIngress();
+  }
+
+  // biome-ignore lint/correctness/useYield: the interface is a program's
+  *setNetworkBootstrapKeys(keys: readonly EncryptionKey[]): Proc<void> {
+    this.#controller.setKeys(
+      keys.map(({ subsystem, key, lamportTime }) => ({ subsystem, lamportTime, key: Uint8Array.from((key.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16))) })),
+    );
+    this.#keysArrived();
+  }
+
+  controller(task: TaskObject): TaskController {
+    if (task.spec.runtime !== "attachment") throw new UserError(`unsupported runtime ${task.spec.runtime}`);
+    return new AttachmentController(task, this.#attachments(), {
+      createNetwork: (attachment) => this.#createLocal(attachment.network),
+      removeNetwork: (id) => this.#removeLocal(id),
+    });
+  }
+
+  /** createManagedNetwork: the local copy of a swarm network, with this node's load balancer. */
+  *#createLocal(network: NetworkObject): Proc<void> {
+    if (this.#controller.network(network.id)?.state === "ready") return;
+    // The node's address usually comes with or just behind the task; swarmkit's attacher doesn't wait and fails
+    // on a slow link, a container's does. Waiting is what users want of both.
+    const deadline = this.#os.now() + LB_WAIT;
+    while (!this.#lbAddresses.has(network.id)) {
+      if (this.#os.now() >= deadline) throw new UserError(`failed to find a load balancer IP to use for network: ${network.id}`);
+      yield* sleep(this.#os, LB_POLL);
+    }
+    yield* this.#controller.ensureNetwork(networkSpecOf(network, this.#lbAddresses.get(network.id) as string));
+  }
+
+  // biome-ignore lint/correctness/useYield: the interface is a program's
+  *#removeLocal(id: string): Proc<void> {
+    this.#deleteLocal(id);
+  }
+
+  /** DeleteManagedNetwork: stays while something else is on it. */
+  #deleteLocal(id: string): void {
+    const network = this.#controller.network(id);
+    if (network === undefined || network.state !== "ready") return;
+    try {
+      network.delete();
+    } catch (error) {
+      if (!(error instanceof ActiveEndpointsError)) throw error;
+      this.#controller.log("debug", error.message);
+    }
+  }
+}
+
+/** A network of the swarm as libnetwork makes it here (adapter.go, convert.go). */
+export function networkSpecOf(network: NetworkObject, lbAddress: string): NetworkSpec & { readonly id: string } {
+  const lb = parseCidr(lbAddress);
+  if (lb === undefined) throw new UserError(`invalid load balancer address ${lbAddress}`);
+  return {
+    id: network.id,
+    name: network.spec.annotations.name,
+    driver: "overlay",
+    scope: "swarm",
+    ipam: (network.ipam?.configs ?? []).map(({ subnet, range, gateway }) => ({
+      subnet: parseCidr(subnet) as Cidr,
+      ...(range === "" ? {} : { range: parseCidr(range) as Cidr }),
+      ...(gateway === "" ? {} : { gateway: parseIpv4(gateway) as number }),
+    })),
+    options: network.driverState?.options ?? {},
+    labels: network.spec.annotations.labels,
+    internal: network.spec.internal,
+    attachable: network.spec.attachable,
+    ingress: network.spec.ingress,
+    loadBalancerIp: lb.ip,
+  };
+}

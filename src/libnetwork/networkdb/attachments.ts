@@ -1,0 +1,85 @@
+/** Which node takes part in which network (networkdb.go networks, networkNodes). */
+import type { Time } from "../../base/time.ts";
+import type { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
+
+/** A node's part in a network. */
+export interface Attachment {
+  readonly networkId: string;
+  lTime: number;
+  leaving: boolean;
+  reapTime: Time;
+}
+
+/** This node's own. */
+export interface OwnAttachment extends Attachment {
+  /** Table events to gossip to the network's nodes. */
+  readonly queue: BroadcastQueue;
+  /** The first bulk sync is over: news are passed on from now. */
+  inSync: boolean;
+}
+
+export class Attachments {
+  readonly own = new Map<string, OwnAttachment>();
+  readonly #foreign = new Map<string, Map<string, Attachment>>();
+  readonly #nodesOf = new Map<string, string[]>();
+  readonly #self: string;
+
+  /** @param self this node's gossip name */
+  constructor(self: string) {
+    this.#self = self;
+  }
+
+  /** Attachments of a node by network; undefined when nothing was heard of it. */
+  of(node: string): ReadonlyMap<string, Attachment> | undefined {
+    return node === this.#self ? this.own : this.#foreign.get(node);
+  }
+
+  addForeign(node: string, attachment: Attachment): void {
+    const networks = this.#foreign.get(node) ?? new Map<string, Attachment>();
+    this.#foreign.set(node, networks.set(attachment.networkId, attachment));
+  }
+
+  /** Names of the nodes that take part in a network, in the order in which they joined. */
+  nodesOf(networkId: string): readonly string[] {
+    return this.#nodesOf.get(networkId) ?? [];
+  }
+
+  addNode(networkId: string, node: string): void {
+    const nodes = this.nodesOf(networkId);
+    if (!nodes.includes(node)) this.#nodesOf.set(networkId, [...nodes, node]);
+  }
+
+  removeNode(networkId: string, node: string): void {
+    const nodes = this.nodesOf(networkId).filter((name) => name !== node);
+    if (nodes.length > 0) this.#nodesOf.set(networkId, nodes);
+    else this.#nodesOf.delete(networkId);
+  }
+
+  /** Forgets a node that failed or left the cluster. */
+  forget(node: string): void {
+    for (const networkId of [...this.#nodesOf.keys()]) this.removeNode(networkId, node);
+    this.#foreign.delete(node);
+  }
+
+  /** Networks that this node and another one have both joined. */
+  common(node: string): string[] {
+    const theirs = this.of(node);
+    return [...this.own.keys()].filter((networkId) => theirs?.get(networkId)?.leaving === false);
+  }
+
+  /** All attachments with their nodes, this one's first. */
+  *all(): Generator<[node: string, attachment: Attachment]> {
+    for (const attachment of this.own.values()) yield [this.#self, attachment];
+    for (const [node, networks] of this.#foreign) for (const attachment of networks.values()) yield [node, attachment];
+  }
+
+  /** Counts down the attachments that were left, and forgets them in the end. */
+  reap(period: Time): void {
+    for (const [node, attachment] of [...this.all()]) {
+      if (!attachment.leaving) continue;
+      if (attachment.reapTime > 0) attachment.reapTime -= period;
+      else if (node === this.#self) this.own.delete(attachment.networkId);
+      else this.#foreign.get(node)?.delete(attachment.networkId);
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/** The logical clock by which NetworkDB orders events (hashicorp/serf lamport.go). */
+export class LamportClock {
+  #time = 0;
+
+  get time(): number {
+    return this.#time;
+  }
+
+  /** Advances by one. @returns the new time */
+  increment(): number {
+    return ++this.#time;
+  }
+
+  /** Another clock showed `time`: this one shows a later one from now on. */
+  witness(time: number): void {
+    if (time >= this.#time) this.#time = time + 1;
+  }
+}

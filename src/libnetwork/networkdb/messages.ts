@@ -1,0 +1,206 @@
+/**
+ * NetworkDB's messages (moby libnetwork/networkdb networkdb.proto, message.go): an envelope of type and data, which
+ * travels as a memberlist user message or as the user state of a push/pull.
+ */
+import { MalformedError } from "../../base/errors.ts";
+import { type ProtoField, ProtoWriter, parseProto } from "../../base/protobuf.ts";
+
+/** GossipMessage.type. */
+export const GOSSIP = {
+  networkEvent: 1,
+  tableEvent: 2,
+  pushPull: 3,
+  bulkSync: 4,
+  compound: 5,
+  nodeEvent: 6,
+} as const;
+
+/** Types of node and network events. */
+export const MEMBERSHIP = { join: 1, leave: 2 } as const;
+export type Membership = (typeof MEMBERSHIP)[keyof typeof MEMBERSHIP];
+
+/** Types of table events. */
+export const TABLE_CHANGE = { create: 1, update: 2, delete: 3 } as const;
+export type TableChange = (typeof TABLE_CHANGE)[keyof typeof TABLE_CHANGE];
+
+export interface Envelope {
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+export interface NodeEvent {
+  readonly type: Membership;
+  readonly lTime: number;
+  readonly nodeName: string;
+}
+
+export interface NetworkEvent extends NodeEvent {
+  readonly networkId: string;
+}
+
+/** An attachment in a push/pull. */
+export interface NetworkEntry {
+  readonly networkId: string;
+  readonly lTime: number;
+  readonly nodeName: string;
+  readonly leaving: boolean;
+}
+
+export interface NetworkPushPull {
+  readonly lTime: number;
+  readonly networks: readonly NetworkEntry[];
+  readonly nodeName: string;
+}
+
+export interface TableEvent {
+  readonly type: TableChange;
+  readonly lTime: number;
+  /** The owner of the entry. */
+  readonly nodeName: string;
+  readonly networkId: string;
+  readonly tableName: string;
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Seconds that a deleted entry is still remembered. */
+  readonly residualReapTime: number;
+}
+
+export interface BulkSync {
+  readonly lTime: number;
+  /** True for the first message of a sync, false for the answer. */
+  readonly unsolicited: boolean;
+  readonly nodeName: string;
+  readonly networks: readonly string[];
+  /** An envelope: a compound of table events. */
+  readonly payload: Uint8Array;
+}
+
+export function encodeEnvelope(type: number, data: Uint8Array): Uint8Array {
+  return new ProtoWriter().uint(1, type).bytes(2, data).finish();
+}
+
+/** The decoders throw MalformedError. */
+export function decodeEnvelope(message: Uint8Array): Envelope {
+  const fields = fieldsByNumber(message);
+  return { type: fields.get(1)?.uint() ?? 0, data: fields.get(2)?.bytes() ?? new Uint8Array(0) };
+}
+
+/** The encoders of events give the whole envelope; the decoders take its data. */
+export function encodeNodeEvent(event: NodeEvent): Uint8Array {
+  const writer = new ProtoWriter().uint(1, event.type).uint(2, event.lTime).string(3, event.nodeName);
+  return encodeEnvelope(GOSSIP.nodeEvent, writer.finish());
+}
+
+export function decodeNodeEvent(data: Uint8Array): NodeEvent {
+  const fields = fieldsByNumber(data);
+  return { type: membership(fields), lTime: number(fields, 2), nodeName: text(fields, 3) };
+}
+
+export function encodeNetworkEvent(event: NetworkEvent): Uint8Array {
+  const writer = new ProtoWriter().uint(1, event.type).uint(2, event.lTime).string(3, event.nodeName);
+  return encodeEnvelope(GOSSIP.networkEvent, writer.string(4, event.networkId).finish());
+}
+
+export function decodeNetworkEvent(data: Uint8Array): NetworkEvent {
+  return { ...decodeNodeEvent(data), networkId: text(fieldsByNumber(data), 4) };
+}
+
+export function encodePushPullState(state: NetworkPushPull): Uint8Array {
+  const writer = new ProtoWriter().uint(1, state.lTime);
+  for (const entry of state.networks) {
+    writer.message(2, (inner) => {
+      inner.string(1, entry.networkId).uint(2, entry.lTime).string(3, entry.nodeName).bool(4, entry.leaving);
+    });
+  }
+  return encodeEnvelope(GOSSIP.pushPull, writer.string(3, state.nodeName).finish());
+}
+
+export function decodePushPullState(data: Uint8Array): NetworkPushPull {
+  const networks: NetworkEntry[] = [];
+  for (const field of parseProto(data)) {
+    if (field.number !== 2) continue;
+    const entry = fieldsByNumber(field.bytes());
+    const leaving = entry.get(4)?.bool() ?? false;
+    networks.push({ networkId: text(entry, 1), lTime: number(entry, 2), nodeName: text(entry, 3), leaving });
+  }
+  const fields = fieldsByNumber(data);
+  return { lTime: number(fields, 1), networks, nodeName: text(fields, 3) };
+}
+
+export function encodeTableEvent(event: TableEvent): Uint8Array {
+  const writer = new ProtoWriter()
+    .uint(1, event.type)
+    .uint(2, event.lTime)
+    .string(3, event.nodeName)
+    .string(4, event.networkId)
+    .string(5, event.tableName)
+    .string(6, event.key)
+    .bytes(7, event.value)
+    .int(8, event.residualReapTime);
+  return encodeEnvelope(GOSSIP.tableEvent, writer.finish());
+}
+
+export function decodeTableEvent(data: Uint8Array): TableEvent {
+  const fields = fieldsByNumber(data);
+  const type = number(fields, 1);
+  if (type < TABLE_CHANGE.create || type > TABLE_CHANGE.delete) throw new MalformedError("table event type");
+  return {
+    type: type as TableChange,
+    lTime: number(fields, 2),
+    nodeName: text(fields, 3),
+    networkId: text(fields, 4),
+    tableName: text(fields, 5),
+    key: text(fields, 6),
+    value: fields.get(7)?.bytes().slice() ?? new Uint8Array(0),
+    residualReapTime: fields.get(8)?.int() ?? 0,
+  };
+}
+
+export function encodeBulkSync(sync: BulkSync): Uint8Array {
+  const writer = new ProtoWriter().uint(1, sync.lTime).bool(2, sync.unsolicited).string(3, sync.nodeName);
+  for (const network of sync.networks) writer.stringAlways(4, network);
+  return encodeEnvelope(GOSSIP.bulkSync, writer.bytes(5, sync.payload).finish());
+}
+
+export function decodeBulkSync(data: Uint8Array): BulkSync {
+  const fields = fieldsByNumber(data);
+  const networks = parseProto(data).filter((field) => field.number === 4);
+  return {
+    lTime: number(fields, 1),
+    unsolicited: fields.get(2)?.bool() ?? false,
+    nodeName: text(fields, 3),
+    networks: networks.map((field) => field.string()),
+    payload: fields.get(5)?.bytes() ?? new Uint8Array(0),
+  };
+}
+
+/** @param messages envelopes */
+export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
+  const writer = new ProtoWriter();
+  for (const message of messages) writer.message(1, (inner) => inner.bytes(1, message));
+  return encodeEnvelope(GOSSIP.compound, writer.finish());
+}
+
+export function decodeCompound(data: Uint8Array): Uint8Array[] {
+  const parts = parseProto(data).filter((field) => field.number === 1);
+  return parts.map((part) => fieldsByNumber(part.bytes()).get(1)?.bytes() ?? new Uint8Array(0));
+}
+
+/** The last field of each number, as protobuf has it for fields that are not repeated. */
+function fieldsByNumber(data: Uint8Array): ReadonlyMap<number, ProtoField> {
+  return new Map(parseProto(data).map((field) => [field.number, field]));
+}
+
+function number(fields: ReadonlyMap<number, ProtoField>, field: number): number {
+  return fields.get(field)?.uint() ?? 0;
+}
+
+function text(fields: ReadonlyMap<number, ProtoField>, field: number): string {
+  return fields.get(field)?.string() ?? "";
+}
+
+function membership(fields: ReadonlyMap<number, ProtoField>): Membership {
+  const type = number(fields, 1);
+  if (type !== MEMBERSHIP.join && type !== MEMBERSHIP.leave) throw new MalformedError("membership event type");
+  return type;
+}

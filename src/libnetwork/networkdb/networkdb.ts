@@ -1,0 +1,482 @@
+/**
+ * NetworkDB (moby libnetwork/networkdb networkdb.go, cluster.go, broadcast.go, of release 20.10): eventually
+ * consistent tables of a network's nodes over memberlist. Network and node events ride on memberlist's packets to
+ * the whole cluster; table events are gossiped every 200 ms to three random nodes of their network.
+ */
+import type { Ipv4 } from "../../base/addr.ts";
+import { KernelError, MalformedError } from "../../base/errors.ts";
+import type { Random } from "../../base/random.ts";
+import { MINUTE, SEC } from "../../base/time.ts";
+import { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
+import { type Delegate, LAN, type LogLevel, type MemberEvents } from "../../memberlist/config.ts";
+import { Keyring } from "../../memberlist/keyring.ts";
+import { Memberlist } from "../../memberlist/memberlist.ts";
+import { pickRandom } from "../../memberlist/scale.ts";
+import { TaskGroup } from "../../memberlist/task-group.ts";
+import type { HostOs } from "../../scheduler/os.ts";
+import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
+import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
+import type { OwnAttachment } from "./attachments.ts";
+import { BulkSyncer } from "./bulk-sync.ts";
+import {
+  decodeBulkSync,
+  decodeCompound,
+  decodeEnvelope,
+  decodeNetworkEvent,
+  decodeNodeEvent,
+  decodePushPullState,
+  decodeTableEvent,
+  encodeCompound,
+  encodeEnvelope,
+  encodeNetworkEvent,
+  encodeNodeEvent,
+  encodePushPullState,
+  encodeTableEvent,
+  GOSSIP,
+  MEMBERSHIP,
+  type Membership,
+  TABLE_CHANGE,
+  type TableChange,
+} from "./messages.ts";
+import { NODE_REAP_PERIOD } from "./nodes.ts";
+import { ClusterState, REAP_ENTRY_INTERVAL, REAP_NETWORK_INTERVAL, REAP_PERIOD } from "./state.ts";
+import type { Entry } from "./table-store.ts";
+
+const RETRY_INTERVAL = SEC;
+const REJOIN_INTERVAL = MINUTE;
+const REJOIN_DURATION = 10 * SEC;
+const BROADCAST_TIMEOUT = 5 * SEC;
+const LEAVE_TIMEOUT = SEC;
+const COMPOUND_HEADER_OVERHEAD = 5;
+const COMPOUND_OVERHEAD = 4;
+/** Above this many queued events, those that a bulk sync brought are not passed on. */
+const MAX_QUEUE_ON_SYNC = 500;
+
+export interface NetworkDbOptions {
+  /** The address that other nodes are told. */
+  readonly advertise: Ipv4;
+  readonly keys: readonly GossipKey[];
+  /** One of the keys. */
+  readonly primary: GossipKey;
+  /** Gossip name; by default 12 random hex digits, new at each start. */
+  readonly nodeName?: string;
+  /** `network-control-plane-mtu` less 100; default 1400 bytes. */
+  readonly packetSize?: number;
+  /** Told when memberlist sees a node come or go (the node table of libnetwork's agent). */
+  readonly onNode?: (change: "join" | "leave", ip: Ipv4) => void;
+  readonly log?: (level: LogLevel, text: string) => void;
+}
+
+/** An operation that NetworkDB refuses, in its words. */
+export class NetworkDbError extends Error {
+  override name = "NetworkDbError";
+}
+
+/**
+ * Starts NetworkDB on a host: binds port 7946 and begins to gossip.
+ * @throws KernelError EADDRINUSE when the port is taken
+ */
+export function startNetworkDb(host: HostOs, options: NetworkDbOptions): NetworkDbNode {
+  return new NetworkDbNode(host, options);
+}
+
+export class NetworkDbNode implements NetworkDb {
+  readonly nodeName: string;
+  readonly #host: HostOs;
+  readonly #options: NetworkDbOptions;
+  readonly #state: ClusterState;
+  readonly #keyring: Keyring;
+  readonly #random: Random;
+  readonly #tasks: TaskGroup;
+  readonly #memberlist: Memberlist;
+  readonly #syncer: BulkSyncer;
+  readonly #networkEvents: BroadcastQueue;
+  readonly #nodeEvents: BroadcastQueue;
+  readonly #malformed = new Map<string, number>();
+  #bootstrap: readonly Ipv4[] = [];
+  #closed = false;
+
+  constructor(host: HostOs, options: NetworkDbOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.nodeName = options.nodeName ?? host.random.fork(`networkdb name ${host.now()}`).hex(12);
+    this.#random = host.random.fork(`networkdb/${this.nodeName}`);
+    this.#state = new ClusterState(this.nodeName);
+    this.#keyring = new Keyring(keyOrder(options.keys, options.primary));
+    this.#tasks = new TaskGroup(host);
+    const nodeCount = () => this.#state.nodes.active.size;
+    this.#networkEvents = new BroadcastQueue(nodeCount, LAN.retransmitMult);
+    this.#nodeEvents = new BroadcastQueue(nodeCount, LAN.retransmitMult);
+    this.#memberlist = new Memberlist(host, {
+      name: this.nodeName,
+      advertise: options.advertise,
+      keyring: this.#keyring,
+      delegate: this.#delegate(),
+      events: this.#events(),
+      ...(options.packetSize === undefined ? {} : { packetSize: options.packetSize }),
+      ...(options.log === undefined ? {} : { log: options.log }),
+    });
+    const warn = (text: string) => options.log?.("warning", text);
+    this.#syncer = new BulkSyncer(host, this.#state, this.#memberlist, this.#random.fork("sync"), warn);
+    this.#startTickers();
+  }
+
+  #startTickers(): void {
+    const tasks = this.#tasks;
+    const now = (action: () => void) => () => {
+      action();
+      return undefined;
+    };
+    tasks.every(
+      "networkdb reap",
+      REAP_PERIOD,
+      now(() => this.#state.reap()),
+    );
+    tasks.every(
+      "networkdb gossip",
+      LAN.gossipInterval,
+      now(() => this.#gossip()),
+    );
+    tasks.every("networkdb bulk sync", LAN.pushPullInterval, () => this.#syncer.periodic());
+    tasks.every("networkdb reconnect", RETRY_INTERVAL, () => this.#reconnect());
+    tasks.every(
+      "networkdb reap nodes",
+      NODE_REAP_PERIOD,
+      now(() => this.#state.nodes.reap()),
+    );
+    tasks.every("networkdb rejoin", REJOIN_INTERVAL, () => this.#rejoinBootstrap());
+  }
+
+  /** Dropped packets, frames and messages by reason: those of memberlist and those of NetworkDB. */
+  drops(): ReadonlyMap<string, number> {
+    const all = new Map(this.#memberlist.drops());
+    for (const [reason, count] of this.#malformed) all.set(reason, (all.get(reason) ?? 0) + count);
+    return all;
+  }
+
+  /** memberlist's health score, 0 (healthy) to 7. */
+  get healthScore(): number {
+    return this.#memberlist.members.health;
+  }
+
+  // ------------------------------------------------------------------------------------------ cluster
+
+  *join(members: readonly Ipv4[]): Proc<number> {
+    this.#bootstrap = [...members];
+    const answered = yield* this.#memberlist.join(members);
+    if (answered === 0) this.#tasks.spawn("networkdb join", this.#retryJoin(undefined));
+    else yield* this.#sendNodeEvent(MEMBERSHIP.join);
+    return answered;
+  }
+
+  /** Tries to join once a second until somebody answers, or until the deadline. */
+  *#retryJoin(until: number | undefined): Proc {
+    const start = this.#host.now();
+    for (let attempt = 1; ; attempt++) {
+      const next = Math.max(this.#host.now(), start + attempt * RETRY_INTERVAL);
+      if (until !== undefined && next > until) return;
+      yield { until: next };
+      if ((yield* this.#memberlist.join(this.#bootstrap)) === 0) continue;
+      if (yield* this.#sendNodeEvent(MEMBERSHIP.join)) return;
+    }
+  }
+
+  /** Merges with the bootstrap nodes again if none of them is a member any more. */
+  #rejoinBootstrap(): Proc | undefined {
+    if (this.#bootstrap.length === 0) return undefined;
+    const own = this.#options.advertise;
+    for (const { member } of this.#state.nodes.active.values()) {
+      if (member.addr !== own && this.#bootstrap.includes(member.addr)) return undefined;
+    }
+    return this.#retryJoin(this.#host.now() + REJOIN_DURATION);
+  }
+
+  #reconnect(): Proc | undefined {
+    const failed = [...this.#state.nodes.failed.values()];
+    const node = failed[failed.length === 0 ? 0 : this.#random.below(failed.length)];
+    return node === undefined ? undefined : this.#reconnectTo(node.member.name, node.member.addr);
+  }
+
+  *#reconnectTo(name: string, addr: Ipv4): Proc {
+    if ((yield* this.#memberlist.join([addr])) === 0) return;
+    if (!(yield* this.#sendNodeEvent(MEMBERSHIP.join))) return;
+    yield* this.#syncer.withAll([name]);
+  }
+
+  clusterPeers(): readonly GossipPeer[] {
+    return [...this.#state.nodes.active.values()].map(({ member }) => ({ name: member.name, ip: member.addr }));
+  }
+
+  setKeys(keys: readonly GossipKey[], primary: GossipKey): void {
+    this.#keyring.set(keyOrder(keys, primary));
+  }
+
+  *leave(): Proc<void> {
+    if (this.#closed) return;
+    yield* this.#sendNodeEvent(MEMBERSHIP.leave);
+    yield* this.#memberlist.leave(LEAVE_TIMEOUT);
+    this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#memberlist.shutdown();
+    this.#state.unwatchAll();
+    this.#tasks.stop();
+  }
+
+  // ----------------------------------------------------------------------------------------- networks
+
+  *joinNetwork(networkId: string): Proc<void> {
+    const { attachments, networkClock } = this.#state;
+    const lTime = networkClock.increment();
+    const queue = new BroadcastQueue(() => attachments.nodesOf(networkId).length, LAN.retransmitMult);
+    const own: OwnAttachment = { networkId, lTime, leaving: false, reapTime: 0, queue, inSync: false };
+    attachments.own.set(networkId, own);
+    attachments.addNode(networkId, this.nodeName);
+    const nodes = attachments.nodesOf(networkId);
+    this.#sendNetworkEvent(MEMBERSHIP.join, networkId, lTime);
+    yield* this.#syncer.withAll(nodes);
+    own.inSync = true;
+  }
+
+  leaveNetwork(networkId: string): void {
+    const { attachments, networkClock } = this.#state;
+    const own = attachments.own.get(networkId);
+    if (own === undefined) throw new NetworkDbError(`could not find network ${networkId} while trying to leave`);
+    const lTime = networkClock.increment();
+    this.#sendNetworkEvent(MEMBERSHIP.leave, networkId, lTime);
+    attachments.removeNode(networkId, this.nodeName);
+    this.#state.dropNetwork(networkId);
+    own.lTime = lTime;
+    own.reapTime = REAP_NETWORK_INTERVAL;
+    own.leaving = true;
+  }
+
+  networkPeers(networkId: string): readonly GossipPeer[] {
+    const peers: GossipPeer[] = [];
+    for (const name of this.#state.attachments.nodesOf(networkId)) {
+      const node = this.#state.nodes.active.get(name);
+      if (node !== undefined) peers.push({ name, ip: node.member.addr });
+    }
+    return peers;
+  }
+
+  // ------------------------------------------------------------------------------------------ entries
+
+  createEntry(table: string, networkId: string, key: string, value: Uint8Array): void {
+    if (this.#state.store.get(table, networkId, key) !== undefined) {
+      const what = `in table ${table} with network id ${networkId} and key ${key}`;
+      throw new NetworkDbError(`cannot create entry ${what}, already exists`);
+    }
+    this.#change(TABLE_CHANGE.create, table, networkId, key, value);
+  }
+
+  updateEntry(table: string, networkId: string, key: string, value: Uint8Array): void {
+    if (this.#state.store.get(table, networkId, key) === undefined) {
+      const what = `in table ${table} with network id ${networkId} and key ${key}`;
+      throw new NetworkDbError(`cannot update entry as the entry ${what} does not exist`);
+    }
+    this.#change(TABLE_CHANGE.update, table, networkId, key, value);
+  }
+
+  deleteEntry(table: string, networkId: string, key: string): void {
+    const entry = this.#state.store.get(table, networkId, key);
+    if (entry === undefined || entry.deleting) {
+      const what = `${table} with network id ${networkId} and key ${key}`;
+      throw new NetworkDbError(`cannot delete entry ${what} does not exist or is already being deleted`);
+    }
+    this.#change(TABLE_CHANGE.delete, table, networkId, key, entry.value);
+  }
+
+  #change(type: TableChange, table: string, networkId: string, key: string, value: Uint8Array): void {
+    const deleting = type === TABLE_CHANGE.delete;
+    const lTime = this.#state.tableClock.increment();
+    const reapTime = deleting ? REAP_ENTRY_INTERVAL : 0;
+    const entry: Entry = {
+      networkId,
+      table,
+      key,
+      node: this.nodeName,
+      lTime,
+      value: value.slice(),
+      deleting,
+      reapTime,
+    };
+    this.#state.store.put(entry);
+    const residualReapTime = Math.floor(reapTime / SEC);
+    const event = { type, lTime, nodeName: this.nodeName, networkId, tableName: table, key, value, residualReapTime };
+    this.#queueTableEvent(networkId, table, key, encodeTableEvent(event));
+  }
+
+  #queueTableEvent(networkId: string, table: string, key: string, message: Uint8Array): void {
+    this.#state.attachments.own.get(networkId)?.queue.queue({ name: `${table}/${key}`, message });
+  }
+
+  getEntry(table: string, networkId: string, key: string): Uint8Array | undefined {
+    const entry = this.#state.store.get(table, networkId, key);
+    return entry === undefined || entry.deleting ? undefined : entry.value;
+  }
+
+  entries(table: string, networkId: string): readonly { key: string; value: Uint8Array; owner: string }[] {
+    const live = this.#state.store.ofTable(table, networkId).filter((entry) => !entry.deleting);
+    return live.map(({ key, value, node: owner }) => ({ key, value, owner }));
+  }
+
+  watch(table: string, networkId: string): Channel<TableNote> {
+    return this.#state.watch(table, networkId);
+  }
+
+  unwatch(channel: Channel<TableNote>): void {
+    this.#state.unwatch(channel);
+  }
+
+  // ------------------------------------------------------------------------------------------- gossip
+
+  #gossip(): void {
+    for (const { networkId, queue } of this.#state.attachments.own.values()) {
+      if (queue.length === 0) continue;
+      const budget = (this.#options.packetSize ?? LAN.packetSize) - COMPOUND_HEADER_OVERHEAD;
+      const messages = queue.take(COMPOUND_OVERHEAD, budget);
+      if (messages.length === 0) continue;
+      const compound = encodeCompound(messages);
+      const nodes = this.#state.attachments.nodesOf(networkId);
+      for (const name of pickRandom(this.#random, LAN.gossipNodes, nodes, (node) => node !== this.nodeName)) {
+        const node = this.#state.nodes.active.get(name);
+        if (node === undefined) break;
+        this.#memberlist.sendBestEffort(node.member, compound);
+      }
+    }
+  }
+
+  #sendNetworkEvent(type: Membership, networkId: string, lTime: number): void {
+    const message = encodeNetworkEvent({ type, lTime, nodeName: this.nodeName, networkId });
+    this.#networkEvents.queue({ name: `${networkId}/${this.nodeName}`, message });
+  }
+
+  /** Queues a node event and waits until it has been gossiped enough; false when that took more than 5 s. */
+  *#sendNodeEvent(type: Membership): Proc<boolean> {
+    const lTime = this.#state.networkClock.increment();
+    const sent = new Signal();
+    let done = false;
+    const finished = () => {
+      done = true;
+      sent.notify();
+    };
+    this.#nodeEvents.queue({ message: encodeNodeEvent({ type, lTime, nodeName: this.nodeName }), finished });
+    if (this.#state.nodes.active.size <= 1) return true;
+    const until = this.#host.now() + BROADCAST_TIMEOUT;
+    while (!done) {
+      if ((yield { on: [sent], until }) === undefined) return false;
+    }
+    return true;
+  }
+
+  // ----------------------------------------------------------------------------------------- delegate
+
+  #delegate(): Delegate {
+    return {
+      nodeMeta: () => new Uint8Array(0),
+      notifyMessage: (message) => this.#guard(() => this.#handle(message, false)),
+      takeBroadcasts: (overhead, limit) => [
+        ...this.#networkEvents.take(overhead, limit),
+        ...this.#nodeEvents.take(overhead, limit),
+      ],
+      localState: (join) => encodePushPullState(this.#state.snapshot(join)),
+      mergeRemoteState: (state) => this.#guard(() => this.#mergeState(state)),
+    };
+  }
+
+  #events(): MemberEvents {
+    const { nodes } = this.#state;
+    return {
+      joined: (member) => {
+        this.#options.onNode?.("join", member.addr);
+        if (nodes.change(member.name, "active") || nodes.active.has(member.name)) return;
+        nodes.purgeReincarnation(member);
+        nodes.add(member);
+      },
+      left: (member) => {
+        this.#options.onNode?.("leave", member.addr);
+        // A node that told of its leaving is in the left list already; one that did not has failed.
+        if (nodes.active.has(member.name)) nodes.change(member.name, "failed");
+      },
+      updated: () => {},
+    };
+  }
+
+  #guard(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      const reason = `networkdb: ${error.reason}`;
+      this.#malformed.set(reason, (this.#malformed.get(reason) ?? 0) + 1);
+    }
+  }
+
+  #mergeState(message: Uint8Array): void {
+    const { type, data } = decodeEnvelope(message);
+    if (type !== GOSSIP.pushPull) throw new MalformedError("message type");
+    this.#state.merge(decodePushPullState(data));
+  }
+
+  #handle(message: Uint8Array, bulk: boolean): void {
+    const { type, data } = decodeEnvelope(message);
+    switch (type) {
+      case GOSSIP.nodeEvent:
+        if (this.#state.nodeEvent(decodeNodeEvent(data)))
+          this.#nodeEvents.queue({ message: encodeEnvelope(type, data) });
+        return;
+      case GOSSIP.networkEvent: {
+        const event = decodeNetworkEvent(data);
+        const name = `${event.networkId}/${event.nodeName}`;
+        if (this.#state.networkEvent(event)) this.#networkEvents.queue({ name, message: encodeEnvelope(type, data) });
+        return;
+      }
+      case GOSSIP.tableEvent:
+        this.#handleTableEvent(data, bulk);
+        return;
+      case GOSSIP.bulkSync:
+        this.#handleBulkSync(data);
+        return;
+      case GOSSIP.compound:
+        for (const part of decodeCompound(data)) this.#guard(() => this.#handle(part, bulk));
+        return;
+      default:
+        throw new MalformedError("message type");
+    }
+  }
+
+  #handleTableEvent(data: Uint8Array, bulk: boolean): void {
+    const event = decodeTableEvent(data);
+    if (event.nodeName === this.nodeName || !this.#state.tableEvent(event, bulk)) return;
+    const queued = this.#state.attachments.own.get(event.networkId)?.queue.length ?? 0;
+    if (bulk && queued > MAX_QUEUE_ON_SYNC) return;
+    this.#queueTableEvent(event.networkId, event.tableName, event.key, encodeEnvelope(GOSSIP.tableEvent, data));
+  }
+
+  #handleBulkSync(data: Uint8Array): void {
+    const sync = decodeBulkSync(data);
+    if (sync.lTime > 0) this.#state.tableClock.witness(sync.lTime);
+    this.#guard(() => this.#handle(sync.payload, true));
+    if (sync.unsolicited) this.#tasks.spawn("networkdb bulk sync answer", this.#answer(sync.networks, sync.nodeName));
+    else this.#syncer.acknowledge(sync.nodeName);
+  }
+
+  *#answer(networks: readonly string[], node: string): Proc {
+    try {
+      yield* this.#syncer.withNode(networks, node, false);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      this.#options.log?.("error", `Error in responding to bulk sync from node ${node}: ${error.message}`);
+    }
+  }
+}
+
+/** The primary first. */
+function keyOrder(keys: readonly GossipKey[], primary: GossipKey): Uint8Array[] {
+  const isPrimary = ({ key }: GossipKey) => key.every((byte, i) => byte === primary.key[i]);
+  return [primary.key, ...keys.filter((key) => !isPrimary(key)).map((key) => key.key)];
+}

@@ -1,0 +1,269 @@
+/**
+ * The coordinator: makes the workers, has them run batches of windows, and puts what they report into one
+ * order. With one worker everything runs in the calling thread. Nothing that it reports depends on the number
+ * of workers.
+ */
+import { type Remote, wrap } from "comlink";
+import { UserError, assert } from "../base/errors.ts";
+import { FOREVER, MS, type Time } from "../base/time.ts";
+import type { WasmModule } from "../kernel/wasm.ts";
+import { AbortedRun, Meeting, meetingSize } from "./barrier.ts";
+import type { BatchOrder, BatchResult } from "./batch.ts";
+import { type CaptureSink, mergeCaptures } from "./captures.ts";
+import { mergeCounters, type SimCounters } from "./counters.ts";
+import { applyLatency, type Fault, type ResolvedFault, resolveFault } from "./faults.ts";
+import type { HostEvent, MachineFactory, PostedCommand } from "./machine.ts";
+import type { CaptureConfig, PartitionCounters } from "./partition.ts";
+import type { Platform, WorkerThread } from "./platform.ts";
+import { lookaheadOf, partitionHosts, type Topology } from "./topology.ts";
+import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
+
+export interface ClusterOptions {
+  readonly topology: Topology;
+  /** The compiled kernel. */
+  readonly module: WasmModule;
+  /** What runs on hosts: a factory (one worker only), or the URL of a module that exports `createMachine`. */
+  readonly machines: MachineFactory | string;
+  /** Default 1: everything in the calling thread. More need a platform. */
+  readonly workers?: number;
+  readonly platform?: Platform;
+  /** Captured frames go to the sink. */
+  readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
+  /** Called with every event of a host, in total order. */
+  readonly onEvent?: (event: HostEvent) => void;
+}
+
+/** Where runUntilEvent stopped. */
+export interface EventStop {
+  /** A multiple of the grid after the event, or the limit. */
+  readonly time: Time;
+  /** The event that was waited for; undefined when the limit came first. */
+  readonly event: HostEvent | undefined;
+}
+
+/** Grid of runUntilEvent: steps of a lab begin at whole milliseconds. */
+export const DEFAULT_GRID: Time = MS;
+
+type Called<T> = T | Promise<T>;
+
+/** A worker as the coordinator calls it, in this thread or another. */
+interface WorkerHandle {
+  run(order: BatchOrder): Called<BatchResult>;
+  counters(): Called<PartitionCounters>;
+}
+
+export class Cluster {
+  readonly #options: ClusterOptions;
+  readonly #owner: readonly number[];
+  #workers: WorkerHandle[] = [];
+  #threads: WorkerThread[] = [];
+  #meeting: Meeting | undefined;
+  /** Rejects when a thread dies. */
+  #died: Promise<never> = new Promise(() => {});
+  #topology: Topology;
+  #now: Time = 0;
+  #windows = 0;
+  #nextCommand = 1;
+  #commands: PostedCommand[] = [];
+  #faults: ResolvedFault[] = [];
+  #failure: unknown;
+
+  private constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.#topology = options.topology;
+    this.#owner = partitionHosts(options.topology, options.workers ?? 1);
+  }
+
+  /** Makes the workers and switches the hosts on. @throws UserError for options that contradict each other */
+  static async create(options: ClusterOptions): Promise<Cluster> {
+    const cluster = new Cluster(options);
+    const workers = options.workers ?? 1;
+    if (!(Number.isInteger(workers) && workers >= 1 && workers <= 64)) throw new UserError("workers: expected a number from 1 to 64");
+    if (workers === 1) await cluster.#createHere();
+    else await cluster.#createThreads(workers);
+    return cluster;
+  }
+
+  async #createHere(): Promise<void> {
+    const { machines } = this.#options;
+    const worker = new PartitionWorker(typeof machines === "string" ? undefined : machines);
+    await worker.create({ ...this.#start(0), machines: typeof machines === "string" ? machines : undefined });
+    this.#workers = [worker];
+  }
+
+  async #createThreads(count: number): Promise<void> {
+    const { machines, platform } = this.#options;
+    if (platform === undefined || typeof machines !== "string") {
+      throw new UserError("more than one worker needs a platform, and machines as a module that workers can import");
+    }
+    const remotes: Remote<WorkerApi>[] = [];
+    for (let i = 0; i < count; i++) {
+      const thread = platform.startWorker(i);
+      this.#threads.push(thread);
+      remotes.push(wrap<WorkerApi>(thread.endpoint));
+    }
+    this.#died = Promise.race(this.#threads.map((thread) => thread.died));
+    this.#died.catch(() => {}); // reported by whoever waits for a worker
+    const block = new SharedArrayBuffer(meetingSize(count));
+    this.#meeting = new Meeting(block, count);
+    try {
+      const starts = remotes.map((remote, i) => remote.create({ ...this.#start(i), machines }));
+      const memories = await Promise.race([Promise.all(starts), this.#died]);
+      await Promise.race([Promise.all(remotes.map((remote) => remote.connect(memories, block))), this.#died]);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#workers = remotes;
+  }
+
+  #start(worker: number) {
+    const { capture, module, topology } = this.#options;
+    const config = capture === undefined ? undefined : { patterns: capture.patterns, snaplen: capture.snaplen };
+    return { module, config: { worker, owner: this.#owner, topology, capture: config } };
+  }
+
+  /** Everything before this virtual time has happened. */
+  get now(): Time {
+    return this.#now;
+  }
+
+  /** Index of a host. @throws UserError when there is none of that name */
+  hostIndex(name: string): number {
+    const index = this.#topology.hosts.findIndex((host) => host.name === name);
+    if (index < 0) throw new UserError(`there is no host ${name}`);
+    return index;
+  }
+
+  /**
+   * Delivers a request to a host's machine at a virtual time, as an event of that host.
+   * @param time not before now
+   * @returns the command's id, which the machine is told too
+   */
+  post(host: number, time: Time, request: unknown): number {
+    assert(time >= this.#now, "a command is posted for the future", time, this.#now);
+    assert(host >= 0 && host < this.#owner.length, "host index", host);
+    const id = this.#nextCommand++;
+    this.#commands.push({ time, host, id, request });
+    return id;
+  }
+
+  /** Lets a fault happen at a virtual time, not before now; before the packets of that time. @throws UserError */
+  inject(fault: Fault, time: Time): void {
+    assert(time >= this.#now, "a fault lies in the future", time, this.#now);
+    this.#faults.push(resolveFault(fault, time, this.#topology));
+    this.#faults.sort((a, b) => a.time - b.time); // stable: faults of one time keep their order
+  }
+
+  /** Runs everything before `time`. */
+  async runUntil(time: Time): Promise<void> {
+    while (this.#now < time) await this.#batch(time, 0, () => {});
+  }
+
+  /**
+   * Runs until an event is seen that the predicate accepts. Events are looked at on a grid, so that what happens
+   * next begins at a time that does not depend on how windows lie.
+   * @param limit virtual time at which it gives up
+   */
+  async runUntilEvent(predicate: (event: HostEvent) => boolean, limit: Time, grid: Time = DEFAULT_GRID): Promise<EventStop> {
+    let found: HostEvent | undefined;
+    while (found === undefined && this.#now < limit) {
+      await this.#batch(limit, grid, (event) => {
+        if (found === undefined && predicate(event)) found = event;
+      });
+    }
+    return { time: this.#now, event: found };
+  }
+
+  /** Runs batches until a fault is due, the end, or the grid time after an event. */
+  async #batch(limit: Time, grid: Time, onEvent: (event: HostEvent) => void): Promise<void> {
+    const faults = this.#takeFaults();
+    let order: BatchOrder = {
+      time: this.#now,
+      end: Math.min(limit, this.#faults[0]?.time ?? FOREVER),
+      grid,
+      lookahead: this.#lookahead(),
+      faults,
+      commands: this.#commands,
+    };
+    this.#commands = [];
+    for (;;) {
+      const results = await this.#runAll(order);
+      const { time, stop } = results[0] as BatchResult;
+      for (const result of results) assert(result.time === time && result.stop === stop, "workers agree", result.time, time);
+      this.#now = time;
+      this.#windows += (results[0] as BatchResult).windows;
+      this.#deliver(results, onEvent);
+      if (time === stop) return;
+      order = { ...order, time, end: stop, faults: [], commands: [] };
+    }
+  }
+
+  #takeFaults(): ResolvedFault[] {
+    const due = this.#faults.filter((fault) => fault.time <= this.#now);
+    this.#faults = this.#faults.filter((fault) => fault.time > this.#now);
+    for (const fault of due) this.#topology = applyLatency(this.#topology, fault);
+    return due;
+  }
+
+  #lookahead(): Time {
+    const lookahead = lookaheadOf(this.#topology, this.#owner);
+    if (lookahead < 1) throw new UserError("hosts without delay between them cannot be in different workers: run with one worker");
+    return lookahead;
+  }
+
+  async #runAll(order: BatchOrder): Promise<BatchResult[]> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const calls = this.#workers.map(async (worker) => worker.run(order));
+    try {
+      return await Promise.race([Promise.all(calls), this.#died]);
+    } catch (error) {
+      this.#failure = await this.#rootCause(error, calls);
+      throw this.#failure;
+    }
+  }
+
+  /** The error of the worker that failed, not the one of those that stopped because of it. */
+  async #rootCause(error: unknown, calls: readonly Promise<BatchResult>[]): Promise<unknown> {
+    this.#meeting?.abort();
+    if (!isAborted(error)) return error;
+    try {
+      const settled = await Promise.race([Promise.allSettled(calls), this.#died]);
+      const cause = settled.find((result) => result.status === "rejected" && !isAborted(result.reason));
+      return cause?.status === "rejected" ? cause.reason : error;
+    } catch (death) {
+      return death;
+    }
+  }
+
+  #deliver(results: readonly BatchResult[], onEvent: (event: HostEvent) => void): void {
+    if (this.#options.capture !== undefined) {
+      mergeCaptures(results.map((result) => result.capture), this.#options.capture.sink);
+    }
+    const events = results.flatMap((result) => result.events);
+    events.sort((a, b) => a.time - b.time || a.host - b.host || a.seq - b.seq);
+    for (const event of events) {
+      this.#options.onEvent?.(event);
+      onEvent(event);
+    }
+  }
+
+  async counters(): Promise<SimCounters> {
+    const parts = await Promise.race([Promise.all(this.#workers.map(async (worker) => worker.counters())), this.#died]);
+    return mergeCounters(this.#now, this.#windows, parts, this.#topology);
+  }
+
+  /** Ends the workers. The cluster cannot be used any more. */
+  async stop(): Promise<void> {
+    this.#failure ??= new Error("the cluster was stopped");
+    this.#meeting?.abort();
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+    this.#threads = [];
+    this.#workers = [];
+  }
+}
+
+/** comlink carries an error's name, not its class. */
+function isAborted(error: unknown): boolean {
+  return error instanceof Error && error.name === new AbortedRun("").name;
+}

@@ -1,0 +1,59 @@
+/** Counters of a run, merged over workers. */
+import type { Time } from "../base/time.ts";
+import type { PacketCounters } from "../kernel/host.ts";
+import type { PartitionCounters } from "./partition.ts";
+import type { Topology } from "./topology.ts";
+
+export interface HostSummary extends PacketCounters {
+  readonly name: string;
+  /** Drops by reason, reasons that occurred only. */
+  readonly drops: Record<string, number>;
+}
+
+export interface SimCounters {
+  readonly time: Time;
+  /** Windows that the run was cut into. */
+  readonly windows: number;
+  /** Packet arrivals and kernel timers handled. */
+  readonly events: number;
+  readonly packetsMade: number;
+  readonly packetsDelivered: number;
+  readonly packetsDropped: number;
+  /** Frames that went from one host to another over the wire. */
+  readonly framesCarried: number;
+  /** Bytes that the kernels hold. */
+  readonly memory: number;
+  /** Drops of all hosts by reason. */
+  readonly drops: Record<string, number>;
+  /** In lab order. */
+  readonly hosts: readonly HostSummary[];
+}
+
+export function mergeCounters(
+  time: Time,
+  windows: number,
+  parts: readonly PartitionCounters[],
+  topology: Topology,
+): SimCounters {
+  const hosts = parts
+    .flatMap((part) => part.hosts)
+    .sort((a, b) => a.host - b.host)
+    .map((host) => ({ name: topology.hosts[host.host]?.name ?? "", ...host.packets, drops: host.drops }));
+  const drops = new Map<string, number>();
+  for (const host of hosts) {
+    for (const [reason, count] of Object.entries(host.drops)) drops.set(reason, (drops.get(reason) ?? 0) + count);
+  }
+  const sum = (value: (host: HostSummary) => number): number => hosts.reduce((total, host) => total + value(host), 0);
+  return {
+    time,
+    windows,
+    events: parts.reduce((total, part) => total + part.events, 0),
+    packetsMade: sum((host) => host.made),
+    packetsDelivered: sum((host) => host.delivered),
+    packetsDropped: sum((host) => host.dropped),
+    framesCarried: sum((host) => host.sent),
+    memory: parts.reduce((total, part) => total + part.memory, 0),
+    drops: Object.fromEntries([...drops].sort(([a], [b]) => (a < b ? -1 : 1))),
+    hosts,
+  };
+}

@@ -1,0 +1,350 @@
+/**
+ * One worker's part of the cluster: a kernel, the scheduler of programs, and the hosts that the worker owns.
+ *
+ * Order at one instant T, on every host alike: faults, then packets and kernel timers (a packet that wakes a
+ * program lets it run before the next packet), then commands from outside, then deadlines of programs. Nothing
+ * that a host sees depends on which other hosts share its worker.
+ */
+import { UserError, assert } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import { FOREVER, type Time } from "../base/time.ts";
+import type { Host, PacketCounters } from "../kernel/host.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import type { LinkInfo, NetNs } from "../kernel/types.ts";
+import type { PortSettings } from "../kernel/underlay.ts";
+import type { WasmModule } from "../kernel/wasm.ts";
+import { type CaptureBatch, CapturePatterns, type CapturePoint } from "./captures.ts";
+import type { PortChange, ResolvedFault } from "./faults.ts";
+import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
+import type { HostOs } from "./os.ts";
+import { HostScheduler, type ScheduledHost } from "./runtime.ts";
+import type { HostConfig, NicConfig, Topology } from "./topology.ts";
+
+/** Captured points of one host at most: the lower half of a point's id. */
+const MAX_POINTS = 0xffff;
+/** What a frame of full size takes on the wire besides its payload: Ethernet header, check sequence, preamble, gap. */
+const WIRE_OVERHEAD = 38;
+
+export interface CaptureConfig {
+  /** Patterns over `host/namespace/device`. */
+  readonly patterns: readonly string[];
+  /** Bytes kept of each frame. */
+  readonly snaplen: number;
+}
+
+/** What all workers are told alike, and which of them this is. Plain data. */
+export interface PartitionConfig {
+  readonly worker: number;
+  /** Worker of each host, by host index. */
+  readonly owner: readonly number[];
+  readonly topology: Topology;
+  readonly capture: CaptureConfig | undefined;
+}
+
+/** Counters of one host. */
+export interface HostCounters {
+  readonly host: number;
+  readonly packets: PacketCounters;
+  readonly drops: Record<string, number>;
+}
+
+export interface PartitionCounters {
+  /** Kernel events handled. */
+  readonly events: number;
+  /** Bytes that the kernel holds. */
+  readonly memory: number;
+  readonly hosts: readonly HostCounters[];
+}
+
+/** Emitted for a command that came to a host which is switched off. */
+export interface RefusedCommand {
+  readonly type: "powered-off";
+  readonly id: number;
+}
+
+/** A host of this worker. */
+interface LocalHost {
+  readonly config: HostConfig;
+  readonly index: number;
+  readonly kernel: Host;
+  readonly random: Random;
+  readonly disk: Disk;
+  programs: ScheduledHost | undefined;
+  machine: HostMachine | undefined;
+  boots: number;
+  nextEvent: number;
+}
+
+export class Partition {
+  readonly kernel: Kernel;
+  readonly #config: PartitionConfig;
+  readonly #factory: MachineFactory;
+  readonly #scheduler: HostScheduler;
+  readonly #hosts = new Map<number, LocalHost>();
+  readonly #ports: { settings: PortSettings; readonly host: number; readonly nic: NicConfig }[] = [];
+  readonly #patterns: CapturePatterns | undefined;
+  /** Points by `host index/namespace/device/mac`. */
+  readonly #pointIds = new Map<string, number>();
+  /** Points made so far, by host index. */
+  readonly #pointCounts = new Map<number, number>();
+  #commands: PostedCommand[] = [];
+  #events: HostEvent[] = [];
+  #emitted = false;
+  #points: CapturePoint[] = [];
+  #chunks: Uint8Array[] = [];
+  #capturedBytes = 0;
+  #failure: Error | undefined;
+
+  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory) {
+    this.#config = config;
+    this.#factory = factory;
+    this.kernel = Kernel.create(module, config.worker);
+    this.#scheduler = new HostScheduler((host, process, error) => this.#programFailed(host, process.name, error));
+    this.#patterns = config.capture === undefined ? undefined : new CapturePatterns(config.capture.patterns);
+    this.kernel.onLink((ns, link, kind) => {
+      if (kind !== "del") this.#selectCapture(ns, link);
+    });
+    this.#makePorts();
+    config.topology.hosts.forEach((host, index) => {
+      if (config.owner[index] === config.worker) this.#makeHost(host, index);
+    });
+  }
+
+  /** Switches every host on, in order. */
+  start(): void {
+    for (const host of this.#hosts.values()) this.#boot(host);
+  }
+
+  // ------------------------------------------------------------------------------------------------ hosts
+
+  #makePorts(): void {
+    const segments = new Map<string, number>();
+    this.#config.topology.hosts.forEach((host, index) => {
+      for (const nic of host.nics) {
+        if (!segments.has(nic.segment)) segments.set(nic.segment, segments.size + 1);
+        const settings = {
+          down: false,
+          latency: nic.latency,
+          bandwidth: nic.bandwidth,
+          loss: nic.loss,
+          queueBytes: Math.min(nic.queue * (nic.mtu + WIRE_OVERHEAD), 0xffffffff),
+          group: 0,
+        };
+        const worker = this.#config.owner[index] as number;
+        const port = this.kernel.underlay.addPort(segments.get(nic.segment) as number, index, worker, nic.mac, settings);
+        assert(port === this.#ports.length, "ports are numbered in the order of the topology", port);
+        this.#ports.push({ settings, host: index, nic });
+      }
+    });
+  }
+
+  #makeHost(config: HostConfig, index: number): void {
+    const random = new Random(`${this.#config.topology.seed}/${config.name}`);
+    const kernel = this.kernel.addHost(config.name, index, random);
+    const local: LocalHost = {
+      config,
+      index,
+      kernel,
+      random,
+      disk: new Map(),
+      programs: undefined,
+      machine: undefined,
+      boots: 0,
+      nextEvent: 0,
+    };
+    this.#hosts.set(index, local);
+    this.#plugNics(local);
+  }
+
+  #plugNics(host: LocalHost): void {
+    this.#ports.forEach((port, id) => {
+      if (port.host === host.index) host.kernel.addNic(id, port.nic.device, port.nic.mtu);
+    });
+  }
+
+  /** Each boot has chances of its own: a machine that is reset does not repeat its random numbers. */
+  #boot(host: LocalHost): void {
+    const random = host.random.fork(`boot ${++host.boots}`);
+    const programs = this.#scheduler.createHost(host.config.name, host.index, random);
+    const os: HostOs = Object.assign(programs, { kernel: host.kernel });
+    host.programs = programs;
+    host.machine = this.#factory(os, host.config.machine, (payload) => this.#emit(host, payload), host.disk);
+    host.machine.start();
+  }
+
+  #powerOff(host: LocalHost): void {
+    if (!host.kernel.poweredOn) return;
+    host.machine = undefined;
+    host.programs?.crash();
+    host.programs = undefined;
+    host.kernel.powerOff();
+  }
+
+  #emit(host: LocalHost, payload: unknown): void {
+    this.#emitted = true;
+    this.#events.push({ time: this.#scheduler.now, host: host.index, seq: host.nextEvent++, payload });
+  }
+
+  #programFailed(host: ScheduledHost, program: string, error: unknown): void {
+    const what = `${program} on ${host.hostName} at ${this.#scheduler.now} ns: ${error instanceof Error ? error.message : String(error)}`;
+    this.#failure ??= new Error(what, { cause: error });
+    if (error instanceof Error && error.stack !== undefined) this.#failure.stack = `${what}\n${error.stack}`;
+  }
+
+  // ------------------------------------------------------------------------------------------------ time
+
+  /** The earliest thing this worker has to do; FOREVER when there is nothing. */
+  nextEvent(): Time {
+    if (this.#scheduler.hasReady || this.kernel.exports.wakesPending() > 0) return this.#scheduler.now;
+    return Math.min(this.kernel.nextEvent(), this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER);
+  }
+
+  /** Moves the clocks to a time before which nothing is due. */
+  setClock(time: Time): void {
+    this.kernel.setClock(time);
+    this.#scheduler.setClock(time);
+  }
+
+  /** Runs everything before `end`. Frames for other workers stand in the kernel's outboxes afterwards. */
+  runWindow(end: Time): void {
+    const last = end - 1;
+    for (;;) {
+      this.#scheduler.runReady();
+      if (this.#failure !== undefined) throw this.#failure;
+      const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
+      const stop = this.kernel.run(until);
+      this.#drainCapture();
+      if (stop !== "done") {
+        this.#scheduler.setClock(this.kernel.now);
+        continue;
+      }
+      this.#scheduler.advance(until);
+      this.#runCommands(until);
+      if (until === last && !this.#scheduler.hasReady && this.nextEvent() > last) return;
+    }
+  }
+
+  #runCommands(time: Time): void {
+    while (this.#commands.length > 0 && (this.#commands[0] as PostedCommand).time <= time) {
+      const command = this.#commands.shift() as PostedCommand;
+      const host = this.#hosts.get(command.host) as LocalHost;
+      if (host.machine !== undefined) host.machine.command(command.id, command.request);
+      else this.#emit(host, { type: "powered-off", id: command.id } satisfies RefusedCommand);
+    }
+  }
+
+  /** At the start of a batch: sets the clock, applies faults, takes this worker's commands. */
+  startBatch(time: Time, faults: readonly ResolvedFault[], commands: readonly PostedCommand[]): void {
+    this.setClock(time);
+    for (const fault of faults) this.#applyFault(fault);
+    const own = commands.filter((command) => this.#hosts.has(command.host));
+    if (own.length === 0) return;
+    for (const command of own) assert(command.time >= time, "commands are posted ahead of time", command.time, time);
+    this.#commands = [...this.#commands, ...own].sort((a, b) => a.time - b.time || a.id - b.id);
+  }
+
+  // ------------------------------------------------------------------------------------------------ faults
+
+  #applyFault(fault: ResolvedFault): void {
+    for (const change of fault.ports) this.#changePort(change);
+    if (fault.power === undefined) return;
+    const host = this.#hosts.get(fault.power.host);
+    if (host === undefined) return;
+    this.#powerOff(host);
+    if (!fault.power.on) return;
+    host.kernel.powerOn();
+    this.#plugNics(host);
+    this.#boot(host);
+  }
+
+  #changePort(change: PortChange): void {
+    const port = this.#ports[change.port];
+    assert(port !== undefined, "port of a fault", change.port);
+    const { underlay } = this.kernel;
+    if (change.addFilter !== undefined) underlay.addFilter(change.port, change.addFilter);
+    if (change.clearFilters === true) underlay.clearFilters(change.port);
+    port.settings = {
+      ...port.settings,
+      down: change.down ?? port.settings.down,
+      latency: change.latency ?? port.settings.latency,
+      loss: change.loss ?? port.settings.loss,
+      group: change.group ?? port.settings.group,
+    };
+    underlay.setPort(change.port, port.settings);
+  }
+
+  // ------------------------------------------------------------------------------------------------ results
+
+  /** Whether an event was emitted since the last call. */
+  takeEmitted(): boolean {
+    const emitted = this.#emitted;
+    this.#emitted = false;
+    return emitted;
+  }
+
+  takeEvents(): HostEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  get capturedBytes(): number {
+    return this.#capturedBytes;
+  }
+
+  takeCaptures(): CaptureBatch {
+    const batch = { chunks: this.#chunks, points: this.#points };
+    this.#chunks = [];
+    this.#points = [];
+    this.#capturedBytes = 0;
+    return batch;
+  }
+
+  counters(): PartitionCounters {
+    const { events, memoryInUse } = this.kernel.counters();
+    const hosts = [...this.#hosts.values()].map((host) => ({
+      host: host.index,
+      packets: host.kernel.packets(),
+      drops: host.kernel.drops(),
+    }));
+    return { events, memory: memoryInUse, hosts };
+  }
+
+  #drainCapture(): void {
+    const chunk = this.kernel.takeCapture();
+    if (chunk === undefined) return;
+    this.#chunks.push(chunk);
+    this.#capturedBytes += chunk.length;
+  }
+
+  /** Starts or stops capturing on a link that is new or goes by another name. */
+  #selectCapture(ns: NetNs, link: LinkInfo): void {
+    if (this.#patterns === undefined || this.#config.capture === undefined) return;
+    const matches = this.#patterns.matches(ns.host.name, ns.name, link.name);
+    const id = matches ? this.#pointOf(ns, link) : 0;
+    this.kernel.setCapture(ns, link.index, id, this.#config.capture.snaplen);
+  }
+
+  #pointOf(ns: NetNs, link: LinkInfo): number {
+    const key = `${ns.host.index}/${ns.name}/${link.name}/${link.mac}/${link.mtu}`;
+    const known = this.#pointIds.get(key);
+    if (known !== undefined) return known;
+    const number = (this.#pointCounts.get(ns.host.index) ?? 0) + 1;
+    if (number > MAX_POINTS) throw new UserError(`host ${ns.host.name}: more than ${MAX_POINTS} capture points`);
+    this.#pointCounts.set(ns.host.index, number);
+    const id = ns.host.index * 0x10000 + number;
+    this.#pointIds.set(key, id);
+    this.#points.push({
+      id,
+      hostIndex: ns.host.index,
+      host: ns.host.name,
+      namespace: ns.name,
+      device: link.name,
+      mac: link.mac,
+      mtu: link.mtu,
+      speed: this.#ports.find((port) => port.host === ns.host.index && port.nic.mac === link.mac)?.nic.bandwidth ?? 0,
+      since: this.#scheduler.now,
+    });
+    return id;
+  }
+}

@@ -1,0 +1,17 @@
+/** What differs between Node and a browser: starting workers. One adapter each implements it. */
+import type { Endpoint } from "comlink";
+
+/** A worker thread that serves WorkerApi on its endpoint. */
+export interface WorkerThread {
+  readonly endpoint: Endpoint;
+  /** Rejects when the thread dies; never resolves. */
+  readonly died: Promise<never>;
+  terminate(): Promise<void>;
+}
+
+export interface Platform {
+  /** Number of CPUs: the most workers that make sense. */
+  cpus(): number;
+  /** Starts a worker thread. @param index for its name in a debugger */
+  startWorker(index: number): WorkerThread;
+}

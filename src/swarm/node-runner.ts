@@ -1,0 +1,213 @@
+/**
+ * One membership in a swarm, from init or join to leave (swarmkit node/node.go, moby daemon/cluster/noderunner.go):
+ * gets the node's certificate, runs the manager if it is one, and the agent.
+ */
+import { formatIpv4, type Ipv4 } from "../base/addr.ts";
+import { KernelError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { SEC } from "../base/time.ts";
+import type { HostOs } from "../scheduler/os.ts";
+import { join, type Proc, type Process, Signal } from "../scheduler/process.ts";
+import { Agent, type SelectedManager } from "./agent/agent.ts";
+import { type JoinRequest, obtainSecurity } from "./agent/join.ts";
+import { OBSERVATION_WEIGHT, Remotes } from "./agent/remotes.ts";
+import { type HostPort, parseRemoteAddr } from "./addresses.ts";
+import type { WallClock } from "./api/convert.ts";
+import type { Availability } from "./api/objects.ts";
+import { bootstrapSecurity, credentialsOf, type SecurityConfig, tlsInfoOf } from "./ca/security.ts";
+import type { Executor } from "./executor.ts";
+import type { Log } from "./manager/component.ts";
+import type { ClusterSettings } from "./manager/defaults.ts";
+import { Manager } from "./manager/manager.ts";
+import { goErrnoText } from "./transport/call.ts";
+import type { ClientConn, Transport } from "./transport/transport.ts";
+
+/** How long the node may take to stop (moby noderunner.go Stop). */
+const STOP_TIMEOUT = 15 * SEC;
+
+export interface NodeAddresses {
+  readonly listen: HostPort;
+  /** undefined on a joining node that was told none. */
+  readonly advertise: HostPort | undefined;
+  /** The address by which this node is known: the advertised one, or the one it reaches its manager from. */
+  readonly localIp: Ipv4;
+  /** VTEP address; the local one if none was given. */
+  readonly dataPathIp: Ipv4;
+}
+
+export interface RunnerOptions {
+  readonly os: HostOs;
+  readonly random: Random;
+  readonly log: Log;
+  readonly executor: Executor;
+  readonly transport: Transport;
+  readonly clock: WallClock;
+  readonly addresses: NodeAddresses;
+  readonly availability: Availability;
+  /** A new swarm with these settings, or the swarm to join. */
+  readonly start: { readonly kind: "init"; readonly cluster: ClusterSettings } | { readonly kind: "join"; readonly request: JoinRequest };
+  readonly onChange: () => void;
+}
+
+export type RunnerState = "pending" | "active" | "error" | "stopped";
+
+export class NodeRunner {
+  readonly #options: RunnerOptions;
+  readonly #remotes: Remotes;
+  readonly #process: Process;
+  #state: RunnerState = "pending";
+  #error: Error | undefined;
+  #security: SecurityConfig | undefined;
+  #manager: Manager | undefined;
+  #agent: Agent | undefined;
+  readonly changed = new Signal();
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#remotes = new Remotes(options.random.fork("remotes"));
+    this.#process = options.os.spawn("swarm node", this.#run());
+  }
+
+  get state(): RunnerState {
+    return this.#state;
+  }
+
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  get security(): SecurityConfig | undefined {
+    return this.#security;
+  }
+
+  get manager(): Manager | undefined {
+    return this.#manager;
+  }
+
+  get agent(): Agent | undefined {
+    return this.#agent;
+  }
+
+  get addresses(): NodeAddresses {
+    return this.#options.addresses;
+  }
+
+  /** The managers that this node knows. */
+  get remotes(): readonly { readonly nodeId: string; readonly addr: string }[] {
+    return this.#remotes.list();
+  }
+
+  /** Waits until the node is part of the swarm, or failed; false when the deadline came first. */
+  *settled(until?: number): Proc<boolean> {
+    while (this.#state === "pending") {
+      const source = yield until === undefined ? { on: [this.changed] } : { on: [this.changed], until };
+      if (source === undefined) return this.#state !== "pending";
+    }
+    return true;
+  }
+
+  /** Drops all assignments and stops; false when that took longer than 15 s. */
+  *stop(): Proc<boolean> {
+    this.#process.kill();
+    const agent = this.#agent;
+    let clean = true;
+    if (agent !== undefined) {
+      const stopping = this.#options.os.spawn("agent stop", agent.stop());
+      clean = yield* join(stopping, this.#options.os.now() + STOP_TIMEOUT);
+      stopping.kill();
+    }
+    this.kill();
+    return clean;
+  }
+
+  /** Ends everything at once. */
+  kill(): void {
+    this.#process.kill();
+    this.#agent?.kill();
+    this.#agent = undefined;
+    this.#manager?.stop();
+    this.#manager = undefined;
+    this.#set("stopped");
+  }
+
+  *#run(): Proc<void> {
+    try {
+      const security = yield* this.#obtainSecurity();
+      this.#security = security;
+      if (this.#options.start.kind === "init") yield* this.#startManager(security, this.#options.start.cluster);
+      this.#startAgent(security);
+      while (this.#agent?.ready === false) yield { on: [this.#agent.changed] };
+      this.#set("active");
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.#error = error;
+      this.#manager?.stop();
+      this.#manager = undefined;
+      this.#set("error");
+    }
+  }
+
+  #set(state: RunnerState): void {
+    this.#state = state;
+    this.changed.notify();
+    this.#options.onChange();
+  }
+
+  *#obtainSecurity(): Proc<SecurityConfig> {
+    const { start, clock, os, random, transport } = this.#options;
+    if (start.kind === "init") return bootstrapSecurity(random.fork("ca"), clock.unixSeconds(os.now()));
+    const { ip, port } = start.request;
+    this.#remotes.observe("", `${formatIpv4(ip)}:${port}`, OBSERVATION_WEIGHT);
+    return yield* obtainSecurity({ os, random, transport }, start.request);
+  }
+
+  *#startManager(security: SecurityConfig, cluster: ClusterSettings): Proc<void> {
+    const { os, random, log, transport, addresses, availability, clock } = this.#options;
+    const { listen } = addresses;
+    const advertise = addresses.advertise ?? { ip: addresses.localIp, port: listen.port };
+    const advertiseAddr = `${formatIpv4(advertise.ip)}:${advertise.port}`;
+    const unixSeconds = () => clock.unixSeconds(os.now());
+    try {
+      const parts = { os, random: random.fork("manager"), log, transport, security, availability, cluster, unixSeconds };
+      this.#manager = new Manager({ ...parts, listenIp: listen.ip, listenPort: listen.port, advertiseAddr });
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      throw new Error(`listen tcp ${formatIpv4(listen.ip)}:${listen.port}: bind: ${goErrnoText(error)}`);
+    }
+    this.#remotes.observe(security.nodeId, advertiseAddr, OBSERVATION_WEIGHT);
+    while (!this.#manager.leading) yield { on: [this.#manager.ready] };
+  }
+
+  #startAgent(security: SecurityConfig): void {
+    const { os, random, log, executor } = this.#options;
+    this.#agent = new Agent({
+      os,
+      random: random.fork("agent"),
+      log,
+      executor,
+      tlsInfo: tlsInfoOf(security.rootCert),
+      connect: () => this.#connect(security),
+      onManagers: (peers) => {
+        this.#remotes.replace(peers);
+        this.#options.onChange();
+      },
+    });
+  }
+
+  /** The local control socket on a manager, else some known manager. */
+  #connect(security: SecurityConfig): SelectedManager | undefined {
+    if (this.#manager !== undefined) return { conn: this.#manager.localConn(), observe: () => {} };
+    const remote = this.#remotes.select();
+    const at = remote === undefined ? undefined : parseRemoteAddr(remote.addr);
+    if (remote === undefined || at === undefined) return undefined;
+    const conn = this.#options.transport.dial(at.ip, at.port, credentialsOf(security));
+    const observe = (good: boolean) =>
+      this.#remotes.observe(remote.nodeId, remote.addr, good ? OBSERVATION_WEIGHT : -OBSERVATION_WEIGHT);
+    return { conn, observe };
+  }
+
+  /** A connection to the local manager, leader or not yet; undefined without one. */
+  controlConn(): ClientConn | undefined {
+    return this.#manager?.localConn();
+  }
+}

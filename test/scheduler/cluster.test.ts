@@ -1,0 +1,159 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MS, SEC, US } from "../../src/base/time.ts";
+import type { WasmModule } from "../../src/kernel/wasm.ts";
+import type { CapturedFrame, CapturePoint, CaptureSink } from "../../src/scheduler/captures.ts";
+import { Cluster } from "../../src/scheduler/cluster.ts";
+import type { Fault } from "../../src/scheduler/faults.ts";
+import type { HostEvent } from "../../src/scheduler/machine.ts";
+import { loadKernel, nodePlatform } from "../../src/scheduler/node-adapter.ts";
+import { resolveTopology, type Topology } from "../../src/scheduler/topology.ts";
+import { type BuiltWorker, buildWorker } from "../support/build-worker.ts";
+import { createMachine, type MeshConfig, type MeshEvent } from "../support/mesh-machine.ts";
+
+const HOSTS = 6;
+
+/** Hashes points and frames in the order in which they come. */
+class HashSink implements CaptureSink {
+  readonly #hash = createHash("sha256");
+  points = 0;
+  frames = 0;
+
+  point(point: CapturePoint): void {
+    this.points++;
+    this.#hash.update(JSON.stringify(point));
+  }
+
+  frame(frame: CapturedFrame): void {
+    this.frames++;
+    const { time, hostIndex, seq, point, direction, length } = frame;
+    this.#hash.update(JSON.stringify([time, hostIndex, seq, point, direction, length]));
+    this.#hash.update(frame.data);
+  }
+
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+}
+
+function mesh(seed: string, options: { messages?: number; throwAt?: number; loss?: number } = {}): Topology {
+  const address = (i: number): string => `10.1.1.${11 + i}`;
+  const hosts = Array.from({ length: HOSTS }, (_, i) => {
+    const peers = Array.from({ length: HOSTS }, (_, j) => j).filter((j) => j !== i).map(address);
+    const throwAt = i === 3 ? (options.throwAt ?? 0) : 0;
+    const machine: MeshConfig = { address: address(i), peers, messages: options.messages ?? 8, throwAt };
+    const nic = { latency: (50 + 30 * i) * US, loss: options.loss ?? 0.02, bandwidth: i === 2 ? 1e8 : 1e10 };
+    return { name: `node-${i}`, nics: [nic], machine };
+  });
+  return resolveTopology(seed, hosts);
+}
+
+describe.skipIf(!existsSync(new URL("../../build/kernel.wasm", import.meta.url)))("cluster (needs build/kernel.wasm)", () => {
+  let module: WasmModule;
+  let built: BuiltWorker;
+
+  beforeAll(async () => {
+    module = await loadKernel();
+    built = buildWorker("test/support/mesh-machine.ts");
+  });
+  afterAll(() => built?.remove());
+
+  function cluster(topology: Topology, workers: number, extra: { sink?: CaptureSink; onEvent?: (event: HostEvent) => void } = {}) {
+    return Cluster.create({
+      topology,
+      module,
+      workers,
+      machines: workers === 1 ? createMachine : built.machines,
+      platform: nodePlatform(built.entry),
+      ...(extra.sink === undefined ? {} : { capture: { patterns: ["*"], snaplen: 65_535, sink: extra.sink } }),
+      ...(extra.onEvent === undefined ? {} : { onEvent: extra.onEvent }),
+    });
+  }
+
+  const FAULTS: [number, Fault][] = [
+    [20 * MS, { kind: "drop", host: "node-1", filter: "udp port 5000" }],
+    [30 * MS, { kind: "latency", host: "node-4", latency: 20 * US }],
+    [40 * MS, { kind: "partition", groups: [["node-0", "node-5"]] }],
+    [60 * MS, { kind: "partition", groups: [] }],
+    [60 * MS, { kind: "pass", host: "node-1" }],
+    [70 * MS, { kind: "crash", host: "node-2" }],
+    [90 * MS, { kind: "restart", host: "node-2" }],
+    [95 * MS, { kind: "link", host: "node-3", up: false }],
+    [120 * MS, { kind: "link", host: "node-3", up: true }],
+    [120 * MS, { kind: "loss", host: "node-0", loss: 0.2 }],
+  ];
+
+  async function trace(seed: string, workers: number) {
+    const sink = new HashSink();
+    const log: string[] = [];
+    const run = await cluster(mesh(seed), workers, { sink, onEvent: (event) => log.push(JSON.stringify(event)) });
+    for (const [time, fault] of FAULTS) run.inject(fault, time);
+    const answered = await run.runUntilEvent(({ payload }) => (payload as MeshEvent).what === "answer", SEC);
+    run.post(4, answered.time, "hello");
+    run.post(0, answered.time + 700, "later");
+    run.post(2, 80 * MS, "to a host that is off");
+    await run.runUntil(3 * SEC);
+    const counters = await run.counters();
+    await run.stop();
+    return { hash: sink.digest(), frames: sink.frames, points: sink.points, log, stop: answered.time, drops: counters.drops, counters };
+  }
+
+  it("gives the same trace with 1, 2 and 4 workers, twice, and another one for another seed", async () => {
+    const one = await trace("1", 1);
+    expect(one.frames).toBeGreaterThan(1000);
+    expect(one.points).toBe(2 * HOSTS + 2); // lo and eth0 of each, and of the host that was restarted
+    expect(one.log.some((line) => line.includes('"echoed"'))).toBe(true);
+    expect(one.log.some((line) => line.includes("powered-off"))).toBe(true);
+    expect(one.drops["WIRE_LOSS"]).toBeGreaterThan(0);
+    expect(one.drops["WIRE_PARTITION"]).toBeGreaterThan(0);
+    expect(one.drops["WIRE_FILTER"]).toBeGreaterThan(0);
+    for (const workers of [1, 2, 4]) {
+      const again = await trace("1", workers);
+      expect(again.log).toEqual(one.log);
+      expect(again.hash).toBe(one.hash);
+      expect(again.stop).toBe(one.stop);
+      expect(again.drops).toEqual(one.drops);
+      expect(again.counters.packetsMade).toBe(one.counters.packetsMade);
+    }
+    expect((await trace("2", 1)).hash).not.toBe(one.hash);
+  });
+
+  it("keeps count of every packet", async () => {
+    const run = await cluster(mesh("3"), 1);
+    await run.runUntil(5 * SEC);
+    const { hosts } = await run.counters();
+    for (const host of hosts) {
+      expect(host.made + host.arrived).toBe(host.delivered + host.dropped + host.sent + host.live);
+      expect(Object.values(host.drops).reduce((sum, count) => sum + count, 0)).toBe(host.dropped);
+    }
+    await run.stop();
+  });
+
+  it("delivers commands at their time and stops on the grid after an event", async () => {
+    const events: HostEvent[] = [];
+    const run = await cluster(mesh("1", { messages: 0 }), 1, { onEvent: (event) => events.push(event) });
+    await run.runUntil(10 * MS);
+    const id = run.post(2, 12_345_678, { hello: [1, 2] });
+    const stop = await run.runUntilEvent(({ payload }) => (payload as MeshEvent).what === "command", SEC);
+    expect(stop.time).toBe(13 * MS);
+    expect(stop.event).toMatchObject({ time: 12_345_678, host: 2, payload: { detail: { id, request: { hello: [1, 2] }, at: 12_345_678 } } });
+    expect(run.now).toBe(13 * MS);
+    expect(await run.runUntilEvent(() => true, 20 * MS)).toEqual({ time: 20 * MS, event: undefined });
+    await run.stop();
+  });
+
+  it.each([1, 2])("ends with the error of a program that throws (%i workers)", async (workers) => {
+    const run = await cluster(mesh("1", { throwAt: 30 * MS }), workers);
+    await expect(run.runUntil(SEC)).rejects.toThrow(/bomb on node-3 at 30000000 ns: the bomb went off/);
+    await expect(run.runUntil(2 * SEC)).rejects.toThrow(/bomb/);
+    await run.stop();
+  });
+
+  it("ends when a worker thread dies, instead of waiting for it", async () => {
+    const run = await cluster(mesh("1", { throwAt: -20 * MS }), 2);
+    await expect(run.runUntil(SEC)).rejects.toThrow(/worker 1 ended with code 3/);
+    await run.stop();
+    await expect(run.runUntil(2 * SEC)).rejects.toThrow();
+  });
+});

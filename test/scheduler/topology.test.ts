@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import * as fc from "fast-check";
+import { UserError } from "../../src/base/errors.ts";
+import { FOREVER, US } from "../../src/base/time.ts";
+import { lookaheadOf, oneWayDelay, partitionHosts, resolveTopology } from "../../src/scheduler/topology.ts";
+
+function hosts(latencies: readonly number[], segment = "underlay") {
+  return latencies.map((latency, i) => ({ name: `h${i}`, nics: [{ latency, segment }] }));
+}
+
+describe("topology", () => {
+  it("fills in defaults and draws distinct MACs from the seed and the name alone", () => {
+    const two = resolveTopology("1", [{ name: "a" }, { name: "b" }]);
+    const one = resolveTopology("1", [{ name: "b" }]);
+    const [a, b] = two.hosts.map((host) => host.nics[0]);
+    expect(a).toMatchObject({ device: "eth0", segment: "underlay", mtu: 1500, latency: 50 * US, bandwidth: 10e9, loss: 0 });
+    expect(a?.mac).not.toBe(b?.mac);
+    expect(Math.floor((a?.mac ?? 0) / 2 ** 24)).toBe(0x525400);
+    expect(one.hosts[0]?.nics[0]?.mac).toBe(b?.mac);
+    expect(resolveTopology("2", [{ name: "b" }]).hosts[0]?.nics[0]?.mac).not.toBe(b?.mac);
+  });
+
+  it("refuses nonsense with the place of it", () => {
+    expect(() => resolveTopology("1", [{ name: "a" }, { name: "a" }])).toThrow(UserError);
+    expect(() => resolveTopology("1", [{ name: "a", nics: [{ loss: 2 }] }])).toThrow(/host a, eth0: loss/);
+    expect(() => resolveTopology("1", [{ name: "a", nics: [{ mac: 5 }, { mac: 5 }] }])).toThrow(/taken/);
+  });
+
+  it("takes the larger of two latencies as the delay", () => {
+    const { hosts: [a, b, c] } = resolveTopology("1", [...hosts([50, 200]), { name: "c", nics: [{ segment: "elsewhere" }] }]);
+    expect(oneWayDelay(a!, b!)).toBe(200);
+    expect(oneWayDelay(a!, c!)).toBe(FOREVER);
+  });
+
+  it("splits hosts evenly, in order", () => {
+    expect(partitionHosts(resolveTopology("1", hosts([9, 9, 9, 9, 9, 9])), 3)).toEqual([0, 0, 1, 1, 2, 2]);
+    expect(partitionHosts(resolveTopology("1", hosts([9, 9])), 4)).toEqual([0, 2]);
+  });
+
+  it("keeps hosts without delay together", () => {
+    const owner = partitionHosts(resolveTopology("1", hosts([0, 9, 0, 9])), 4);
+    expect(owner[0]).toBe(owner[2]);
+    expect(new Set(owner).size).toBe(3);
+  });
+
+  it("finds the lookahead that trying all pairs finds, and it is never 0", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ latency: fc.nat(5), segment: fc.constantFrom("x", "y") }), { minLength: 1, maxLength: 9 }),
+        fc.integer({ min: 1, max: 4 }),
+        (nics, workers) => {
+          const topology = resolveTopology("1", nics.map((nic, i) => ({ name: `h${i}`, nics: [nic] })));
+          const owner = partitionHosts(topology, workers);
+          let least = FOREVER;
+          topology.hosts.forEach((a, i) => {
+            topology.hosts.forEach((b, j) => {
+              if (owner[i] !== owner[j]) least = Math.min(least, oneWayDelay(a, b));
+            });
+          });
+          expect(lookaheadOf(topology, owner)).toBe(least);
+          expect(least).toBeGreaterThan(0);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,158 @@
+/** Whole swarms on the fake network: hosts with a SwarmNode and an executor that records what it is told. */
+import type { Proc, Process } from "../../src/scheduler/process.ts";
+import type { EncryptionKey, NetworkAttachment, NodeDescription, NodeObject, TaskObject } from "../../src/swarm/api/objects.ts";
+import { errorText } from "../../src/swarm/api/status.ts";
+import { AttachmentController } from "../../src/swarm/attachments.ts";
+import type { Executor, TaskController } from "../../src/swarm/executor.ts";
+import { SwarmNode } from "../../src/swarm/node.ts";
+import { SEC } from "../../src/base/time.ts";
+import { type FakeHost, FakeNetwork, fakeIp } from "../support/fake-host.ts";
+
+/** What an executor was told, in order. */
+export interface ExecutorRecord {
+  readonly time: number;
+  readonly what: string;
+}
+
+export class FakeExecutor implements Executor {
+  readonly records: ExecutorRecord[] = [];
+  node: NodeObject | undefined;
+  keys: readonly EncryptionKey[] = [];
+  description: NodeDescription;
+  /** Set by the lab once the node exists. */
+  swarmNode: SwarmNode | undefined;
+  /** Local copies of swarm networks, by ID. */
+  readonly networks = new Map<string, NetworkAttachment>();
+  readonly #host: FakeHost;
+
+  constructor(host: FakeHost) {
+    this.#host = host;
+    this.description = {
+      hostname: host.name,
+      platform: { architecture: "x86_64", os: "linux" },
+      resources: { nanoCpus: 1_000_000_000, memoryBytes: 3_000_000_000 },
+      engine: { engineVersion: "20.10.24", labels: {}, plugins: [{ type: "Network", name: "overlay" }] },
+    };
+  }
+
+  describe(): NodeDescription {
+    return this.description;
+  }
+
+  *configure(node: NodeObject): Proc<void> {
+    this.node = node;
+    const addresses = node.attachments.map((a) => `${a.network.spec.annotations.name}=${a.addresses.join()}`);
+    this.#record(`configure ${addresses.join(" ")}`);
+  }
+
+  *setNetworkBootstrapKeys(keys: readonly EncryptionKey[]): Proc<void> {
+    this.keys = keys;
+    this.#record(`keys ${keys.length}`);
+  }
+
+  controller(task: TaskObject): TaskController {
+    if (this.swarmNode === undefined) throw new Error("no swarm node");
+    const executor = this;
+    return new AttachmentController(task, this.swarmNode.attachments, {
+      *createNetwork(attachment) {
+        executor.networks.set(attachment.network.id, attachment);
+        executor.#record(`create network ${attachment.network.spec.annotations.name}`);
+      },
+      *removeNetwork(id) {
+        executor.networks.delete(id);
+        executor.#record("remove network");
+      },
+    });
+  }
+
+  #record(what: string): void {
+    this.records.push({ time: this.#host.network.now, what });
+  }
+}
+
+export interface Machine {
+  readonly host: FakeHost;
+  readonly node: SwarmNode;
+  readonly executor: FakeExecutor;
+  readonly log: string[];
+}
+
+export class Lab {
+  readonly network: FakeNetwork;
+
+  constructor(seed = 1) {
+    this.network = new FakeNetwork({ seed });
+  }
+
+  machine(name: string): Machine {
+    const ip = fakeIp(this.network.hosts.length);
+    const host = this.network.addHost(name, ip);
+    const executor = new FakeExecutor(host);
+    const log: string[] = [];
+    const node = new SwarmNode({
+      os: host.os,
+      executor,
+      log: (level, message) => log.push(`${level}: ${message}`),
+      interfaces: () => [
+        { name: "eth0", isDevice: true, up: true, addresses: [ip] },
+        { name: "docker0", isDevice: false, up: true, addresses: [0xac110001] },
+      ],
+      sourceAddress: () => ip,
+    });
+    executor.swarmNode = node;
+    return { host, node, executor, log };
+  }
+
+  /** Starts a program on a machine; its error text is its result. */
+  spawn<T>(machine: Machine, program: Proc<T>): Process<{ value: T } | { error: string }> {
+    return machine.host.os.spawn(
+      "test",
+      (function* (): Proc<{ value: T } | { error: string }> {
+        try {
+          return { value: yield* program };
+        } catch (error) {
+          return { error: errorText(error) };
+        }
+      })(),
+    );
+  }
+
+  /** Runs a program to its end; throws what it throws. */
+  run<T>(machine: Machine, program: Proc<T>, limit = 60 * SEC): T {
+    const process = this.spawn(machine, program);
+    if (!this.network.runUntil(() => process.done, limit)) throw new Error("the program does not end");
+    const result = process.result;
+    if (result === undefined) throw new Error("the program was killed");
+    if ("error" in result) throw new Error(result.error);
+    return result.value;
+  }
+
+  /** Its error text, and how long it took in seconds. */
+  fails(machine: Machine, program: Proc<unknown>): { error: string; seconds: number } {
+    const start = this.network.now;
+    try {
+      this.run(machine, program);
+    } catch (error) {
+      return { error: errorText(error), seconds: Math.round((this.network.now - start) / SEC) };
+    }
+    throw new Error("the program did not fail");
+  }
+
+  /** A swarm: the first machine is its manager, the others join as workers. */
+  swarm(names: readonly string[]): Machine[] {
+    const machines = names.map((name) => this.machine(name));
+    const manager = machines[0] as Machine;
+    this.run(manager, manager.node.init());
+    const joinToken = this.run(manager, manager.node.joinToken("worker"));
+    for (const machine of machines.slice(1)) this.join(machine, joinToken);
+    return machines;
+  }
+
+  join(machine: Machine, joinToken: string, remoteAddr = "192.168.77.11:2377"): void {
+    this.run(machine, machine.node.join({ remoteAddrs: [remoteAddr], joinToken }));
+  }
+
+  wait(seconds: number): void {
+    this.network.runFor(seconds * SEC);
+  }
+}
