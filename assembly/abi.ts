@@ -492,3 +492,6 @@ export const ENOPROTOOPT = 92;
 export const EDESTADDRREQ = 89;
 export const EHOSTDOWN = 112;
 export const ENONET = 64;
+
+// nfProbe: what it leaves in scratch beside the packet.
+export const PROBE_INFO = 131072; // u32 each: Skb.ctInfo, mark, SKB_* flags, IPS_* status (0 = no connection), packet length

@@ -17,7 +17,6 @@ import { HashTable, tableNew } from "../memory/hashtable";
 import { nfMasqDevDown } from "../netfilter/netfilter";
 import { Timer, now, timerInit } from "../sim/event";
 import { Host } from "../sim/host";
-import { portsFree } from "../socket/ports";
 import { INADDR_LOOPBACK } from "../wire/ipv4";
 import { Addr, addrAdd, addrAnnounce, addrFlush } from "./addr";
 import { Fib, fibAddIfaddr, fibFree, fibNew, fibSyncDown } from "./fib";

@@ -35,6 +35,11 @@ export function hostRoot(host: usize): usize {
   return changetype<Host>(host).root;
 }
 
+/** Makes a namespace the root of a host (0: it has none, it is switched off). */
+export function hostSetRoot(host: usize, ns: usize): void {
+  changetype<Host>(host).root = ns;
+}
+
 /** Address of the DROP_REASONS u64 counters of a host. */
 export function hostDrops(host: usize): usize {
   return changetype<Host>(host).drops;

@@ -6,13 +6,14 @@
 import {
   CHAIN_INFO_BYTES, CHAIN_INFO_FIRST, CHAIN_INFO_HOOK, CHAIN_INFO_NAME, CHAIN_INFO_PACKETS, CHAIN_INFO_POLICY, CHAIN_INFO_RULES, CHAIN_NAME, CTLS, CTL_COUNT, CTL_MAX, CT_HANDLE, CT_MARK,
   CT_ORIG_DPORT, CT_ORIG_DST, CT_ORIG_SPORT, CT_ORIG_SRC, CT_PROTO, CT_RECORD, CT_REPLY_DPORT, CT_REPLY_DST, CT_REPLY_SPORT, CT_REPLY_SRC, CT_STATE, CT_STATUS, CT_TIMEOUT, CT_USE, EINVAL,
-  IPPROTO_TCP, IPS_CONFIRMED, RULE_HEAD, RULE_INFO_BODY, RULE_INFO_BYTES, RULE_INFO_LEN, RULE_INFO_NEXT, RULE_INFO_PACKETS,
+  IPPROTO_TCP, IPS_CONFIRMED, NF_ACCEPT, PROBE_INFO, RULE_HEAD, RULE_INFO_BODY, RULE_INFO_BYTES, RULE_INFO_LEN, RULE_INFO_NEXT, RULE_INFO_PACKETS,
 } from "../abi";
 import { NetNs, nsHost } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
+import { SKB_HEADROOM, allocSkb, consumeSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { Ct, ctFlush, ctKill } from "./conntrack";
-import { nfConntrackGet, nfConntrackPut, nfUpdateHooks } from "./netfilter";
+import { nfConntrackGet, nfConntrackPut, nfHook, nfUpdateHooks } from "./netfilter";
 import { NfNs, nfOf, tableOf } from "./nfns";
 import { Chain, Rule, bodyOf, chainDelete, chainFlush, chainNew, chainPolicy, firstChain, ruleCheck, ruleDelete, ruleInsert } from "./tables";
 
@@ -208,4 +209,34 @@ export function nfCtSysctlSet(ns: usize, index: u32, value: u32): i32 {
   if (index == 0 || index >= <u32>CTLS || index == <u32>CTL_COUNT) return -EINVAL;
   store<u32>(ctlHome(ns, index).ctl + (<usize>index << 2), value);
   return 0;
+}
+
+// ------------------------------------------------------------------------------------------------ probe
+
+/**
+ * Sends an IPv4 packet (whole and valid, `len` bytes at scratch) through some hooks of a namespace, without routes
+ * and wires: bit h of `hooks` = hook h, run in the order of NF_*. Returns the last verdict. After NF_ACCEPT the
+ * packet as the rules left it stands at scratch, and PROBE_INFO tells its mark and connection.
+ */
+export function nfProbe(ns: usize, hooks: u32, inDev: usize, outDev: usize, len: u32): u32 {
+  const net = changetype<NetNs>(ns);
+  const skb = allocSkb(nsHost(net), SKB_HEADROOM, len);
+  memory.copy(skbPut(skb, len), scratch(), len);
+  skb.nh = skb.data;
+  skb.th = skb.data + ((<usize>load<u8>(skb.data) & 15) << 2);
+  skb.dev = inDev != 0 ? inDev : outDev;
+  for (let hook: u32 = 0; hook < 5; hook++) {
+    if (!(hooks & (1 << hook)) || !(net.nfHooks & (1 << hook))) continue;
+    const verdict = nfHook(net, hook, skb, inDev, outDev);
+    if (verdict != <u32>NF_ACCEPT) return verdict;
+  }
+  memory.copy(scratch(), skb.data, skb.len);
+  const info = scratch() + PROBE_INFO;
+  store<u32>(info, skb.ctInfo);
+  store<u32>(info, skb.mark, 4);
+  store<u32>(info, skb.flags, 8);
+  store<u32>(info, skb.ct != 0 ? changetype<Ct>(skb.ct).status : 0, 12);
+  store<u32>(info, skb.len, 16);
+  consumeSkb(skb);
+  return NF_ACCEPT;
 }

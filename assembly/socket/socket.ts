@@ -75,6 +75,8 @@ export class Sock {
   dstDevMtu: u32;
   /** Encapsulation handler of a kernel UDP socket: (skb: usize) => void, 0 = none. */
   encap: usize;
+  /** Size of the record once it was closed while packets of it are still under way (sockFree); 0 = open. */
+  freeSize: u32;
   rxPackets: u64;
   rxTotal: u64;
 }
@@ -211,7 +213,15 @@ function uncharge(at: usize): void {
   const sk = changetype<Sock>(skb.sk);
   const wasFull = sk.txBytes >= sk.txMax;
   sk.txBytes -= skb.truesize;
-  if (wasFull && sk.txBytes < sk.txMax) sockWake(sk);
+  if (sk.freeSize != 0) {
+    if (sk.txBytes == 0) kfree(changetype<usize>(sk), sk.freeSize);
+  } else if (wasFull && sk.txBytes < sk.txMax) sockWake(sk);
+}
+
+/** Frees a socket's record of `size` bytes, or leaves that to the last packet that is charged to it (sk_free, sock_wfree). */
+export function sockFree(sk: Sock, size: u32): void {
+  if (sk.txBytes == 0) kfree(changetype<usize>(sk), size);
+  else sk.freeSize = size;
 }
 
 /** Called once at start-up. */

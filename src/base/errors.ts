@@ -125,5 +125,6 @@ export function errnoName(number: number): Errno {
 
 /** An impossible state: throws with the values that show it. */
 export function assert(condition: boolean, what: string, ...values: readonly unknown[]): asserts condition {
-  if (!condition) throw new Error(`assertion failed: ${what}${values.length > 0 ? ` (${values.map(String).join(", ")})` : ""}`);
+  if (!condition)
+    throw new Error(`assertion failed: ${what}${values.length > 0 ? ` (${values.map(String).join(", ")})` : ""}`);
 }

@@ -14,7 +14,16 @@ export const HOUR = 3600 * SEC;
 /** Later than any event of a run. */
 export const FOREVER: Time = Number.MAX_SAFE_INTEGER;
 
-const DURATION_UNITS: Record<string, number> = { ns: NS, us: US, "µs": US, ms: MS, s: SEC, m: MINUTE, h: HOUR, d: 24 * HOUR };
+const DURATION_UNITS: Record<string, number> = {
+  ns: NS,
+  us: US,
+  µs: US,
+  ms: MS,
+  s: SEC,
+  m: MINUTE,
+  h: HOUR,
+  d: 24 * HOUR,
+};
 
 /**
  * Parses a duration in Go's notation: `50us`, `1.5s`, `1h30m`, `12h`, `0`.

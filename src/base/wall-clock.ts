@@ -15,7 +15,9 @@ export function unixSeconds(time: Time): number {
 /** RFC 3339 with nanoseconds and without trailing zeros, as Go's time.RFC3339Nano: `2026-01-01T00:00:01.5Z`. */
 export function formatRfc3339(time: Time): string {
   const base = new Date(unixSeconds(time) * 1000).toISOString().slice(0, 19);
-  const nanos = String(time % 1e9).padStart(9, "0").replace(/0+$/, "");
+  const nanos = String(time % 1e9)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
   return `${base}${nanos === "" ? "" : `.${nanos}`}Z`;
 }
 

@@ -65,7 +65,16 @@ export interface NetworkCreateRequest {
   Ingress?: boolean;
   ConfigOnly?: boolean;
   EnableIPv6?: boolean;
-  IPAM?: { Driver?: string; Options?: Record<string, string>; Config?: readonly { Subnet?: string; IPRange?: string; Gateway?: string; AuxiliaryAddresses?: Record<string, string> }[] };
+  IPAM?: {
+    Driver?: string;
+    Options?: Record<string, string>;
+    Config?: readonly {
+      Subnet?: string;
+      IPRange?: string;
+      Gateway?: string;
+      AuxiliaryAddresses?: Record<string, string>;
+    }[];
+  };
   Options?: Record<string, string>;
   Labels?: Record<string, string>;
 }
@@ -91,6 +100,7 @@ export interface ContainerCreateRequest {
   AttachStderr?: boolean;
   WorkingDir?: string;
   User?: string;
+  MacAddress?: string;
   ExposedPorts?: Record<string, object>;
   StopSignal?: string;
   StopTimeout?: number;
@@ -98,6 +108,7 @@ export interface ContainerCreateRequest {
     NetworkMode?: string;
     AutoRemove?: boolean;
     PortBindings?: Record<string, readonly { HostIp?: string; HostPort?: string }[]>;
+    PublishAllPorts?: boolean;
     RestartPolicy?: { Name: string; MaximumRetryCount?: number };
     Dns?: readonly string[];
     DnsSearch?: readonly string[];
@@ -132,7 +143,11 @@ export interface EngineApi {
   swarmLeave(force: boolean): Proc<void>;
   /** GET /swarm: with JoinTokens. */
   swarmInspect(): Proc<JsonObject>;
-  swarmUpdate(version: number, flags: { rotateWorkerToken?: boolean; rotateManagerToken?: boolean }, spec: JsonObject): Proc<void>;
+  swarmUpdate(
+    version: number,
+    flags: { rotateWorkerToken?: boolean; rotateManagerToken?: boolean },
+    spec: JsonObject,
+  ): Proc<void>;
 
   nodeList(filters?: Filters): Proc<readonly JsonObject[]>;
   nodeInspect(id: string): Proc<JsonObject>;
@@ -147,7 +162,10 @@ export interface EngineApi {
   networkDisconnect(id: string, request: { Container: string; Force?: boolean }): Proc<void>;
   networkPrune(filters?: Filters): Proc<{ NetworksDeleted: readonly string[] }>;
 
-  containerCreate(name: string | undefined, request: ContainerCreateRequest): Proc<{ Id: string; Warnings: readonly string[] }>;
+  containerCreate(
+    name: string | undefined,
+    request: ContainerCreateRequest,
+  ): Proc<{ Id: string; Warnings: readonly string[] }>;
   containerStart(id: string): Proc<void>;
   /** Seconds to wait before SIGKILL; the container's own (10) where not given. False when it wasn't running (304). */
   containerStop(id: string, timeoutSec?: number): Proc<boolean>;
@@ -159,7 +177,10 @@ export interface EngineApi {
   containerList(options?: { all?: boolean; limit?: number; filters?: Filters }): Proc<readonly JsonObject[]>;
   containerInspect(id: string): Proc<JsonObject>;
   /** Chunks already logged, then live ones while `follow`. */
-  containerLogs(id: string, options: { follow?: boolean; tail?: number; timestamps?: boolean }): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
+  containerLogs(
+    id: string,
+    options: { follow?: boolean; tail?: number; timestamps?: boolean },
+  ): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
   containerAttach(id: string): AttachStream;
   containerTop(id: string): JsonObject;
 
@@ -168,4 +189,9 @@ export interface EngineApi {
   execInspect(id: string): JsonObject;
 
   imageList(filters?: Filters): readonly JsonObject[];
+  /** POST /images/create. Absent where there is no registry to ask; throws the registry's error. */
+  imagePull?(reference: string): Proc<void>;
+
+  /** GET /tasks (managers only); absent until the engine has them. */
+  taskList?(filters?: Filters): Proc<readonly JsonObject[]>;
 }

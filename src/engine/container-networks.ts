@@ -18,7 +18,11 @@ export interface AttachmentProvider {
   /** The node is part of a swarm. */
   readonly active: boolean;
   /** Waits until the manager has given the container an address on an attachable network, and the network is here. */
-  attachNetwork(target: string, containerId: string, addresses: readonly string[]): Proc<{ networkId: string; address: Ipv4 | undefined }>;
+  attachNetwork(
+    target: string,
+    containerId: string,
+    addresses: readonly string[],
+  ): Proc<{ networkId: string; address: Ipv4 | undefined }>;
   detachNetwork(target: string, containerId: string): Proc<void>;
 }
 
@@ -36,8 +40,15 @@ export class ContainerNetworks implements ContainerNetworking {
   readonly #controller: NetworkController;
   readonly #swarm: AttachmentProvider;
   readonly #containers: (reference: string) => Container;
+  readonly #onAddress: (ip: Ipv4, container: string) => void;
 
-  constructor(controller: NetworkController, swarm: AttachmentProvider, containers: (reference: string) => Container) {
+  constructor(
+    controller: NetworkController,
+    swarm: AttachmentProvider,
+    containers: (reference: string) => Container,
+    onAddress: (ip: Ipv4, container: string) => void = () => {},
+  ) {
+    this.#onAddress = onAddress;
     this.#controller = controller;
     this.#swarm = swarm;
     this.#containers = containers;
@@ -46,10 +57,12 @@ export class ContainerNetworks implements ContainerNetworking {
   /** By ID, name, or prefix of the ID, among the networks of this node (daemon/network.go FindNetwork). */
   find(reference: string): Network | undefined {
     const networks = this.#controller.networks().filter((network) => network.state !== "deleted");
-    const exact = networks.find((network) => network.id === reference) ?? networks.find((network) => network.name === reference);
+    const exact =
+      networks.find((network) => network.id === reference) ?? networks.find((network) => network.name === reference);
     if (exact !== undefined || reference === "") return exact;
     const matches = networks.filter((network) => network.id.startsWith(reference));
-    if (matches.length > 1) throw new ApiError(400, `network ${reference} is ambiguous (${matches.length} matches found on name)`);
+    if (matches.length > 1)
+      throw new ApiError(400, `network ${reference} is ambiguous (${matches.length} matches found on name)`);
     return matches[0];
   }
 
@@ -74,7 +87,8 @@ export class ContainerNetworks implements ContainerNetworking {
 
   #check(name: string, settings: EndpointSettings): void {
     const wished = settings.IPAMConfig?.IPv4Address;
-    if (wished !== undefined && wished !== "" && parseIpv4(wished) === undefined) throw new ApiError(400, `invalid IPv4 address: ${wished}`);
+    if (wished !== undefined && wished !== "" && parseIpv4(wished) === undefined)
+      throw new ApiError(400, `invalid IPv4 address: ${wished}`);
     if (!isUserDefined(name) && wished !== undefined && wished !== "") {
       throw new ApiError(400, "user specified IP address is supported on user defined networks only");
     }
@@ -126,14 +140,20 @@ export class ContainerNetworks implements ContainerNetworking {
       disableResolution: !userDefined,
     });
     attachment.endpointId = endpoint.id;
+    if (endpoint.address !== undefined) this.#onAddress(endpoint.address.ip, container.name);
     endpoint.join(sandbox);
     sandbox.enableService();
   }
 
   /** findAndAttachNetwork: networks of the swarm are attached to first, others must be here. */
-  *#findAndAttach(container: Container, name: string, attachment: NetworkAttachment): Proc<{ network: Network; address: Ipv4 | undefined }> {
+  *#findAndAttach(
+    container: Container,
+    name: string,
+    attachment: NetworkAttachment,
+  ): Proc<{ network: Network; address: Ipv4 | undefined }> {
     const found = this.find(name);
-    if (found !== undefined && (found.scope !== "swarm" || container.managed)) return { network: found, address: undefined };
+    if (found !== undefined && (found.scope !== "swarm" || container.managed))
+      return { network: found, address: undefined };
     if (!this.#swarm.active) throw new ApiError(404, `network ${name} not found`);
     const wished = attachment.settings.IPAMConfig?.IPv4Address;
     const target = found?.id ?? name;
@@ -174,8 +194,13 @@ export class ContainerNetworks implements ContainerNetworking {
 
   *connect(container: Container, reference: string, settings: EndpointSettings): Proc<void> {
     const mode = networkModeOf(container);
-    if (mode.startsWith("container:")) throw new ApiError(400, "container sharing network namespace with another container or host cannot be connected to any other network");
-    if (mode === "host") throw new ApiError(403, "container cannot be disconnected from host network or connected to host network");
+    if (mode.startsWith("container:"))
+      throw new ApiError(
+        400,
+        "container sharing network namespace with another container or host cannot be connected to any other network",
+      );
+    if (mode === "host")
+      throw new ApiError(403, "container cannot be disconnected from host network or connected to host network");
     const known = this.find(reference);
     const name = known?.name ?? reference;
     this.#check(name, settings);
@@ -184,7 +209,12 @@ export class ContainerNetworks implements ContainerNetworking {
       if (present?.endpointId !== undefined) {
         throw new ApiError(403, `endpoint with name ${container.name} already exists in network ${name}`);
       }
-      const attachment: NetworkAttachment = { settings, networkId: undefined, endpointId: undefined, taskId: undefined };
+      const attachment: NetworkAttachment = {
+        settings,
+        networkId: undefined,
+        endpointId: undefined,
+        taskId: undefined,
+      };
       if (container.sandbox === undefined) throw new ApiError(409, `Container ${container.id} is not running`);
       yield* this.#connect(container, name, attachment, container.sandbox);
       container.networks.set(name, attachment);
@@ -197,7 +227,8 @@ export class ContainerNetworks implements ContainerNetworking {
     const known = this.find(reference);
     const name = known?.name ?? reference;
     const attachment = container.networks.get(name);
-    if (attachment === undefined) throw new ApiError(500, `container ${container.id} is not connected to network ${name}`);
+    if (attachment === undefined)
+      throw new ApiError(500, `container ${container.id} is not connected to network ${name}`);
     container.networks.delete(name);
     const { networkId, endpointId, taskId } = attachment;
     if (networkId === undefined || endpointId === undefined) return;

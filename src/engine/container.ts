@@ -4,8 +4,8 @@ import type { Sandbox } from "../libnetwork/sandbox.ts";
 import { Signal } from "../scheduler/process.ts";
 import type { ContainerCreateRequest, EndpointSettings } from "./api.ts";
 import type { LayeredFiles } from "./filesystem.ts";
-import type { Image } from "./program.ts";
 import type { RunningProgram } from "./process-runner.ts";
+import type { Image } from "./program.ts";
 import type { StandardStreams } from "./stdio.ts";
 
 export type ContainerStatus = "created" | "running" | "restarting" | "removing" | "paused" | "exited" | "dead";

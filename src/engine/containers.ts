@@ -13,8 +13,8 @@ import { ApiError, type AttachStream, type ContainerCreateRequest, type ExecCrea
 import { Container, type Exec } from "./container.ts";
 import { LayeredFiles } from "./filesystem.ts";
 import { generateName } from "./names.ts";
+import { findProgram, type ProcessRoot, parseSignal, RunningProgram } from "./process-runner.ts";
 import type { Image, ImageStore } from "./program.ts";
-import { findProgram, parseSignal, type ProcessRoot, RunningProgram } from "./process-runner.ts";
 import { StandardStreams } from "./stdio.ts";
 
 /** How containers get and lose their networks; the engine's networks.ts implements it. */
@@ -72,14 +72,20 @@ export class Containers {
 
   // --------------------------------------------------------------------------------------------- create
 
-  create(name: string | undefined, request: ContainerCreateRequest, options: { managed?: boolean } = {}): { container: Container; warnings: string[] } {
+  create(
+    name: string | undefined,
+    request: ContainerCreateRequest,
+    options: { managed?: boolean } = {},
+  ): { container: Container; warnings: string[] } {
     if (name !== undefined && !NAME.test(name)) {
       throw new ApiError(400, `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
     }
     const image = this.#images.find(request.Image);
     if (image === undefined) throw new ApiError(404, `No such image: ${withTag(request.Image)}`);
     const id = newHexId(this.#random);
-    const plain = name?.replace(/^\//, "") ?? generateName(this.#random, (candidate) => this.list().some((other) => other.name === candidate));
+    const plain =
+      name?.replace(/^\//, "") ??
+      generateName(this.#random, (candidate) => this.list().some((other) => other.name === candidate));
     const holder = this.list().find((other) => other.name === plain);
     if (holder !== undefined) {
       throw new ApiError(
@@ -117,7 +123,11 @@ export class Containers {
   }
 
   #streams(tty: boolean, container: () => Container): StandardStreams {
-    return new StandardStreams(() => this.#os.now(), tty, () => container().program?.interrupt());
+    return new StandardStreams(
+      () => this.#os.now(),
+      tty,
+      () => container().program?.interrupt(),
+    );
   }
 
   // ---------------------------------------------------------------------------------------------- start
@@ -220,7 +230,8 @@ export class Containers {
     const seconds = timeoutSec ?? container.request.StopTimeout ?? STOP_TIMEOUT_SEC;
     container.program?.signal(parseSignal(container.request.StopSignal ?? "SIGTERM") ?? "SIGTERM");
     const deadline = this.#os.now() + seconds * SEC;
-    while (container.running && this.#os.now() < deadline) yield { on: [container.changed, ...exitOf(container)], until: deadline };
+    while (container.running && this.#os.now() < deadline)
+      yield { on: [container.changed, ...exitOf(container)], until: deadline };
     container.program?.signal("SIGKILL");
     yield* this.waitStopped(container);
     return true;
@@ -235,7 +246,8 @@ export class Containers {
   kill(container: Container, signal: string): void {
     const name = parseSignal(signal);
     if (name === undefined) throw new ApiError(400, `Invalid signal: ${signal}`);
-    if (!container.running) throw new ApiError(409, `Cannot kill container: ${container.id}: Container ${container.id} is not running`);
+    if (!container.running)
+      throw new ApiError(409, `Cannot kill container: ${container.id}: Container ${container.id} is not running`);
     if (name === "SIGKILL") container.stoppedByUser = true;
     container.program?.signal(name);
   }
@@ -262,7 +274,8 @@ export class Containers {
   }
 
   rename(container: Container, name: string): void {
-    if (!NAME.test(name)) throw new ApiError(400, `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    if (!NAME.test(name))
+      throw new ApiError(400, `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
     const plain = name.replace(/^\//, "");
     const holder = this.list().find((other) => other.name === plain);
     if (holder !== undefined) {
@@ -291,7 +304,11 @@ export class Containers {
       pid: 0,
       program: undefined,
     };
-    const streams = new StandardStreams(() => this.#os.now(), exec.tty, () => exec.program?.interrupt());
+    const streams = new StandardStreams(
+      () => this.#os.now(),
+      exec.tty,
+      () => exec.program?.interrupt(),
+    );
     if (!request.AttachStdin) streams.stdin.close();
     container.execs.set(exec.id, exec);
     this.#execs.set(exec.id, { exec, container, streams });
@@ -358,7 +375,12 @@ export function withTag(reference: string): string {
 /** Entrypoint and command: a given entrypoint drops the image's command (merge in daemon/commit.go). */
 function commandLine(image: Image, request: ContainerCreateRequest): string[] {
   const entrypoint = request.Entrypoint ?? image.entrypoint;
-  const cmd = request.Cmd !== undefined && request.Cmd.length > 0 ? request.Cmd : request.Entrypoint !== undefined ? [] : image.cmd;
+  const cmd =
+    request.Cmd !== undefined && request.Cmd.length > 0
+      ? request.Cmd
+      : request.Entrypoint !== undefined
+        ? []
+        : image.cmd;
   return [...entrypoint, ...cmd];
 }
 

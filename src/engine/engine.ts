@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly resolvConf: string;
   /** The daemon's log; nothing is kept by default. */
   readonly log?: DaemonLog;
+  /** Told of each address that a container gets. */
+  readonly onAddress?: (ip: Ipv4, container: string) => void;
 }
 
 const PREDEFINED = new Set(["bridge", "host", "none", "default"]);
@@ -59,7 +61,12 @@ export class Engine implements api.EngineApi {
     this.#images = options.images;
     this.#log = options.log ?? (() => {});
     this.#id = newHexId(os.random.fork("engine"));
-    this.controller = new NetworkController({ os, log: this.#log, networkDb: createNetworkDb, resolvConf: options.resolvConf });
+    this.controller = new NetworkController({
+      os,
+      log: this.#log,
+      networkDb: createNetworkDb,
+      resolvConf: options.resolvConf,
+    });
     createDefaultNetworks(this.controller);
     this.#executor = new EngineExecutor(
       os,
@@ -73,7 +80,11 @@ export class Engine implements api.EngineApi {
       get active(): boolean {
         return this.swarm.isAgent;
       },
-      *attachNetwork(target: string, containerId: string, addresses: readonly string[]): Proc<{ networkId: string; address: Ipv4 | undefined }> {
+      *attachNetwork(
+        target: string,
+        containerId: string,
+        addresses: readonly string[],
+      ): Proc<{ networkId: string; address: Ipv4 | undefined }> {
         const result = yield* this.swarm.attachNetwork(target, containerId, addresses);
         return { networkId: result.networkId, address: parseCidr(result.addresses[0] ?? "")?.ip };
       },
@@ -81,7 +92,12 @@ export class Engine implements api.EngineApi {
         yield* this.swarm.detachNetwork(target, containerId);
       },
     };
-    this.#networks = new ContainerNetworks(this.controller, provider, (reference) => this.containers.get(reference));
+    this.#networks = new ContainerNetworks(
+      this.controller,
+      provider,
+      (reference) => this.containers.get(reference),
+      options.onAddress,
+    );
     this.containers = new Containers(os, options.images, this.#networks);
   }
 
@@ -95,7 +111,13 @@ export class Engine implements api.EngineApi {
   version(): api.JsonObject {
     return {
       Platform: { Name: "" },
-      Components: [{ Name: "Engine", Version: ENGINE_VERSION, Details: { ApiVersion: API_VERSION, Arch: "amd64", MinAPIVersion: MIN_API_VERSION, Os: "linux" } }],
+      Components: [
+        {
+          Name: "Engine",
+          Version: ENGINE_VERSION,
+          Details: { ApiVersion: API_VERSION, Arch: "amd64", MinAPIVersion: MIN_API_VERSION, Os: "linux" },
+        },
+      ],
       Version: ENGINE_VERSION,
       ApiVersion: API_VERSION,
       MinAPIVersion: MIN_API_VERSION,
@@ -123,7 +145,18 @@ export class Engine implements api.EngineApi {
         Volume: ["local"],
         Network: ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"],
         Authorization: null,
-        Log: ["awslogs", "fluentd", "gcplogs", "gelf", "journald", "json-file", "local", "logentries", "splunk", "syslog"],
+        Log: [
+          "awslogs",
+          "fluentd",
+          "gcplogs",
+          "gelf",
+          "journald",
+          "json-file",
+          "local",
+          "logentries",
+          "splunk",
+          "syslog",
+        ],
       },
       SystemTime: formatRfc3339(this.#os.now()),
       LoggingDriver: "json-file",
@@ -238,7 +271,11 @@ export class Engine implements api.EngineApi {
     return (yield* this.#cluster(this.swarm.control.inspect())) as unknown as api.JsonObject;
   }
 
-  *swarmUpdate(version: number, flags: { rotateWorkerToken?: boolean; rotateManagerToken?: boolean }, spec: api.JsonObject): Proc<void> {
+  *swarmUpdate(
+    version: number,
+    flags: { rotateWorkerToken?: boolean; rotateManagerToken?: boolean },
+    spec: api.JsonObject,
+  ): Proc<void> {
     const rotate = { worker: flags.rotateWorkerToken ?? false, manager: flags.rotateManagerToken ?? false };
     yield* this.#cluster(this.swarm.control.update(version, spec as unknown as ApiSwarmSpec, rotate));
   }
@@ -285,12 +322,19 @@ export class Engine implements api.EngineApi {
 
   *networkInspect(id: string, options: { verbose?: boolean; scope?: string } = {}): Proc<api.JsonObject> {
     const local = this.#networks.find(id);
-    if (local?.state === "ready" && (options.scope === undefined || options.scope === "" || options.scope === local.scope)) {
+    if (
+      local?.state === "ready" &&
+      (options.scope === undefined || options.scope === "" || options.scope === local.scope)
+    ) {
       return this.#view(local, options.verbose ?? false);
     }
     const found = (yield* this.#swarmNetworks()).filter((network) => network["Id"] === id || network["Name"] === id);
-    const byPrefix = found.length > 0 ? found : (yield* this.#swarmNetworks()).filter((network) => String(network["Id"]).startsWith(id));
-    if (byPrefix.length > 1) throw new ApiError(400, `network ${id} is ambiguous (${byPrefix.length} matches found based on ID prefix)`);
+    const byPrefix =
+      found.length > 0
+        ? found
+        : (yield* this.#swarmNetworks()).filter((network) => String(network["Id"]).startsWith(id));
+    if (byPrefix.length > 1)
+      throw new ApiError(400, `network ${id} is ambiguous (${byPrefix.length} matches found based on ID prefix)`);
     const [first] = byPrefix;
     if (first === undefined || (options.scope !== undefined && options.scope !== "" && options.scope !== "swarm")) {
       throw new ApiError(404, `network ${id} not found`);
@@ -304,17 +348,23 @@ export class Engine implements api.EngineApi {
     if (PREDEFINED.has(name)) throw new ApiError(403, `operation is not permitted on predefined ${name} network `);
     const taken = (yield* this.networkList()).find((network) => network["Name"] === name);
     if (taken !== undefined) throw new ApiError(409, `network with name ${name} already exists`);
-    if (driver !== "overlay" && driver !== "bridge" && driver !== "host" && driver !== "null") throw new ApiError(404, `plugin "${driver}" not found`);
-    if (driver === "host" || driver === "null") throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
+    if (driver !== "overlay" && driver !== "bridge" && driver !== "host" && driver !== "null")
+      throw new ApiError(404, `plugin "${driver}" not found`);
+    if (driver === "host" || driver === "null")
+      throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
     if (driver === "overlay" || request.Scope === "swarm") return yield* this.#createSwarmNetwork(request, driver);
     if (request.Ingress) throw new ApiError(400, "Ingress network can only be global scope network");
     return { Id: this.#createLocal(request, driver).id, Warning: "" };
   }
 
   *#createSwarmNetwork(request: api.NetworkCreateRequest, driver: string): Proc<{ Id: string; Warning: string }> {
-    if (driver === "overlay" && request.Scope === "local") throw new ApiError(403, "cannot downgrade network scope for overlay networks");
+    if (driver === "overlay" && request.Scope === "local")
+      throw new ApiError(403, "cannot downgrade network scope for overlay networks");
     if (this.swarm.isAgent && !this.swarm.isManager) {
-      throw new ApiError(403, "Cannot create a multi-host network from a worker node. Please create the network from a manager node.");
+      throw new ApiError(
+        403,
+        "Cannot create a multi-host network from a worker node. Please create the network from a manager node.",
+      );
     }
     const id = yield* this.#cluster(this.swarm.control.createNetwork({ ...request, Driver: driver }));
     return { Id: id, Warning: "" };
@@ -349,7 +399,8 @@ export class Engine implements api.EngineApi {
     try {
       local.delete();
     } catch (error) {
-      if (error instanceof ActiveEndpointsError) throw new ApiError(403, `error while removing network: ${error.message}`);
+      if (error instanceof ActiveEndpointsError)
+        throw new ApiError(403, `error while removing network: ${error.message}`);
       throw toApiError(error);
     }
   }
@@ -398,7 +449,10 @@ export class Engine implements api.EngineApi {
   // ----------------------------------------------------------------------------------------- containers
 
   // biome-ignore lint/correctness/useYield: the API's shape
-  *containerCreate(name: string | undefined, request: api.ContainerCreateRequest): Proc<{ Id: string; Warnings: readonly string[] }> {
+  *containerCreate(
+    name: string | undefined,
+    request: api.ContainerCreateRequest,
+  ): Proc<{ Id: string; Warnings: readonly string[] }> {
     const { container, warnings } = this.containers.create(name, request);
     return { Id: container.id, Warnings: warnings };
   }
@@ -429,12 +483,16 @@ export class Engine implements api.EngineApi {
     this.containers.rename(this.containers.get(id), name);
   }
 
-  *containerWait(id: string, condition: "not-running" | "next-exit" | "removed" = "not-running"): Proc<{ StatusCode: number }> {
+  *containerWait(
+    id: string,
+    condition: "not-running" | "next-exit" | "removed" = "not-running",
+  ): Proc<{ StatusCode: number }> {
     const container = this.containers.get(id);
     if (condition !== "not-running") {
       // Its next exit: also of a container that doesn't run yet.
       const before = container.finishedAt;
-      while (!container.removed && (container.running || container.finishedAt === before)) yield { on: [container.changed] };
+      while (!container.removed && (container.running || container.finishedAt === before))
+        yield { on: [container.changed] };
     }
     while (condition === "removed" ? !container.removed : container.running) yield { on: [container.changed] };
     return { StatusCode: container.exitCode };
@@ -444,10 +502,15 @@ export class Engine implements api.EngineApi {
     yield* this.containers.remove(this.containers.get(id), options.force ?? false);
   }
 
-  // biome-ignore lint/correctness/useYield: the API's shape
-  *containerList(options: { all?: boolean; limit?: number; filters?: api.Filters } = {}): Proc<readonly api.JsonObject[]> {
+  *containerList(
+    options: { all?: boolean; limit?: number; filters?: api.Filters } = {},
+  ): Proc<readonly api.JsonObject[]> {
     const { filters = {} } = options;
-    const all = options.all === true || options.limit !== undefined || filters["status"] !== undefined || filters["exited"] !== undefined;
+    const all =
+      options.all === true ||
+      options.limit !== undefined ||
+      filters["status"] !== undefined ||
+      filters["exited"] !== undefined;
     const now = this.#os.now();
     const newestFirst = [...this.containers.list()].reverse();
     const shown = newestFirst
@@ -462,19 +525,27 @@ export class Engine implements api.EngineApi {
     return containerDetails(this.containers.get(id), this.controller);
   }
 
-  containerLogs(id: string, options: { follow?: boolean; tail?: number; timestamps?: boolean }): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }> {
+  containerLogs(
+    id: string,
+    options: { follow?: boolean; tail?: number; timestamps?: boolean },
+  ): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }> {
     const { streams } = this.containers.get(id);
     const lines: { stream: "stdout" | "stderr"; text: string }[] = [];
     for (const entry of streams.log) {
       for (const text of entry.text.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
         const last = lines.at(-1);
         if (last !== undefined && last.stream === entry.stream && !last.text.endsWith("\n")) last.text += text;
-        else lines.push({ stream: entry.stream, text: options.timestamps ? `${formatRfc3339(entry.time)} ${text}` : text });
+        else
+          lines.push({
+            stream: entry.stream,
+            text: options.timestamps ? `${formatRfc3339(entry.time)} ${text}` : text,
+          });
       }
     }
     const channel = options.follow ? streams.follow() : new Channel<{ stream: "stdout" | "stderr"; text: string }>();
     const out = new Channel<{ stream: "stdout" | "stderr"; text: string }>();
-    for (const line of options.tail === undefined ? lines : options.tail === 0 ? [] : lines.slice(-options.tail)) out.push(line);
+    for (const line of options.tail === undefined ? lines : options.tail === 0 ? [] : lines.slice(-options.tail))
+      out.push(line);
     if (!options.follow) {
       out.close();
       return out;
@@ -541,7 +612,12 @@ export class Engine implements api.EngineApi {
   }
 }
 
-function ipamConfig(config: { Subnet?: string; IPRange?: string; Gateway?: string; AuxiliaryAddresses?: Record<string, string> }): IpamConfig {
+function ipamConfig(config: {
+  Subnet?: string;
+  IPRange?: string;
+  Gateway?: string;
+  AuxiliaryAddresses?: Record<string, string>;
+}): IpamConfig {
   const cidr = (text: string): Cidr => {
     const value = parseCidr(text);
     if (value === undefined) throw new ApiError(400, `invalid CIDR address: ${text}`);
@@ -556,7 +632,8 @@ function ipamConfig(config: { Subnet?: string; IPRange?: string; Gateway?: strin
     ...(config.Subnet ? { subnet: cidr(config.Subnet) } : {}),
     ...(config.IPRange ? { range: cidr(config.IPRange) } : {}),
     ...(config.Gateway ? { gateway: ip(config.Gateway) } : {}),
-    ...(config.AuxiliaryAddresses ? { aux: Object.fromEntries(Object.entries(config.AuxiliaryAddresses).map(([name, text]) => [name, ip(text)])) } : {}),
+    ...(config.AuxiliaryAddresses
+      ? { aux: Object.fromEntries(Object.entries(config.AuxiliaryAddresses).map(([name, text]) => [name, ip(text)])) }
+      : {}),
   };
 }
-

@@ -9,7 +9,14 @@ import type { NetworkController } from "../libnetwork/controller.ts";
 import { ActiveEndpointsError, type NetworkSpec } from "../libnetwork/network.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, sleep } from "../scheduler/process.ts";
-import type { EncryptionKey, NetworkAttachment, NetworkObject, NodeDescription, NodeObject, TaskObject } from "../swarm/api/objects.ts";
+import type {
+  EncryptionKey,
+  NetworkAttachment,
+  NetworkObject,
+  NodeDescription,
+  NodeObject,
+  TaskObject,
+} from "../swarm/api/objects.ts";
 import { AttachmentController, type Attachments } from "../swarm/attachments.ts";
 import type { Executor, TaskController } from "../swarm/executor.ts";
 import { ENGINE_VERSION } from "./version.ts";
@@ -19,7 +26,18 @@ const LB_WAIT = 30 * SEC;
 const LB_POLL = 100 * MS;
 
 const NETWORK_PLUGINS = ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"];
-const LOG_PLUGINS = ["awslogs", "fluentd", "gcplogs", "gelf", "journald", "json-file", "local", "logentries", "splunk", "syslog"];
+const LOG_PLUGINS = [
+  "awslogs",
+  "fluentd",
+  "gcplogs",
+  "gelf",
+  "journald",
+  "json-file",
+  "local",
+  "logentries",
+  "splunk",
+  "syslog",
+];
 
 export class EngineExecutor implements Executor {
   readonly #os: HostOs;
@@ -62,7 +80,9 @@ export class EngineExecutor implements Executor {
       wanted.set(attachment.network.id, address);
       if (attachment.network.spec.ingress) ingress = attachment;
     }
-    const gone = [...this.#lbAddresses].filter(([id, address]) => wanted.get(id) !== address && id !== this.#ingress?.id);
+    const gone = [...this.#lbAddresses].filter(
+      ([id, address]) => wanted.get(id) !== address && id !== this.#ingress?.id,
+    );
     this.#lbAddresses = wanted;
     for (const [id] of gone) this.#deleteLocal(id);
     if (ingress === undefined) this.releaseIngress();
@@ -113,10 +133,13 @@ export class EngineExecutor implements Executor {
     this.releaseIngress();
   }
 
-  // biome-ignore lint/correctness/useYield: the interface is a program's
   *setNetworkBootstrapKeys(keys: readonly EncryptionKey[]): Proc<void> {
     this.#controller.setKeys(
-      keys.map(({ subsystem, key, lamportTime }) => ({ subsystem, lamportTime, key: Uint8Array.from((key.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16))) })),
+      keys.map(({ subsystem, key, lamportTime }) => ({
+        subsystem,
+        lamportTime,
+        key: Uint8Array.from((key.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16))),
+      })),
     );
     this.#keysArrived();
   }
@@ -136,7 +159,8 @@ export class EngineExecutor implements Executor {
     // on a slow link, a container's does. Waiting is what users want of both.
     const deadline = this.#os.now() + LB_WAIT;
     while (!this.#lbAddresses.has(network.id)) {
-      if (this.#os.now() >= deadline) throw new UserError(`failed to find a load balancer IP to use for network: ${network.id}`);
+      if (this.#os.now() >= deadline)
+        throw new UserError(`failed to find a load balancer IP to use for network: ${network.id}`);
       yield* sleep(this.#os, LB_POLL);
     }
     yield* this.#controller.ensureNetwork(networkSpecOf(network, this.#lbAddresses.get(network.id) as string));

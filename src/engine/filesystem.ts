@@ -31,7 +31,8 @@ export class LayeredFiles implements FileSystem {
     const prefix = directory === "/" ? "/" : `${directory.replace(/\/$/, "")}/`;
     const names = new Set<string>();
     for (const path of new Set([...this.#lower.keys(), ...this.#generated.keys(), ...this.#upper.keys()])) {
-      if (path.startsWith(prefix) && this.read(path) !== undefined) names.add(path.slice(prefix.length).split("/")[0] as string);
+      if (path.startsWith(prefix) && this.read(path) !== undefined)
+        names.add(path.slice(prefix.length).split("/")[0] as string);
     }
     return names.size === 0 ? undefined : [...names].sort();
   }

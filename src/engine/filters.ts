@@ -4,7 +4,8 @@ import { ApiError, type Filters, type JsonObject } from "./api.ts";
 type Kind = "container" | "network" | "node";
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const record = (value: unknown): Record<string, unknown> => (typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {});
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 
 function labelMatches(labels: Record<string, unknown>, wanted: string): boolean {
   const at = wanted.indexOf("=");
@@ -22,14 +23,17 @@ const TESTS: Record<Kind, Record<string, (object: JsonObject, value: string) => 
     scope: (network, value) => network["Scope"] === value,
     label: (network, value) => labelMatches(record(network["Labels"]), value),
     type: (network, value) => (value === "builtin") === PREDEFINED.has(text(network["Name"])),
-    dangling: (network, value) => (value === "true" || value === "1") === (Object.keys(record(network["Containers"])).length === 0 && !PREDEFINED.has(text(network["Name"]))),
+    dangling: (network, value) =>
+      (value === "true" || value === "1") ===
+      (Object.keys(record(network["Containers"])).length === 0 && !PREDEFINED.has(text(network["Name"]))),
   },
   container: {
     id: (container, value) => text(container["Id"]).startsWith(value),
     name: (container, value) => (container["Names"] as readonly string[]).some((name) => name.includes(value)),
     status: (container, value) => container["State"] === value,
     label: (container, value) => labelMatches(record(container["Labels"]), value),
-    ancestor: (container, value) => text(container["Image"]) === value || `${text(container["Image"])}:latest` === value,
+    ancestor: (container, value) =>
+      text(container["Image"]) === value || `${text(container["Image"])}:latest` === value,
     exited: (container, value) => text(container["Status"]).startsWith(`Exited (${value})`),
     network: (container, value) => {
       const networks = record(record(container["NetworkSettings"])["Networks"]);
@@ -51,6 +55,8 @@ export function matchesFilters(kind: Kind, object: JsonObject, filters: Filters)
   return Object.entries(filters).every(([key, values]) => {
     const test = TESTS[kind][key];
     if (test === undefined) throw new ApiError(400, `Invalid filter '${key}'`);
-    return key === "label" || key === "node.label" ? values.every((value) => test(object, value)) : values.some((value) => test(object, value));
+    return key === "label" || key === "node.label"
+      ? values.every((value) => test(object, value))
+      : values.some((value) => test(object, value));
   });
 }

@@ -63,7 +63,15 @@ export class RunningProgram {
   #children: RunningProgram[] = [];
 
   /** @param isInit PID 1 of a container: signals it doesn't handle are ignored, but for SIGKILL (pid_namespaces(7)) */
-  constructor(root: ProcessRoot, program: Program, argv: readonly string[], env: Map<string, string>, cwd: string, io: ProcessIo, isInit: boolean) {
+  constructor(
+    root: ProcessRoot,
+    program: Program,
+    argv: readonly string[],
+    env: Map<string, string>,
+    cwd: string,
+    io: ProcessIo,
+    isInit: boolean,
+  ) {
     this.argv = argv;
     this.#isInit = isInit;
     const context: ProgramContext = {

@@ -22,6 +22,14 @@ export class Pipe extends Channel<string> {
     return this.awaited && this.length === 0;
   }
 
+  /** What is there now: at most a chunk, begun lines included; undefined when nothing is. */
+  tryRead(): string | undefined {
+    if (this.#rest === "") return this.tryPop();
+    const rest = this.#rest;
+    this.#rest = "";
+    return rest;
+  }
+
   /** The next line without its newline; undefined at end of file. */
   *readLine(): Proc<string | undefined> {
     for (;;) {
@@ -83,7 +91,10 @@ export interface ProgramContext {
   /** Signals sent to the process: SIGINT, SIGTERM … A program that doesn't read them ignores all but SIGKILL if it is PID 1, else dies. */
   readonly signals: Channel<string>;
   /** Runs another program of the same root file system: argv[0] is looked up in PATH. Status 127 if there is none. */
-  exec(argv: readonly string[], io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string> }): Proc<number>;
+  exec(
+    argv: readonly string[],
+    io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string> },
+  ): Proc<number>;
   /** Names of the programs that exec() finds. */
   readonly programs: readonly string[];
 }

@@ -1,6 +1,6 @@
 /** What `GET /containers/json` and `/containers/{id}/json` show (moby daemon/inspect.go, daemon/list.go, api/types). */
 import { formatIpv4, formatMac } from "../base/addr.ts";
-import { type Time, SEC } from "../base/time.ts";
+import { SEC, type Time } from "../base/time.ts";
 import { formatRfc3339, unixSeconds } from "../base/wall-clock.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import type { JsonObject } from "./api.ts";
@@ -50,7 +50,12 @@ function endpointView(controller: NetworkController, attachment: NetworkAttachme
   const wished = settings.IPAMConfig?.IPv4Address;
   const aliases = endpoint === undefined ? (settings.Aliases ?? []) : endpoint.aliases;
   return {
-    IPAMConfig: wished !== undefined ? { IPv4Address: wished } : network?.scope === "swarm" && endpoint?.address !== undefined ? { IPv4Address: formatIpv4(endpoint.address.ip) } : null,
+    IPAMConfig:
+      wished !== undefined
+        ? { IPv4Address: wished }
+        : network?.scope === "swarm" && endpoint?.address !== undefined
+          ? { IPv4Address: formatIpv4(endpoint.address.ip) }
+          : null,
     Links: null,
     Aliases: aliases.length === 0 ? (settings.Aliases === undefined ? null : [containerId.slice(0, 12)]) : [...aliases],
     NetworkID: network?.id ?? "",
@@ -67,7 +72,9 @@ function endpointView(controller: NetworkController, attachment: NetworkAttachme
 }
 
 function networksView(container: Container, controller: NetworkController): JsonObject {
-  const entries = [...container.networks].map(([name, attachment]) => [name, endpointView(controller, attachment, container.id)] as const);
+  const entries = [...container.networks].map(
+    ([name, attachment]) => [name, endpointView(controller, attachment, container.id)] as const,
+  );
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
@@ -127,12 +134,18 @@ export function containerDetails(container: Container, controller: NetworkContro
     MountLabel: "",
     ProcessLabel: "",
     AppArmorProfile: "docker-default",
-    ExecIDs: container.execs.size === 0 ? null : [...container.execs.values()].filter((exec) => exec.running).map((exec) => exec.id),
+    ExecIDs:
+      container.execs.size === 0
+        ? null
+        : [...container.execs.values()].filter((exec) => exec.running).map((exec) => exec.id),
     HostConfig: {
       Binds: null,
       ContainerIDFile: "",
       LogConfig: { Type: "json-file", Config: {} },
-      NetworkMode: networkModeOf(container) === "bridge" ? (request.HostConfig?.NetworkMode ?? "default") : networkModeOf(container),
+      NetworkMode:
+        networkModeOf(container) === "bridge"
+          ? (request.HostConfig?.NetworkMode ?? "default")
+          : networkModeOf(container),
       PortBindings: (request.HostConfig?.PortBindings as JsonObject | undefined) ?? {},
       RestartPolicy: {
         Name: request.HostConfig?.RestartPolicy?.Name ?? "no",
@@ -161,7 +174,12 @@ export function containerDetails(container: Container, controller: NetworkContro
       Image: request.Image,
       Volumes: null,
       WorkingDir: request.WorkingDir ?? container.image.workingDir,
-      Entrypoint: request.Entrypoint === undefined ? (container.image.entrypoint.length === 0 ? null : [...container.image.entrypoint]) : [...request.Entrypoint],
+      Entrypoint:
+        request.Entrypoint === undefined
+          ? container.image.entrypoint.length === 0
+            ? null
+            : [...container.image.entrypoint]
+          : [...request.Entrypoint],
       OnBuild: null,
       Labels: request.Labels ?? {},
     },

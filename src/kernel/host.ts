@@ -99,13 +99,16 @@ export class Host implements HostKernel {
   /** Power loss: everything that the kernel knew is gone, NICs are unplugged. */
   powerOff(): void {
     for (const ns of [...this.#namespaces].reverse()) ns.discard();
+    this.kernel.exports.hostSetRoot(this.handle, 0);
     this.#root = undefined;
   }
 
   /** Power on after a power loss: a new root namespace, without NICs. */
   powerOn(): void {
     assert(this.#root === undefined, "the host is switched off", this.name);
-    this.#adoptRoot(this.kernel.exports.netnsNew(this.handle));
+    const root = this.kernel.exports.netnsNew(this.handle);
+    this.kernel.exports.hostSetRoot(this.handle, root);
+    this.#adoptRoot(root);
   }
 
   /** Called by a namespace that is gone. */

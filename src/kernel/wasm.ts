@@ -47,6 +47,7 @@ export interface KernelExports extends LinkExports, InetExports, NetfilterExport
   memoryInUse(): number;
   blocksHeld(): number;
   scratch(): number;
+  sockTakeError(socket: number): number;
   wakeList(): number;
   clearWakes(): void;
   captureBuffer(): number;
@@ -72,6 +73,7 @@ export interface KernelExports extends LinkExports, InetExports, NetfilterExport
 interface LinkExports {
   hostNew(index: number, a: number, b: number, c: number, d: number): number;
   hostRoot(host: number): number;
+  hostSetRoot(host: number, ns: number): void;
   hostDrops(host: number): number;
   hostPackets(host: number): number;
   netnsNew(host: number): number;
@@ -127,6 +129,27 @@ interface LinkExports {
   ): void;
   portFilterAdd(port: number, ethertype: number, protocol: number, transportPort: number, ip: number): void;
   portFilterClear(port: number): void;
+}
+
+/** assembly/netfilter/border.ts */
+interface NetfilterExports {
+  nfTableUsed(ns: number, table: number): number;
+  nfChainNew(ns: number, table: number): number;
+  nfChainDel(ns: number, table: number): number;
+  nfChainFlush(ns: number, table: number): number;
+  nfChainPolicy(ns: number, table: number, policy: number): number;
+  nfRuleInsert(ns: number, table: number, position: number, len: number): number;
+  nfRuleDelete(ns: number, table: number, len: number): number;
+  nfRuleCheck(ns: number, table: number, len: number): number;
+  nfChainFirst(ns: number, table: number): number;
+  nfChainNext(chain: number): number;
+  nfChainInfo(chain: number): void;
+  nfRuleInfo(rule: number): void;
+  nfCtDump(ns: number, skip: number): number;
+  nfCtFlush(ns: number): void;
+  nfCtCount(ns: number): number;
+  nfCtSysctlGet(ns: number, index: number): number;
+  nfCtSysctlSet(ns: number, index: number, value: number): number;
 }
 
 /** Makes an instance with a memory of its own. */

@@ -4,7 +4,16 @@
  */
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { type Document, isNode, LineCounter, parseDocument } from "yaml";
-import { type Cidr, cidrContains, formatCidr, formatIpv4, type Ipv4, networkOf, parseCidr, parseIpv4 } from "../base/addr.ts";
+import {
+  type Cidr,
+  cidrContains,
+  formatCidr,
+  formatIpv4,
+  type Ipv4,
+  networkOf,
+  parseCidr,
+  parseIpv4,
+} from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
 import { MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
 import type { Fault, HostPlan, LabPlan, Step } from "./plan.ts";
@@ -47,7 +56,9 @@ function formatPath(path: Path): string {
   return out === "" ? "lab" : out;
 }
 
-const validate = new Ajv2020({ allErrors: false, allowUnionTypes: true, strict: false, useDefaults: false }).compile(LAB_SCHEMA);
+const validate = new Ajv2020({ allErrors: false, allowUnionTypes: true, strict: false, useDefaults: false }).compile(
+  LAB_SCHEMA,
+);
 
 /** What a schema error means, in one clause. */
 function explain(error: ErrorObject): { extra: Path; expected: string } {
@@ -55,19 +66,28 @@ function explain(error: ErrorObject): { extra: Path; expected: string } {
   switch (error.keyword) {
     case "additionalProperties": {
       const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
-      return { extra: [String(params["additionalProperty"])], expected: `unknown key; expected one of ${known.join(", ")}` };
+      return {
+        extra: [String(params["additionalProperty"])],
+        expected: `unknown key; expected one of ${known.join(", ")}`,
+      };
     }
     case "required":
       return { extra: [String(params["missingProperty"])], expected: "missing" };
     case "type":
       return { extra: [], expected: `expected ${[params["type"]].flat().join(" or ")}` };
     case "enum":
-      return { extra: [], expected: `expected one of ${(params["allowedValues"] as unknown[]).map(String).join(", ")}` };
+      return {
+        extra: [],
+        expected: `expected one of ${(params["allowedValues"] as unknown[]).map(String).join(", ")}`,
+      };
     case "const":
       return { extra: [], expected: `expected ${String(params["allowedValue"])}` };
     case "pattern": {
       const description = (error.parentSchema as { description?: string }).description;
-      return { extra: [], expected: description === undefined ? "not in the expected form" : `expected ${lower(description)}` };
+      return {
+        extra: [],
+        expected: description === undefined ? "not in the expected form" : `expected ${lower(description)}`,
+      };
     }
     default:
       return { extra: [], expected: error.message ?? "not as expected" };
@@ -144,7 +164,8 @@ export function parseLab(file: string, text: string): LabPlan {
 function resolve(source: Source, file: string, raw: RawLab): LabPlan {
   const network = raw.network ?? {};
   const subnet = parseCidr(network.subnet ?? "192.168.77.0/24");
-  if (subnet === undefined || subnet.prefix > 29) throw source.error(["network", "subnet"], "expected a subnet like 192.168.77.0/24");
+  if (subnet === undefined || subnet.prefix > 29)
+    throw source.error(["network", "subnet"], "expected a subnet like 192.168.77.0/24");
   const hosts = resolveHosts(source, raw, networkOf(subnet), network);
   const steps = (raw.steps ?? []).map((step, index) => resolveStep(source, step, ["steps", index], hosts));
   return {
@@ -174,19 +195,22 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
   let next = subnet.ip + 11;
   for (const [key, value] of Object.entries(raw.hosts)) {
     const host = value ?? {};
-    if (host.count !== undefined && host.address !== undefined) throw source.error(["hosts", key, "address"], "can't stand beside count");
+    if (host.count !== undefined && host.address !== undefined)
+      throw source.error(["hosts", key, "address"], "can't stand beside count");
     for (let i = 1; i <= (host.count ?? 1); i++) {
       const name = host.count === undefined ? key : `${key}-${i}`;
       if (names.has(name)) throw source.error(["hosts", key], `a second host called ${name}`);
       names.add(name);
       let address = host.address === undefined ? undefined : parseIpv4(host.address);
-      if (host.address !== undefined && address === undefined) throw source.error(["hosts", key, "address"], "expected an IPv4 address");
+      if (host.address !== undefined && address === undefined)
+        throw source.error(["hosts", key, "address"], "expected an IPv4 address");
       if (address === undefined) {
         while (taken.has(next)) next++;
         address = next++;
       }
       const field = host.address === undefined ? ["hosts", key] : ["hosts", key, "address"];
-      if (!cidrContains(subnet, address)) throw source.error(field, `${formatIpv4(address)} is not in ${formatCidr(subnet)}`);
+      if (!cidrContains(subnet, address))
+        throw source.error(field, `${formatIpv4(address)} is not in ${formatCidr(subnet)}`);
       const other = taken.get(address);
       if (other !== undefined) throw source.error(field, `${formatIpv4(address)} is ${other}'s`);
       taken.set(address, name);
@@ -206,7 +230,12 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
 
 /** Hosts that a step's key or a fault names: a name, or a pattern with `*` and `?`. */
 function matchHosts(pattern: string, hosts: readonly HostPlan[]): string[] {
-  const regex = new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`);
+  const regex = new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", ".*")
+      .replaceAll("?", ".")}$`,
+  );
   return hosts.filter((host) => regex.test(host.name)).map((host) => host.name);
 }
 
@@ -214,17 +243,29 @@ function resolveStep(source: Source, step: Record<string, unknown>, path: Path, 
   const targets = Object.keys(step).filter((key) => !STEP_OPTIONS.has(key));
   const kinds = targets.length + (step["wait"] === undefined ? 0 : 1) + (step["fault"] === undefined ? 0 : 1);
   if (kinds !== 1) {
-    const what = kinds === 0 ? "expected a host and its command, wait or fault" : `expected one of ${[...targets, "wait", "fault"].join(", ")}`;
+    const what =
+      kinds === 0
+        ? "expected a host and its command, wait or fault"
+        : `expected one of ${[...targets, "wait", "fault"].join(", ")}`;
     throw source.error(kinds === 0 ? path : [...path, targets[1] ?? targets[0] ?? "wait"], what);
   }
   if (step["wait"] !== undefined) return { kind: "wait", duration: span(step["wait"] as string, 0) };
-  if (step["fault"] !== undefined) return { kind: "fault", fault: resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts) };
+  if (step["fault"] !== undefined)
+    return { kind: "fault", fault: resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts) };
   const key = targets[0] as string;
   const slash = key.indexOf("/");
   const pattern = slash < 0 ? key : key.slice(0, slash);
   const matched = matchHosts(pattern, hosts);
-  if (matched.length === 0) throw source.error([...path, key], `no host is called ${pattern}; there are ${hosts.slice(0, 8).map((host) => host.name).join(", ")}`);
-  const list = (value: unknown): string[] => (value === undefined ? [] : typeof value === "string" ? [value] : (value as string[]));
+  if (matched.length === 0)
+    throw source.error(
+      [...path, key],
+      `no host is called ${pattern}; there are ${hosts
+        .slice(0, 8)
+        .map((host) => host.name)
+        .join(", ")}`,
+    );
+  const list = (value: unknown): string[] =>
+    value === undefined ? [] : typeof value === "string" ? [value] : (value as string[]);
   const patterns = (field: string) =>
     list(step[field]).map((text, index) => {
       const regex = /^\/(.*)\/([a-z]*)$/s.exec(text);
@@ -232,7 +273,10 @@ function resolveStep(source: Source, step: Record<string, unknown>, path: Path, 
       try {
         return new RegExp(regex[1] as string, regex[2]);
       } catch (error) {
-        throw source.error(Array.isArray(step[field]) ? [...path, field, index] : [...path, field], `not a regular expression: ${(error as Error).message}`);
+        throw source.error(
+          Array.isArray(step[field]) ? [...path, field, index] : [...path, field],
+          `not a regular expression: ${(error as Error).message}`,
+        );
       }
     });
   return {
@@ -257,9 +301,12 @@ function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly
     return matched;
   });
   for (const [index, group] of (raw.partition ?? []).entries()) {
-    for (const name of group) if (matchHosts(name, hosts).length === 0) throw source.error([...path, "partition", index], `no host is called ${name}`);
+    for (const name of group)
+      if (matchHosts(name, hosts).length === 0)
+        throw source.error([...path, "partition", index], `no host is called ${name}`);
   }
-  if (raw.partition === undefined && raw.heal === undefined && resolved.length === 0) throw source.error([...path, "host"], "missing");
+  if (raw.partition === undefined && raw.heal === undefined && resolved.length === 0)
+    throw source.error([...path, "host"], "missing");
   const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
   if (raw.drop !== undefined) fault.drop = raw.drop;
   if (raw.link !== undefined) fault.link = raw.link;

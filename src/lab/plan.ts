@@ -46,7 +46,10 @@ export interface CommandStep {
   readonly timeout: Time;
 }
 
-export type Step = CommandStep | { readonly kind: "wait"; readonly duration: Time } | { readonly kind: "fault"; readonly fault: Fault };
+export type Step =
+  | CommandStep
+  | { readonly kind: "wait"; readonly duration: Time }
+  | { readonly kind: "fault"; readonly fault: Fault };
 
 export interface LabPlan {
   readonly name: string;

@@ -57,14 +57,24 @@ export class Agent {
   readonly #watches = new Map<string, Watch[]>();
 
   /** Called by NetworkController.agentStart: makes NetworkDB and tells the drivers. */
-  constructor(controller: NetworkController, config: AgentConfig, factory: NetworkDbFactory, keys: readonly EncryptionKey[]) {
+  constructor(
+    controller: NetworkController,
+    config: AgentConfig,
+    factory: NetworkDbFactory,
+    keys: readonly EncryptionKey[],
+  ) {
     this.#controller = controller;
     this.config = config;
     const { advertiseAddress, bindAddress = 0 } = config;
     this.db = factory({ os: controller.os, bindAddress, advertiseAddress, ...gossipKeys(keys) });
     const address = this.dataPathAddress;
     for (const driver of controller.drivers()) {
-      driver.discover({ kind: "node", address, bindAddress: bindAddress === 0 ? address : bindAddress, dataPathPort: config.dataPathPort ?? 0 });
+      driver.discover({
+        kind: "node",
+        address,
+        bindAddress: bindAddress === 0 ? address : bindAddress,
+        dataPathPort: config.dataPathPort ?? 0,
+      });
       const ipsec = primaryFirst(keys, SUBSYS_IPSEC);
       if (ipsec.length > 0) driver.discover({ kind: "keys", keys: ipsec });
     }
@@ -81,7 +91,8 @@ export class Agent {
     if (gossip.primary !== undefined) this.db.setKeys(gossip.keys, gossip.primary);
     const before = keysOf(old, SUBSYS_IPSEC);
     const after = keysOf(keys, SUBSYS_IPSEC);
-    const has = (set: readonly EncryptionKey[], key: EncryptionKey): boolean => set.some((k) => k.lamportTime === key.lamportTime);
+    const has = (set: readonly EncryptionKey[], key: EncryptionKey): boolean =>
+      set.some((k) => k.lamportTime === key.lamportTime);
     const added = after.filter((k) => !has(before, k)).at(-1);
     const prune = before.filter((k) => !has(after, k)).at(-1);
     const primary = after[1];
@@ -100,7 +111,10 @@ export class Agent {
     yield* this.db.joinNetwork(network.id);
     if (network.state === "deleted" || this.#watches.has(network.id)) return;
     const tables = [...network.driver.tables, ENDPOINT_TABLE];
-    this.#watches.set(network.id, tables.map((table) => this.#watch(network, table)));
+    this.#watches.set(
+      network.id,
+      tables.map((table) => this.#watch(network, table)),
+    );
   }
 
   #watch(network: Network, table: string): Watch {

@@ -9,12 +9,12 @@ import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { Proc } from "../scheduler/process.ts";
 import { Agent, type AgentConfig, type NetworkDbFactory } from "./agent.ts";
-import { arrangeUserFilter } from "./drivers/bridge-iptables.ts";
 import { BridgeDriver } from "./drivers/bridge.ts";
+import { arrangeUserFilter } from "./drivers/bridge-iptables.ts";
 import type { Driver, DriverType } from "./drivers/driver.ts";
 import { SpecialDriver } from "./drivers/null.ts";
-import type { OverlayEncryption } from "./drivers/overlay-encryption.ts";
 import { OverlayDriver } from "./drivers/overlay.ts";
+import type { OverlayEncryption } from "./drivers/overlay-encryption.ts";
 import { parseResolvConf } from "./files.ts";
 import { Ipam, LOCAL_DEFAULT_POOLS } from "./ipam.ts";
 import { checkKeyring, type EncryptionKey } from "./keys.ts";
@@ -155,7 +155,8 @@ export class NetworkController {
 
   #createNetwork(spec: NetworkSpec): Network {
     if (spec.name.trim() === "") throw new UserError(`invalid name: "${spec.name}"`);
-    if (spec.id !== undefined && this.#networks.has(spec.id)) throw new UserError(`network with id ${spec.id} already exists`);
+    if (spec.id !== undefined && this.#networks.has(spec.id))
+      throw new UserError(`network with id ${spec.id} already exists`);
     const driver = this.#drivers.get(spec.driver);
     if (driver === undefined) throw new UserError(`plugin "${spec.driver}" not found`);
     const network = new Network(this, driver, spec);

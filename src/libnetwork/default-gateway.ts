@@ -55,7 +55,10 @@ export function setupDefaultGateway(sandbox: Sandbox): void {
   const { controller } = sandbox;
   const network = controller.networkByName(GATEWAY_NETWORK) ?? createGatewayNetwork(controller);
   const ports = sandbox.endpoints().find((e) => (e.options.ports?.length ?? 0) > 0)?.options.ports;
-  const endpoint = network.createEndpoint(endpointName(sandbox), { anonymous: true, ...(ports === undefined ? {} : { ports }) });
+  const endpoint = network.createEndpoint(endpointName(sandbox), {
+    anonymous: true,
+    ...(ports === undefined ? {} : { ports }),
+  });
   endpoint.join(sandbox);
 }
 

@@ -96,7 +96,7 @@ export function encodeName(name: string): Uint8Array | undefined {
       if (!flush()) return undefined;
     } else if (char === "\\") {
       const code = /^\d{3}/.exec(trimmed.slice(i + 1));
-      label.push(code !== null ? Number(code[0]) & 255 : (trimmed.charCodeAt(i + 1) & 255));
+      label.push(code !== null ? Number(code[0]) & 255 : trimmed.charCodeAt(i + 1) & 255);
       i += code !== null ? 3 : 1;
     } else {
       label.push(char.charCodeAt(0) & 255);
@@ -155,7 +155,15 @@ export function parseQuery(data: Uint8Array): DnsQuery | undefined {
     at = record.next;
   }
   const question = data.slice(12, name.next + 4);
-  return { id: u16(data, 0), flags, opcode: (flags >>> 11) & 15, name: name.text, type: u16(data, name.next), question, udpSize };
+  return {
+    id: u16(data, 0),
+    flags,
+    opcode: (flags >>> 11) & 15,
+    name: name.text,
+    type: u16(data, name.next),
+    question,
+    udpSize,
+  };
 }
 
 /** Data of one answer record, all of class IN with DNS_TTL. */
@@ -173,7 +181,13 @@ export function addressAnswer(ip: Ipv4): DnsAnswer {
  * A response to a query: same question, `qr`, `ra`, the query's `rd` and `cd`, the owner name repeated in full in
  * each answer. Answers that don't fit are left out from the end, with `tc` over UDP (resolver.go truncateResp).
  */
-export function makeResponse(query: DnsQuery, rcode: number, answers: readonly DnsAnswer[], maxSize: number, tcp: boolean): Uint8Array {
+export function makeResponse(
+  query: DnsQuery,
+  rcode: number,
+  answers: readonly DnsAnswer[],
+  maxSize: number,
+  tcp: boolean,
+): Uint8Array {
   const owner = encodeName(query.name);
   const ownerLength = owner?.length ?? 0;
   let size = 12 + query.question.length;
@@ -223,7 +237,8 @@ export interface DnsResponse {
 /** Text of an answer's data: addresses of A records, names of PTR and CNAME-like ones, else empty. */
 function answerText(data: Uint8Array, record: RecordAt): string {
   if (record.type === DNS_TYPE.A && record.rdata.length === 4) return record.rdata.join(".");
-  if (record.type === DNS_TYPE.PTR || record.type === 5) return readName(data, record.next - record.rdata.length)?.text ?? "";
+  if (record.type === DNS_TYPE.PTR || record.type === 5)
+    return readName(data, record.next - record.rdata.length)?.text ?? "";
   return "";
 }
 
@@ -245,7 +260,8 @@ export function parseResponse(data: Uint8Array): DnsResponse | undefined {
   for (let i = 0; i < u16(data, 6); i++) {
     const record = readRecord(data, at);
     if (record === undefined) return undefined;
-    const ttl = u16(data, record.next - record.rdata.length - 6) * 65536 + u16(data, record.next - record.rdata.length - 4);
+    const ttl =
+      u16(data, record.next - record.rdata.length - 6) * 65536 + u16(data, record.next - record.rdata.length - 4);
     answers.push({ name: record.name, type: record.type, ttl, rdata: record.rdata, text: answerText(data, record) });
     at = record.next;
   }

@@ -66,7 +66,14 @@ export class Endpoint {
   #serviceEnabled = false;
   #published = false;
 
-  constructor(network: Network, id: string, name: string, address: Cidr | undefined, mac: Mac | undefined, options: EndpointOptions) {
+  constructor(
+    network: Network,
+    id: string,
+    name: string,
+    address: Cidr | undefined,
+    mac: Mac | undefined,
+    options: EndpointOptions,
+  ) {
     this.network = network;
     this.id = id;
     this.name = name;
@@ -111,7 +118,13 @@ export class Endpoint {
   /** Joins a sandbox (sbJoin): links, routes, records of the driver's table, and a way out where none else is. */
   join(sandbox: Sandbox): void {
     if (this.#sandbox !== undefined) throw new UserError("another container is attached to the same network endpoint");
-    const state: JoinState = { srcName: undefined, dstPrefix: "eth", gateway: undefined, staticRoutes: [], tableEntries: [] };
+    const state: JoinState = {
+      srcName: undefined,
+      dstPrefix: "eth",
+      gateway: undefined,
+      staticRoutes: [],
+      tableEntries: [],
+    };
     this.network.driver.join(this.network.id, this.id, {
       setNames(srcName, dstPrefix) {
         state.srcName = srcName;
@@ -230,7 +243,8 @@ export class Endpoint {
     if (fullRemove) this.#published = false;
     const { service } = this.options;
     const { ip } = this.address;
-    if (service !== undefined) this.network.controller.services.remove(this.network, this.#binding(name, service, ip), fullRemove);
+    if (service !== undefined)
+      this.network.controller.services.remove(this.network, this.#binding(name, service, ip), fullRemove);
     else removeContainerNames(this.network, this.id, name, this.aliases, ip);
   }
 }

@@ -49,7 +49,10 @@ export function parseResolvConf(text: string): ResolvConf {
   let search: string[] = [];
   let options: string[] = [];
   for (const raw of text.split("\n")) {
-    const words = raw.replace(/[#;].*$/, "").trim().split(/\s+/);
+    const words = raw
+      .replace(/[#;].*$/, "")
+      .trim()
+      .split(/\s+/);
     if (words[0] === "nameserver" && words[1] !== undefined) nameservers.push(words[1]);
     else if (words[0] === "search") search = words.slice(1);
     else if (words[0] === "options") options = words.slice(1);

@@ -31,7 +31,10 @@ export function inspectIpam(network: Network): { Driver: string; Options: null; 
       ...(aux.length === 0 ? {} : { AuxiliaryAddresses: sorted(aux) }),
     };
   });
-  const chosen = network.subnets.map(({ pool, gateway }) => ({ Subnet: formatCidr(pool.subnet), Gateway: formatIpv4(gateway.ip) }));
+  const chosen = network.subnets.map(({ pool, gateway }) => ({
+    Subnet: formatCidr(pool.subnet),
+    Gateway: formatIpv4(gateway.ip),
+  }));
   return { Driver: "default", Options: null, Config: given.length > 0 ? given : chosen };
 }
 
@@ -101,7 +104,12 @@ export function inspectServices(network: Network): Record<string, ServiceView> |
       };
       services.set(record.serviceName, view);
     }
-    view.Tasks.push({ Name: record.name, EndpointID: key, EndpointIP: record.endpointIp, Info: hostInfo(network, key) });
+    view.Tasks.push({
+      Name: record.name,
+      EndpointID: key,
+      EndpointIP: record.endpointIp,
+      Info: hostInfo(network, key),
+    });
   }
   return services.size === 0 ? undefined : sorted([...services]);
 }

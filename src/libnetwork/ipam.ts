@@ -139,7 +139,8 @@ export class Ipam {
   /** The first default pool that overlaps nothing of the host, without taking it (netutils.ElectInterfaceAddresses for docker0). */
   electDefaultPool(avoid: readonly Cidr[]): Cidr {
     const pool = this.#predefined.find((subnet) => !avoid.some((net) => cidrOverlaps(net, subnet)));
-    if (pool === undefined) throw new UserError("could not find an available, non-overlapping IPv4 address pool among the defaults");
+    if (pool === undefined)
+      throw new UserError("could not find an available, non-overlapping IPv4 address pool among the defaults");
     return pool;
   }
 

@@ -30,7 +30,8 @@ export function primaryFirst(keys: readonly EncryptionKey[], subsystem: string):
 /** Refuses a key set that has not exactly three keys of each subsystem it names. */
 export function checkKeyring(keys: readonly EncryptionKey[]): void {
   for (const subsystem of new Set(keys.map((k) => k.subsystem))) {
-    if (subsystem !== SUBSYS_GOSSIP && subsystem !== SUBSYS_IPSEC) throw new UserError(`key received for unrecognized subsystem`);
+    if (subsystem !== SUBSYS_GOSSIP && subsystem !== SUBSYS_IPSEC)
+      throw new UserError(`key received for unrecognized subsystem`);
     if (keysOf(keys, subsystem).length !== KEYRING_SIZE) {
       throw new UserError(`incorrect number of keys for subsystem ${subsystem}`);
     }

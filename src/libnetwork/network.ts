@@ -3,13 +3,13 @@ import { type Cidr, cidrContains, formatIpv4, type Ipv4 } from "../base/addr.ts"
 import { assert, UserError } from "../base/errors.ts";
 import { newHexId } from "../base/ids.ts";
 import type { Time } from "../base/time.ts";
+import { Signal } from "../scheduler/process.ts";
 import type { NetworkController } from "./controller.ts";
 import type { Driver, DriverType } from "./drivers/driver.ts";
 import { Endpoint, type EndpointOptions } from "./endpoint.ts";
 import { type AddressPool, NoAddressError } from "./ipam.ts";
 import { OPTION_DEFAULT_BRIDGE, type Options } from "./labels.ts";
 import type { GossipPeer } from "./networkdb-types.ts";
-import { Signal } from "../scheduler/process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { addContainerNames, removeContainerNames } from "./service.ts";
 import { ServiceRecords } from "./svc-records.ts";
@@ -160,7 +160,8 @@ export class Network {
   allocateAddresses(): void {
     if (this.special) return;
     const { ipam } = this.controller;
-    const configs: readonly IpamConfig[] = this.spec.ipam !== undefined && this.spec.ipam.length > 0 ? this.spec.ipam : [{}];
+    const configs: readonly IpamConfig[] =
+      this.spec.ipam !== undefined && this.spec.ipam.length > 0 ? this.spec.ipam : [{}];
     try {
       for (const config of configs) {
         const pool =
@@ -192,7 +193,9 @@ export class Network {
       }
     }
     if (preferred !== undefined) {
-      throw new UserError(`Invalid address ${formatIpv4(preferred)}: It does not belong to any of this network's subnets`);
+      throw new UserError(
+        `Invalid address ${formatIpv4(preferred)}: It does not belong to any of this network's subnets`,
+      );
     }
     throw new UserError(`no available IPv4 addresses on this network's address pools: ${this.name} (${this.id})`);
   }
@@ -259,7 +262,11 @@ export class Network {
     try {
       const ip = this.spec.loadBalancerIp;
       const address = ip === undefined ? {} : { ipv4: ip };
-      const endpoint = this.createEndpoint(this.lbEndpointName, { ...address, loadBalancer: true, anonymous: !this.ingress });
+      const endpoint = this.createEndpoint(this.lbEndpointName, {
+        ...address,
+        loadBalancer: true,
+        anonymous: !this.ingress,
+      });
       endpoint.join(sandbox);
       sandbox.enableService();
     } catch (error) {

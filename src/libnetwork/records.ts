@@ -3,7 +3,17 @@
  * drivers/overlay/overlay.proto PeerRecord). Fields are written in order of their numbers, zero values left out,
  * as gogo/protobuf does.
  */
-import { type Cidr, formatCidr, formatIpv4, formatMac, type Ipv4, type Mac, parseCidr, parseIpv4, parseMac } from "../base/addr.ts";
+import {
+  type Cidr,
+  formatCidr,
+  formatIpv4,
+  formatMac,
+  type Ipv4,
+  type Mac,
+  parseCidr,
+  parseIpv4,
+  parseMac,
+} from "../base/addr.ts";
 import { MalformedError } from "../base/errors.ts";
 import { ProtoWriter, parseProto } from "../base/protobuf.ts";
 
@@ -77,7 +87,11 @@ export function decodePeerRecord(data: Uint8Array): PeerRecord | undefined {
 }
 
 function writePort(writer: ProtoWriter, port: PortConfig): void {
-  writer.string(1, port.name).uint(2, PROTOCOLS.indexOf(port.protocol)).uint(3, port.targetPort).uint(4, port.publishedPort);
+  writer
+    .string(1, port.name)
+    .uint(2, PROTOCOLS.indexOf(port.protocol))
+    .uint(3, port.targetPort)
+    .uint(4, port.publishedPort);
 }
 
 function readPort(data: Uint8Array): PortConfig {
@@ -123,7 +137,14 @@ export function decodeEndpointRecord(data: Uint8Array): EndpointRecord | undefin
       else if (field.number === 8) taskAliases.push(field.string());
       else if (field.number === 9) serviceDisabled = field.bool();
     }
-    const [, name, serviceName, serviceId, virtualIp, endpointIp] = texts as [string, string, string, string, string, string];
+    const [, name, serviceName, serviceId, virtualIp, endpointIp] = texts as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
     return { name, serviceName, serviceId, virtualIp, endpointIp, ingressPorts, aliases, taskAliases, serviceDisabled };
   });
 }

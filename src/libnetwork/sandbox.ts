@@ -4,7 +4,7 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 import { parseIpv4 } from "../base/addr.ts";
-import { assert, UserError } from "../base/errors.ts";
+import { assert } from "../base/errors.ts";
 import { newHexId } from "../base/ids.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { NetworkController } from "./controller.ts";
@@ -111,7 +111,8 @@ export class Sandbox implements ResolverBackend {
   }
 
   #makeNamespace(): OslNamespace {
-    const name = this.kind === "container" ? (this.options.name ?? this.containerId.slice(0, 12)) : this.dockerNetnsName;
+    const name =
+      this.kind === "container" ? (this.options.name ?? this.containerId.slice(0, 12)) : this.dockerNetnsName;
     const ns = makeNamespace(this.controller.host.host, name, this.dockerNetnsName);
     const osl = new OslNamespace(ns, false, this.controller.log);
     if (this.kind !== "container") {
@@ -262,7 +263,13 @@ export class Sandbox implements ResolverBackend {
     const { ns } = this;
     if (this.#resolver !== undefined || ns === undefined) return;
     const { controller } = this;
-    const resolver = new Resolver(controller.os, controller.random.fork(`resolver/${this.id}`), ns, this, controller.log);
+    const resolver = new Resolver(
+      controller.os,
+      controller.random.fork(`resolver/${this.id}`),
+      ns,
+      this,
+      controller.log,
+    );
     if (this.#external.length === 0) this.#external = externalServers(this.#conf.nameservers, false);
     resolver.setExternalServers(this.#external);
     this.#ndots = ndotsSet(this.#conf.options);
@@ -319,7 +326,12 @@ export class Sandbox implements ResolverBackend {
 }
 
 /** One candidate over the networks in order: the first that knows it wins. */
-function resolveOn(order: readonly Endpoint[], host: string, networkName: string, viaLinks: boolean): Ipv4[] | undefined {
+function resolveOn(
+  order: readonly Endpoint[],
+  host: string,
+  networkName: string,
+  viaLinks: boolean,
+): Ipv4[] | undefined {
   for (const endpoint of order) {
     if (networkName !== "" && networkName !== endpoint.network.name) continue;
     const link = endpoint.options.links?.get(host);
@@ -339,17 +351,14 @@ function externalServers(servers: readonly string[], checkLoopback: boolean): Ex
 
 /** Order of endpoints (Endpoint.Less): docker_gwbridge last, internal networks after others, those with a gateway first, then by network name. */
 export function endpointLess(a: Endpoint, b: Endpoint): boolean {
-  const rank = (e: Endpoint): readonly number[] => [Number(e.onGatewayNetwork), Number(e.network.internal), e.gateway === undefined ? 1 : 0];
+  const rank = (e: Endpoint): readonly number[] => [
+    Number(e.onGatewayNetwork),
+    Number(e.network.internal),
+    e.gateway === undefined ? 1 : 0,
+  ];
   const [ra, rb] = [rank(a), rank(b)];
   for (let i = 0; i < ra.length; i++) {
     if (ra[i] !== rb[i]) return (ra[i] as number) < (rb[i] as number);
   }
   return a.network.name < b.network.name;
-}
-
-/** Refuses names that are no container of this sandbox's; used by callers that take user input. */
-export function requireEndpoint(sandbox: Sandbox, networkName: string): Endpoint {
-  const endpoint = sandbox.endpoints().find((e) => e.network.name === networkName);
-  if (endpoint === undefined) throw new UserError(`container ${sandbox.containerId} is not connected to network ${networkName}`);
-  return endpoint;
 }

@@ -63,13 +63,25 @@ function serviceKey(serviceId: string, ports: readonly PortConfig[]): string {
 }
 
 /** Container names of an endpoint: its name (the one PTR answers), then its aliases (addContainerNameResolution). */
-export function addContainerNames(network: Network, endpointId: string, name: string, aliases: readonly string[], ip: Ipv4): void {
+export function addContainerNames(
+  network: Network,
+  endpointId: string,
+  name: string,
+  aliases: readonly string[],
+  ip: Ipv4,
+): void {
   if (network.ingress) return;
   network.records.add(name, endpointId, ip, true);
   for (const alias of aliases) network.records.add(alias, endpointId, ip, false);
 }
 
-export function removeContainerNames(network: Network, endpointId: string, name: string, aliases: readonly string[], ip: Ipv4): void {
+export function removeContainerNames(
+  network: Network,
+  endpointId: string,
+  name: string,
+  aliases: readonly string[],
+  ip: Ipv4,
+): void {
   if (network.ingress) return;
   network.records.remove(name, endpointId, ip, true);
   for (const alias of aliases) network.records.remove(alias, endpointId, ip, false);
@@ -101,7 +113,8 @@ export class ServiceBindings {
     const ipKey = `${network.id} ${binding.ip}`;
     const holders = service.ipToEndpoints.get(ipKey) ?? new Set<string>();
     service.ipToEndpoints.set(ipKey, holders);
-    if (holders.has(binding.endpointId) || holders.size > 0) this.#transient("addServiceBinding", binding, holders.size);
+    if (holders.has(binding.endpointId) || holders.size > 0)
+      this.#transient("addServiceBinding", binding, holders.size);
     holders.add(binding.endpointId);
     this.#programmer?.addBackend(network, balancer, binding.ip);
     this.#addNames(network, binding, first);

@@ -26,7 +26,8 @@ export class ServiceRecords {
   add(name: string, serviceId: string, ip: Ipv4, reverse: boolean): void {
     if (reverse) {
       const entries = this.#addresses.get(ip) ?? [];
-      if (!entries.some((e) => e.name === name && e.serviceId === serviceId)) entries.push({ name, serviceId, extResolver: false });
+      if (!entries.some((e) => e.name === name && e.serviceId === serviceId))
+        entries.push({ name, serviceId, extResolver: false });
       this.#addresses.set(ip, entries);
     }
     const key = name.toLowerCase();

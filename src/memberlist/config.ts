@@ -54,6 +54,8 @@ export interface MemberlistConfig {
   readonly name: string;
   /** The address that others are told. */
   readonly advertise: Ipv4;
+  /** Local address to listen on; 0 (the default) = any. */
+  readonly bind?: Ipv4;
   /** Gossip keys; empty for a cluster in clear. */
   readonly keyring: Keyring;
   readonly delegate: Delegate;

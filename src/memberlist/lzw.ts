@@ -14,19 +14,38 @@ const MAX_CODE = (1 << MAX_WIDTH) - 1;
 /** Larger outputs are refused: memberlist's limit for a state (20 MiB, net.go maxPushStateBytes). */
 const MAX_OUTPUT = 20 * 1024 * 1024;
 
+/** The encoder's strings as a tree: a code's first child, each child's next sibling, and its last byte. */
+const firstChild = new Uint16Array(MAX_CODE + 1);
+const sibling = new Uint16Array(MAX_CODE + 1);
+const lastByte = new Uint8Array(MAX_CODE + 1);
+
+/** The code of a string and one byte more; 0 when there is none. */
+function childOf(code: number, byte: number): number {
+  let child = firstChild[code] as number;
+  while (child !== 0 && lastByte[child] !== byte) child = sibling[child] as number;
+  return child;
+}
+
+function addChild(parent: number, byte: number, code: number): void {
+  lastByte[code] = byte;
+  firstChild[code] = 0;
+  sibling[code] = firstChild[parent] as number;
+  firstChild[parent] = code;
+}
+
 /** Compresses; the input may be empty. */
 export function lzwCompress(input: Uint8Array): Uint8Array {
-  const writer = new BitWriter();
+  const writer = new BitWriter(input.length);
   let width = MIN_WIDTH;
   let highest = END;
-  const table = new Map<number, number>();
   writer.put(CLEAR, width);
+  firstChild.fill(0, 0, CLEAR);
   let code = input[0];
   if (code === undefined) {
     writer.put(END, width);
     return writer.finish();
   }
-  // Adds a code; true when the table was full and has been cleared.
+  // Counts the code that the decoder now adds; true when the table was full and has been cleared.
   const nextCode = (): boolean => {
     highest++;
     if (highest === 1 << width) width++;
@@ -34,20 +53,19 @@ export function lzwCompress(input: Uint8Array): Uint8Array {
     writer.put(CLEAR, width);
     width = MIN_WIDTH;
     highest = END;
-    table.clear();
+    firstChild.fill(0, 0, CLEAR);
     return true;
   };
   for (let at = 1; at < input.length; at++) {
-    const literal = input[at] as number;
-    const key = code * 256 + literal;
-    const known = table.get(key);
-    if (known !== undefined) {
-      code = known;
+    const byte = input[at] as number;
+    const child = childOf(code, byte);
+    if (child !== 0) {
+      code = child;
       continue;
     }
     writer.put(code, width);
-    code = literal;
-    if (!nextCode()) table.set(key, highest);
+    if (!nextCode()) addChild(code, byte, highest);
+    code = byte;
   }
   writer.put(code, width);
   nextCode();
@@ -109,22 +127,28 @@ export function lzwDecompress(input: Uint8Array): Uint8Array {
 }
 
 class BitWriter {
-  readonly #out: number[] = [];
+  readonly #out: Uint8Array;
+  #length = 0;
   #bits = 0;
   #count = 0;
+
+  /** @param input bytes to be written: at most 12 bits each, and the clear and end codes */
+  constructor(input: number) {
+    this.#out = new Uint8Array(input + (input >> 1) + (input >> 10) + 16);
+  }
 
   put(code: number, width: number): void {
     this.#bits |= code << this.#count;
     this.#count += width;
     for (; this.#count >= 8; this.#count -= 8) {
-      this.#out.push(this.#bits & 255);
+      this.#out[this.#length++] = this.#bits & 255;
       this.#bits >>>= 8;
     }
   }
 
   finish(): Uint8Array {
-    if (this.#count > 0) this.#out.push(this.#bits & 255);
-    return Uint8Array.from(this.#out);
+    if (this.#count > 0) this.#out[this.#length++] = this.#bits & 255;
+    return this.#out.subarray(0, this.#length);
   }
 }
 

@@ -89,7 +89,7 @@ export class Memberlist {
 
   #start(): void {
     const tasks = this.#tasks;
-    this.#transport.open(LISTEN_BACKLOG);
+    this.#transport.open(this.#config.bind ?? 0, LISTEN_BACKLOG);
     tasks.spawn(
       "memberlist udp",
       this.#transport.receive((packet) => this.#handlePacket(packet.data, packet.src, packet.srcPort)),

@@ -40,10 +40,11 @@ export class Transport {
     this.listener = host.kernel.root.socket.tcp();
   }
 
-  open(backlog: number): void {
+  /** @param bind local address, 0 = any */
+  open(bind: Ipv4, backlog: number): void {
     try {
-      this.#udp.bind(0, LAN.port);
-      this.listener.bind(0, LAN.port);
+      this.#udp.bind(bind, LAN.port);
+      this.listener.bind(bind, LAN.port);
       this.listener.listen(backlog);
     } catch (error) {
       this.close();

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { addressAnswer, DNS_RCODE, encodeName, makeResponse, parseQuery, parseResponse } from "../../src/libnetwork/dns.ts";
+import {
+  addressAnswer,
+  DNS_RCODE,
+  encodeName,
+  makeResponse,
+  parseQuery,
+  parseResponse,
+} from "../../src/libnetwork/dns.ts";
 
 /** The query of RFC 1035's shape for `alpine2 A` with dig's OPT record. */
 const QUERY = Uint8Array.of(
@@ -16,7 +23,14 @@ describe("DNS messages", () => {
     if (query === undefined) return;
     const answer = makeResponse(query, DNS_RCODE.NOERROR, [addressAnswer(0x0a000104)], 1232, false);
     expect(Buffer.from(answer).toString("hex")).toBe(
-      "868581800001000100000000" + "07616c50696e6532000001" + "0001" + "07616c50696e6532000001" + "0001" + "00000258" + "0004" + "0a000104",
+      "868581800001000100000000" +
+        "07616c50696e6532000001" +
+        "0001" +
+        "07616c50696e6532000001" +
+        "0001" +
+        "00000258" +
+        "0004" +
+        "0a000104",
     );
     expect(answer.length).toBe(48);
   });

@@ -27,14 +27,18 @@ describe("local pools", () => {
     ipam.releasePool(first);
     expect(next()).toBe("10.3.0.0/24");
     expect(next()).toBe("10.1.0.0/24");
-    expect(next).toThrow("could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network");
+    expect(next).toThrow(
+      "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+    );
     expect(ipam.pools()).toEqual(["LocalDefault/10.3.0.0/24", "LocalDefault/10.1.0.0/24"]);
   });
 
   it("refuses overlaps within an address space only, and masks host bits", () => {
     const ipam = new Ipam();
     expect(formatCidr(ipam.requestPool("LocalDefault", cidr("10.53.0.5/24")).subnet)).toBe("10.53.0.0/24");
-    expect(() => ipam.requestPool("LocalDefault", cidr("10.53.0.0/16"))).toThrow("Pool overlaps with other one on this address space");
+    expect(() => ipam.requestPool("LocalDefault", cidr("10.53.0.0/16"))).toThrow(
+      "Pool overlaps with other one on this address space",
+    );
     ipam.requestPool("GlobalDefault", cidr("10.53.0.0/16"));
   });
 });
@@ -51,13 +55,22 @@ describe("addresses", () => {
     expect(() => pool.request(ip("10.0.0.2"))).toThrow("Address already in use");
     expect(() => pool.request(ip("10.0.1.2"))).toThrow("requested address is out of range");
     pool.release(ip("10.0.0.1"));
-    expect([pool.request(), pool.request(), pool.request()].map(formatIpv4)).toEqual(["10.0.0.1", "10.0.0.5", "10.0.0.6"]);
+    expect([pool.request(), pool.request(), pool.request()].map(formatIpv4)).toEqual([
+      "10.0.0.1",
+      "10.0.0.5",
+      "10.0.0.6",
+    ]);
     expect(() => pool.request()).toThrow("no available addresses on this pool");
   });
 
   it("come out of the range where there is one", () => {
     const pool = new Ipam().requestPool("LocalDefault", cidr("10.0.0.0/24"), cidr("10.0.0.64/30"));
-    expect(Array.from({ length: 4 }, () => formatIpv4(pool.request()))).toEqual(["10.0.0.64", "10.0.0.65", "10.0.0.66", "10.0.0.67"]);
+    expect(Array.from({ length: 4 }, () => formatIpv4(pool.request()))).toEqual([
+      "10.0.0.64",
+      "10.0.0.65",
+      "10.0.0.66",
+      "10.0.0.67",
+    ]);
     expect(() => pool.request()).toThrow();
     expect(formatIpv4(pool.request(ip("10.0.0.9")))).toBe("10.0.0.9");
   });

@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { macFromIp } from "../../src/base/addr.ts";
-import { decodeEndpointRecord, decodePeerRecord, encodeEndpointRecord, encodePeerRecord, NIL_IP, type PortProtocol } from "../../src/libnetwork/records.ts";
+import {
+  decodeEndpointRecord,
+  decodePeerRecord,
+  encodeEndpointRecord,
+  encodePeerRecord,
+  NIL_IP,
+  type PortProtocol,
+} from "../../src/libnetwork/records.ts";
 import { ip } from "../support/fake-swarm.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -12,11 +19,23 @@ const LB_PEER = "0a0b31302e302e312e352f3234121130323a34323a30613a30303a30313a303
 const ALPINE1 = "0a07616c70696e653122053c6e696c3e2a0831302e302e312e32420c613262623966653534373062";
 const INGRESS = "0a10696e67726573732d656e64706f696e7422053c6e696c3e2a0831302e302e302e34";
 
-const PLAIN = { serviceName: "", serviceId: "", virtualIp: NIL_IP, ingressPorts: [], aliases: [], taskAliases: [], serviceDisabled: false };
+const PLAIN = {
+  serviceName: "",
+  serviceId: "",
+  virtualIp: NIL_IP,
+  ingressPorts: [],
+  aliases: [],
+  taskAliases: [],
+  serviceDisabled: false,
+};
 
 describe("records", () => {
   it("are golden's bytes", () => {
-    const peer = { endpointIp: { ip: ip("10.0.1.5"), prefix: 24 }, endpointMac: macFromIp(ip("10.0.1.5")), tunnelEndpointIp: ip("192.168.77.12") };
+    const peer = {
+      endpointIp: { ip: ip("10.0.1.5"), prefix: 24 },
+      endpointMac: macFromIp(ip("10.0.1.5")),
+      tunnelEndpointIp: ip("192.168.77.12"),
+    };
     expect(hex(encodePeerRecord(peer))).toBe(LB_PEER);
     expect(decodePeerRecord(bytes(LB_PEER))).toEqual(peer);
     const alpine1 = { ...PLAIN, name: "alpine1", endpointIp: "10.0.1.2", taskAliases: ["a2bb9fe5470b"] };
@@ -43,13 +62,26 @@ describe("records", () => {
       taskAliases: fc.array(fc.string(), { maxLength: 3 }),
       serviceDisabled: fc.boolean(),
     });
-    fc.assert(fc.property(record, (r) => expect(decodeEndpointRecord(encodeEndpointRecord(r))).toEqual(r)));
+    fc.assert(
+      fc.property(record, (r) => {
+        expect(decodeEndpointRecord(encodeEndpointRecord(r))).toEqual(r);
+      }),
+    );
   });
 
   it("refuse anything else without a crash", () => {
     const isRecord = (value: unknown): boolean => value === undefined || typeof value === "object";
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (data) => isRecord(decodePeerRecord(data)) && isRecord(decodeEndpointRecord(data))));
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 80 }),
+        (data) => isRecord(decodePeerRecord(data)) && isRecord(decodeEndpointRecord(data)),
+      ),
+    );
     expect(decodePeerRecord(bytes(LB_PEER).subarray(0, 20))).toBeUndefined();
-    expect(decodePeerRecord(encodePeerRecord({ endpointIp: { ip: 1, prefix: 24 }, endpointMac: 2, tunnelEndpointIp: 3 }).subarray(2))).toBeUndefined();
+    expect(
+      decodePeerRecord(
+        encodePeerRecord({ endpointIp: { ip: 1, prefix: 24 }, endpointMac: 2, tunnelEndpointIp: 3 }).subarray(2),
+      ),
+    ).toBeUndefined();
   });
 });

@@ -2,7 +2,14 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatIpv4 } from "../../src/base/addr.ts";
 import { SEC } from "../../src/base/time.ts";
-import { DNS_RCODE, DNS_TYPE, type DnsResponse, encodeName, parseQuery, parseResponse } from "../../src/libnetwork/dns.ts";
+import {
+  DNS_RCODE,
+  DNS_TYPE,
+  type DnsResponse,
+  encodeName,
+  parseQuery,
+  parseResponse,
+} from "../../src/libnetwork/dns.ts";
 import type { Network } from "../../src/libnetwork/network.ts";
 import type { Sandbox } from "../../src/libnetwork/sandbox.ts";
 import { recvFrom, sendTcp } from "../../src/scheduler/io.ts";
@@ -58,8 +65,22 @@ function* digTcp(node: FakeNode, ns: FakeNetNs, query: Uint8Array, wait: number)
 function upstreamAnswer(query: Uint8Array, rcode: number, address?: string, extra = 0, ttl = 300): Uint8Array {
   const parsed = parseQuery(query);
   if (parsed === undefined) throw new Error("malformed query upstream");
-  const out = [...query.subarray(0, 2), 0x81 | (extra >>> 8), 0x80 | rcode, 0, 1, 0, address === undefined ? 0 : 1, 0, 0, 0, 0, ...parsed.question];
-  if (address !== undefined) out.push(0xc0, 12, 0, 1, 0, 1, 0, 0, ttl >>> 8, ttl & 255, 0, 4, ...address.split(".").map(Number));
+  const out = [
+    ...query.subarray(0, 2),
+    0x81 | (extra >>> 8),
+    0x80 | rcode,
+    0,
+    1,
+    0,
+    address === undefined ? 0 : 1,
+    0,
+    0,
+    0,
+    0,
+    ...parsed.question,
+  ];
+  if (address !== undefined)
+    out.push(0xc0, 12, 0, 1, 0, 1, 0, 0, ttl >>> 8, ttl & 255, 0, 4, ...address.split(".").map(Number));
   return Uint8Array.from(out);
 }
 
@@ -90,15 +111,18 @@ function build(resolvConf: string): Scene {
   return { swarm, host1, net1, alpine1 };
 }
 
-function dig(scene: Scene, name: string, type: number, options: { tcp?: boolean; udpSize?: number; wait?: number } = {}): Answer | undefined {
+function dig(
+  scene: Scene,
+  name: string,
+  type: number,
+  options: { tcp?: boolean; udpSize?: number; wait?: number } = {},
+): Answer | undefined {
   const ns = scene.alpine1.ns as FakeNetNs;
   const program = options.tcp ? digTcp : digUdp;
   const wait = options.wait ?? 3 * SEC;
-  let result: Answer | undefined;
   const process = scene.host1.os.spawn("dig", program(scene.host1, ns, makeQuery(name, type, options.udpSize), wait));
   scene.swarm.settle(() => process.done, scene.host1.os.now() + 60 * SEC);
-  result = process.result;
-  return result;
+  return process.result;
 }
 
 /** The dig runs of traffic-alpine1.txt. */
@@ -132,7 +156,9 @@ function runGolden(scene: Scene, command: string): { status: string; flags: stri
   const answer = dig(scene, name, type, { tcp: command.includes("+tcp"), ...edns });
   if (answer === undefined) return { status: "TIMEOUT", flags: "", answers: [], size: 0 };
   const { response } = answer;
-  const flags = [0x8000, 0x0400, 0x0200, 0x0100, 0x0080].map((bit, i) => ((response.flags & bit) !== 0 ? ["qr", "aa", "tc", "rd", "ra"][i] : ""));
+  const flags = [0x8000, 0x0400, 0x0200, 0x0100, 0x0080].map((bit, i) =>
+    (response.flags & bit) !== 0 ? ["qr", "aa", "tc", "rd", "ra"][i] : "",
+  );
   return {
     status: RCODES[response.rcode] as string,
     flags: flags.filter((f) => f !== "").join(" "),
@@ -162,7 +188,10 @@ describe("names", () => {
     const scene = build("");
     const short = scene.alpine1.containerId.slice(0, 12);
     expect(dig(scene, short, DNS_TYPE.A)?.response.answers[0]?.text).toBe("10.0.1.2");
-    scene.swarm.nodes[1]?.controller.sandboxes().find((s) => s.options.name === "alpine2")?.delete();
+    scene.swarm.nodes[1]?.controller
+      .sandboxes()
+      .find((s) => s.options.name === "alpine2")
+      ?.delete();
     scene.swarm.settle();
     expect(dig(scene, "alpine2", DNS_TYPE.A)).toBeUndefined();
   });
@@ -208,6 +237,8 @@ describe("forwarding", () => {
     expect(answer?.response.answers.map((a) => [a.text, a.ttl])).toEqual([["10.1.2.3", 77]]);
     expect(scene.host1.os.now() - start).toBe(4 * SEC);
     expect(asked).toEqual(["10.9.9.1 alpine1", "10.9.9.2 alpine1", "10.9.9.3 alpine1"]);
+    server("10.9.9.1", (q) => upstreamAnswer(q, DNS_RCODE.NXDOMAIN));
+    expect(dig(scene, "www.example.org", DNS_TYPE.A, { wait: 20 * SEC })?.response.answers[0]?.text).toBe("10.1.2.3");
     server("10.9.9.1", (q) => upstreamAnswer(q, DNS_RCODE.NXDOMAIN, undefined, 0x0400));
     asked.length = 0;
     expect(dig(scene, "www.example.org", DNS_TYPE.A, { tcp: true })?.response.rcode).toBe(DNS_RCODE.NXDOMAIN);

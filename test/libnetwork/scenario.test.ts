@@ -2,10 +2,17 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatCidr, formatIpv4, formatMac } from "../../src/base/addr.ts";
 import type { NetNs } from "../../src/kernel/types.ts";
-import { inspectContainers, inspectNetwork, inspectPeers, inspectServices, type ServiceView } from "../../src/libnetwork/inspect.ts";
+import {
+  inspectContainers,
+  inspectNetwork,
+  inspectPeers,
+  inspectServices,
+  type ServiceView,
+} from "../../src/libnetwork/inspect.ts";
 import type { Network } from "../../src/libnetwork/network.ts";
 import type { Sandbox } from "../../src/libnetwork/sandbox.ts";
-import { dumpHost, iptablesSave } from "../support/fake-netns.ts";
+import { dumpHost } from "../support/fake-netns.ts";
+import { iptablesSave } from "../support/fake-netns-iptables.ts";
 import { type FakeNode, FakeSwarm, startContainer, testNetSpec } from "../support/fake-swarm.ts";
 import { goldenAvailable, goldenText, goldenTitle } from "../support/golden.ts";
 
@@ -43,7 +50,14 @@ function goldenLinks(path: string): GoldenLink[] {
   for (const line of section(path, "ip -d -s addr show")) {
     const head = /^(\d+): ([^:@]+)(?:@\S+)?: .*? mtu (\d+)(?:.*? master (\S+))?/.exec(line);
     if (head !== null) {
-      links.push({ index: Number(head[1]), name: head[2] as string, mtu: Number(head[3]), master: head[4], mac: "", addresses: [] });
+      links.push({
+        index: Number(head[1]),
+        name: head[2] as string,
+        mtu: Number(head[3]),
+        master: head[4],
+        mac: "",
+        addresses: [],
+      });
     }
     const mac = /link\/\S+ ([0-9a-f:]{17})/.exec(line);
     if (mac !== null) (links.at(-1) as GoldenLink).mac = mac[1] as string;
@@ -57,9 +71,17 @@ function goldenLinks(path: string): GoldenLink[] {
 function ownLinks(ns: NetNs, golden: readonly GoldenLink[]): GoldenLink[] {
   return ns.link.list().map((l, i) => {
     const master = l.master === 0 ? undefined : ns.link.get(l.master).name;
-    const random = l.name === "eth0" ? false : !formatMac(l.mac).startsWith("02:42:0a") && !formatMac(l.mac).startsWith("02:42:ac");
+    const random =
+      l.name === "eth0" ? false : !formatMac(l.mac).startsWith("02:42:0a") && !formatMac(l.mac).startsWith("02:42:ac");
     const mac = random && l.kind !== "loopback" ? (golden[i]?.mac ?? "") : formatMac(l.mac);
-    return { index: l.index, name: l.name, mtu: l.mtu, master, mac, addresses: ns.addr.list(l.index).map((a) => formatCidr(a.addr)) };
+    return {
+      index: l.index,
+      name: l.name,
+      mtu: l.mtu,
+      master,
+      mac,
+      addresses: ns.addr.list(l.index).map((a) => formatCidr(a.addr)),
+    };
   });
 }
 
@@ -75,7 +97,8 @@ function ownRoutes(ns: NetNs): string[] {
     .list("main")
     .map((r) => {
       const dev = ns.link.get(r.dev).name;
-      if (r.via !== undefined) return `${r.dst.prefix === 0 ? "default" : formatCidr(r.dst)} via ${formatIpv4(r.via)} dev ${dev}`;
+      if (r.via !== undefined)
+        return `${r.dst.prefix === 0 ? "default" : formatCidr(r.dst)} via ${formatIpv4(r.via)} dev ${dev}`;
       return `${formatCidr(r.dst)} dev ${dev} proto kernel scope link src ${formatIpv4(r.src ?? 0)}`;
     })
     .sort();
@@ -84,8 +107,14 @@ function ownRoutes(ns: NetNs): string[] {
 /** Permanent neighbours and FDB entries of vxlan0. */
 function permanents(ns: NetNs): string[] {
   const vxlan = ns.link.get("vxlan0").index;
-  const neigh = ns.neigh.list(vxlan).map((n) => `${formatIpv4(n.ip)} dev vxlan0 lladdr ${formatMac(n.mac ?? 0)} ${n.state}`);
-  const fdb = ns.fdb.list(vxlan).flatMap((f) => (f.dst === undefined ? [] : [`${formatMac(f.mac)} dev vxlan0 dst ${formatIpv4(f.dst)} self permanent`]));
+  const neigh = ns.neigh
+    .list(vxlan)
+    .map((n) => `${formatIpv4(n.ip)} dev vxlan0 lladdr ${formatMac(n.mac ?? 0)} ${n.state}`);
+  const fdb = ns.fdb
+    .list(vxlan)
+    .flatMap((f) =>
+      f.dst === undefined ? [] : [`${formatMac(f.mac)} dev vxlan0 dst ${formatIpv4(f.dst)} self permanent`],
+    );
   return [...neigh, ...fdb].sort();
 }
 
@@ -150,14 +179,20 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a container on each of two nodes"
 
   it("has golden's rules in the host's namespace, docker_gwbridge before docker0", () => {
     const { root } = scene.host1.kernel;
-    expect([...iptablesSave(root, "filter"), ...iptablesSave(root, "nat")]).toEqual(goldenIptables(`${STATE}/host.txt`));
+    expect([...iptablesSave(root, "filter"), ...iptablesSave(root, "nat")]).toEqual(
+      goldenIptables(`${STATE}/host.txt`),
+    );
   });
 
   it("has golden's links in the host's namespace", () => {
     const golden = goldenLinks(`${STATE}/host.txt`);
     const own = ownLinks(scene.host1.kernel.root, golden).map((l, i) => {
       const other = golden[i] as GoldenLink;
-      return { ...l, mac: other.mac, name: l.name.startsWith("veth") && other.name.startsWith("veth") ? other.name : l.name };
+      return {
+        ...l,
+        mac: other.mac,
+        name: l.name.startsWith("veth") && other.name.startsWith("veth") ? other.name : l.name,
+      };
     });
     expect(own).toEqual(golden);
     expect(ownRoutes(scene.host1.kernel.root)).toEqual(goldenRoutes(`${STATE}/host.txt`));
@@ -175,10 +210,15 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a container on each of two nodes"
     expect(ownRoutes(nsOf(scene.host1, name))).toEqual(goldenRoutes(`${STATE}/${file}`));
   });
 
-  it.each(["alpine1:ns-ctr-alpine1.txt", "lb_k6jjce19a:ns-lb_k6jjce19a.txt", "ingress_sbox:ns-ingress_sbox.txt"])("nat rules of %s", (pair) => {
-    const [name, file] = pair.split(":") as [string, string];
-    expect(maskPorts(iptablesSave(nsOf(scene.host1, name), "nat"))).toEqual(maskPorts(goldenIptables(`${STATE}/${file}`)));
-  });
+  it.each(["alpine1:ns-ctr-alpine1.txt", "lb_k6jjce19a:ns-lb_k6jjce19a.txt", "ingress_sbox:ns-ingress_sbox.txt"])(
+    "nat rules of %s",
+    (pair) => {
+      const [name, file] = pair.split(":") as [string, string];
+      expect(maskPorts(iptablesSave(nsOf(scene.host1, name), "nat"))).toEqual(
+        maskPorts(goldenIptables(`${STATE}/${file}`)),
+      );
+    },
+  );
 
   it("programs golden's permanent neighbours and FDB entries on both nodes", () => {
     expect(permanents(nsOf(scene.host1, "test-net"))).toEqual(goldenPermanents(`${STATE}/ns-1-k6jjce19a4.txt`));
@@ -212,11 +252,16 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a container on each of two nodes"
 
   it("shows golden's inspect, fields in order", () => {
     const text = goldenText(`${STATE}/docker-network-inspect.txt`);
-    const golden = JSON.parse((text.split("### docker network inspect -v test-net\n")[1] as string).split("\n### ")[0] as string)[0];
+    const golden = JSON.parse(
+      (text.split("### docker network inspect -v test-net\n")[1] as string).split("\n### ")[0] as string,
+    )[0];
     const own = inspectNetwork(scene.net1, golden.Created as string, true);
     // Tasks come by endpoint ID, which is random.
     (own.Services as Record<string, ServiceView>)[""]?.Tasks.sort((a, b) => (a.Name < b.Name ? -1 : 1));
-    const ids = (value: unknown): string => JSON.stringify(value).replace(/"[0-9a-f]{64}"/g, '"ID"').replace(/"[0-9a-f]{12}"/g, '"NODE"');
+    const ids = (value: unknown): string =>
+      JSON.stringify(value)
+        .replace(/"[0-9a-f]{64}"/g, '"ID"')
+        .replace(/"[0-9a-f]{12}"/g, '"NODE"');
     expect(ids(own)).toBe(ids(golden));
     expect(Object.keys(inspectContainers(scene.net1))[0]).toBe(scene.alpine1.containerId);
     const gateway = scene.host1.controller.networkByName("docker_gwbridge") as Network;
@@ -224,7 +269,9 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a container on each of two nodes"
       [`gateway_${scene.alpine1.id.slice(0, 12)}`, "172.18.0.3/16"],
       ["gateway_ingress-sbox", "172.18.0.2/16"],
     ]);
-    const goldenGateway = JSON.parse((text.split("### docker network inspect -v docker_gwbridge\n")[1] as string).split("\n### ")[0] as string)[0];
+    const goldenGateway = JSON.parse(
+      (text.split("### docker network inspect -v docker_gwbridge\n")[1] as string).split("\n### ")[0] as string,
+    )[0];
     const ownGateway = inspectNetwork(gateway, goldenGateway.Created as string, true);
     expect({ ...ownGateway, Id: "", Containers: {} }).toEqual({ ...goldenGateway, Id: "", Containers: {} });
     expect(inspectPeers(gateway)).toBeUndefined();
@@ -278,9 +325,15 @@ describe("leaving", () => {
     expect(mask(dumpHost(host1.kernel))).toEqual(mask(joined[0] as string[]));
     expect(mask(dumpHost(host2.kernel))).toEqual(mask(joined[1] as string[]));
     expect(host1.controller.sandboxes().length).toBe(1);
+    expect(swarm.cluster.nodes.map((n) => [n.joined.length, n.watching])).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
     expect(host1.controller.overlay.peers.networks()).toEqual(["p0sq8n7pv1aow8vl2e6ubsikd"]);
     for (const node of [host1, host2]) {
-      expect(node.log.filter((l) => l.level === "error" || (l.level === "warning" && !l.message.includes("bridge FDB")))).toEqual([]);
+      expect(
+        node.log.filter((l) => l.level === "error" || (l.level === "warning" && !l.message.includes("bridge FDB"))),
+      ).toEqual([]);
       node.controller.networkByName("ingress")?.delete({ removeLoadBalancer: true });
       node.controller.networkByName("docker_gwbridge")?.delete();
       swarm.run(node, node.controller.agentStop());

@@ -5,7 +5,17 @@
  */
 import { cidrContains, type Ipv4 } from "../../src/base/addr.ts";
 import { type Errno, KernelError } from "../../src/base/errors.ts";
-import type { Datagram, IcmpSocket, RawSocket, RuleMatch, SocketApi, SocketInfo, TcpSocket, TcpState, UdpSocket } from "../../src/kernel/types.ts";
+import type {
+  Datagram,
+  IcmpSocket,
+  RawSocket,
+  RuleMatch,
+  SocketApi,
+  SocketInfo,
+  TcpSocket,
+  TcpState,
+  UdpSocket,
+} from "../../src/kernel/types.ts";
 import { Signal } from "../../src/scheduler/process.ts";
 import type { FakeNetNs } from "./fake-netns.ts";
 
@@ -136,7 +146,17 @@ abstract class FakeSocket extends Signal {
 
   protected describeAs(protocol: "udp" | "tcp", state: string): SocketInfo {
     const { ip: localIp, port: localPort } = this.local;
-    return { protocol, state, localIp, localPort, remoteIp: 0, remotePort: 0, rxQueue: 0, txQueue: 0, owner: this.owner };
+    return {
+      protocol,
+      state,
+      localIp,
+      localPort,
+      remoteIp: 0,
+      remotePort: 0,
+      rxQueue: 0,
+      txQueue: 0,
+      owner: this.owner,
+    };
   }
 }
 
@@ -156,7 +176,9 @@ export class FakeUdp extends FakeSocket implements UdpSocket {
   sendTo(data: Uint8Array, ip: Ipv4, port: number): void {
     if (this.local.port === 0) this.bind(0x7f000001, 0);
     const to = this.sockets.route("udp", this.local, { ip, port });
-    const receiver = this.sockets.open.find((s): s is FakeUdp => s instanceof FakeUdp && s.local.port === to.port && s.local.ip === to.ip);
+    const receiver = this.sockets.open.find(
+      (s): s is FakeUdp => s instanceof FakeUdp && s.local.port === to.port && s.local.ip === to.ip,
+    );
     if (receiver !== undefined) receiver.deliver(data, this.sockets.seenSource("udp", this.local, receiver.local));
     else {
       const answer = this.sockets.ns.host.upstream.get(to.ip)?.(data, this.sockets.ns, "udp");
@@ -198,7 +220,9 @@ export class FakeTcp extends FakeSocket implements TcpSocket {
   connect(ip: Ipv4, port: number): void {
     if (this.local.port === 0) this.bind(0x7f000001, 0);
     const to = this.sockets.route("tcp", this.local, { ip, port });
-    const listener = this.sockets.open.find((s): s is FakeTcp => s instanceof FakeTcp && s.state === "LISTEN" && s.local.port === to.port);
+    const listener = this.sockets.open.find(
+      (s): s is FakeTcp => s instanceof FakeTcp && s.state === "LISTEN" && s.local.port === to.port,
+    );
     this.#upstream = this.sockets.ns.host.upstream.get(to.ip);
     if (listener === undefined && this.#upstream === undefined) {
       this.error = "ECONNREFUSED";

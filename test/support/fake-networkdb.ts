@@ -111,10 +111,16 @@ export class FakeNetworkDb implements NetworkDb {
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
+  /** Watches open, for tests of leaks. */
+  get watching(): number {
+    return this.#watches.length;
+  }
+
   notice(type: TableNote["type"], entry: Entry): void {
     const { table, networkId, key, value, owner } = entry;
     for (const watch of this.#watches) {
-      if (watch.table === table && watch.networkId === networkId) watch.channel.push({ type, table, networkId, key, value, owner });
+      if (watch.table === table && watch.networkId === networkId)
+        watch.channel.push({ type, table, networkId, key, value, owner });
     }
   }
 

@@ -31,11 +31,11 @@ export class FakeSwarm {
   readonly cluster = new FakeCluster();
   readonly nodes: FakeNode[] = [];
   readonly #scheduler: HostScheduler;
+  /** Exceptions that ended programs, not yet thrown to the test. */
+  readonly #failures: unknown[] = [];
 
   constructor() {
-    this.#scheduler = new HostScheduler((_host, process, error) => {
-      throw new Error(`${process.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    });
+    this.#scheduler = new HostScheduler((_host, _process, error) => this.#failures.push(error));
   }
 
   /** A host 192.168.77.11, .12, … with its engine's default networks, not yet in the swarm. */
@@ -68,14 +68,19 @@ export class FakeSwarm {
   /** Lets everything run that is due before `until`, or until the condition holds. */
   settle(done: () => boolean = () => false, until: Time = this.#scheduler.now + 100 * MS): void {
     for (;;) {
-      this.#scheduler.runReady();
+      this.#runReady();
       if (done()) return;
       const next = this.#scheduler.nextTimer();
       if (next === FOREVER || next > until) break;
       this.#scheduler.advance(next);
     }
     if (until > this.#scheduler.now && until !== FOREVER) this.#scheduler.advance(until);
+    this.#runReady();
+  }
+
+  #runReady(): void {
     this.#scheduler.runReady();
+    if (this.#failures.length > 0) throw this.#failures.splice(0)[0];
   }
 
   /** Virtual time passes. */
@@ -86,7 +91,10 @@ export class FakeSwarm {
   /** The node joins the swarm: gossip, then the ingress network as on every node. */
   join(node: FakeNode, ingressLb: string): void {
     const remoteAddresses = this.cluster.nodes.length > 0 ? [ip("192.168.77.11")] : [];
-    this.run(node, node.controller.agentStart({ advertiseAddress: ip("192.168.77.11") + node.kernel.index, remoteAddresses }));
+    this.run(
+      node,
+      node.controller.agentStart({ advertiseAddress: ip("192.168.77.11") + node.kernel.index, remoteAddresses }),
+    );
     this.run(node, node.controller.newNetwork(ingressSpec(ingressLb)));
   }
 
@@ -95,7 +103,14 @@ export class FakeSwarm {
   }
 }
 
-function overlaySpec(id: string, name: string, subnet: string, vni: number, lb: string, more: Partial<NetworkSpec> = {}): NetworkSpec {
+function overlaySpec(
+  id: string,
+  name: string,
+  subnet: string,
+  vni: number,
+  lb: string,
+  more: Partial<NetworkSpec> = {},
+): NetworkSpec {
   return {
     id,
     name,
@@ -121,7 +136,10 @@ export function startContainer(node: FakeNode, network: Network, name: string, a
   const containerId = node.os.random.fork(name).hex(64);
   const short = containerId.slice(0, 12);
   const sandbox = node.controller.newSandbox({ containerId, name, hostname: short });
-  const endpoint = network.createEndpoint(name, { aliases: [short], ...(address === undefined ? {} : { ipv4: ip(address) }) });
+  const endpoint = network.createEndpoint(name, {
+    aliases: [short],
+    ...(address === undefined ? {} : { ipv4: ip(address) }),
+  });
   endpoint.join(sandbox);
   sandbox.setKey();
   sandbox.enableService();

@@ -7,11 +7,25 @@ import { broadcastOf, type Cidr, cidrOverlaps, type Ipv4, type Mac, macFromIp, n
 import { assert, UserError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
-import { OPTION_BRIDGE_NAME, OPTION_DEFAULT_BRIDGE, OPTION_ENABLE_ICC, OPTION_ENABLE_MASQUERADE, OPTION_MTU, type Options } from "../labels.ts";
+import {
+  OPTION_BRIDGE_NAME,
+  OPTION_DEFAULT_BRIDGE,
+  OPTION_ENABLE_ICC,
+  OPTION_ENABLE_MASQUERADE,
+  OPTION_MTU,
+  type Options,
+} from "../labels.ts";
 import type { DaemonLog } from "../log.ts";
 import { findLink, setSysctlIfKnown } from "../osl.ts";
 import { addBridgeRules, type BridgeRules, removeBridgeRules, setupChains } from "./bridge-iptables.ts";
-import { createVethPair, type Driver, type DriverNetwork, type EndpointInterface, type JoinInfo, parseMtu } from "./driver.ts";
+import {
+  createVethPair,
+  type Driver,
+  type DriverNetwork,
+  type EndpointInterface,
+  type JoinInfo,
+  parseMtu,
+} from "./driver.ts";
 
 interface BridgeEndpoint {
   readonly address: Cidr;
@@ -101,8 +115,10 @@ export class BridgeDriver implements Driver {
   #checkConflicts(bridge: string, pool: Cidr): void {
     for (const other of this.#networks.values()) {
       const name = `conflicts with network ${other.id} (${other.bridge})`;
-      if (other.bridge === bridge) throw new UserError(`cannot create network ${bridge}: ${name}: networks have same bridge name`);
-      if (cidrOverlaps(other.rules.subnet, pool)) throw new UserError(`cannot create network ${bridge}: ${name}: networks have overlapping IPv4`);
+      if (other.bridge === bridge)
+        throw new UserError(`cannot create network ${bridge}: ${name}: networks have same bridge name`);
+      if (cidrOverlaps(other.rules.subnet, pool))
+        throw new UserError(`cannot create network ${bridge}: ${name}: networks have overlapping IPv4`);
     }
   }
 

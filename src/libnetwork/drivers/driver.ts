@@ -2,10 +2,10 @@
 import type { Cidr, Ipv4, Mac } from "../../base/addr.ts";
 import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
+import type { EncryptionKey } from "../keys.ts";
 import type { Options } from "../labels.ts";
 import type { TableNote } from "../networkdb-types.ts";
 import { findLink } from "../osl.ts";
-import type { EncryptionKey } from "../keys.ts";
 
 export type DriverType = "bridge" | "overlay" | "host" | "null";
 
@@ -46,7 +46,12 @@ export interface JoinInfo {
 export type Discovery =
   | { readonly kind: "node"; readonly address: Ipv4; readonly bindAddress: Ipv4; readonly dataPathPort: number }
   | { readonly kind: "keys"; readonly keys: readonly EncryptionKey[] }
-  | { readonly kind: "keyUpdate"; readonly key?: EncryptionKey; readonly primary?: EncryptionKey; readonly prune?: EncryptionKey };
+  | {
+      readonly kind: "keyUpdate";
+      readonly key?: EncryptionKey;
+      readonly primary?: EncryptionKey;
+      readonly prune?: EncryptionKey;
+    };
 
 /** A network driver. */
 export interface Driver {

@@ -137,8 +137,13 @@ export class OverlayNetwork {
       if (!(error instanceof KernelError)) throw error;
       this.#abandonSubnet(subnet);
       const what = error.code === "EADDRINUSE" ? "failed to set link up" : "error creating vxlan interface";
-      const chain = error.code === "EADDRINUSE" ? `vxlan interface creation failed for subnet "${formatCidr(subnet.subnet)}": ` : "";
-      throw new UserError(`subnet sandbox join failed for "${formatCidr(subnet.subnet)}": ${chain}${what}: ${goErrorText(error)}`);
+      const chain =
+        error.code === "EADDRINUSE"
+          ? `vxlan interface creation failed for subnet "${formatCidr(subnet.subnet)}": `
+          : "";
+      throw new UserError(
+        `subnet sandbox join failed for "${formatCidr(subnet.subnet)}": ${chain}${what}: ${goErrorText(error)}`,
+      );
     }
     subnet.ready = true;
     return true;

@@ -12,7 +12,14 @@ import type { DaemonLog } from "../log.ts";
 import type { TableNote } from "../networkdb-types.ts";
 import { findLink, NeighborSearchError, setSysctlIfKnown } from "../osl.ts";
 import { decodePeerRecord, encodePeerRecord } from "../records.ts";
-import { createVethPair, type Discovery, type Driver, type DriverNetwork, type EndpointInterface, type JoinInfo } from "./driver.ts";
+import {
+  createVethPair,
+  type Discovery,
+  type Driver,
+  type DriverNetwork,
+  type EndpointInterface,
+  type JoinInfo,
+} from "./driver.ts";
 import type { OverlayEncryption } from "./overlay-encryption.ts";
 import { OverlayNetwork, type OverlaySubnet } from "./overlay-network.ts";
 import { PeerDb, type PeerEntry } from "./peerdb.ts";
@@ -82,7 +89,8 @@ export class OverlayDriver implements Driver {
 
   /** Book-keeping only: kernel objects come with the first join. */
   createNetwork(network: DriverNetwork): void {
-    if (this.#networks.has(network.id)) throw new UserError(`attempt to create overlay network ${network.id} that already exists`);
+    if (this.#networks.has(network.id))
+      throw new UserError(`attempt to create overlay network ${network.id} that already exists`);
     const made = new OverlayNetwork(network, this.#host, this.#log, () => this.#port);
     if (made.encrypted && this.#encryption === undefined) {
       throw new UserError(`encryption of overlay networks is not available on this engine (network ${network.name})`);
@@ -110,7 +118,13 @@ export class OverlayDriver implements Driver {
       throw new UserError(`no matching subnet for IP "${formatCidr(endpoint.address)}" in network "${networkId}"`);
     }
     endpoint.mac ??= macFromIp(endpoint.address.ip);
-    network.endpoints.set(endpoint.id, { id: endpoint.id, address: endpoint.address, mac: endpoint.mac, ifName: undefined, overlayIfName: undefined });
+    network.endpoints.set(endpoint.id, {
+      id: endpoint.id,
+      address: endpoint.address,
+      mac: endpoint.mac,
+      ifName: undefined,
+      overlayIfName: undefined,
+    });
   }
 
   deleteEndpoint(networkId: string, endpointId: string): void {
@@ -127,7 +141,8 @@ export class OverlayDriver implements Driver {
     const endpoint = network.endpoints.get(endpointId);
     assert(endpoint !== undefined, "join of an unknown endpoint", endpointId);
     const vtep = this.#advertiseAddress;
-    if (vtep === undefined) throw new UserError("overlay driver: no advertise address (the node is not part of a swarm)");
+    if (vtep === undefined)
+      throw new UserError("overlay driver: no advertise address (the node is not part of a swarm)");
     if (network.encrypted && this.#encryption?.hasKeys !== true) {
       throw new UserError("cannot join secure network: encryption keys not present");
     }
@@ -213,8 +228,13 @@ export class OverlayDriver implements Driver {
     if (updateDb) {
       const added = this.#peers.add(networkId, entry);
       count = added.count;
-      if (!added.inserted) this.#log("warning", `Entry already present in db: nid:${networkId} eid:${entry.endpointId} peerIP:${formatIpv4(entry.ip)}`);
-      if (added.inserted && count > 1) this.#log("warning", `peerDbAdd transient condition - Key:${formatIpv4(entry.ip)} cardinality:${count}`);
+      if (!added.inserted)
+        this.#log(
+          "warning",
+          `Entry already present in db: nid:${networkId} eid:${entry.endpointId} peerIP:${formatIpv4(entry.ip)}`,
+        );
+      if (added.inserted && count > 1)
+        this.#log("warning", `peerDbAdd transient condition - Key:${formatIpv4(entry.ip)} cardinality:${count}`);
     }
     if (entry.local) return;
     const network = this.#networks.get(networkId);
@@ -222,7 +242,10 @@ export class OverlayDriver implements Driver {
     if (network === undefined || sandbox === undefined) return;
     const subnet = network.subnetOf(entry.ip);
     if (subnet === undefined) {
-      this.#log("warning", `Peer add operation failed: couldn't find the subnet "${formatIpv4(entry.ip)}" in network "${networkId}"`);
+      this.#log(
+        "warning",
+        `Peer add operation failed: couldn't find the subnet "${formatIpv4(entry.ip)}" in network "${networkId}"`,
+      );
       return;
     }
     network.ensureSubnet(subnet);
@@ -233,14 +256,22 @@ export class OverlayDriver implements Driver {
     } catch (error) {
       if (!(error instanceof NeighborSearchError)) throw error;
       // Two records for one address: the first one programmed stays active until it is deleted.
-      if (count <= 1) this.#log("warning", `Peer add operation failed: could not add neighbor entry for nid:${networkId} eid:${entry.endpointId} into the sandbox:${error.message}`);
+      if (count <= 1)
+        this.#log(
+          "warning",
+          `Peer add operation failed: could not add neighbor entry for nid:${networkId} eid:${entry.endpointId} into the sandbox:${error.message}`,
+        );
     }
   }
 
   /** peerDeleteOp: out of the kernel and the database; another record of the same address takes its place. */
   #peerDelete(networkId: string, entry: PeerEntry): void {
     const { deleted, count } = this.#peers.delete(networkId, entry);
-    if (!deleted) this.#log("warning", `Entry was not in db: nid:${networkId} eid:${entry.endpointId} peerIP:${formatIpv4(entry.ip)}`);
+    if (!deleted)
+      this.#log(
+        "warning",
+        `Entry was not in db: nid:${networkId} eid:${entry.endpointId} peerIP:${formatIpv4(entry.ip)}`,
+      );
     const network = this.#networks.get(networkId);
     const sandbox = network?.sandbox;
     if (network === undefined || sandbox === undefined) return;
@@ -253,7 +284,10 @@ export class OverlayDriver implements Driver {
         if (!(error instanceof NeighborSearchError)) throw error;
         // The record deleted was not the active one.
         if (count > 0) return;
-        this.#log("warning", `Peer delete operation failed: could not delete neighbor entry for nid:${networkId} eid:${entry.endpointId} into the sandbox:${error.message}`);
+        this.#log(
+          "warning",
+          `Peer delete operation failed: could not delete neighbor entry for nid:${networkId} eid:${entry.endpointId} into the sandbox:${error.message}`,
+        );
         return;
       }
     }

@@ -52,12 +52,17 @@ const COMPOUND_OVERHEAD = 4;
 /** Above this many queued events, those that a bulk sync brought are not passed on. */
 const MAX_QUEUE_ON_SYNC = 500;
 
+/** What NetworkDB is made with. */
 export interface NetworkDbOptions {
+  readonly os: HostOs;
   /** The address that other nodes are told. */
-  readonly advertise: Ipv4;
+  readonly advertiseAddress: Ipv4;
+  /** Local address to listen on; 0 (the default) = any. */
+  readonly bindAddress?: Ipv4;
+  /** Empty: gossip in clear. */
   readonly keys: readonly GossipKey[];
-  /** One of the keys. */
-  readonly primary: GossipKey;
+  /** One of the keys; the first one when left out. */
+  readonly primary?: GossipKey | undefined;
   /** Gossip name; by default 12 random hex digits, new at each start. */
   readonly nodeName?: string;
   /** `network-control-plane-mtu` less 100; default 1400 bytes. */
@@ -76,8 +81,8 @@ export class NetworkDbError extends Error {
  * Starts NetworkDB on a host: binds port 7946 and begins to gossip.
  * @throws KernelError EADDRINUSE when the port is taken
  */
-export function startNetworkDb(host: HostOs, options: NetworkDbOptions): NetworkDbNode {
-  return new NetworkDbNode(host, options);
+export function createNetworkDb(options: NetworkDbOptions): NetworkDbNode {
+  return new NetworkDbNode(options);
 }
 
 export class NetworkDbNode implements NetworkDb {
@@ -96,7 +101,8 @@ export class NetworkDbNode implements NetworkDb {
   #bootstrap: readonly Ipv4[] = [];
   #closed = false;
 
-  constructor(host: HostOs, options: NetworkDbOptions) {
+  constructor(options: NetworkDbOptions) {
+    const host = options.os;
     this.#host = host;
     this.#options = options;
     this.nodeName = options.nodeName ?? host.random.fork(`networkdb name ${host.now()}`).hex(12);
@@ -109,7 +115,8 @@ export class NetworkDbNode implements NetworkDb {
     this.#nodeEvents = new BroadcastQueue(nodeCount, LAN.retransmitMult);
     this.#memberlist = new Memberlist(host, {
       name: this.nodeName,
-      advertise: options.advertise,
+      advertise: options.advertiseAddress,
+      bind: options.bindAddress ?? 0,
       keyring: this.#keyring,
       delegate: this.#delegate(),
       events: this.#events(),
@@ -184,7 +191,7 @@ export class NetworkDbNode implements NetworkDb {
   /** Merges with the bootstrap nodes again if none of them is a member any more. */
   #rejoinBootstrap(): Proc | undefined {
     if (this.#bootstrap.length === 0) return undefined;
-    const own = this.#options.advertise;
+    const own = this.#options.advertiseAddress;
     for (const { member } of this.#state.nodes.active.values()) {
       if (member.addr !== own && this.#bootstrap.includes(member.addr)) return undefined;
     }
@@ -476,7 +483,8 @@ export class NetworkDbNode implements NetworkDb {
 }
 
 /** The primary first. */
-function keyOrder(keys: readonly GossipKey[], primary: GossipKey): Uint8Array[] {
+function keyOrder(keys: readonly GossipKey[], primary: GossipKey | undefined): Uint8Array[] {
+  if (primary === undefined) return keys.map(({ key }) => key);
   const isPrimary = ({ key }: GossipKey) => key.every((byte, i) => byte === primary.key[i]);
   return [primary.key, ...keys.filter((key) => !isPrimary(key)).map((key) => key.key)];
 }

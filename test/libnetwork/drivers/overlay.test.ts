@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import { formatCidr, formatIpv4, macFromIp, parseCidr } from "../../../src/base/addr.ts";
 import { KernelError } from "../../../src/base/errors.ts";
 import type { NetNs } from "../../../src/kernel/types.ts";
-import { overlayMtu } from "../../../src/libnetwork/drivers/overlay-network.ts";
-import type { OverlayEncryption } from "../../../src/libnetwork/drivers/overlay-encryption.ts";
 import { NetworkController } from "../../../src/libnetwork/controller.ts";
+import type { OverlayEncryption } from "../../../src/libnetwork/drivers/overlay-encryption.ts";
+import { overlayMtu } from "../../../src/libnetwork/drivers/overlay-network.ts";
 import { SUBSYS_GOSSIP, SUBSYS_IPSEC } from "../../../src/libnetwork/keys.ts";
 import { OPTION_ENCRYPTED, OPTION_MTU, OPTION_VXLAN_IDS, PEER_TABLE } from "../../../src/libnetwork/labels.ts";
 import { encodePeerRecord } from "../../../src/libnetwork/records.ts";
@@ -52,7 +52,12 @@ describe("overlay MTU", () => {
   it("is set on every device of the network", () => {
     const { node } = oneNode({ options: { [OPTION_VXLAN_IDS]: "4097", [OPTION_MTU]: "1200" } });
     startContainer(node, node.controller.network(NET) as never, "c1", "10.0.1.2");
-    expect(nsOf(node, "test-net").link.list().slice(1).map((l) => l.mtu)).toEqual([1150, 1150, 1150, 1150]);
+    expect(
+      nsOf(node, "test-net")
+        .link.list()
+        .slice(1)
+        .map((l) => l.mtu),
+    ).toEqual([1150, 1150, 1150, 1150]);
     expect(nsOf(node, "c1").link.get("eth0").mtu).toBe(1150);
     expect(nsOf(node, "lb_k6jjce19a").link.get("eth0").mtu).toBe(1150);
     expect(nsOf(node, "c1").link.get("eth1").mtu).toBe(1500);
@@ -92,7 +97,14 @@ describe("peers", () => {
     peer(node, "create", "a", "10.0.1.9/24", "192.168.77.12");
     swarm.newNetwork(node, testNetSpec("10.0.1.3"));
     expect(entries(node)).toEqual(["10.0.1.9", "192.168.77.12"]);
-    node.controller.overlay.eventNotify({ type: "create", table: PEER_TABLE, networkId: NET, key: "bad", value: Uint8Array.of(1, 2), owner: "x" });
+    node.controller.overlay.eventNotify({
+      type: "create",
+      table: PEER_TABLE,
+      networkId: NET,
+      key: "bad",
+      value: Uint8Array.of(1, 2),
+      owner: "x",
+    });
     expect(node.log.at(-1)).toEqual({ level: "error", message: "Failed to unmarshal peer record: bad" });
   });
 
@@ -109,7 +121,11 @@ describe("namespaces and devices", () => {
     const network = node.controller.network(NET) as never;
     for (const name of ["c1", "c2"]) startContainer(node, network, name, undefined).delete();
     startContainer(node, network, "c3", undefined);
-    expect(nsOf(node, "test-net").link.list().map((l) => l.name)).toEqual(["lo", "br0", "vxlan0", "veth0", "veth3"]);
+    expect(
+      nsOf(node, "test-net")
+        .link.list()
+        .map((l) => l.name),
+    ).toEqual(["lo", "br0", "vxlan0", "veth0", "veth3"]);
     expect(node.controller.overlay.network(NET)?.dockerNetnsName).toBe("1-k6jjce19a4");
     node.controller.sandboxOf(node.controller.sandboxes().at(-1)?.containerId ?? "")?.delete();
     (node.controller.network(NET) as NonNullable<ReturnType<NetworkController["network"]>>).delete();
@@ -134,10 +150,18 @@ describe("namespaces and devices", () => {
       ["vxlan0", 4097],
       ["vxlan1", 4099],
     ]);
-    const via = (name: string): string[] => nsOf(node, name).route.list().filter((r) => r.via !== undefined && r.dst.prefix > 0).map((r) => `${formatCidr(r.dst)} ${formatIpv4(r.via ?? 0)}`);
+    const via = (name: string): string[] =>
+      nsOf(node, name)
+        .route.list()
+        .filter((r) => r.via !== undefined && r.dst.prefix > 0)
+        .map((r) => `${formatCidr(r.dst)} ${formatIpv4(r.via ?? 0)}`);
     expect([via("c1"), via("c2")]).toEqual([["10.0.9.0/24 10.0.1.1"], ["10.0.1.0/24 10.0.9.1"]]);
     peer(node, "create", "a", "10.0.9.9/24", "192.168.77.12");
-    expect(nsOf(node, "test-net").neigh.list("vxlan1").map((n) => formatIpv4(n.ip))).toEqual(["10.0.9.9"]);
+    expect(
+      nsOf(node, "test-net")
+        .neigh.list("vxlan1")
+        .map((n) => formatIpv4(n.ip)),
+    ).toEqual(["10.0.9.9"]);
   });
 
   it("leaves nothing behind when the VNI is taken", () => {
@@ -148,7 +172,9 @@ describe("namespaces and devices", () => {
     const namespaces = node.kernel.namespaces().length;
     const links = node.kernel.root.link.list().length;
     const attempt = (): unknown => swarm.newNetwork(node, testNetSpec("10.0.1.3"));
-    expect(attempt).toThrow('subnet sandbox join failed for "10.0.1.0/24": error creating vxlan interface: file exists');
+    expect(attempt).toThrow(
+      'subnet sandbox join failed for "10.0.1.0/24": error creating vxlan interface: file exists',
+    );
     expect([node.kernel.namespaces().length, node.kernel.root.link.list().length]).toEqual([namespaces, links]);
     expect(node.controller.network(NET)).toBeUndefined();
     node.kernel.root.link.del("other");
@@ -175,24 +201,39 @@ describe("encryption's hooks", () => {
       hasKeys,
       attach: (context) => calls.push(`attach ${formatIpv4(context.advertiseAddress)} ${context.dataPathPort}`),
       setKeys: (keys) => calls.push(`keys ${keys.map((k) => k.lamportTime)}`),
-      updateKeys: ({ key, primary, prune }) => calls.push(`update ${key?.lamportTime} ${primary?.lamportTime} ${prune?.lamportTime}`),
-      checkEncryption: (_id, vtep, vni, local, add) => calls.push(`check ${vtep === undefined ? "all" : formatIpv4(vtep)} ${vni} ${local} ${add}`),
+      updateKeys: ({ key, primary, prune }) =>
+        calls.push(`update ${key?.lamportTime} ${primary?.lamportTime} ${prune?.lamportTime}`),
+      checkEncryption: (_id, vtep, vni, local, add) =>
+        calls.push(`check ${vtep === undefined ? "all" : formatIpv4(vtep)} ${vni} ${local} ${add}`),
       programVni: (vni, add) => calls.push(`vni ${vni} ${add}`),
     };
     const swarm = new FakeSwarm();
     const base = swarm.addNode();
-    const controller = new NetworkController({ os: base.os, log: () => {}, networkDb: swarm.cluster.create, encryption: hooks });
+    const controller = new NetworkController({
+      os: base.os,
+      log: () => {},
+      networkDb: swarm.cluster.create,
+      encryption: hooks,
+    });
     const node = { ...base, controller };
     const key = (subsystem: string, tag: number) => ({ subsystem, key: new Uint8Array(16), lamportTime: tag });
-    const ring = (base: number) => [...[3, 1, 2].map((t) => key(SUBSYS_GOSSIP, base + t)), ...[6, 4, 5].map((t) => key(SUBSYS_IPSEC, base + t))];
+    const ring = (base: number) => [
+      ...[3, 1, 2].map((t) => key(SUBSYS_GOSSIP, base + t)),
+      ...[6, 4, 5].map((t) => key(SUBSYS_IPSEC, base + t)),
+    ];
     const start = (): void => {
       controller.setKeys(ring(0));
       swarm.join(node, "10.0.0.2");
-      swarm.newNetwork(node, testNetSpec("10.0.1.3", { options: { [OPTION_VXLAN_IDS]: "4098", [OPTION_ENCRYPTED]: "" } }));
+      swarm.newNetwork(
+        node,
+        testNetSpec("10.0.1.3", { options: { [OPTION_VXLAN_IDS]: "4098", [OPTION_ENCRYPTED]: "" } }),
+      );
       peer(node, "create", "a", "10.0.1.9/24", "192.168.77.12");
       controller.setKeys([...ring(0).filter((k) => k.lamportTime !== 4), key(SUBSYS_IPSEC, 7)]);
       expect(swarm.cluster.nodes[0]?.primary?.tag).toBe(2);
-      expect(() => controller.setKeys(ring(0).slice(1))).toThrow("incorrect number of keys for subsystem networking:gossip");
+      expect(() => controller.setKeys(ring(0).slice(1))).toThrow(
+        "incorrect number of keys for subsystem networking:gossip",
+      );
     };
     return { calls, start };
   }
@@ -213,6 +254,8 @@ describe("encryption's hooks", () => {
 
   it("refuse a join without keys, and an encrypted network without an implementation", () => {
     expect(encrypted(false).start).toThrow("cannot join secure network: encryption keys not present");
-    expect(() => oneNode({ options: { [OPTION_VXLAN_IDS]: "4098", [OPTION_ENCRYPTED]: "" } })).toThrow("encryption of overlay networks is not available");
+    expect(() => oneNode({ options: { [OPTION_VXLAN_IDS]: "4098", [OPTION_ENCRYPTED]: "" } })).toThrow(
+      "encryption of overlay networks is not available",
+    );
   });
 });

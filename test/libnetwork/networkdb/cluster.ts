@@ -2,9 +2,9 @@
 
 import { SEC } from "../../../src/base/time.ts";
 import {
+  createNetworkDb,
   type NetworkDbNode,
   type NetworkDbOptions,
-  startNetworkDb,
 } from "../../../src/libnetwork/networkdb/networkdb.ts";
 import type { GossipKey } from "../../../src/libnetwork/networkdb-types.ts";
 import { type FakeHost, FakeNetwork, type FakeNetworkOptions, fakeIp } from "../../support/fake-host.ts";
@@ -37,8 +37,9 @@ export class Cluster {
   }
 
   start(host: FakeHost, options: Partial<NetworkDbOptions> = {}): NetworkDbNode {
-    return startNetworkDb(host.os, {
-      advertise: host.ip,
+    return createNetworkDb({
+      os: host.os,
+      advertiseAddress: host.ip,
       keys: KEYS,
       primary: KEYS[0] as GossipKey,
       log: (level, text) => this.log.push(`${this.network.now / SEC} ${host.name} ${level} ${text}`),

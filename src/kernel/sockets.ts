@@ -1,0 +1,40 @@
+/** The socket door of a namespace: opens sockets, and lists them as ss(8) does. */
+import type { Namespace } from "./netns.ts";
+import { listDatagramSockets } from "./sockets-datagram.ts";
+import { IcmpSocketImpl, RawSocketImpl } from "./sockets-icmp.ts";
+import { listTcpSockets, TcpSocketImpl } from "./sockets-tcp.ts";
+import { UdpSocketImpl } from "./sockets-udp.ts";
+import type { IcmpSocket, RawSocket, SocketApi, SocketInfo, TcpSocket, UdpSocket } from "./types.ts";
+
+export class Sockets implements SocketApi {
+  readonly #ns: Namespace;
+
+  constructor(ns: Namespace) {
+    this.#ns = ns;
+  }
+
+  udp(): UdpSocket {
+    this.#ns.requireAlive("socket");
+    return new UdpSocketImpl(this.#ns);
+  }
+
+  tcp(): TcpSocket {
+    this.#ns.requireAlive("socket");
+    return TcpSocketImpl.open(this.#ns);
+  }
+
+  icmp(): IcmpSocket {
+    this.#ns.requireAlive("socket");
+    return new IcmpSocketImpl(this.#ns);
+  }
+
+  raw(protocol: number): RawSocket {
+    this.#ns.requireAlive("socket");
+    return new RawSocketImpl(this.#ns, protocol);
+  }
+
+  list(): SocketInfo[] {
+    this.#ns.requireAlive("ss");
+    return [...listDatagramSockets(this.#ns), ...listTcpSockets(this.#ns)];
+  }
+}
