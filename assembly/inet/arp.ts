@@ -77,7 +77,7 @@ function confirmAddr(dev: NetDev, dst: u32, local: u32, scope: u32): bool {
   let same = false;
   for (let p = changetype<InDev>(dev.inDev).addrs; p != 0; p = changetype<Addr>(p).next) {
     const addr = changetype<Addr>(p);
-    const own: u32 = addr.scope < SCOPE_HOST ? addr.scope : SCOPE_HOST;
+    const own: u32 = addr.scope < <u32>SCOPE_HOST ? addr.scope : SCOPE_HOST;
     if (addr.ip == local && own <= scope) has = true;
     if (ifaMatch(local, addr) && (dst == 0 || ifaMatch(dst, addr))) same = true;
   }

@@ -160,7 +160,7 @@ function checkNextHop(ns: NetNs, route: Route): i32 {
     if (route.dev == 0) return -ENODEV;
     return changetype<NetDev>(route.dev).flags & IFF_UP ? 0 : -ENETDOWN;
   }
-  if (route.scope >= SCOPE_LINK || fibAddrType(ns, route.gateway) != RTN_UNICAST) return -EINVAL;
+  if (route.scope >= <u32>SCOPE_LINK || fibAddrType(ns, route.gateway) != RTN_UNICAST) return -EINVAL;
   const oif = route.dev != 0 ? changetype<NetDev>(route.dev).ifindex : 0;
   const found = fibLookup(ns, route.gateway, oif, SCOPE_LINK);
   if (found == 0) return fibError;

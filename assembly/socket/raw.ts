@@ -5,7 +5,7 @@ import { countOut } from "../inet/icmpCount";
 import { InetNs, hostInet, inetOf } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kmalloc } from "../memory/arena";
-import { Skb, consumeSkb, copySkb, dropSkb, skbPut } from "../memory/skb";
+import { Skb, consumeSkb, copySkb, dropSkb, skbPull, skbPush, skbPut } from "../memory/skb";
 import { ICMP_ECHO, ICMP_HLEN, emitIcmp, icmpEchoId, icmpSetCheck, icmpType } from "../wire/icmp";
 import { ipDst, ipProtocol, ipSrc } from "../wire/ipv4";
 import { datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
@@ -119,10 +119,12 @@ export function rawSend(sk: RawSock, dst: u32, data: usize, length: u32): i32 {
 
 /** Queues a copy whose data begin at `from`. */
 function queueCopy(sk: RawSock, skb: Skb, from: usize, mark: u32, info: u32): void {
+  // The IP header goes along: the receiver reads addresses and TTL there.
+  const behind = <u32>(skb.data - skb.nh);
+  skbPush(skb, behind);
   const copy = copySkb(skb);
-  const skip = <i32>(from - skb.data);
-  copy.data += skip;
-  copy.len -= skip;
+  skbPull(skb, behind);
+  skbPull(copy, <u32>(from - skb.nh));
   copy.cb0 = mark;
   copy.cb1 = info;
   sk.rxPackets++;

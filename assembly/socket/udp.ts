@@ -208,7 +208,7 @@ export function udpRcv(skb: Skb): void {
   skb.th = udp;
   const ip = skb.nh;
   const wide = skb.rtType == RTN_BROADCAST || skb.rtType == RTN_MULTICAST;
-  const found = wide ? 0 : udpLookup(ns, ipSrc(ip), udpSport(udp), ipDst(ip), udpDport(udp));
+  const found: usize = wide ? 0 : udpLookup(ns, ipSrc(ip), udpSport(udp), ipDst(ip), udpDport(udp));
   if (!(skb.flags & SKB_CSUM_OK) && !udpCheckOk(ip, udp, length)) {
     snmpInc(ns, SNMP_UDP_IN_CSUM_ERRORS);
     snmpInc(ns, SNMP_UDP_IN_ERRORS);

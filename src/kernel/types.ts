@@ -127,7 +127,10 @@ export interface LinkChange {
 export type DevRef = number | string;
 
 export interface LinkApi {
-  /** Makes a link (down). Names over 15 characters EINVAL, taken names EEXIST; returns its ifindex. A veth's peer gets the next higher one. */
+  /**
+   * Makes a link (down). Names over 15 characters EINVAL, taken names EEXIST; returns its ifindex. A veth's peer gets
+   * the next higher one.
+   */
   add(spec: LinkSpec): number;
   set(dev: DevRef, change: LinkChange): void;
   /** Deletes a link; a veth takes its peer along. */

@@ -9,12 +9,14 @@ import { LayeredFiles } from "../engine/filesystem.ts";
 import { type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
 import { Pipe, type Program } from "../engine/program.ts";
 import { imageStore } from "../images/store.ts";
+import type { NetNs } from "../kernel/types.ts";
 import type { HostMachine, MachineFactory } from "../scheduler/machine.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, sleep } from "../scheduler/process.ts";
 import { dockerProgram } from "../shell/docker/docker.ts";
 import { Shell } from "../shell/sh/interpret.ts";
 import { hostTools } from "../shell/tools/registry.ts";
+import { nsenter } from "./nsenter.ts";
 import type { HostPlan } from "./plan.ts";
 import type { MachineEvent, MachineRequest } from "./protocol.ts";
 
@@ -121,7 +123,8 @@ class LabMachine implements HostMachine {
 
   #root(session: Session): ProcessRoot {
     const name = this.#os.hostName;
-    return {
+    const programs = new Map<string, Program>(hostTools);
+    const root: ProcessRoot = {
       os: this.#os,
       ns: this.#os.kernel.root,
       hostname: name,
@@ -133,8 +136,17 @@ class LabMachine implements HostMachine {
         ]),
         new Map(),
       ),
-      programs: new Map([...hostTools, ["docker", dockerProgram(this.#observed(session))]]),
+      programs,
     };
+    programs.set("docker", dockerProgram(this.#observed(session)));
+    programs.set("nsenter", nsenter(root, (pid) => this.#namespaceOf(pid)));
+    return root;
+  }
+
+  #namespaceOf(pid: number): NetNs | undefined {
+    if (pid === 1) return this.#os.kernel.root;
+    const container = this.#engine?.containers.list().find((candidate) => candidate.pid === pid && candidate.running);
+    return container?.sandbox?.ns;
   }
 
   /** The engine as this session's docker sees it: an attached container gives the terminal its name. */

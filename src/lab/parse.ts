@@ -56,7 +56,8 @@ function formatPath(path: Path): string {
   return out === "" ? "lab" : out;
 }
 
-const validate = new Ajv2020({ allErrors: false, allowUnionTypes: true, strict: false, useDefaults: false }).compile(
+const validate = new Ajv2020({ allErrors: false,
+  verbose: true, allowUnionTypes: true, strict: false, useDefaults: false }).compile(
   LAB_SCHEMA,
 );
 

@@ -20,7 +20,8 @@ export interface NetworkDbConfig {
   readonly advertiseAddress: Ipv4;
   /** Empty: gossip in clear. */
   readonly keys: readonly GossipKey[];
-  readonly primary: GossipKey | undefined;
+  /** The one that encrypts; left out when there are no keys. */
+  readonly primary?: GossipKey;
 }
 
 /** Makes (and starts) NetworkDB; injected, so that tests can do without gossip. */
@@ -40,9 +41,10 @@ export interface AgentConfig {
 }
 
 /** The gossip keys of a key set: all, and the primary (the middle one by Lamport tag). */
-function gossipKeys(keys: readonly EncryptionKey[]): { keys: GossipKey[]; primary: GossipKey | undefined } {
+function gossipKeys(keys: readonly EncryptionKey[]): { keys: GossipKey[]; primary?: GossipKey } {
   const all = primaryFirst(keys, SUBSYS_GOSSIP).map((k) => ({ key: k.key, tag: k.lamportTime }));
-  return { keys: all, primary: all[0] };
+  const primary = all[0];
+  return primary === undefined ? { keys: [] } : { keys: all, primary };
 }
 
 interface Watch {
@@ -108,8 +110,11 @@ export class Agent {
 
   /** Joins the gossip of a network and watches its tables. Everything known arrives as create notes. */
   *joinNetwork(network: Network): Proc {
+    if (this.#watches.has(network.id)) return;
+    this.#watches.set(network.id, []);
     yield* this.db.joinNetwork(network.id);
-    if (network.state === "deleted" || this.#watches.has(network.id)) return;
+    // It may have been left while it was joined.
+    if (!this.#watches.has(network.id)) return;
     const tables = [...network.driver.tables, ENDPOINT_TABLE];
     this.#watches.set(
       network.id,

@@ -127,8 +127,13 @@ export class NetworkController {
    */
   *newNetwork(spec: NetworkSpec): Proc<Network> {
     const network = this.#createNetwork(spec);
+    if (network.clusterEligible) {
+      yield* this.#joinCluster(network);
+      if (network.state === "deleted") throw new UserError(`network ${network.name} not found`);
+    }
     try {
-      if (network.clusterEligible) yield* this.#joinCluster(network);
+      if (network.scope === "swarm" && this.#agent === undefined)
+        throw new UserError("This node is not part of a swarm");
       if (network.hasLoadBalancer) network.createLoadBalancerSandbox();
     } catch (error) {
       this.leaveCluster(network);

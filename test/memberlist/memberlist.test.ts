@@ -33,7 +33,8 @@ function addNode(network: FakeNetwork, keys: readonly Uint8Array[] = []): Node {
     left: (member: { name: string }) => log.push(`left ${member.name}`),
     updated: () => {},
   };
-  const config = { name: host.name, advertise: host.ip, keyring: new Keyring(keys), delegate, events };
+  const note = (_: string, text: string) => log.push(text);
+  const config = { name: host.name, advertise: host.ip, keyring: new Keyring(keys), delegate, events, log: note };
   return { host, list: new Memberlist(host.os, config), received, log };
 }
 
@@ -93,7 +94,9 @@ describe("Memberlist", () => {
     const { network, node, nodes } = cluster(5);
     network.block(node(0).host, node(1).host);
     network.runFor(3 * MINUTE);
-    for (const { log } of nodes) expect(log.filter((line) => line.startsWith("left"))).toEqual([]);
+    const log = nodes.flatMap((each) => each.log);
+    expect(log.filter((line) => line.startsWith("left") || line.includes("Suspect"))).toEqual([]);
+    expect(log).toContain("memberlist: Failed UDP ping: h1 (timeout reached)");
   });
 
   it("raises the health score of a node that is cut off, which then probes less often", () => {

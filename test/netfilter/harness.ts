@@ -50,11 +50,11 @@ export function ipv4(src: number, dst: number, protocol: number, payload: Uint8A
   bytes.set(payload, 20);
   view.setUint16(10, ~sum(bytes, 0, 20) & 0xffff);
   const at = protocol === 6 ? 36 : protocol === 17 ? 26 : 0;
-  if (at !== 0) {
+  if (at !== 0 && at + 2 <= bytes.length) {
     const check = ~sum(bytes, 20, bytes.length, pseudo(bytes, protocol, payload.length)) & 0xffff;
     view.setUint16(at, check === 0 && protocol === 17 ? 0xffff : check);
   }
-  if (protocol === 1) view.setUint16(22, ~sum(bytes, 20, bytes.length) & 0xffff);
+  if (protocol === 1 && payload.length >= 4) view.setUint16(22, ~sum(bytes, 20, bytes.length) & 0xffff);
   return bytes;
 }
 

@@ -246,6 +246,24 @@ describe("HostScheduler", () => {
     expect(() => scheduler.runReady()).toThrow("programs come to rest (h0, spin)");
   });
 
+  it("keeps the order of deadlines when one is taken out of the middle", () => {
+    const { scheduler, host } = setup();
+    const fired: number[] = [];
+    const processes = [1, 50, 2, 60, 70, 10, 11, 80, 81, 82, 83, 20, 21, 22, 12].map((at) =>
+      host.spawn(
+        "p",
+        (function* (): Proc {
+          yield { until: at };
+          fired.push(host.now());
+        })(),
+      ),
+    );
+    scheduler.runReady();
+    processes[7]?.kill();
+    drive(scheduler, 100);
+    expect(fired).toEqual([1, 2, 10, 11, 12, 20, 21, 22, 50, 60, 70, 81, 82, 83]);
+  });
+
   it("fires every deadline at its time, in order, whatever is killed in between", () => {
     const plan = fc.array(fc.record({ at: fc.integer({ min: 1, max: 50 }), kill: fc.boolean() }), { maxLength: 60 });
     fc.assert(

@@ -4,7 +4,7 @@
  * the whole cluster; table events are gossiped every 200 ms to three random nodes of their network.
  */
 import type { Ipv4 } from "../../base/addr.ts";
-import { KernelError, MalformedError } from "../../base/errors.ts";
+import { KernelError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import { MINUTE, SEC } from "../../base/time.ts";
 import { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
@@ -18,21 +18,14 @@ import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
 import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
+import { MessageHandler, queueTableEvent } from "./message-handler.ts";
 import {
-  decodeBulkSync,
-  decodeCompound,
-  decodeEnvelope,
-  decodeNetworkEvent,
-  decodeNodeEvent,
-  decodePushPullState,
-  decodeTableEvent,
+  type BulkSync,
   encodeCompound,
-  encodeEnvelope,
   encodeNetworkEvent,
   encodeNodeEvent,
   encodePushPullState,
   encodeTableEvent,
-  GOSSIP,
   MEMBERSHIP,
   type Membership,
   TABLE_CHANGE,
@@ -49,9 +42,6 @@ const BROADCAST_TIMEOUT = 5 * SEC;
 const LEAVE_TIMEOUT = SEC;
 const COMPOUND_HEADER_OVERHEAD = 5;
 const COMPOUND_OVERHEAD = 4;
-/** Above this many queued events, those that a bulk sync brought are not passed on. */
-const MAX_QUEUE_ON_SYNC = 500;
-
 /** What NetworkDB is made with. */
 export interface NetworkDbOptions {
   readonly os: HostOs;
@@ -97,7 +87,7 @@ export class NetworkDbNode implements NetworkDb {
   readonly #syncer: BulkSyncer;
   readonly #networkEvents: BroadcastQueue;
   readonly #nodeEvents: BroadcastQueue;
-  readonly #malformed = new Map<string, number>();
+  readonly #handler: MessageHandler;
   #bootstrap: readonly Ipv4[] = [];
   #closed = false;
 
@@ -113,6 +103,9 @@ export class NetworkDbNode implements NetworkDb {
     const nodeCount = () => this.#state.nodes.active.size;
     this.#networkEvents = new BroadcastQueue(nodeCount, LAN.retransmitMult);
     this.#nodeEvents = new BroadcastQueue(nodeCount, LAN.retransmitMult);
+    this.#handler = new MessageHandler(this.#state, this.#networkEvents, this.#nodeEvents, (sync) =>
+      this.#bulkSynced(sync),
+    );
     this.#memberlist = new Memberlist(host, {
       name: this.nodeName,
       advertise: options.advertiseAddress,
@@ -157,7 +150,7 @@ export class NetworkDbNode implements NetworkDb {
   /** Dropped packets, frames and messages by reason: those of memberlist and those of NetworkDB. */
   drops(): ReadonlyMap<string, number> {
     const all = new Map(this.#memberlist.drops());
-    for (const [reason, count] of this.#malformed) all.set(reason, (all.get(reason) ?? 0) + count);
+    for (const [reason, count] of this.#handler.drops) all.set(reason, (all.get(reason) ?? 0) + count);
     return all;
   }
 
@@ -314,11 +307,7 @@ export class NetworkDbNode implements NetworkDb {
     this.#state.store.put(entry);
     const residualReapTime = Math.floor(reapTime / SEC);
     const event = { type, lTime, nodeName: this.nodeName, networkId, tableName: table, key, value, residualReapTime };
-    this.#queueTableEvent(networkId, table, key, encodeTableEvent(event));
-  }
-
-  #queueTableEvent(networkId: string, table: string, key: string, message: Uint8Array): void {
-    this.#state.attachments.own.get(networkId)?.queue.queue({ name: `${table}/${key}`, message });
+    queueTableEvent(this.#state, networkId, table, key, encodeTableEvent(event));
   }
 
   getEntry(table: string, networkId: string, key: string): Uint8Array | undefined {
@@ -385,13 +374,13 @@ export class NetworkDbNode implements NetworkDb {
   #delegate(): Delegate {
     return {
       nodeMeta: () => new Uint8Array(0),
-      notifyMessage: (message) => this.#guard(() => this.#handle(message, false)),
+      notifyMessage: (message) => this.#handler.handle(message),
       takeBroadcasts: (overhead, limit) => [
         ...this.#networkEvents.take(overhead, limit),
         ...this.#nodeEvents.take(overhead, limit),
       ],
       localState: (join) => encodePushPullState(this.#state.snapshot(join)),
-      mergeRemoteState: (state) => this.#guard(() => this.#mergeState(state)),
+      mergeRemoteState: (state) => this.#handler.merge(state),
     };
   }
 
@@ -413,61 +402,7 @@ export class NetworkDbNode implements NetworkDb {
     };
   }
 
-  #guard(handle: () => void): void {
-    try {
-      handle();
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      const reason = `networkdb: ${error.reason}`;
-      this.#malformed.set(reason, (this.#malformed.get(reason) ?? 0) + 1);
-    }
-  }
-
-  #mergeState(message: Uint8Array): void {
-    const { type, data } = decodeEnvelope(message);
-    if (type !== GOSSIP.pushPull) throw new MalformedError("message type");
-    this.#state.merge(decodePushPullState(data));
-  }
-
-  #handle(message: Uint8Array, bulk: boolean): void {
-    const { type, data } = decodeEnvelope(message);
-    switch (type) {
-      case GOSSIP.nodeEvent:
-        if (this.#state.nodeEvent(decodeNodeEvent(data)))
-          this.#nodeEvents.queue({ message: encodeEnvelope(type, data) });
-        return;
-      case GOSSIP.networkEvent: {
-        const event = decodeNetworkEvent(data);
-        const name = `${event.networkId}/${event.nodeName}`;
-        if (this.#state.networkEvent(event)) this.#networkEvents.queue({ name, message: encodeEnvelope(type, data) });
-        return;
-      }
-      case GOSSIP.tableEvent:
-        this.#handleTableEvent(data, bulk);
-        return;
-      case GOSSIP.bulkSync:
-        this.#handleBulkSync(data);
-        return;
-      case GOSSIP.compound:
-        for (const part of decodeCompound(data)) this.#guard(() => this.#handle(part, bulk));
-        return;
-      default:
-        throw new MalformedError("message type");
-    }
-  }
-
-  #handleTableEvent(data: Uint8Array, bulk: boolean): void {
-    const event = decodeTableEvent(data);
-    if (event.nodeName === this.nodeName || !this.#state.tableEvent(event, bulk)) return;
-    const queued = this.#state.attachments.own.get(event.networkId)?.queue.length ?? 0;
-    if (bulk && queued > MAX_QUEUE_ON_SYNC) return;
-    this.#queueTableEvent(event.networkId, event.tableName, event.key, encodeEnvelope(GOSSIP.tableEvent, data));
-  }
-
-  #handleBulkSync(data: Uint8Array): void {
-    const sync = decodeBulkSync(data);
-    if (sync.lTime > 0) this.#state.tableClock.witness(sync.lTime);
-    this.#guard(() => this.#handle(sync.payload, true));
+  #bulkSynced(sync: BulkSync): void {
     if (sync.unsolicited) this.#tasks.spawn("networkdb bulk sync answer", this.#answer(sync.networks, sync.nodeName));
     else this.#syncer.acknowledge(sync.nodeName);
   }

@@ -162,6 +162,29 @@ describe("NetworkDB: failures", () => {
     expect(network.runUntil(whole, 2 * MINUTE, SEC)).toBe(true);
   });
 
+  it("tries to reach a failed node every second, long before the next look at the bootstrap nodes", () => {
+    const cluster = settled(2);
+    const [a, b] = [cluster.node(0).host, cluster.node(1).host];
+    cluster.network.block(a, b);
+    cluster.network.run(75 * SEC);
+    expect(cluster.sees(1)).toEqual(["host2"]);
+    cluster.network.unblock();
+    // The bootstrap nodes are looked at 61 and 121 s after the start.
+    expect(cluster.network.runUntil(() => cluster.complete() && cluster.keys(0, "net").length === 2, 25 * SEC)).toBe(
+      true,
+    );
+  });
+
+  it("finds a manager again that left and came back, by the look at the bootstrap nodes every minute", () => {
+    const cluster = settled(2);
+    const manager = cluster.node(0);
+    manager.host.os.spawn("leave", manager.db.leave());
+    cluster.network.runFor(10 * SEC);
+    expect(cluster.sees(1)).toEqual(["host2"]);
+    manager.db = cluster.start(manager.host);
+    expect(cluster.network.runUntil(() => cluster.complete(), 75 * SEC, SEC)).toBe(true);
+  });
+
   it("TCP alone keeps members alive and brings entries by bulk sync", () => {
     const cluster = settled(2);
     const { network } = cluster;

@@ -1,0 +1,44 @@
+/** nsenter(1): runs a host's program in the network namespace of a container's process. */
+import type { Program } from "../engine/program.ts";
+import { findProgram, type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
+import type { NetNs } from "../kernel/types.ts";
+
+/** @param namespaceOf the network namespace of a process, undefined when there is no such process */
+export function nsenter(root: ProcessRoot, namespaceOf: (pid: number) => NetNs | undefined): Program {
+  return function* (context) {
+    const { argv, stderr } = context;
+    let pid: number | undefined;
+    let at = 1;
+    for (; at < argv.length && argv[at]?.startsWith("-"); at++) {
+      const arg = argv[at] as string;
+      if (arg === "-n" || arg === "--net") continue;
+      if (arg === "-t" || arg === "--target") pid = Number(argv[++at]);
+      else if (arg.startsWith("--target=")) pid = Number(arg.slice(9));
+      else {
+        stderr.write(`nsenter: unrecognized option '${arg}'\nTry 'nsenter --help' for more information.\n`);
+        return 1;
+      }
+    }
+    if (pid === undefined || Number.isNaN(pid)) {
+      stderr.write("nsenter: no target PID specified for --net\n");
+      return 1;
+    }
+    const ns = namespaceOf(pid);
+    if (ns === undefined) {
+      stderr.write(`nsenter: cannot open /proc/${pid}/ns/net: No such file or directory\n`);
+      return 1;
+    }
+    const command = argv.slice(at);
+    const program = findProgram(root, command[0] ?? "sh");
+    if (program === undefined) {
+      stderr.write(`nsenter: failed to execute ${command[0]}: No such file or directory\n`);
+      return 127;
+    }
+    const running = new RunningProgram({ ...root, ns }, program, command, context.env, context.cwd, context, false);
+    try {
+      return yield* running.wait();
+    } finally {
+      running.signal("SIGKILL");
+    }
+  };
+}

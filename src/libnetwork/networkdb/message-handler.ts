@@ -1,0 +1,117 @@
+/** What happens to a received NetworkDB message, and what of it is passed on (moby libnetwork/networkdb delegate.go). */
+import { MalformedError } from "../../base/errors.ts";
+import type { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
+import {
+  type BulkSync,
+  decodeBulkSync,
+  decodeCompound,
+  decodeEnvelope,
+  decodeNetworkEvent,
+  decodeNodeEvent,
+  decodePushPullState,
+  decodeTableEvent,
+  encodeEnvelope,
+  GOSSIP,
+} from "./messages.ts";
+import type { ClusterState } from "./state.ts";
+
+/** Above this many queued events, those that a bulk sync brought are not passed on (maxQueueLenBroadcastOnSync). */
+const MAX_QUEUE_ON_SYNC = 500;
+
+/** Queues a table event, own or relayed, for its network; it replaces an older one about the same key. */
+export function queueTableEvent(
+  state: ClusterState,
+  network: string,
+  table: string,
+  key: string,
+  message: Uint8Array,
+): void {
+  state.attachments.own.get(network)?.queue.queue({ name: `${table}/${key}`, message });
+}
+
+export class MessageHandler {
+  /** Malformed messages by reason. */
+  readonly drops = new Map<string, number>();
+  readonly #state: ClusterState;
+  readonly #networkEvents: BroadcastQueue;
+  readonly #nodeEvents: BroadcastQueue;
+  readonly #bulkSync: (sync: BulkSync) => void;
+
+  /** @param bulkSync called when the entries of a bulk sync have been taken in */
+  constructor(
+    state: ClusterState,
+    networkEvents: BroadcastQueue,
+    nodeEvents: BroadcastQueue,
+    bulkSync: (sync: BulkSync) => void,
+  ) {
+    this.#state = state;
+    this.#networkEvents = networkEvents;
+    this.#nodeEvents = nodeEvents;
+    this.#bulkSync = bulkSync;
+  }
+
+  /** A user message of memberlist. */
+  handle(message: Uint8Array): void {
+    this.#guard(() => this.#handle(message, false));
+  }
+
+  /** The user state of a push/pull. */
+  merge(message: Uint8Array): void {
+    this.#guard(() => {
+      const { type, data } = decodeEnvelope(message);
+      if (type !== GOSSIP.pushPull) throw new MalformedError("message type");
+      this.#state.merge(decodePushPullState(data));
+    });
+  }
+
+  #guard(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      const reason = `networkdb: ${error.reason}`;
+      this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
+    }
+  }
+
+  #handle(message: Uint8Array, bulk: boolean): void {
+    const { type, data } = decodeEnvelope(message);
+    switch (type) {
+      case GOSSIP.nodeEvent: {
+        const isNews = this.#state.nodeEvent(decodeNodeEvent(data));
+        if (isNews) this.#nodeEvents.queue({ message: encodeEnvelope(type, data) });
+        return;
+      }
+      case GOSSIP.networkEvent: {
+        const event = decodeNetworkEvent(data);
+        const name = `${event.networkId}/${event.nodeName}`;
+        if (this.#state.networkEvent(event)) this.#networkEvents.queue({ name, message: encodeEnvelope(type, data) });
+        return;
+      }
+      case GOSSIP.tableEvent:
+        this.#handleTableEvent(data, bulk);
+        return;
+      case GOSSIP.bulkSync: {
+        const sync = decodeBulkSync(data);
+        if (sync.lTime > 0) this.#state.tableClock.witness(sync.lTime);
+        this.#guard(() => this.#handle(sync.payload, true));
+        this.#bulkSync(sync);
+        return;
+      }
+      case GOSSIP.compound:
+        for (const part of decodeCompound(data)) this.#guard(() => this.#handle(part, bulk));
+        return;
+      default:
+        throw new MalformedError("message type");
+    }
+  }
+
+  #handleTableEvent(data: Uint8Array, bulk: boolean): void {
+    const event = decodeTableEvent(data);
+    if (event.nodeName === this.#state.self || !this.#state.tableEvent(event, bulk)) return;
+    const queued = this.#state.attachments.own.get(event.networkId)?.queue.length ?? 0;
+    if (bulk && queued > MAX_QUEUE_ON_SYNC) return;
+    const message = encodeEnvelope(GOSSIP.tableEvent, data);
+    queueTableEvent(this.#state, event.networkId, event.tableName, event.key, message);
+  }
+}
