@@ -141,7 +141,9 @@ export class Containers {
       const sandbox = yield* this.#networking.allocate(container);
       container.sandbox = sandbox;
       yield* sleep(this.#os, START_LATENCY);
-      const ns = sandbox.kind === "host" ? this.#os.kernel.root : sandbox.setKey();
+      const ns = sandbox.kind === "host" ? this.#os.kernel.root : (sandbox.ns ?? sandbox.setKey());
+      // runc's default since 20.10: any port may be bound in a container's own network namespace.
+      if (sandbox.kind !== "host") ns.sysctlSet("net.ipv4.ip_unprivileged_port_start", 0);
       this.#run(container, {
         os: this.#os,
         ns,

@@ -2,8 +2,8 @@
 import * as abi from "../../assembly/abi.ts";
 import { type Cidr, cidrContains, formatCidr, formatIpv4, type Ipv4, type Mac } from "../base/addr.ts";
 import { assert } from "../base/errors.ts";
-import { deviceOf } from "./links.ts";
-import { check, macHigh, macLow, refuse } from "./memory.ts";
+import { deviceOf, readLink } from "./links.ts";
+import { check, macHigh, macLow } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
 import type {
   AddrApi,
@@ -39,6 +39,13 @@ const PROTOCOLS: Record<RouteInfo["protocol"], number> = {
   boot: abi.RTPROT_BOOT,
   static: abi.RTPROT_STATIC,
 };
+
+/** Of a route that is added: iproute2's default; of one that is deleted: whatever it has. */
+const ANY = 0xffffffff;
+/** Table 0: local and broadcast routes go to `local`, others to `main`. */
+const BY_TYPE = 0;
+/** NLM_F_EXCL: `ip route add`. */
+const EXCLUSIVE = 0;
 
 const TABLES: Record<RouteInfo["table"], number> = { main: abi.RT_TABLE_MAIN, local: abi.RT_TABLE_LOCAL };
 
@@ -89,24 +96,24 @@ export class Addresses implements AddrApi {
     // inet_rtm_newaddr; ip-address(8) gives loopback addresses the scope host.
     const scope = options.scope ?? (cidrContains({ ip: 0x7f000000, prefix: 8 }, addr.ip) ? "host" : "global");
     const { exports } = this.#ns.kernel;
-    check(exports.addrNew(handle, addr.ip, addr.prefix, options.broadcast ?? 0, SCOPES[scope]), operation);
+    check(exports.addressAdd(handle, addr.ip, addr.prefix, options.broadcast ?? 0, SCOPES[scope]), operation);
   }
 
   del(dev: DevRef, addr: Cidr): void {
     const operation = `ip addr del ${formatCidr(addr)} dev ${dev}`;
     const handle = deviceOf(this.#ns, dev, operation);
-    check(this.#ns.kernel.exports.addrRemove(handle, addr.ip, addr.prefix), operation);
+    check(this.#ns.kernel.exports.addressDel(handle, addr.ip, addr.prefix), operation);
   }
 
   list(dev?: DevRef): AddrInfo[] {
     const ns = this.#ns;
     ns.requireAlive("ip addr");
-    const handle = dev === undefined ? 0 : deviceOf(ns, dev, `ip addr show ${dev}`);
+    const only = dev === undefined ? undefined : readLink(ns, deviceOf(ns, dev, `ip addr show ${dev}`)).index;
     const { exports, mem } = ns.kernel;
-    return readDump(
+    const all = readDump(
       ns,
       abi.ADDR_RECORD,
-      (skip) => exports.addrDump(ns.handle, handle, skip),
+      (skip) => exports.addressDump(ns.handle, skip),
       (at) => ({
         dev: mem.u32(at + abi.ADDR_DEV),
         addr: { ip: mem.u32(at + abi.ADDR_IP), prefix: mem.u32(at + abi.ADDR_PREFIX) },
@@ -114,6 +121,7 @@ export class Addresses implements AddrApi {
         scope: keyOf(SCOPES, mem.u32(at + abi.ADDR_SCOPE)),
       }),
     );
+    return only === undefined ? all : all.filter((addr) => addr.dev === only);
   }
 }
 
@@ -130,12 +138,11 @@ export class Routes implements RouteApi {
     const dev = this.#device(route, operation);
     const type = ROUTE_TYPES[route.type ?? "unicast"];
     const protocol = PROTOCOLS[route.protocol ?? "boot"];
+    const scope = route.scope === undefined ? ANY : SCOPES[route.scope];
     const { ip, prefix } = route.dst;
-    const via = route.via ?? 0;
-    const scope = route.scope === undefined ? defaultScope(route) : SCOPES[route.scope];
-    const src = route.src ?? 0;
+    const [via, src, metric] = [route.via ?? 0, route.src ?? 0, route.metric ?? 0];
     check(
-      exports.routeNew(this.#ns.handle, ip, prefix, via, dev, src, route.metric ?? 0, type, protocol, scope),
+      exports.routeAdd(this.#ns.handle, ip, prefix, via, dev, src, metric, type, protocol, scope, BY_TYPE, EXCLUSIVE),
       operation,
     );
   }
@@ -144,9 +151,15 @@ export class Routes implements RouteApi {
     const operation = `ip route del ${describe(route)}`;
     const { exports } = this.#ns.kernel;
     const dev = this.#device(route, operation);
-    const type = route.type === undefined ? 0 : ROUTE_TYPES[route.type];
+    const type = route.type === undefined ? ANY : ROUTE_TYPES[route.type];
+    const protocol = route.protocol === undefined ? ANY : PROTOCOLS[route.protocol];
+    const scope = route.scope === undefined ? ANY : SCOPES[route.scope];
     const { ip, prefix } = route.dst;
-    check(exports.routeRemove(this.#ns.handle, ip, prefix, route.via ?? 0, dev, route.metric ?? 0, type), operation);
+    const [via, src, metric] = [route.via ?? 0, route.src ?? 0, route.metric ?? 0];
+    check(
+      exports.routeDel(this.#ns.handle, ip, prefix, via, dev, src, metric, type, protocol, scope, BY_TYPE),
+      operation,
+    );
   }
 
   #device(route: RouteSpec, operation: string): number {
@@ -180,7 +193,7 @@ export class Routes implements RouteApi {
     const operation = `ip route get ${formatIpv4(dst)}`;
     this.#ns.requireAlive(operation);
     const { exports, mem } = this.#ns.kernel;
-    check(exports.routeGet(this.#ns.handle, dst, src), operation);
+    check(exports.routeGet(this.#ns.handle, dst, src, 0), operation);
     const at = exports.scratch();
     return {
       dev: mem.u32(at + abi.RTGET_DEV),
@@ -190,14 +203,6 @@ export class Routes implements RouteApi {
       mtu: mem.u32(at + abi.RTGET_MTU),
     };
   }
-}
-
-/** What ip-route(8) fills in: local routes have scope host; without a gateway a route has scope link, else global. */
-function defaultScope(route: RouteSpec): number {
-  const type = route.type ?? "unicast";
-  if (type === "local") return abi.SCOPE_HOST;
-  if (type === "broadcast") return abi.SCOPE_LINK;
-  return type === "unicast" && route.via === undefined ? abi.SCOPE_LINK : abi.SCOPE_GLOBAL;
 }
 
 function describe(route: RouteSpec): string {
@@ -217,23 +222,23 @@ export class Neighbours implements NeighApi {
     const handle = deviceOf(this.#ns, dev, operation);
     const state = NEIGH_STATES[options.state ?? "PERMANENT"];
     const replace = options.replace ? 1 : 0;
-    check(this.#ns.kernel.exports.neighNew(handle, ip, macHigh(mac), macLow(mac), state, replace), operation);
+    check(this.#ns.kernel.exports.neighAdd(handle, ip, macHigh(mac), macLow(mac), state, replace), operation);
   }
 
   del(dev: DevRef, ip: Ipv4): void {
     const operation = `ip neigh del ${formatIpv4(ip)} dev ${dev}`;
-    check(this.#ns.kernel.exports.neighRemove(deviceOf(this.#ns, dev, operation), ip), operation);
+    check(this.#ns.kernel.exports.neighDel(deviceOf(this.#ns, dev, operation), ip), operation);
   }
 
   list(dev?: DevRef): NeighInfo[] {
     const ns = this.#ns;
     ns.requireAlive("ip neigh");
-    const handle = dev === undefined ? 0 : deviceOf(ns, dev, `ip neigh show dev ${dev}`);
+    const only = dev === undefined ? undefined : readLink(ns, deviceOf(ns, dev, `ip neigh show dev ${dev}`)).index;
     const { exports, mem } = ns.kernel;
-    return readDump(
+    const all = readDump(
       ns,
       abi.NEIGH_RECORD,
-      (skip) => exports.neighDump(ns.handle, handle, skip),
+      (skip) => exports.neighDump(ns.handle, skip),
       (at) => {
         const state = keyOf(NEIGH_STATES, mem.u32(at + abi.NEIGH_STATE));
         return {
@@ -248,10 +253,6 @@ export class Neighbours implements NeighApi {
         };
       },
     );
+    return only === undefined ? all : all.filter((neigh) => neigh.dev === only);
   }
-}
-
-/** Refuses IPv4 addresses that are no number of 32 bits; used where an address comes from outside. */
-export function requireIpv4(ip: Ipv4, operation: string): void {
-  if (!(Number.isInteger(ip) && ip >= 0 && ip <= 0xffffffff)) refuse("EINVAL", operation);
 }

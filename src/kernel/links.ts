@@ -230,6 +230,7 @@ export class Links implements LinkApi {
     if (change.ns !== undefined) ns = this.#move(handle, ns.kernel.namespaceOf(change.ns), operation);
     if (change.mac !== undefined) exports.linkSetMac(handle, macHigh(change.mac), macLow(change.mac));
     if (change.mtu !== undefined) check(exports.linkSetMtu(handle, change.mtu), operation);
+    if (change.mac !== undefined || change.mtu !== undefined) exports.inetLinkChanged(handle);
     if (change.name !== undefined) rename(ns, handle, change.name, operation);
     if (change.master !== undefined) this.#setMaster(ns, handle, change.master, operation);
     if (change.hairpin !== undefined) exports.linkSetHairpin(handle, change.hairpin ? 1 : 0);

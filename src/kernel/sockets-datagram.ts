@@ -1,5 +1,6 @@
 /** What UDP, raw and ping sockets share at the border: sending through scratch, received records, the list. */
 import * as abi from "../../assembly/abi.ts";
+import type { Ipv4 } from "../base/addr.ts";
 import { assert } from "../base/errors.ts";
 import { readDump } from "./addresses.ts";
 import { check, refuse } from "./memory.ts";
@@ -36,23 +37,36 @@ export abstract class DatagramSocket extends SocketBase {
     return data.length;
   }
 
+  localAddress(): { ip: Ipv4; port: number } {
+    this.requireOpen("getsockname");
+    const { exports, mem } = this.kernel;
+    const at = exports.sockLocal(this.handle);
+    return { ip: mem.u32(at), port: mem.u32(at + 4) };
+  }
+
+  protected release(): void {
+    this.kernel.exports.dgramClose(this.handle);
+  }
+
+  /** Takes the packet that the kernel has described in scratch (DGRAM_*). */
+  protected take(): Datagram {
+    const { exports, mem } = this.kernel;
+    const at = exports.scratch();
+    const datagram = {
+      data: mem.copy(mem.u32(at + abi.DGRAM_DATA), mem.u32(at + abi.DGRAM_LEN)),
+      src: mem.u32(at + abi.DGRAM_SRC),
+      srcPort: mem.u32(at + abi.DGRAM_SPORT),
+      dst: mem.u32(at + abi.DGRAM_DST),
+      ttl: mem.u32(at + abi.DGRAM_TTL),
+      time: mem.i64(at + abi.DGRAM_TIME),
+    };
+    exports.dgramDone(this.handle);
+    return datagram;
+  }
+
   protected sent(result: number, operation: string): void {
     check(result, operation);
   }
-}
-
-/** Reads the record of a received packet (DGRAM_*) in scratch, and copies its data. */
-export function readDatagram(ns: Namespace): Datagram {
-  const { exports, mem } = ns.kernel;
-  const at = exports.scratch();
-  return {
-    data: mem.copy(mem.u32(at + abi.DGRAM_DATA), mem.u32(at + abi.DGRAM_LEN)),
-    src: mem.u32(at + abi.DGRAM_SRC),
-    srcPort: mem.u32(at + abi.DGRAM_SPORT),
-    dst: mem.u32(at + abi.DGRAM_DST),
-    ttl: mem.u32(at + abi.DGRAM_TTL),
-    time: mem.i64(at + abi.DGRAM_TIME),
-  };
 }
 
 /** The namespace's UDP, raw and ping sockets. */

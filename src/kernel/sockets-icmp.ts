@@ -3,7 +3,7 @@ import * as abi from "../../assembly/abi.ts";
 import type { Ipv4 } from "../base/addr.ts";
 import { check } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
-import { DatagramSocket, readDatagram } from "./sockets-datagram.ts";
+import { DatagramSocket } from "./sockets-datagram.ts";
 import type { Datagram, IcmpReply, IcmpSocket, RawSocket } from "./types.ts";
 
 /** A ping socket: it has an id of its own and hears the answers to it, and ICMP errors about its requests. */
@@ -12,19 +12,18 @@ export class IcmpSocketImpl extends DatagramSocket implements IcmpSocket {
 
   constructor(ns: Namespace) {
     const { exports } = ns.kernel;
-    super(ns, check(exports.pingOpen(ns.handle, 0), "socket"));
-    this.id = exports.sockLocalPort(this.handle);
+    super(ns, check(exports.icmpOpen(ns.handle, 0), "socket"));
+    this.id = this.localAddress().port;
   }
 
   sendEcho(ip: Ipv4, seq: number, data: Uint8Array): void {
     this.requireOpen("sendto");
     const length = this.putPayload(data, "sendto");
-    this.sent(this.kernel.exports.pingSendTo(this.handle, ip, seq & 0xffff, length), "sendto");
+    this.sent(this.kernel.exports.icmpSendEcho(this.handle, ip, seq & 0xffff, length), "sendto");
   }
 
   tryRecv(): IcmpReply | undefined {
-    if (this.closed || this.kernel.exports.icmpRecv(this.handle) === 0) return undefined;
-    const { src, ttl, time, data } = readDatagram(this.ns);
+    if (this.closed || this.kernel.exports.icmpRecv(this.handle) < 0) return undefined;
     const { exports, mem } = this.kernel;
     const at = exports.scratch();
     const type = mem.u32(at + abi.DGRAM_TYPE);
@@ -32,20 +31,13 @@ export class IcmpSocketImpl extends DatagramSocket implements IcmpSocket {
     const id = mem.u32(at + abi.DGRAM_ID);
     const seq = mem.u32(at + abi.DGRAM_SEQ);
     const info = mem.u32(at + abi.DGRAM_INFO);
+    const { src, ttl, time, data } = this.take();
     return { type, code, id, seq, src, ttl, time, data, info };
   }
 
   pathMtu(ip: Ipv4): number {
-    return this.ns.route.lookup(ip).mtu;
-  }
-
-  localAddress(): { ip: Ipv4; port: number } {
-    this.requireOpen("getsockname");
-    return { ip: this.kernel.exports.sockLocalIp(this.handle) >>> 0, port: this.id };
-  }
-
-  protected release(): void {
-    this.kernel.exports.rawClose(this.handle);
+    this.requireOpen("getsockopt");
+    return this.kernel.exports.routePathMtu(this.ns.handle, ip);
   }
 }
 
@@ -62,16 +54,7 @@ export class RawSocketImpl extends DatagramSocket implements RawSocket {
   }
 
   tryRecv(): Datagram | undefined {
-    if (this.closed || this.kernel.exports.rawRecv(this.handle) === 0) return undefined;
-    return readDatagram(this.ns);
-  }
-
-  localAddress(): { ip: Ipv4; port: number } {
-    this.requireOpen("getsockname");
-    return { ip: this.kernel.exports.sockLocalIp(this.handle) >>> 0, port: 0 };
-  }
-
-  protected release(): void {
-    this.kernel.exports.rawClose(this.handle);
+    if (this.closed || this.kernel.exports.rawRecv(this.handle) < 0) return undefined;
+    return this.take();
   }
 }

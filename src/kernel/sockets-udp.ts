@@ -2,7 +2,7 @@
 import type { Ipv4 } from "../base/addr.ts";
 import { check } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
-import { DatagramSocket, readDatagram } from "./sockets-datagram.ts";
+import { DatagramSocket } from "./sockets-datagram.ts";
 import type { Datagram, UdpSocket } from "./types.ts";
 
 export class UdpSocketImpl extends DatagramSocket implements UdpSocket {
@@ -29,26 +29,16 @@ export class UdpSocketImpl extends DatagramSocket implements UdpSocket {
   send(data: Uint8Array): void {
     this.requireOpen("send");
     const length = this.putPayload(data, "send");
-    this.sent(this.kernel.exports.udpSend(this.handle, length), "send");
+    this.sent(this.kernel.exports.udpSendConnected(this.handle, length), "send");
   }
 
   tryRecv(): Datagram | undefined {
-    if (this.closed || this.kernel.exports.udpRecv(this.handle) === 0) return undefined;
-    return readDatagram(this.ns);
+    if (this.closed || this.kernel.exports.udpRecv(this.handle) < 0) return undefined;
+    return this.take();
   }
 
   setBroadcast(on: boolean): void {
     this.requireOpen("setsockopt");
     this.kernel.exports.sockSetBroadcast(this.handle, on ? 1 : 0);
-  }
-
-  localAddress(): { ip: Ipv4; port: number } {
-    this.requireOpen("getsockname");
-    const { exports } = this.kernel;
-    return { ip: exports.sockLocalIp(this.handle) >>> 0, port: exports.sockLocalPort(this.handle) };
-  }
-
-  protected release(): void {
-    this.kernel.exports.udpClose(this.handle);
   }
 }

@@ -152,6 +152,76 @@ interface NetfilterExports {
   nfCtSysctlSet(ns: number, index: number, value: number): number;
 }
 
+/** assembly/inet/border.ts */
+interface InetExports {
+  addressAdd(dev: number, ip: number, prefix: number, broadcast: number, scope: number): number;
+  addressDel(dev: number, ip: number, prefix: number): number;
+  addressDump(ns: number, skip: number): number;
+  routeAdd(
+    ns: number,
+    dst: number,
+    prefix: number,
+    via: number,
+    dev: number,
+    src: number,
+    metric: number,
+    type: number,
+    protocol: number,
+    scope: number,
+    table: number,
+    mode: number,
+  ): number;
+  routeDel(
+    ns: number,
+    dst: number,
+    prefix: number,
+    via: number,
+    dev: number,
+    src: number,
+    metric: number,
+    type: number,
+    protocol: number,
+    scope: number,
+    table: number,
+  ): number;
+  routeDump(ns: number, table: number, skip: number): number;
+  routeGet(ns: number, dst: number, src: number, oif: number): number;
+  routePathMtu(ns: number, dst: number): number;
+  inetLinkChanged(dev: number): void;
+  neighAdd(dev: number, ip: number, macHigh: number, macLow: number, state: number, replace: number): number;
+  neighDel(dev: number, ip: number): number;
+  neighDump(ns: number, skip: number): number;
+  inetSysctlGet(ns: number, id: number): number;
+  inetSysctlSet(ns: number, id: number, value: number): number;
+  inetConfGet(ns: number, which: number, id: number): number;
+  inetConfSet(ns: number, which: number, id: number, value: number): number;
+  snmpCounters(ns: number): number;
+  snmpCount(): number;
+}
+
+/** assembly/socket/udp-border.ts: UDP, ping and raw sockets, and options that all sockets have. */
+interface UdpExports {
+  udpOpen(ns: number): number;
+  udpBind(socket: number, ip: number, port: number): number;
+  udpConnect(socket: number, ip: number, port: number): number;
+  udpSendTo(socket: number, ip: number, port: number, length: number): number;
+  udpSendConnected(socket: number, length: number): number;
+  udpRecv(socket: number): number;
+  dgramDone(socket: number): void;
+  dgramClose(socket: number): void;
+  sockSetBroadcast(socket: number, on: number): void;
+  sockSetTtl(socket: number, ttl: number): void;
+  sockSetPmtuDisc(socket: number, mode: number): void;
+  sockLocal(socket: number): number;
+  socketDump(ns: number, skip: number): number;
+  icmpOpen(ns: number, id: number): number;
+  icmpSendEcho(socket: number, ip: number, seq: number, length: number): number;
+  icmpRecv(socket: number): number;
+  rawOpen(ns: number, protocol: number): number;
+  rawSendTo(socket: number, ip: number, length: number): number;
+  rawRecv(socket: number): number;
+}
+
 /** Makes an instance with a memory of its own. */
 export function instantiateKernel(module: WasmModule): { exports: KernelExports; memory: WasmMemory } {
   const memory = new wasm.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });

@@ -100,7 +100,7 @@ export class Agent {
   *#run(): Proc<void> {
     const { os, random, log } = this.#options;
     for (;;) {
-      if (this.#backoff > 0) yield* sleep(os, random.below(this.#backoff));
+      if (this.#backoff > 0) yield* sleep(os, Math.floor(random.float() * this.#backoff));
       this.#backoff = nextBackoff(this.#backoff);
       const error = yield* this.#runSession();
       log("error", `agent: session failed: ${errorText(error)}`);
