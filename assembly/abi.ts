@@ -495,3 +495,42 @@ export const ENONET = 64;
 
 // nfProbe: what it leaves in scratch beside the packet.
 export const PROBE_INFO = 131072; // u32 each: Skb.ctInfo, mark, SKB_* flags, IPS_* status (0 = no connection), packet length
+
+// Record of tcpInfo: u32 each, then two u64.
+export const TCPINFO_STATE = 0;
+export const TCPINFO_CA_STATE = 4;
+export const TCPINFO_SRTT = 8; // µs
+export const TCPINFO_RTTVAR = 12; // µs (mdev)
+export const TCPINFO_RTO = 16; // µs
+export const TCPINFO_CWND = 20;
+export const TCPINFO_SSTHRESH = 24; // 0x7fffffff = none yet
+export const TCPINFO_MSS = 28;
+export const TCPINFO_RETRANS = 32; // timeouts of the present episode
+export const TCPINFO_TOTAL_RETRANS = 36;
+export const TCPINFO_RCV_WND = 40;
+export const TCPINFO_SND_WND = 44;
+export const TCPINFO_UNACKED = 48; // segments in flight or lost
+export const TCPINFO_RCV_SPACE = 52; // receive buffer, bytes
+export const TCPINFO_REORDERING = 56;
+export const TCPINFO_PMTU = 60;
+export const TCPINFO_LOST = 64;
+export const TCPINFO_SACKED = 68;
+export const TCPINFO_MIN_RTT = 72; // µs, 0xffffffff = no sample
+export const TCPINFO_BACKOFF = 76;
+export const TCPINFO_SEGS_IN = 80;
+export const TCPINFO_SEGS_OUT = 84;
+export const TCPINFO_BYTES_ACKED = 88; // u64
+export const TCPINFO_BYTES_RECEIVED = 96; // u64
+export const TCPINFO_RECORD = 104;
+
+// Record of tcpDump.
+export const TCPREC_HANDLE = 0; // 0 = a connection request or TIME_WAIT record
+export const TCPREC_STATE = 4; // TCP_*
+export const TCPREC_LOCAL_IP = 8;
+export const TCPREC_LOCAL_PORT = 12;
+export const TCPREC_REMOTE_IP = 16;
+export const TCPREC_REMOTE_PORT = 20;
+export const TCPREC_RXQ = 24; // bytes to read; of a listener: connections that wait
+export const TCPREC_TXQ = 28; // bytes not acknowledged; of a listener: backlog
+export const TCPREC_TIMER = 32; // f64 ns until the retransmission (TIME_WAIT) timer, -1 = none
+export const TCPREC_RECORD = 40;

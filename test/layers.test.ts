@@ -23,7 +23,8 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Files that may use Node's modules. */
 const NODE_FILES = /^src\/(cli\/|scheduler\/node-adapter\.ts$|worker\.ts$)/;
 /** What nobody may call: clocks, chance and event loops come from the scheduler. */
-const BANNED = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|process\.nextTick)\b/;
+const BANNED =
+  /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|process\.nextTick)\b/;
 /** The progress display and the workers' waiting are about wall time. */
 const BANNED_EXEMPT = /^src\/(cli\/|scheduler\/node-adapter\.ts$)/;
 
@@ -42,9 +43,11 @@ function layerOf(path: string): number {
 
 /** Module specifiers of a file's imports and re-exports. */
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/^\s*(?:import|export)\b[^;"']*?from\s+["']([^"']+)["']|^\s*import\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm)].map(
-    (match) => (match[1] ?? match[2] ?? match[3]) as string,
-  );
+  return [
+    ...text.matchAll(
+      /^\s*(?:import|export)\b[^;"']*?from\s+["']([^"']+)["']|^\s*import\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm,
+    ),
+  ].map((match) => (match[1] ?? match[2] ?? match[3]) as string);
 }
 
 /** Every edge that breaks the rule, as readable lines. */

@@ -1,14 +1,41 @@
 /** ARP (net/ipv4/arp.c): asking for neighbours and answering for local addresses. */
 import {
-  CONF_ARP_ACCEPT, CONF_ARP_ANNOUNCE, CONF_ARP_FILTER, CONF_ARP_IGNORE, CONF_FORWARDING, CONF_LOCKTIME_MS, CONF_PROXY_ARP, CONF_ROUTE_LOCALNET,
-  CONF_UCAST_SOLICIT, DEV_LOOPBACK, DROP_ARP_CONSUMED, DROP_ARP_INVALID, DROP_OTHERHOST, NUD_REACHABLE, NUD_STALE, RTN_LOCAL, RTN_UNICAST,
-  SCOPE_HOST, SCOPE_LINK,
+  CONF_ARP_ACCEPT,
+  CONF_ARP_ANNOUNCE,
+  CONF_ARP_FILTER,
+  CONF_ARP_IGNORE,
+  CONF_FORWARDING,
+  CONF_LOCKTIME_MS,
+  CONF_PROXY_ARP,
+  CONF_ROUTE_LOCALNET,
+  CONF_UCAST_SOLICIT,
+  DEV_LOOPBACK,
+  DROP_ARP_CONSUMED,
+  DROP_ARP_INVALID,
+  DROP_OTHERHOST,
+  NUD_REACHABLE,
+  NUD_STALE,
+  RTN_LOCAL,
+  RTN_UNICAST,
+  SCOPE_HOST,
+  SCOPE_LINK,
 } from "../abi";
 import { NetDev, devXmit } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_HOST, PACKET_OTHERHOST, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
-import { ARPOP_REPLY, ARPOP_REQUEST, ARP_HLEN, arpOp, arpSha, arpSip, arpTha, arpTip, arpValid, emitArp } from "../wire/arp";
+import {
+  ARPOP_REPLY,
+  ARPOP_REQUEST,
+  ARP_HLEN,
+  arpOp,
+  arpSha,
+  arpSip,
+  arpTha,
+  arpTip,
+  arpValid,
+  emitArp,
+} from "../wire/arp";
 import { ETH_HLEN, ETH_P_ARP, MAC_BROADCAST, emitEth } from "../wire/ethernet";
 import { INADDR_ANY, ipSrc, isLoopbackIp, isMulticastIp } from "../wire/ipv4";
 import { Addr, ifaMatch, selectAddr } from "./addr";
@@ -97,7 +124,12 @@ export function arpRcv(skb: Skb): void {
   }
   const op = arpOp(skb.data);
   const tip = arpTip(skb.data);
-  if (op < ARPOP_REQUEST || op > ARPOP_REPLY || isMulticastIp(tip) || (isLoopbackIp(tip) && !confMax(dev, CONF_ROUTE_LOCALNET))) {
+  if (
+    op < ARPOP_REQUEST ||
+    op > ARPOP_REPLY ||
+    isMulticastIp(tip) ||
+    (isLoopbackIp(tip) && !confMax(dev, CONF_ROUTE_LOCALNET))
+  ) {
     dropSkb(skb, DROP_ARP_INVALID);
     return;
   }
@@ -124,7 +156,12 @@ function process(dev: NetDev, skb: Skb, op: u32, tip: u32): bool {
       if (neighEventNs(dev, sip, sha)) arpSend(dev, ARPOP_REPLY, sha, sip, tip, dev.mac, sha);
       return true;
     }
-    if (confDev(dev, CONF_FORWARDING) && InRoute.type == RTN_UNICAST && InRoute.outDev != changetype<usize>(dev) && confMax(dev, CONF_PROXY_ARP)) {
+    if (
+      confDev(dev, CONF_FORWARDING) &&
+      InRoute.type == RTN_UNICAST &&
+      InRoute.outDev != changetype<usize>(dev) &&
+      confMax(dev, CONF_PROXY_ARP)
+    ) {
       neighEventNs(dev, sip, sha);
       arpSend(dev, ARPOP_REPLY, sha, sip, tip, dev.mac, sha);
       return true;

@@ -1,10 +1,25 @@
 /** IPv4 forwarding (net/ipv4/ip_forward.c). */
-import { DROP_IP_TTL, DROP_OTHERHOST, DROP_PKT_TOO_BIG, NF_ACCEPT, NF_FORWARD, RTN_LOCAL, SYS_FORWARD_USE_PMTU } from "../abi";
+import {
+  DROP_IP_TTL,
+  DROP_OTHERHOST,
+  DROP_PKT_TOO_BIG,
+  NF_ACCEPT,
+  NF_FORWARD,
+  RTN_LOCAL,
+  SYS_FORWARD_USE_PMTU,
+} from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { PACKET_HOST, SKB_IGNORE_DF, SKB_SECPATH, Skb, dropSkb, ensureHeadroom } from "../memory/skb";
 import { nfHook } from "../netfilter/netfilter";
-import { ICMP_DEST_UNREACH, ICMP_EXC_TTL, ICMP_FRAG_NEEDED, ICMP_REDIRECT, ICMP_REDIR_HOST, ICMP_TIME_EXCEEDED } from "../wire/icmp";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_EXC_TTL,
+  ICMP_FRAG_NEEDED,
+  ICMP_REDIRECT,
+  ICMP_REDIR_HOST,
+  ICMP_TIME_EXCEEDED,
+} from "../wire/icmp";
 import { IP_DF, ipDecreaseTtl, ipDst, ipFrag, ipSrc, ipTtl } from "../wire/ipv4";
 import { icmpSend } from "./icmp";
 import { sysctl } from "./inet";
@@ -37,7 +52,8 @@ export function ipForward(ns: NetNs, skb: Skb, redirect: bool): void {
     return;
   }
   ipDecreaseTtl(ip);
-  if (redirect && !(skb.flags & SKB_SECPATH) && peerRedirectAllow(ns, ipSrc(ip))) icmpSend(skb, ICMP_REDIRECT, ICMP_REDIR_HOST, skb.rtNextHop);
+  if (redirect && !(skb.flags & SKB_SECPATH) && peerRedirectAllow(ns, ipSrc(ip)))
+    icmpSend(skb, ICMP_REDIRECT, ICMP_REDIR_HOST, skb.rtNextHop);
   if (ns.nfHooks & (1 << NF_FORWARD)) {
     if (nfHook(ns, NF_FORWARD, skb, skb.dev, skb.rtDev) != NF_ACCEPT) return;
   }

@@ -2,7 +2,17 @@
 import { DROP_PKT_TOO_BIG, EMSGSIZE } from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
-import { SKB_FRAG_REASM, SKB_HEADROOM, SKB_IGNORE_DF, SKB_SECPATH, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
+import {
+  SKB_FRAG_REASM,
+  SKB_HEADROOM,
+  SKB_IGNORE_DF,
+  SKB_SECPATH,
+  Skb,
+  allocSkb,
+  consumeSkb,
+  dropSkb,
+  skbPut,
+} from "../memory/skb";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp";
 import { IP_DF, IP_HLEN, IP_MF, IP_OFFSET, ipFrag, ipHlen, ipSendCheck } from "../wire/ipv4";
 import { icmpSend } from "./icmp";

@@ -1,12 +1,28 @@
 /** ICMP output: errors about packets, and replies (net/ipv4/icmp.c __icmp_send, icmp_reply). */
 import {
-  DEV_LOOPBACK, IPPROTO_ICMP, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, SCOPE_LINK, SYS_ICMP_ERRORS_USE_INBOUND_IFADDR, SYS_ICMP_RATELIMIT,
+  DEV_LOOPBACK,
+  IPPROTO_ICMP,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  SCOPE_LINK,
+  SYS_ICMP_ERRORS_USE_INBOUND_IFADDR,
+  SYS_ICMP_RATELIMIT,
   SYS_ICMP_RATEMASK,
 } from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, skbPut } from "../memory/skb";
-import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HLEN, NR_ICMP_TYPES, emitIcmp, icmpIsError, icmpSetCheck, icmpType } from "../wire/icmp";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMP_HLEN,
+  NR_ICMP_TYPES,
+  emitIcmp,
+  icmpIsError,
+  icmpSetCheck,
+  icmpType,
+} from "../wire/icmp";
 import { IP_HLEN, IP_OFFSET, ipDst, ipFrag, ipHlen, ipProtocol, ipSrc, ipTos } from "../wire/ipv4";
 import { selectAddr } from "./addr";
 import { sysctl } from "./inet";
@@ -67,7 +83,17 @@ function rateAllows(ns: NetNs, dst: u32, type: u32, code: u32): bool {
 }
 
 /** Builds the message over the route in RtResult. */
-function emitError(ns: NetNs, skb: Skb, ip: usize, available: u32, src: u32, dst: u32, type: u32, code: u32, info: u32): void {
+function emitError(
+  ns: NetNs,
+  skb: Skb,
+  ip: usize,
+  available: u32,
+  src: u32,
+  dst: u32,
+  type: u32,
+  code: u32,
+  info: u32,
+): void {
   let room = RtResult.rtMtu < MAX_ERROR ? RtResult.rtMtu : MAX_ERROR;
   room -= IP_HLEN + ICMP_HLEN;
   const quote = available < room ? available : room;

@@ -1,7 +1,19 @@
 /** ICMP input (net/ipv4/icmp.c icmp_rcv and its handlers): echo, errors for sockets, path MTU, redirects. */
 import {
-  CONF_ACCEPT_REDIRECTS, CONF_FORWARDING, CONF_SHARED_MEDIA, DROP_ICMP_CSUM, DROP_INVALID_ICMP, IPPROTO_TCP, IPPROTO_UDP,
-  RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, SYS_ICMP_ECHO_IGNORE_ALL, SYS_ICMP_ECHO_IGNORE_BROADCASTS, SYS_IP_NO_PMTU_DISC,
+  CONF_ACCEPT_REDIRECTS,
+  CONF_FORWARDING,
+  CONF_SHARED_MEDIA,
+  DROP_ICMP_CSUM,
+  DROP_INVALID_ICMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+  SYS_ICMP_ECHO_IGNORE_ALL,
+  SYS_ICMP_ECHO_IGNORE_BROADCASTS,
+  SYS_IP_NO_PMTU_DISC,
 } from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
@@ -12,8 +24,23 @@ import { tcpErr } from "../socket/tcp";
 import { udpErr } from "../socket/udp";
 import { checksum } from "../wire/checksum";
 import {
-  ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_EXC_FRAGTIME, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_REDIRECT,
-  ICMP_SOURCE_QUENCH, ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY, ICMP_TIME_EXCEEDED, NR_ICMP_TYPES, NR_ICMP_UNREACH, icmpCode, icmpRest, icmpType,
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  ICMP_EXC_FRAGTIME,
+  ICMP_FRAG_NEEDED,
+  ICMP_HLEN,
+  ICMP_PARAMETERPROB,
+  ICMP_REDIRECT,
+  ICMP_SOURCE_QUENCH,
+  ICMP_TIMESTAMP,
+  ICMP_TIMESTAMPREPLY,
+  ICMP_TIME_EXCEEDED,
+  NR_ICMP_TYPES,
+  NR_ICMP_UNREACH,
+  icmpCode,
+  icmpRest,
+  icmpType,
 } from "../wire/icmp";
 import { IP_HLEN, ipDst, ipHlen, ipProtocol, ipSrc } from "../wire/ipv4";
 import { onLink } from "./arp";
@@ -44,7 +71,13 @@ export function icmpRcv(skb: Skb): void {
   if (type == ICMP_ECHO) {
     if (!sysctl(ns, SYS_ICMP_ECHO_IGNORE_ALL)) icmpReply(ns, skb, ICMP_ECHOREPLY);
   } else if (type == ICMP_ECHOREPLY) pingRcv(ns, skb);
-  else if (type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB || type == ICMP_SOURCE_QUENCH) ok = error(ns, skb, type);
+  else if (
+    type == ICMP_DEST_UNREACH ||
+    type == ICMP_TIME_EXCEEDED ||
+    type == ICMP_PARAMETERPROB ||
+    type == ICMP_SOURCE_QUENCH
+  )
+    ok = error(ns, skb, type);
   else if (type == ICMP_REDIRECT) ok = redirect(ns, skb);
   else if (type == ICMP_TIMESTAMP) ok = timestamp(ns, skb);
   if (ok) consumeSkb(skb);

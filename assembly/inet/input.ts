@@ -1,17 +1,53 @@
 /** IPv4 input (net/ipv4/ip_input.c): header checks, routing, delivery to transports. */
 import {
-  CONF_FORWARDING, DEV_LOOPBACK, DROP_IP_CSUM, DROP_IP_INADDRERRORS, DROP_IP_INHDR, DROP_IP_INNOROUTES, DROP_IP_NOPROTO, DROP_IP_RPFILTER,
-  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, EACCES, EHOSTUNREACH, ENETUNREACH, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, NF_ACCEPT, NF_LOCAL_IN,
-  NF_PRE_ROUTING, RTN_LOCAL, RTN_UNICAST, RTN_UNREACHABLE,
+  CONF_FORWARDING,
+  DEV_LOOPBACK,
+  DROP_IP_CSUM,
+  DROP_IP_INADDRERRORS,
+  DROP_IP_INHDR,
+  DROP_IP_INNOROUTES,
+  DROP_IP_NOPROTO,
+  DROP_IP_RPFILTER,
+  DROP_OTHERHOST,
+  DROP_PKT_TOO_SMALL,
+  EACCES,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  IPPROTO_ICMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  NF_ACCEPT,
+  NF_LOCAL_IN,
+  NF_PRE_ROUTING,
+  RTN_LOCAL,
+  RTN_UNICAST,
+  RTN_UNREACHABLE,
 } from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
-import { PACKET_OTHERHOST, SKB_FRAG_REASM, SKB_IGNORE_DF, SKB_SECPATH, Skb, consumeSkb, dropRoute, dropSkb, orphanSkb, skbPull } from "../memory/skb";
+import {
+  PACKET_OTHERHOST,
+  SKB_FRAG_REASM,
+  SKB_IGNORE_DF,
+  SKB_SECPATH,
+  Skb,
+  consumeSkb,
+  dropRoute,
+  dropSkb,
+  orphanSkb,
+  skbPull,
+} from "../memory/skb";
 import { nfHook } from "../netfilter/netfilter";
 import { rawDeliver } from "../socket/raw";
 import { tcpRcv } from "../socket/tcp";
 import { udpRcv } from "../socket/udp";
-import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PKT_FILTERED, ICMP_PROT_UNREACH } from "../wire/icmp";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_HOST_UNREACH,
+  ICMP_NET_UNREACH,
+  ICMP_PKT_FILTERED,
+  ICMP_PROT_UNREACH,
+} from "../wire/icmp";
 import { IP_HLEN, ipCheckOk, ipDst, ipHlen, ipIsFragment, ipProtocol, ipSrc, ipTotalLength } from "../wire/ipv4";
 import { FRAG_LOCAL_DELIVER, ipDefrag } from "./defrag";
 import { ipForward } from "./forward";
@@ -21,8 +57,16 @@ import { confDev, inetOf } from "./inet";
 import { peerErrorAllow } from "./peer";
 import { EXDEV, InRoute, routeInput } from "./routeInput";
 import {
-  SNMP_IPEXT_IN_CSUM_ERRORS, SNMP_IPEXT_IN_NO_ROUTES, SNMP_IPEXT_IN_TRUNCATED_PKTS, SNMP_IP_IN_ADDR_ERRORS, SNMP_IP_IN_DELIVERS,
-  SNMP_IP_IN_HDR_ERRORS, SNMP_IP_IN_RECEIVES, SNMP_IP_IN_UNKNOWN_PROTOS, SNMP_TCPEXT_IP_REVERSE_PATH_FILTER, snmpInc,
+  SNMP_IPEXT_IN_CSUM_ERRORS,
+  SNMP_IPEXT_IN_NO_ROUTES,
+  SNMP_IPEXT_IN_TRUNCATED_PKTS,
+  SNMP_IP_IN_ADDR_ERRORS,
+  SNMP_IP_IN_DELIVERS,
+  SNMP_IP_IN_HDR_ERRORS,
+  SNMP_IP_IN_RECEIVES,
+  SNMP_IP_IN_UNKNOWN_PROTOS,
+  SNMP_TCPEXT_IP_REVERSE_PATH_FILTER,
+  snmpInc,
 } from "./snmp";
 
 /** ip_rcv: skb.data at the IP header, skb.dev the device it came by. */

@@ -18,11 +18,12 @@ const BUCKETS: u32 = 2048;
 export function ipSelectIdent(host: Host, src: u32, dst: u32, protocol: u32, segs: u32): u16 {
   if (host.ipidTable == 0) host.ipidTable = kmalloc(BUCKETS << 3);
   const hash = <u32>siphash3u32(bswap<u32>(dst), bswap<u32>(src), protocol, host.ipidK0, host.ipidK1);
-  const bucket = host.ipidTable + (<usize>(hash & (BUCKETS - 1)) << 3);
+  const bucket = host.ipidTable + ((<usize>(hash & (BUCKETS - 1))) << 3);
   const time = jiffies() + 1;
   const last = load<u32>(bucket, 4);
   let counter = load<u32>(bucket);
-  if (last == 0) counter = rand32(host); // the table starts out random
+  if (last == 0)
+    counter = rand32(host); // the table starts out random
   else if (last != time) counter += randBelow(host, time - last);
   store<u32>(bucket, counter + segs);
   store<u32>(bucket, time, 4);

@@ -2,7 +2,15 @@
  * The neighbour table's limits, shared by all namespaces of a host (net/core/neighbour.c neigh_alloc,
  * neigh_forced_gc, neigh_periodic_work). Permanent entries are not counted and never collected.
  */
-import { CONF_GC_STALE_MS, NUD_FAILED, NUD_NOARP, NUD_PERMANENT, SYS_GC_THRESH1, SYS_GC_THRESH2, SYS_GC_THRESH3 } from "../abi";
+import {
+  CONF_GC_STALE_MS,
+  NUD_FAILED,
+  NUD_NOARP,
+  NUD_PERMANENT,
+  SYS_GC_THRESH1,
+  SYS_GC_THRESH2,
+  SYS_GC_THRESH3,
+} from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kmalloc } from "../memory/arena";
@@ -104,7 +112,8 @@ export function gcListRemove(host: Host, neigh: Neigh): void {
 export function neighCounted(host: Host): void {
   const table = hostInet(host).neigh;
   table.entries++;
-  if (host.root != 0 && table.entries >= threshold(host, SYS_GC_THRESH1) && !timerPending(table)) timerMod(table, (now / PERIOD + 1) * PERIOD);
+  if (host.root != 0 && table.entries >= threshold(host, SYS_GC_THRESH1) && !timerPending(table))
+    timerMod(table, (now / PERIOD + 1) * PERIOD);
 }
 
 function periodic(arg: usize): void {

@@ -34,7 +34,8 @@ export class Peer {
 function peerOf(ns: NetNs, ip: u32): Peer {
   const table = inetOf(ns).peers;
   const hash = (ip * 0x9e3779b1) >> 8;
-  for (let p = tableFirst(table, hash); p != 0; p = linkNext(p)) if (changetype<Peer>(p).ip == ip) return changetype<Peer>(p);
+  for (let p = tableFirst(table, hash); p != 0; p = linkNext(p))
+    if (changetype<Peer>(p).ip == ip) return changetype<Peer>(p);
   if (table.count >= PEER_THRESHOLD) free(ns, jiffies() - PEER_TTL, false);
   const peer = changetype<Peer>(kmalloc(offsetof<Peer>()));
   peer.ip = ip;

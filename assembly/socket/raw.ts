@@ -1,15 +1,37 @@
 /** Raw sockets (net/ipv4/raw.c) and ping sockets (net/ipv4/ping.c). */
-import { DROP_NS_GONE, DROP_SOCKET_RCVBUFF, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMSGSIZE, IPPROTO_ICMP, RTN_LOCAL } from "../abi";
+import {
+  DROP_NS_GONE,
+  DROP_SOCKET_RCVBUFF,
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EINVAL,
+  EMSGSIZE,
+  IPPROTO_ICMP,
+  RTN_LOCAL,
+} from "../abi";
 import { fibAddrType } from "../inet/fib";
 import { countOut } from "../inet/icmpCount";
 import { InetNs, hostInet, inetOf } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kmalloc } from "../memory/arena";
 import { Skb, consumeSkb, copySkb, dropSkb, skbPull, skbPush, skbPut } from "../memory/skb";
+import { now } from "../sim/event";
 import { ICMP_ECHO, ICMP_HLEN, emitIcmp, icmpEchoId, icmpSetCheck, icmpType } from "../wire/icmp";
 import { ipDst, ipProtocol, ipSrc } from "../wire/ipv4";
 import { datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
-import { SOCK_ICMP, SOCK_RAW, SOCK_SINK, Sock, forgetWake, sockFree, sockInit, sockPurge, sockQueueRcv, sockUnlink, sockWake } from "./socket";
+import {
+  SOCK_ICMP,
+  SOCK_RAW,
+  SOCK_SINK,
+  Sock,
+  forgetWake,
+  sockFree,
+  sockInit,
+  sockPurge,
+  sockQueueRcv,
+  sockUnlink,
+  sockWake,
+} from "./socket";
 
 @unmanaged
 export class RawSock extends Sock {
@@ -127,6 +149,7 @@ function queueCopy(sk: RawSock, skb: Skb, from: usize, mark: u32, info: u32): vo
   skbPull(copy, <u32>(from - skb.nh));
   copy.cb0 = mark;
   copy.cb1 = info;
+  copy.time = now;
   sk.rxPackets++;
   sk.rxTotal += copy.len;
   // A full buffer drops the copy; the packet itself goes on.

@@ -8,7 +8,8 @@ import { Skb, consumeSkb, dropSkb, setSockDestructor } from "../memory/skb";
 import { NetNs } from "../link/netns";
 import { Host } from "../sim/host";
 import { rawDestroy } from "./raw";
-import { tcpDestroy } from "./tcp";
+import { tcpDestroy, tcpWfree } from "./tcp";
+import { tcpNsExit } from "./tcp-minisocks";
 import { udpDestroy } from "./udp";
 
 // Sock.type
@@ -112,6 +113,7 @@ export function socketNsExit(ns: NetNs): void {
     else if (sk.type == SOCK_TCP) tcpDestroy(sk);
     else rawDestroy(sk);
   }
+  tcpNsExit(ns);
 }
 
 // ---------------------------------------------------------------------------------------------- waking
@@ -211,6 +213,10 @@ export function chargeSkb(sk: Sock, skb: Skb): void {
 function uncharge(at: usize): void {
   const skb = changetype<Skb>(at);
   const sk = changetype<Sock>(skb.sk);
+  if (sk.type == SOCK_TCP) {
+    tcpWfree(sk, skb.truesize);
+    return;
+  }
   const wasFull = sk.txBytes >= sk.txMax;
   sk.txBytes -= skb.truesize;
   if (sk.freeSize != 0) {

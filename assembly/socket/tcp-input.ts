@@ -19,7 +19,8 @@ import {
   optMss, optSackPerm, optSawTs, optTsecr, optTsval, optWscale, parseTcpOptions, tcpWindow,
 } from "../wire/tcp";
 import { SOCK_DEAD, sockWake } from "./socket";
-import { bindPut, tcpDestroy, tcpSendReset, tcpUnhash } from "./tcp";
+import { tcpDestroy, tcpSendReset, tcpUnhash } from "./tcp";
+import { bindPut } from "./tcp-tables";
 import {
   ACK_OK, ACK_TOO_OLD, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, mayUpdateWindow, pawsCheck,
   rttEstimator, setRto, storeTsRecent, tcpAck,
@@ -341,6 +342,11 @@ export function initTransfer(tp: TcpSock): void {
   sndbufExpand(tp);
   initBufferSpace(tp);
   cubicInit(tp);
+}
+
+/** The third segment of a handshake, for the socket that was just made from a request (tcp_child_process). */
+export function tcpRcvChild(tp: TcpSock, skb: Skb): void {
+  tcpRcvStateProcess(tp, skb);
 }
 
 // ---------------------------------------------------------------------------------------------- SYN_SENT

@@ -9,7 +9,7 @@ import {
 import { siphash3u32 } from "../hash/siphash";
 import { RtResult, routeLookup } from "../inet/route";
 import {
-  SNMP_TCPEXT_LISTENDROPS, SNMP_TCPEXT_LISTENOVERFLOWS, SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TCPACKSKIPPED,
+  SNMP_TCPEXT_LISTENDROPS, SNMP_TCPEXT_LISTENOVERFLOWS, SNMP_TCPEXT_OUTOFWINDOWICMPS, SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TCPACKSKIPPED,
   SNMP_TCPEXT_TCPREQQFULLDROP, SNMP_TCPEXT_TW, SNMP_TCP_ATTEMPTFAILS, SNMP_TCP_OUTSEGS, SNMP_TCP_PASSIVEOPENS,
   SNMP_TCP_RETRANSSEGS, snmpInc,
 } from "../inet/snmp";
@@ -23,11 +23,9 @@ import {
   emitTcp, emitTimestamps, optMss, optSackPerm, optSawTs, optTsecr, optTsval, optWscale, parseTcpOptions, tcpDport,
   tcpSport, tcpWindow,
 } from "../wire/tcp";
-import { SOCK_TCP, sockWake } from "./socket";
-import {
-  SOCK_REQ, SOCK_TW, TcpMini, bindHold, bindPut, ehashInsert, ehashRemove, listenLookup, rcvNoSocket, sendBare,
-  tcpDoRcv, tcpNew, tcpSendReset,
-} from "./tcp";
+import { SOCK_KERNEL, SOCK_TCP, sockWake } from "./socket";
+import { rcvNoSocket, sendBare, tcpDoRcv, tcpNew, tcpSendReset } from "./tcp";
+import { SOCK_REQ, SOCK_TW, TcpMini, bindHold, bindPut, ehashInsert, ehashRemove, listenLookup } from "./tcp-tables";
 import { rttEstimator, setRto, updateMinRtt } from "./tcp-ack";
 import { tcpDone, tcpRcvChild } from "./tcp-input";
 import { emitSynOptions, iniClamp, iniScale, iniWnd, selectInitialWindow, syncMss, transmitSynAck } from "./tcp-output";
@@ -99,6 +97,18 @@ function reqFree(req: TcpReq): void {
 /** The listener closes: its requests are forgotten without a word. */
 export function reqsPurge(listener: TcpSock): void {
   while (listener.reqHead != 0) reqFree(changetype<TcpReq>(listener.reqHead));
+}
+
+/** An ICMP error about our SYN-ACK: a fatal one ends the request silently (tcp_req_err). */
+export function reqIcmpError(at: usize, seq: u32, fatal: bool): void {
+  const req = changetype<TcpReq>(at);
+  if (seq != req.sntIsn) {
+    snmpInc(changetype<NetNs>(req.ns), SNMP_TCPEXT_OUTOFWINDOWICMPS);
+    return;
+  }
+  if (!fatal) return;
+  snmpInc(changetype<NetNs>(req.ns), SNMP_TCPEXT_LISTENDROPS);
+  reqFree(req);
 }
 
 /** A segment for a listener that belongs to no request; ends the packet (the LISTEN case of tcp_rcv_state_process). */
@@ -334,6 +344,7 @@ function establish(req: TcpReq, skb: Skb, ts: bool): void {
   child.parent = changetype<usize>(listener);
   child.acceptNext = 0;
   child.tf |= TF_IN_ACCEPT;
+  child.flags |= SOCK_KERNEL; // nobody to wake before accept()
   if (listener.acceptTail == 0) listener.acceptHead = changetype<usize>(child);
   else changetype<TcpSock>(listener.acceptTail).acceptNext = changetype<usize>(child);
   listener.acceptTail = changetype<usize>(child);
@@ -386,7 +397,6 @@ function newChild(listener: TcpSock, req: TcpReq, skb: Skb): TcpSock {
   }
   child.mssClamp = req.mss;
   child.advmss = advertisedMss();
-  if (child.advmss > req.mss && req.mss >= 48) child.advmss = child.advmss; // user_mss only bounds it
   syncMss(child, RtResult.rtMtu);
   initRcvMss(child);
   child.totalRetrans = req.numRetrans;

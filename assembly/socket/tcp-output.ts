@@ -48,7 +48,7 @@ function sackBlocks(tp: TcpSock): u32 {
 function boundToHalfWnd(tp: TcpSock, size: u32): u32 {
   const cutoff = tp.maxWindow > TCP_MSS_DEFAULT ? tp.maxWindow >> 1 : tp.maxWindow;
   if (cutoff != 0 && size > cutoff) {
-    const least = 68 - tp.headerLen;
+    const least: u32 = 68 - tp.headerLen;
     return cutoff > least ? cutoff : least;
   }
   return size;
@@ -282,6 +282,14 @@ export function transmitSeg(tp: TcpSock, seg: TxSeg): i32 {
   seg.time = now;
   seg.delivered = tp.delivered;
   return transmit(tp, skb, seg.seq, seg.flags);
+}
+
+/** The SYN-ACK of a simultaneous open: our SYN again, with an ACK (tcp_send_synack). */
+export function transmitSynAck(tp: TcpSock): void {
+  if (tp.txHead == 0) return;
+  const syn = changetype<TxSeg>(tp.txHead);
+  syn.flags |= TCPHDR_ACK;
+  transmitSeg(tp, syn);
 }
 
 /** Sends an ACK without data at once (tcp_send_ack). */

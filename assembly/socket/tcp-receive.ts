@@ -632,9 +632,9 @@ export function cleanupRbuf(tp: TcpSock, copied: u32): void {
   }
   if (copied > 0 && !time && !(tp.tf & TF_SHUT_RD)) {
     const have = receiveWindow(tp);
-    if (2 * have <= tp.windowClamp) {
+    if (have << 1 <= tp.windowClamp) {
       const next = selectWindowSpace(tp);
-      if (next != 0 && next >= 2 * have) time = true;
+      if (next != 0 && next >= have << 1) time = true;
     }
   }
   if (time) sendAck(tp);

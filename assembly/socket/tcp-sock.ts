@@ -3,7 +3,7 @@
  * segments, and the small accessors that all TCP files share. Sequence numbers are u32 modulo 2^32; times are
  * i64 ns of virtual time unless the name ends in Us (µs) or says otherwise.
  *
- *   record:   | Sock | TCP fields | retransmit Timer | delayed-ACK Timer | keepalive Timer | compressed-ACK Timer |
+ *   record:   | Sock | TCP fields | retransmit Timer | delayed-ACK Timer | keepalive Timer | compressed-ACK Timer | small-queue Timer |
  *   segment:  | TxSeg | payload, `cap` bytes |
  */
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
@@ -317,7 +317,7 @@ export class TcpSock extends Sock {
 
 const TIMER: usize = offsetof<Timer>();
 const TIMERS: usize = (offsetof<TcpSock>() + 7) & ~7;
-export const TCP_SOCK_SIZE: usize = TIMERS + 4 * TIMER;
+export const TCP_SOCK_SIZE: usize = TIMERS + 5 * TIMER;
 
 @inline
 export function rtxTimer(tp: TcpSock): Timer {
@@ -334,6 +334,11 @@ export function keepTimer(tp: TcpSock): Timer {
 @inline
 export function sackTimer(tp: TcpSock): Timer {
   return changetype<Timer>(changetype<usize>(tp) + TIMERS + 3 * TIMER);
+}
+/** Fires at once when the host's own queues have room again (the TSQ tasklet). */
+@inline
+export function tsqTimer(tp: TcpSock): Timer {
+  return changetype<Timer>(changetype<usize>(tp) + TIMERS + 4 * TIMER);
 }
 
 @inline
@@ -552,13 +557,14 @@ export function sockAlloc(): TcpSock {
   return tp;
 }
 
-export function timersInit(tp: TcpSock, rtx: usize, delack: usize, keep: usize, sack: usize): void {
+export function timersInit(tp: TcpSock, rtx: usize, delack: usize, keep: usize, sack: usize, tsq: usize): void {
   const host = tcpHost(tp);
   const arg = changetype<usize>(tp);
   timerInit(rtxTimer(tp), host, rtx, arg);
   timerInit(delackTimer(tp), host, delack, arg);
   timerInit(keepTimer(tp), host, keep, arg);
   timerInit(sackTimer(tp), host, sack, arg);
+  timerInit(tsqTimer(tp), host, tsq, arg);
 }
 
 /** tcp_clear_xmit_timers and the keepalive timer. */
@@ -567,5 +573,6 @@ export function timersStop(tp: TcpSock): void {
   timerDel(delackTimer(tp));
   timerDel(keepTimer(tp));
   timerDel(sackTimer(tp));
+  timerDel(tsqTimer(tp));
   tp.timerKind = TIME_NONE;
 }

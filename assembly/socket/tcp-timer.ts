@@ -14,10 +14,10 @@ import { pingpongMode } from "./tcp-receive";
 import { enterLoss, rackReoTimeout } from "./tcp-recovery";
 import {
   ACK_SCHED, ACK_TIMER, NS_PER_MS, NS_PER_SEC, TCP_ATO_MIN, TCP_ORPHAN_RETRIES, TCP_RETR1, TCP_RETR2, TCP_RTO_MAX,
-  TCP_RTO_MIN, TCP_SYN_RETRIES, TCP_TIMEOUT_INIT, TF_KEEPALIVE, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO,
-  TIME_RETRANS, TcpSock, TxSeg, delackTimer, keepTimer, rtxQueueEmpty, tcpHost, tcpNs, tcpTimeStamp, timersInit,
+  TCP_RTO_MIN, TCP_SYN_RETRIES, TCP_TIMEOUT_INIT, TF_KEEPALIVE, TF_TSQ, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO,
+  TIME_RETRANS, TcpSock, TxSeg, delackTimer, keepTimer, packetsInFlight, rtxQueueEmpty, tcpHost, tcpNs, tcpTimeStamp, timersInit,
 } from "./tcp-sock";
-import { probe0When, resetXmitTimer, retransmitSeg, sendLossProbe, writeWakeup } from "./tcp-xmit";
+import { probe0When, pushFrames, resetXmitTimer, retransmitSeg, sendLossProbe, writeWakeup, xmitRetransmitQueue } from "./tcp-xmit";
 
 /** TCP_RESOURCE_PROBE_INTERVAL: try again when the host itself could not send. */
 const RESOURCE_PROBE: i64 = 500 * NS_PER_MS;
@@ -29,6 +29,7 @@ export function tcpInitTimers(tp: TcpSock): void {
     changetype<usize>(delackFire),
     changetype<usize>(keepaliveFire),
     changetype<usize>(compressedFire),
+    changetype<usize>(tsqFire),
   );
 }
 
@@ -187,6 +188,15 @@ function compressedFire(arg: usize): void {
   if (tp.compressedAck == 0) return;
   tp.compressedAck--;
   sendAck(tp);
+}
+
+/** Room in the host's queues again: sends on (tcp_tsq_handler). */
+function tsqFire(arg: usize): void {
+  const tp = changetype<TcpSock>(arg);
+  tp.tf &= ~TF_TSQ;
+  if (tp.state == TCP_CLOSE || tp.state == TCP_LISTEN || tp.state == TCP_SYN_SENT || tp.state == TCP_SYN_RECV) return;
+  if (tp.lostOut > tp.retransOut && tp.cwnd > packetsInFlight(tp)) xmitRetransmitQueue(tp);
+  pushFrames(tp);
 }
 
 /** tcp_keepalive_timer. */

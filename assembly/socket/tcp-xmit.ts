@@ -2,7 +2,7 @@
  * Deciding what to send: new data (Nagle, congestion and receive window, small queues), retransmissions, tail loss
  * probes, FIN, and the queueing of what programs write (net/ipv4/tcp_output.c, tcp.c tcp_sendmsg).
  */
-import { EAGAIN, EHOSTUNREACH, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from "../abi";
+import { EAGAIN, TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from "../abi";
 import {
   SNMP_TCPEXT_TCPAUTOCORKING, SNMP_TCPEXT_TCPFASTRETRANS, SNMP_TCPEXT_TCPLOSSPROBES, SNMP_TCPEXT_TCPRETRANSFAIL,
   SNMP_TCPEXT_TCPSLOWSTARTRETRANS, SNMP_TCPEXT_TCPSYNRETRANS, SNMP_TCP_RETRANSSEGS, snmpInc,
@@ -224,7 +224,7 @@ export function queueData(tp: TcpSock, from: usize, len: u32): u32 {
   const mss = currentMss(tp);
   const nonagle = tp.tf & TF_NODELAY ? NAGLE_OFF : NAGLE_DEFAULT;
   while (taken < len) {
-    let seg = changetype<TxSeg>(tp.sendHead == 0 ? 0 : tp.txTail);
+    let seg = changetype<TxSeg>(tp.sendHead == 0 ? <usize>0 : tp.txTail);
     let room: u32 = 0;
     if (changetype<usize>(seg) != 0) {
       const most = minU(mss, seg.cap - <u32>(seg.data - changetype<usize>(seg) - offsetof<TxSeg>()));
@@ -409,7 +409,7 @@ export function xmitRetransmitQueue(tp: TcpSock): void {
 /** Arms the tail loss probe; false when RTO rules apply (tcp_schedule_loss_probe). */
 export function scheduleLossProbe(tp: TcpSock, advancingRto: bool): bool {
   if (tp.packetsOut == 0 || !(tp.tf & TF_SACK_OK) || (tp.caState != CA_OPEN && tp.caState != CA_CWR)) return false;
-  if (tp.state < TCP_ESTABLISHED || tp.state == 2 || tp.state == 3) return false;
+  if (tp.state == TCP_SYN_SENT || tp.state == TCP_SYN_RECV) return false;
   let delay = TCP_TIMEOUT_INIT;
   if (tp.srttUs != 0) {
     delay = <i64>(tp.srttUs >> 2) * NS_PER_US;

@@ -1,10 +1,7 @@
 /**
- * TCP's front door: tables of connections, listeners and ports, demultiplexing of received segments, resets to
- * nobody, ICMP errors (net/ipv4/tcp_ipv4.c, inet_hashtables.c). The parts behind it: tcp-sock (record), tcp-input,
- * tcp-receive, tcp-ack, tcp-sack, tcp-recovery, tcp-output, tcp-timer, tcp-cubic, tcp-minisocks, tcp-border.
- *
- * Connections, connection requests and TIME_WAIT records stand in one table, keyed by namespace and 4-tuple; their
- * records begin alike (TcpMini = the first words of Sock), and SOCK_REQ / SOCK_TW in `flags` tell them apart.
+ * TCP's front door: life of a socket, demultiplexing of received segments, resets to nobody (net/ipv4/tcp_ipv4.c). The
+ * parts behind it: tcp-sock (record), tcp-tables, tcp-input and tcp-receive, tcp-ack, tcp-sack, tcp-recovery, tcp-cubic,
+ * tcp-output and tcp-xmit, tcp-timer, tcp-minisocks (requests, TIME_WAIT), tcp-icmp, tcp-user and tcp-border.
  */
 import {
   DROP_NS_GONE, DROP_OTHERHOST, DROP_PKT_TOO_SMALL, DROP_TCP_CSUM, DROP_TCP_FLAGS, DROP_TCP_NO_SOCKET, IPPROTO_TCP,
@@ -14,210 +11,28 @@ import { IPID_ZERO, ipBuildAndSend } from "../inet/output";
 import { SNMP_TCP_CSUMERRORS, SNMP_TCP_INERRS, SNMP_TCP_INSEGS, SNMP_TCP_OUTRSTS, snmpInc } from "../inet/snmp";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
-import { kfree, kmalloc } from "../memory/arena";
-import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
+import { kfree } from "../memory/arena";
 import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
 import { fold64, pseudoSum, sumBytes } from "../wire/checksum";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCP_HLEN, emitTcp, tcpAckSeq, tcpDoff, tcpDport, tcpFlags, tcpSeq,
   tcpSport,
 } from "../wire/tcp";
+import { now, timerMod, timerPending } from "../sim/event";
 import { Host } from "../sim/host";
-import { SOCK_TCP, Sock, forgetWake, sockInit, sockPurge, sockUnlink } from "./socket";
+import { SOCK_DEAD, SOCK_TCP, Sock, forgetWake, sockInit, sockPurge, sockUnlink } from "./socket";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input";
 import { listenRcv, reqRcv, reqsPurge, twRcv } from "./tcp-minisocks";
+import { SOCK_REQ, SOCK_TW, SOCK_ZOMBIE, TcpMini, bindPut, ehashLookup, ehashRemove, listenLookup, listenRemove } from "./tcp-tables";
 import { tcpInitTimers } from "./tcp-timer";
 import {
   CA_OPEN, TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, TCP_MSS_DEFAULT, TCP_REORDERING, TCP_RMEM_DEFAULT, TCP_SOCK_SIZE,
-  TCP_TIMEOUT_INIT, TCP_WMEM_DEFAULT, TcpSock, sockAlloc, timersStop, txPurge,
+  TCP_TIMEOUT_INIT, TCP_WMEM_DEFAULT, TF_TSQ, TcpSock, sockAlloc, timersStop, tsqTimer, txPurge,
 } from "./tcp-sock";
 
-/** Sock.flags of the two small records. */
-export const SOCK_TW: u32 = 0x10000;
-export const SOCK_REQ: u32 = 0x20000;
-/** Stands in a table (established or listener). */
-export const SOCK_HASHED: u32 = 0x40000;
-/** Closed, but packets that refer to it are still under way; freed with the last of them. */
-export const SOCK_ZOMBIE: u32 = 0x80000;
+export { tcpErr } from "./tcp-icmp";
 
-/** First words of Sock, shared by requests and TIME_WAIT records. */
-@unmanaged
-export class TcpMini {
-  hnext: u32;
-  hhash: u32;
-  type: u32;
-  flags: u32;
-  ns: usize;
-  host: usize;
-  nsNext: usize;
-  localIp: u32;
-  remoteIp: u32;
-  localPort: u32;
-  remotePort: u32;
-}
-
-// Skb.cb of a received segment
-// cb0 = seq, cb1 = end_seq (SYN and FIN counted), cb2 = TCPHDR_* flags, cb3 = ack_seq
-
-let ehash: usize = 0;
-let lhash: usize = 0;
-let bhash: usize = 0;
-
-function tables(): void {
-  ehash = changetype<usize>(tableNew(10));
-  lhash = changetype<usize>(tableNew(7));
-  bhash = changetype<usize>(tableNew(9));
-}
-
-@inline
-function mix(h: u32): u32 {
-  h ^= h >> 16;
-  h *= 0x7feb352d;
-  h ^= h >> 15;
-  h *= 0x846ca68b;
-  return h ^ (h >> 16);
-}
-
-@inline
-function tupleHash(ns: usize, localIp: u32, localPort: u32, remoteIp: u32, remotePort: u32): u32 {
-  return mix((localIp * 0x9e3779b1) ^ mix(remoteIp + ((localPort << 16) | remotePort) * 0x85ebca6b) ^ <u32>(ns >> 4));
-}
-
-@inline
-function portHash(ns: usize, port: u32): u32 {
-  return mix((port * 0x9e3779b1) ^ <u32>(ns >> 4));
-}
-
-/** Puts a connection, request or TIME_WAIT record into the table. */
-export function ehashInsert(record: usize): void {
-  if (ehash == 0) tables();
-  const mini = changetype<TcpMini>(record);
-  mini.flags |= SOCK_HASHED;
-  tableInsert(
-    changetype<HashTable>(ehash),
-    record,
-    tupleHash(mini.ns, mini.localIp, mini.localPort, mini.remoteIp, mini.remotePort),
-  );
-}
-
-export function ehashRemove(record: usize): void {
-  const mini = changetype<TcpMini>(record);
-  if (!(mini.flags & SOCK_HASHED)) return;
-  mini.flags &= ~SOCK_HASHED;
-  tableRemove(changetype<HashTable>(ehash), record);
-}
-
-/** The record of that 4-tuple, or 0 (__inet_lookup_established). */
-export function ehashLookup(ns: usize, localIp: u32, localPort: u32, remoteIp: u32, remotePort: u32): usize {
-  if (ehash == 0) return 0;
-  const hash = tupleHash(ns, localIp, localPort, remoteIp, remotePort);
-  for (let p = tableFirst(changetype<HashTable>(ehash), hash); p != 0; p = linkNext(p)) {
-    if (linkHash(p) != hash) continue;
-    const mini = changetype<TcpMini>(p);
-    if (
-      mini.remotePort == remotePort && mini.localPort == localPort && mini.remoteIp == remoteIp &&
-      mini.localIp == localIp && mini.ns == ns
-    )
-      return p;
-  }
-  return 0;
-}
-
-export function listenInsert(tp: TcpSock): void {
-  if (ehash == 0) tables();
-  tp.flags |= SOCK_HASHED;
-  tableInsert(changetype<HashTable>(lhash), changetype<usize>(tp), portHash(tp.ns, tp.localPort));
-}
-
-function listenRemove(tp: TcpSock): void {
-  if (!(tp.flags & SOCK_HASHED)) return;
-  tp.flags &= ~SOCK_HASHED;
-  tableRemove(changetype<HashTable>(lhash), changetype<usize>(tp));
-}
-
-/** The listener for an address: a bound address before any address (inet_lhash2_lookup), or 0. */
-export function listenLookup(ns: usize, ip: u32, port: u32): usize {
-  if (ehash == 0) return 0;
-  const hash = portHash(ns, port);
-  let any: usize = 0;
-  for (let p = tableFirst(changetype<HashTable>(lhash), hash); p != 0; p = linkNext(p)) {
-    if (linkHash(p) != hash) continue;
-    const sk = changetype<Sock>(p);
-    if (sk.localPort != port || sk.ns != ns) continue;
-    if (sk.localIp == ip) return p;
-    if (sk.localIp == 0) any = p;
-  }
-  return any;
-}
-
-/** A listener whose addresses overlap `ip` (0 = all), other than `self`; for bind conflicts. */
-export function listenConflict(ns: usize, ip: u32, port: u32, self: usize): bool {
-  if (ehash == 0) return false;
-  const hash = portHash(ns, port);
-  for (let p = tableFirst(changetype<HashTable>(lhash), hash); p != 0; p = linkNext(p)) {
-    const sk = changetype<Sock>(p);
-    if (p == self || sk.localPort != port || sk.ns != ns) continue;
-    if (ip == 0 || sk.localIp == 0 || sk.localIp == ip) return true;
-  }
-  return false;
-}
-
-// ---------------------------------------------------------------------------------------------- ports
-
-/** A port in use in a namespace (inet_bind_bucket). */
-@unmanaged
-export class BindBucket {
-  hnext: u32;
-  hhash: u32;
-  ns: usize;
-  port: u32;
-  refs: u32;
-  /** Taken by bind() (or inherited from a listener), not by connect(): connect() leaves it alone. */
-  bound: u32;
-}
-
-/** The bucket of a port, or 0. */
-export function bindFind(ns: usize, port: u32): usize {
-  if (ehash == 0) return 0;
-  const hash = portHash(ns, port);
-  for (let p = tableFirst(changetype<HashTable>(bhash), hash); p != 0; p = linkNext(p)) {
-    const bucket = changetype<BindBucket>(p);
-    if (bucket.port == port && bucket.ns == ns) return p;
-  }
-  return 0;
-}
-
-/** Takes a reference to a port, making its bucket if need be. */
-export function bindGet(ns: usize, port: u32, bound: bool): usize {
-  if (ehash == 0) tables();
-  let p = bindFind(ns, port);
-  if (p == 0) {
-    p = kmalloc(offsetof<BindBucket>());
-    const fresh = changetype<BindBucket>(p);
-    fresh.ns = ns;
-    fresh.port = port;
-    fresh.bound = <u32>bound;
-    tableInsert(changetype<HashTable>(bhash), p, portHash(ns, port));
-  }
-  const bucket = changetype<BindBucket>(p);
-  if (bound) bucket.bound = 1;
-  bucket.refs++;
-  return p;
-}
-
-@inline
-export function bindHold(p: usize): usize {
-  if (p != 0) changetype<BindBucket>(p).refs++;
-  return p;
-}
-
-export function bindPut(p: usize): void {
-  if (p == 0) return;
-  const bucket = changetype<BindBucket>(p);
-  if (--bucket.refs != 0) return;
-  tableRemove(changetype<HashTable>(bhash), p);
-  kfree(p, offsetof<BindBucket>());
-}
+// Skb.cb of a received segment: cb0 = seq, cb1 = end_seq (SYN and FIN counted), cb2 = TCPHDR_* flags, cb3 = ack_seq.
 
 // ---------------------------------------------------------------------------------------------- life
 
@@ -296,7 +111,17 @@ export function tcpDestroy(sk: Sock): void {
   tp.state = TCP_CLOSE;
   forgetWake(tp);
   sockUnlink(tp);
-  kfree(changetype<usize>(tp), TCP_SOCK_SIZE);
+  tp.flags |= SOCK_DEAD | SOCK_ZOMBIE;
+  if (tp.txBytes == 0) kfree(changetype<usize>(tp), TCP_SOCK_SIZE);
+}
+
+/** A packet that was charged to the socket has left the host's queues (tcp_wfree). */
+export function tcpWfree(sk: Sock, truesize: u32): void {
+  const tp = changetype<TcpSock>(sk);
+  tp.txBytes -= truesize;
+  if (tp.flags & SOCK_ZOMBIE) {
+    if (tp.txBytes == 0) kfree(changetype<usize>(tp), TCP_SOCK_SIZE);
+  } else if (tp.tf & TF_TSQ && !timerPending(tsqTimer(tp))) timerMod(tsqTimer(tp), now);
 }
 
 /** Takes a connection that nobody accepted out of its listener's queue. */

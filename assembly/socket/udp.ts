@@ -17,6 +17,7 @@ import { NetNs, nsHost } from "../link/netns";
 import { kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
 import { SKB_CSUM_OK, Skb, consumeSkb, copySkb, dropSkb, skbPut } from "../memory/skb";
+import { now } from "../sim/event";
 import { rand32 } from "../sim/host";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_PORT_UNREACH, NR_ICMP_UNREACH } from "../wire/icmp";
 import { INADDR_LOOPBACK, ipDst, ipSrc } from "../wire/ipv4";
@@ -228,6 +229,7 @@ export function udpRcv(skb: Skb): void {
 function queueRcv(ns: NetNs, sk: UdpSock, skb: Skb): void {
   sk.rxPackets++;
   sk.rxTotal += skb.len - UDP_HLEN;
+  skb.time = now;
   if (sk.encap != 0) {
     snmpInc(ns, SNMP_UDP_IN_DATAGRAMS);
     changetype<(skb: usize) => void>(sk.encap)(changetype<usize>(skb));

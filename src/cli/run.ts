@@ -59,8 +59,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   const plan = loadLab(name);
   const seed = args.get("seed") ?? plan.seed;
   const pcap = args.get("pcap");
-  const trace = pcap === undefined ? undefined : new TraceFile(pcap, plan.name, seed);
-  trace?.names(plan.hosts);
+  const trace = pcap === undefined ? undefined : new TraceFile(pcap, plan, seed);
   const progress = new Progress(args.has("json") || args.has("quiet"));
   const printer = args.has("json") ? new JsonPrinter() : new TerminalPrinter(args.has("quiet"), progress);
   const patterns = args.all("capture").length > 0 ? args.all("capture") : ["*/host/eth0"];
@@ -83,13 +82,13 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     progress.end();
     process.removeListener("SIGINT", interrupt);
     process.removeListener("SIGTERM", interrupt);
-    trace?.addNames([...session.addresses].map(([address, names]) => ({ address, names })));
+    trace?.names([...session.addresses].map(([address, names]) => ({ address, names })));
     trace?.close(session.cluster.now);
     await session.close();
   }
   printer.finished(result, trace);
   if (trace?.error !== undefined) {
-    process.stderr.write(`swarmwire: the trace ends early: ${trace.error}\n`);
+    process.stderr.write(`swarmwire: the trace ${trace.path} ends early: ${trace.error.message}\n`);
     return 1;
   }
   if (session.stopped) return 130;

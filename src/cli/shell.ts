@@ -1,7 +1,7 @@
 /** `swarmwire shell [LAB]`: a terminal on the hosts of a lab; `@host2` switches, Ctrl-D leaves. */
 import { createInterface, type Interface } from "node:readline";
 import { UserError } from "../base/errors.ts";
-import { SEC } from "../base/time.ts";
+import { parseDuration, SEC } from "../base/time.ts";
 import { createMachine } from "../lab/machine.ts";
 import { parseLab } from "../lab/parse.ts";
 import { LabSession, runSteps } from "../lab/run.ts";
@@ -45,8 +45,7 @@ export async function shellCommand(argv: readonly string[]): Promise<number> {
   const name = args.positional[0];
   const plan = name === undefined ? parseLab("default", DEFAULT_LAB) : loadLab(name);
   const seed = args.get("seed") ?? plan.seed;
-  const trace = args.has("pcap") ? new TraceFile(args.get("pcap") as string, plan.name, seed) : undefined;
-  trace?.names(plan.hosts);
+  const trace = args.has("pcap") ? new TraceFile(args.get("pcap") as string, plan, seed) : undefined;
   const patterns = args.all("capture").length > 0 ? args.all("capture") : ["*/host/eth0"];
   const session = await LabSession.start(plan, {
     module: await loadKernel(),
@@ -122,7 +121,6 @@ class Repl {
     if (word === "hosts") {
       for (const host of this.#session.plan.hosts) process.stdout.write(`${host.name}\n`);
     } else if (word === "wait") {
-      const { parseDuration } = await import("../base/time.ts");
       const span = parseDuration(argument ?? "");
       if (span === undefined) throw new UserError("@wait: expected a time like 10s or 12h");
       await this.#session.wait(span);

@@ -3,6 +3,7 @@ import * as abi from "../../assembly/abi.ts";
 import { deviceOf } from "./links.ts";
 import { check, refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
+import { SNMP_NAMES, SNMP_TCP_FIRST, SNMP_TCP_NAMES } from "./snmp-names.ts";
 
 /** net.ipv4.NAME (net/ipv4/sysctl_net_ipv4.c, route.c, ip_fragment.c). */
 const IPV4: Record<string, number> = {
@@ -162,4 +163,18 @@ export function getSysctl(ns: Namespace, name: string): number {
 /** Writes a sysctl. @throws KernelError ENOENT, EINVAL, EPERM (read-only) */
 export function setSysctl(ns: Namespace, name: string, value: number): void {
   check(find(ns, name).set(value), `sysctl ${name}`);
+}
+
+/** All counters of a namespace, by name. */
+export function readSnmp(ns: Namespace): Record<string, number> {
+  const { exports, mem } = ns.kernel;
+  const at = exports.snmpCounters(ns.handle);
+  const out: Record<string, number> = {};
+  SNMP_NAMES.forEach((name, i) => {
+    out[name] = mem.u64(at + 8 * i);
+  });
+  SNMP_TCP_NAMES.forEach((name, i) => {
+    out[name] = mem.u64(at + 8 * (SNMP_TCP_FIRST + i));
+  });
+  return out;
 }

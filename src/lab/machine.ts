@@ -139,7 +139,10 @@ class LabMachine implements HostMachine {
       programs,
     };
     programs.set("docker", dockerProgram(this.#observed(session)));
-    programs.set("nsenter", nsenter(root, (pid) => this.#namespaceOf(pid)));
+    programs.set(
+      "nsenter",
+      nsenter(root, (pid) => this.#namespaceOf(pid)),
+    );
     return root;
   }
 

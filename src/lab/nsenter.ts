@@ -1,6 +1,7 @@
 /** nsenter(1): runs a host's program in the network namespace of a container's process. */
-import type { Program } from "../engine/program.ts";
+
 import { findProgram, type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
+import type { Program } from "../engine/program.ts";
 import type { NetNs } from "../kernel/types.ts";
 
 /** @param namespaceOf the network namespace of a process, undefined when there is no such process */

@@ -56,10 +56,13 @@ function formatPath(path: Path): string {
   return out === "" ? "lab" : out;
 }
 
-const validate = new Ajv2020({ allErrors: false,
-  verbose: true, allowUnionTypes: true, strict: false, useDefaults: false }).compile(
-  LAB_SCHEMA,
-);
+const validate = new Ajv2020({
+  allErrors: false,
+  verbose: true,
+  allowUnionTypes: true,
+  strict: false,
+  useDefaults: false,
+}).compile(LAB_SCHEMA);
 
 /** What a schema error means, in one clause. */
 function explain(error: ErrorObject): { extra: Path; expected: string } {

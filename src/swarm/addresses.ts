@@ -39,7 +39,8 @@ function configError(text: string): SwarmError {
 }
 
 const BAD_LISTEN = "listen address must be an IP address or network interface (with optional port number)";
-const BAD_ADVERTISE = "advertise address must be a non-zero IP address or network interface (with optional port number)";
+const BAD_ADVERTISE =
+  "advertise address must be a non-zero IP address or network interface (with optional port number)";
 const BAD_DATA_PATH = "data path address must be a non-zero IP address or network interface (without a port number)";
 const NO_ADDRESS = "could not find the system's IP address";
 const MUST_SPECIFY_LISTEN =
@@ -56,7 +57,12 @@ function splitHostPort(text: string): { host: string; port: string } | undefined
 }
 
 /** The address of an interface, or an IP address; `badText` says what is wrong with anything else. */
-function resolveInput(interfaces: readonly SystemInterface[], text: string, zeroIsValid: boolean, badText: string): Ipv4 {
+function resolveInput(
+  interfaces: readonly SystemInterface[],
+  text: string,
+  zeroIsValid: boolean,
+  badText: string,
+): Ipv4 {
   const named = interfaces.find((candidate) => candidate.name === text);
   if (named !== undefined) {
     const [first, second] = named.addresses;

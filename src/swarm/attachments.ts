@@ -121,7 +121,13 @@ export class Attachments {
     return this.#attachers.get(keyOf(networkName, containerId)) ?? this.#attachers.get(keyOf(networkId, containerId));
   }
 
-  *#request(agent: Agent, target: string, containerId: string, addresses: readonly string[], until: Time): Proc<string> {
+  *#request(
+    agent: Agent,
+    target: string,
+    containerId: string,
+    addresses: readonly string[],
+    until: Time,
+  ): Proc<string> {
     try {
       return yield* agent.attachNetwork({ target, containerId, addresses }, until);
     } catch (error) {

@@ -15,7 +15,13 @@ import {
   swarmToApi,
   type WallClock,
 } from "./api/convert.ts";
-import { type ClusterObject, type ClusterSpec, type NetworkObject, type NodeObject, PREDEFINED_LABEL } from "./api/objects.ts";
+import {
+  type ClusterObject,
+  type ClusterSpec,
+  type NetworkObject,
+  type NodeObject,
+  PREDEFINED_LABEL,
+} from "./api/objects.ts";
 import {
   CreateNetwork,
   ListClusters,
@@ -103,7 +109,10 @@ export class ControlClient {
     const converted = nodeSpecFromApi(spec, node.spec.membership);
     if (converted === undefined) {
       const badRole = spec.Role !== "worker" && spec.Role !== "manager";
-      throw new SwarmError(400, badRole ? `invalid Role: "${spec.Role}"` : `invalid Availability: "${spec.Availability}"`);
+      throw new SwarmError(
+        400,
+        badRole ? `invalid Role: "${spec.Role}"` : `invalid Availability: "${spec.Availability}"`,
+      );
     }
     yield* this.#call(UpdateNode, { nodeId: node.id, version, spec: converted });
   }

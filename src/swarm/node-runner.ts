@@ -8,10 +8,10 @@ import type { Random } from "../base/random.ts";
 import { SEC } from "../base/time.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { join, type Proc, type Process, Signal } from "../scheduler/process.ts";
+import { type HostPort, parseRemoteAddr } from "./addresses.ts";
 import { Agent, type SelectedManager } from "./agent/agent.ts";
 import { type JoinRequest, obtainSecurity } from "./agent/join.ts";
 import { OBSERVATION_WEIGHT, Remotes } from "./agent/remotes.ts";
-import { type HostPort, parseRemoteAddr } from "./addresses.ts";
 import type { WallClock } from "./api/convert.ts";
 import type { Availability } from "./api/objects.ts";
 import { bootstrapSecurity, credentialsOf, type SecurityConfig, tlsInfoOf } from "./ca/security.ts";
@@ -45,7 +45,9 @@ export interface RunnerOptions {
   readonly addresses: NodeAddresses;
   readonly availability: Availability;
   /** A new swarm with these settings, or the swarm to join. */
-  readonly start: { readonly kind: "init"; readonly cluster: ClusterSettings } | { readonly kind: "join"; readonly request: JoinRequest };
+  readonly start:
+    | { readonly kind: "init"; readonly cluster: ClusterSettings }
+    | { readonly kind: "join"; readonly request: JoinRequest };
   readonly onChange: () => void;
 }
 
@@ -168,7 +170,16 @@ export class NodeRunner {
     const advertiseAddr = `${formatIpv4(advertise.ip)}:${advertise.port}`;
     const unixSeconds = () => clock.unixSeconds(os.now());
     try {
-      const parts = { os, random: random.fork("manager"), log, transport, security, availability, cluster, unixSeconds };
+      const parts = {
+        os,
+        random: random.fork("manager"),
+        log,
+        transport,
+        security,
+        availability,
+        cluster,
+        unixSeconds,
+      };
       this.#manager = new Manager({ ...parts, listenIp: listen.ip, listenPort: listen.port, advertiseAddr });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;

@@ -37,7 +37,8 @@ const DEFAULT_LISTEN_ADDR = "0.0.0.0:2377";
 const DEFAULT_EPOCH = 1_767_225_600;
 
 // daemon/cluster/errors.go, cluster.go.
-const SWARM_EXISTS = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
+const SWARM_EXISTS =
+  'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
 const NO_SWARM = "This node is not part of a swarm";
 const JOIN_TIMED_OUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.';
@@ -46,7 +47,8 @@ const NO_MANAGER_NO_SWARM = `${NOT_MANAGER} Use "docker swarm init" or "docker s
 const NO_MANAGER_WORKER = `${NOT_MANAGER} Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.`;
 const NO_MANAGER_STARTING = `${NOT_MANAGER} Manager is being prepared or has trouble connecting to the cluster.`;
 const LEAVE_MANAGER = "You are attempting to leave the swarm on a node that is participating as a manager. ";
-const LEAVE_LAST = "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ";
+const LEAVE_LAST =
+  "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ";
 const LEAVE_STARTING = "Doing so may lose the consensus of your cluster. ";
 const LEAVE_RESTORE =
   "The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message.";
@@ -181,7 +183,8 @@ export class SwarmNode {
       LocalNodeState: this.localNodeState,
       ControlAvailable: runner?.manager?.leading === true && runner.state === "active",
       Error: runner?.error?.message ?? "",
-      RemoteManagers: runner === undefined ? null : runner.remotes.map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr })),
+      RemoteManagers:
+        runner === undefined ? null : runner.remotes.map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr })),
     };
     if (!base.ControlAvailable) return base;
     try {
@@ -312,7 +315,9 @@ export class SwarmNode {
   /** Makes a new token for a role; the old one is worth nothing from then on. */
   *rotateJoinToken(role: NodeRole): Proc<string> {
     const cluster = yield* this.control.cluster();
-    const updated = yield* this.control.updateCluster(cluster, cluster.meta.version.index, cluster.spec, { [role]: true });
+    const updated = yield* this.control.updateCluster(cluster, cluster.meta.version.index, cluster.spec, {
+      [role]: true,
+    });
     return updated.rootCa.joinTokens[role];
   }
 
@@ -322,7 +327,11 @@ export class SwarmNode {
    * Attaches a container to a swarm network, by name or ID; gives its addresses. Waits at most 20 s. Throws
    * `Could not attach to network …` with the manager's refusal, or `attaching to network failed, …`.
    */
-  *attachNetwork(target: string, containerId: string, addresses: readonly string[] = []): Proc<NetworkAttachmentResult> {
+  *attachNetwork(
+    target: string,
+    containerId: string,
+    addresses: readonly string[] = [],
+  ): Proc<NetworkAttachmentResult> {
     return yield* this.attachments.attach(target, containerId, addresses);
   }
 

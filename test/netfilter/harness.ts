@@ -251,7 +251,9 @@ export class Machine {
     const view = this.kernel.view();
     const info = (index: number) => view.getUint32(at + abi.PROBE_INFO + 4 * index, true);
     const bytes = verdict === abi.NF_ACCEPT ? this.kernel.get(at, info(4)) : packet;
-    const ports = new DataView(bytes.buffer, bytes.byteOffset);
+    const padded = new Uint8Array(Math.max(24, bytes.length));
+    padded.set(bytes);
+    const ports = new DataView(padded.buffer);
     const [ctInfo, status] = verdict === abi.NF_ACCEPT ? [info(0), info(3)] : [0, 0];
     const names = ["ESTABLISHED", "RELATED", "NEW", "ESTABLISHED reply", "RELATED reply"];
     const state = status === 0 && ctInfo !== 7 ? (info(0) === 2 ? "NEW" : "INVALID") : ctInfo === 7 ? "UNTRACKED" : (names[ctInfo] ?? "?");

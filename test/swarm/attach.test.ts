@@ -6,7 +6,10 @@ const TIMED_OUT =
   "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded";
 
 function create(lab: Lab, manager: Machine, Name: string, more: object = {}): string {
-  const id = lab.run(manager, manager.node.control.createNetwork({ Name, Driver: "overlay", Attachable: true, ...more }));
+  const id = lab.run(
+    manager,
+    manager.node.control.createNetwork({ Name, Driver: "overlay", Attachable: true, ...more }),
+  );
   lab.wait(1);
   return id;
 }
@@ -74,6 +77,9 @@ describe("standalone containers", () => {
     // The attachment was released: nothing of it is left.
     lab.wait(1);
     expect(attach(lab, host1, "test-net", "d")).toBe("10.0.1.7/24");
+    for (const container of ["a", "b", "c", "d"]) lab.run(host1, host1.node.detachNetwork("test-net", container));
+    lab.wait(1);
+    lab.run(host1, host1.node.control.removeNetwork("test-net"));
   });
 
   it("are refused with the manager's words", () => {
@@ -90,7 +96,9 @@ describe("standalone containers", () => {
       "could not find network attachment for container c to network closed",
     );
     const lone = lab.machine("lone");
-    expect(lab.fails(lone, lone.node.attachNetwork("x", "c")).error).toBe("invalid cluster node while attaching to network");
+    expect(lab.fails(lone, lone.node.attachNetwork("x", "c")).error).toBe(
+      "invalid cluster node while attaching to network",
+    );
   });
 
   it("wait 20 s on a full network, and get an address once one is free", () => {
@@ -120,6 +128,8 @@ describe("standalone containers", () => {
     const drained = { ...self.Spec, Availability: "drain" };
     lab.run(host1, host1.node.control.updateNode(self.ID, self.Version.Index, drained));
     expect(lab.fails(host1, host1.node.attachNetwork("test-net", "c")).error).toBe(TIMED_OUT);
+    // The attachment was released, so nothing holds the network.
+    lab.run(host1, host1.node.control.removeNetwork("test-net"));
   });
 
   it("survive a lost connection of their node: the task runs on, and detaching works afterwards", () => {
@@ -130,8 +140,14 @@ describe("standalone containers", () => {
     lab.network.block(host1.host, host2.host);
     lab.wait(60);
     lab.network.unblock();
+    let reports = 0;
+    lab.network.tap((packet) => {
+      if (new TextDecoder().decode(packet.data).includes("Dispatcher/UpdateTaskStatus")) reports++;
+    });
     lab.wait(40);
     expect(host2.executor.networks.size).toBe(1);
+    // All tasks are reported again in a new session.
+    expect(reports).toBe(1);
     lab.run(host2, host2.node.detachNetwork("test-net", "c"));
     lab.wait(1);
     expect(host2.executor.networks.size).toBe(0);

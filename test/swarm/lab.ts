@@ -1,11 +1,18 @@
 /** Whole swarms on the fake network: hosts with a SwarmNode and an executor that records what it is told. */
+
+import { SEC } from "../../src/base/time.ts";
 import type { Proc, Process } from "../../src/scheduler/process.ts";
-import type { EncryptionKey, NetworkAttachment, NodeDescription, NodeObject, TaskObject } from "../../src/swarm/api/objects.ts";
+import type {
+  EncryptionKey,
+  NetworkAttachment,
+  NodeDescription,
+  NodeObject,
+  TaskObject,
+} from "../../src/swarm/api/objects.ts";
 import { errorText } from "../../src/swarm/api/status.ts";
 import { AttachmentController } from "../../src/swarm/attachments.ts";
 import type { Executor, TaskController } from "../../src/swarm/executor.ts";
 import { SwarmNode } from "../../src/swarm/node.ts";
-import { SEC } from "../../src/base/time.ts";
 import { type FakeHost, FakeNetwork, fakeIp } from "../support/fake-host.ts";
 
 /** What an executor was told, in order. */
@@ -45,6 +52,7 @@ export class FakeExecutor implements Executor {
     this.#record(`configure ${addresses.join(" ")}`);
   }
 
+  // biome-ignore lint/correctness/useYield: nothing to wait for
   *setNetworkBootstrapKeys(keys: readonly EncryptionKey[]): Proc<void> {
     this.keys = keys;
     this.#record(`keys ${keys.length}`);
@@ -54,10 +62,12 @@ export class FakeExecutor implements Executor {
     if (this.swarmNode === undefined) throw new Error("no swarm node");
     const executor = this;
     return new AttachmentController(task, this.swarmNode.attachments, {
+      // biome-ignore lint/correctness/useYield: nothing to wait for
       *createNetwork(attachment) {
         executor.networks.set(attachment.network.id, attachment);
         executor.#record(`create network ${attachment.network.spec.annotations.name}`);
       },
+      // biome-ignore lint/correctness/useYield: nothing to wait for
       *removeNetwork(id) {
         executor.networks.delete(id);
         executor.#record("remove network");

@@ -76,7 +76,8 @@ describe("swarm init", () => {
   it("checks its options with Docker's words", () => {
     const lab = new Lab();
     const manager = lab.machine("manager");
-    const error = (options: Parameters<typeof manager.node.init>[0]) => lab.fails(manager, manager.node.init(options)).error;
+    const error = (options: Parameters<typeof manager.node.init>[0]) =>
+      lab.fails(manager, manager.node.init(options)).error;
     expect(error({ dataPathPort: 1000 })).toBe("Datapath port number is not in valid range (1024-49151) : 1000");
     expect(error({ defaultAddrPool: ["10.20.0.0/16"], subnetSize: 15 })).toBe(
       'invalid CIDR: "10.20.0.0/16". Subnet size is too small for pool: 15',
@@ -162,7 +163,8 @@ describe("swarm join", () => {
     const foreign = `SWMTKN-1-${"0".repeat(50)}-${token.slice(-25)}`;
     const fingerprint = `remote CA does not match fingerprint. Expected: ${"0".repeat(64)}`;
     expect(join(foreign)).toEqual({ error: fingerprint, seconds: 10 });
-    const dial = 'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing dial tcp';
+    const dial =
+      'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing dial tcp';
     expect(join(token, "192.168.77.12:2377").error).toBe(`${dial} 192.168.77.12:2377: connect: connection refused"`);
     expect(worker.node.localNodeState).toBe("inactive");
     expect(lab.fails(worker, worker.node.join({ remoteAddrs: [], joinToken: token })).error).toBe(
@@ -284,9 +286,9 @@ describe("nodes", () => {
     lab.run(manager, manager.node.control.removeNode("worker-1", true));
     lab.wait(60);
     expect(nodesOf(lab, manager)).toHaveLength(1);
-    expect(worker.log.some((line) => line.includes(`Permission denied: node ${worker.node.nodeId} was removed from swarm`))).toBe(
-      true,
-    );
+    expect(
+      worker.log.some((line) => line.includes(`Permission denied: node ${worker.node.nodeId} was removed from swarm`)),
+    ).toBe(true);
   });
 
   it("update: drains a node; refuses to demote the last manager and an old version", () => {
@@ -306,7 +308,9 @@ describe("nodes", () => {
       "rpc error: code = FailedPrecondition desc = attempting to demote the last manager of the swarm",
     );
     const bad = { ...self.Spec, Availability: "x" };
-    expect(lab.fails(manager, manager.node.control.updateNode(self.ID, 1, bad)).error).toBe('invalid Availability: "x"');
+    expect(lab.fails(manager, manager.node.control.updateNode(self.ID, 1, bad)).error).toBe(
+      'invalid Availability: "x"',
+    );
   });
 
   it("ask on a worker or outside of a swarm: the 503 texts", () => {
@@ -346,7 +350,9 @@ describe("determinism", () => {
     const trace = () => {
       const lab = new Lab(7);
       const packets: string[] = [];
-      lab.network.tap((p) => packets.push(`${p.time} ${p.src}:${p.srcPort} ${p.dst} ${Buffer.from(p.data).toString("hex")}`));
+      lab.network.tap((p) =>
+        packets.push(`${p.time} ${p.src}:${p.srcPort} ${p.dst} ${Buffer.from(p.data).toString("hex")}`),
+      );
       lab.swarm(["manager", "worker-1", "worker-2"]);
       lab.wait(20);
       return packets;

@@ -25,6 +25,8 @@ export interface FlagSpec {
   /** `strings`: values are also split at commas (pflag stringSlice). */
   readonly commas?: boolean;
   readonly hidden?: boolean;
+  /** Its values count as those of another flag (an older name). */
+  readonly sameAs?: string;
   /** Returns the error text of a bad value, undefined when it is good. */
   readonly check?: (value: string) => string | undefined;
 }
@@ -38,8 +40,9 @@ export class Flags {
 
   set(spec: FlagSpec, value: string): void {
     const values = spec.commas === true ? value.split(",") : [value];
-    const before = spec.many === true ? (this.#values.get(spec.name) ?? []) : [];
-    this.#values.set(spec.name, [...before, ...values]);
+    const name = spec.sameAs ?? spec.name;
+    const before = spec.many === true ? (this.#values.get(name) ?? []) : [];
+    this.#values.set(name, [...before, ...values]);
   }
 
   /** Given on the command line. */

@@ -6,7 +6,13 @@ import type { Random } from "../../base/random.ts";
 import { MS, SEC, type Time } from "../../base/time.ts";
 import { type HostRuntime, type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
 import type { EncryptionKey, NodeDescription, NodeObject, TlsInfo } from "../api/objects.ts";
-import { AttachNetwork, type AttachNetworkRequest, DetachNetwork, type SessionMessage, type WeightedPeer } from "../api/rpc.ts";
+import {
+  AttachNetwork,
+  type AttachNetworkRequest,
+  DetachNetwork,
+  type SessionMessage,
+  type WeightedPeer,
+} from "../api/rpc.ts";
 import { errorText, RpcError } from "../api/status.ts";
 import type { Executor } from "../executor.ts";
 import type { Log } from "../manager/component.ts";

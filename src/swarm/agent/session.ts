@@ -48,11 +48,17 @@ export class AgentSession {
       if (first === undefined) return deadlineExceeded();
       this.#sessionId = first.sessionId;
       this.#child("agent heartbeat", this.#heartbeat());
-      this.#child("agent listen", this.#listen(first, () => stream.recv()));
+      this.#child(
+        "agent listen",
+        this.#listen(first, () => stream.recv()),
+      );
       this.#child("agent assignments", this.#watchAssignments());
       this.#child("agent description", this.#watchDescription(JSON.stringify(description)));
       for (const { taskId, status } of this.#parts.worker.statuses()) this.#parts.reporter.push(taskId, status);
-      this.#child("agent reports", this.#parts.reporter.run((id, status) => this.#sendStatus(id, status)));
+      this.#child(
+        "agent reports",
+        this.#parts.reporter.run((id, status) => this.#sendStatus(id, status)),
+      );
       this.#parts.onRegistered();
       return (yield* this.#ended.pop()) ?? new RpcError("Canceled", "context canceled");
     } catch (error) {

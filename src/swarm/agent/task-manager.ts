@@ -29,9 +29,12 @@ export function nextStep(desired: TaskState, state: TaskState, controller: TaskC
   }
   if (state > TaskState.RUNNING) return undefined;
   // These go on by themselves, past the desired state.
-  if (state === TaskState.PREPARING) return { run: () => controller.prepare(), state: TaskState.READY, message: "prepared" };
-  if (state === TaskState.STARTING) return { run: () => controller.start(), state: TaskState.RUNNING, message: "started" };
-  if (state === TaskState.RUNNING) return { run: () => controller.wait(), state: TaskState.COMPLETE, message: "finished" };
+  if (state === TaskState.PREPARING)
+    return { run: () => controller.prepare(), state: TaskState.READY, message: "prepared" };
+  if (state === TaskState.STARTING)
+    return { run: () => controller.start(), state: TaskState.RUNNING, message: "started" };
+  if (state === TaskState.RUNNING)
+    return { run: () => controller.wait(), state: TaskState.COMPLETE, message: "finished" };
   if (state >= desired) return undefined;
   if (state <= TaskState.ASSIGNED) return { run: undefined, state: TaskState.ACCEPTED, message: "accepted" };
   if (state === TaskState.ACCEPTED) return { run: undefined, state: TaskState.PREPARING, message: "preparing" };

@@ -2,6 +2,8 @@
  * Objects of the swarm as the Engine's API shows them (moby daemon/cluster/convert): names and order of the
  * fields are those of the JSON that Docker prints. Optional fields that Docker leaves out are absent.
  */
+
+import { SEC, type Time } from "../../base/time.ts";
 import type {
   ClusterObject,
   ClusterSpec,
@@ -12,7 +14,6 @@ import type {
   NodeSpec,
   TlsInfo,
 } from "./objects.ts";
-import { SEC, type Time } from "../../base/time.ts";
 
 /** Virtual time 0 as Unix time, and times as Docker prints them. */
 export interface WallClock {

@@ -80,7 +80,10 @@ export interface SessionMessage {
 }
 export const Session = stream<SessionRequest, SessionMessage>("Dispatcher/Session", "node");
 
-export const Heartbeat = unary<{ readonly sessionId: string }, { readonly period: Time }>("Dispatcher/Heartbeat", "node");
+export const Heartbeat = unary<{ readonly sessionId: string }, { readonly period: Time }>(
+  "Dispatcher/Heartbeat",
+  "node",
+);
 
 export interface TaskStatusUpdate {
   readonly taskId: string;
@@ -129,9 +132,15 @@ export interface UpdateNodeRequest {
   readonly spec: NodeSpec;
 }
 export const UpdateNode = unary<UpdateNodeRequest, { readonly node: NodeObject }>("Control/UpdateNode", "manager");
-export const RemoveNode = unary<{ readonly nodeId: string; readonly force: boolean }, Empty>("Control/RemoveNode", "manager");
+export const RemoveNode = unary<{ readonly nodeId: string; readonly force: boolean }, Empty>(
+  "Control/RemoveNode",
+  "manager",
+);
 
-export const ListNetworks = unary<Empty, { readonly networks: readonly NetworkObject[] }>("Control/ListNetworks", "manager");
+export const ListNetworks = unary<Empty, { readonly networks: readonly NetworkObject[] }>(
+  "Control/ListNetworks",
+  "manager",
+);
 export const GetNetwork = unary<{ readonly networkId: string }, { readonly network: NetworkObject }>(
   "Control/GetNetwork",
   "manager",
@@ -144,7 +153,10 @@ export const RemoveNetwork = unary<{ readonly networkId: string }, Empty>("Contr
 
 export const ListTasks = unary<Empty, { readonly tasks: readonly TaskObject[] }>("Control/ListTasks", "manager");
 
-export const ListClusters = unary<Empty, { readonly clusters: readonly ClusterObject[] }>("Control/ListClusters", "manager");
+export const ListClusters = unary<Empty, { readonly clusters: readonly ClusterObject[] }>(
+  "Control/ListClusters",
+  "manager",
+);
 export interface UpdateClusterRequest {
   readonly clusterId: string;
   readonly version: number;

@@ -219,11 +219,11 @@ function readSubject(name: Element | undefined): Subject {
       values.set(pemEncode("", type.raw), new TextDecoder().decode(value.body));
     }
   }
-  const valueOf = (oid: string) => values.get(pemEncode("", derOid(oid))) ?? "";
+  const attributeOf = (oid: string) => values.get(pemEncode("", derOid(oid))) ?? "";
   return {
-    organization: valueOf(OID.organization),
-    organizationalUnit: valueOf(OID.organizationalUnit),
-    commonName: valueOf(OID.commonName),
+    organization: attributeOf(OID.organization),
+    organizationalUnit: attributeOf(OID.organizationalUnit),
+    commonName: attributeOf(OID.commonName),
   };
 }
 

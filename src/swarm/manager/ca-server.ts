@@ -18,7 +18,7 @@ import {
 import { RpcError } from "../api/status.ts";
 import { privateKeyOf } from "../ca/p256.ts";
 import { issueCertificate, organizationalUnitOf, parseRequest } from "../ca/x509.ts";
-import { ERR_EXIST, type StoreEvent, StoreError } from "../store/memory.ts";
+import { ERR_EXIST, StoreError, type StoreEvent } from "../store/memory.ts";
 import type { Router } from "../transport/transport.ts";
 import type { Component, ComponentContext } from "./component.ts";
 
@@ -87,7 +87,9 @@ export class CaServer implements Component {
     for (let i = 0; i < MAX_ID_TRIES; i++) {
       const nodeId = newSwarmId(this.#random);
       try {
-        yield* this.#context.store.update((tx) => tx.create("node", pendingNode(nodeId, role, request, this.#cluster())));
+        yield* this.#context.store.update((tx) =>
+          tx.create("node", pendingNode(nodeId, role, request, this.#cluster())),
+        );
         return { nodeId, membership: "accepted" };
       } catch (error) {
         if (!(error instanceof StoreError) || error.message !== ERR_EXIST) throw error;
@@ -101,7 +103,8 @@ export class CaServer implements Component {
       const node = this.#context.store.view((tx) => tx.get("node", nodeId));
       if (node === undefined) throw new RpcError("NotFound", "node not found");
       const { certificate } = node;
-      if (certificate.state === "issued" || certificate.state === "failed") return { state: certificate.state, certificate };
+      if (certificate.state === "issued" || certificate.state === "failed")
+        return { state: certificate.state, certificate };
       yield { on: [this.#signed] };
     }
   }
@@ -116,7 +119,13 @@ export class CaServer implements Component {
       const subject = { organization: id, organizationalUnit, commonName: node.id };
       const key = privateKeyOf(BigInt(`0x${rootCa.caKey}`));
       const lifetime = spec.ca.nodeCertExpiry / SEC;
-      const certificate = issueCertificate(key, { publicKey: csr.publicKey, subject }, this.#random, this.#unixSeconds(), lifetime);
+      const certificate = issueCertificate(
+        key,
+        { publicKey: csr.publicKey, subject },
+        this.#random,
+        this.#unixSeconds(),
+        lifetime,
+      );
       yield* this.#context.store.update((tx) => {
         const stored = tx.get("node", node.id);
         if (stored === undefined || stored.certificate.state !== "pending") return;
@@ -127,7 +136,12 @@ export class CaServer implements Component {
   }
 }
 
-function pendingNode(id: string, role: NodeRole, request: IssueNodeCertificateRequest, cluster: ClusterObject): NodeObject {
+function pendingNode(
+  id: string,
+  role: NodeRole,
+  request: IssueNodeCertificateRequest,
+  cluster: ClusterObject,
+): NodeObject {
   return {
     id,
     meta: NEW_META,

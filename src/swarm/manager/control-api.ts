@@ -1,6 +1,7 @@
 /** The control API (swarmkit manager/controlapi): what the Engine asks a manager about the swarm's objects. */
-import { formatDuration, HOUR } from "../../base/time.ts";
+
 import type { Random } from "../../base/random.ts";
+import { formatDuration, HOUR } from "../../base/time.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type ClusterObject, type NodeObject, TaskState } from "../api/objects.ts";
 import {
@@ -41,7 +42,9 @@ export class ControlApi {
 
   register(router: Router): void {
     const store = this.#context.store;
-    router.unary(ListNodes, () => done({ nodes: store.view((tx) => tx.all("node")).map((node) => this.#withStatus(node)) }));
+    router.unary(ListNodes, () =>
+      done({ nodes: store.view((tx) => tx.all("node")).map((node) => this.#withStatus(node)) }),
+    );
     router.unary(GetNode, (request) => this.#getNode(request.nodeId));
     router.unary(UpdateNode, (request) => this.#updateNode(request));
     router.unary(RemoveNode, (request) => this.#removeNode(request.nodeId, request.force));
@@ -60,7 +63,6 @@ export class ControlApi {
     return { ...node, managerStatus: { raftId, addr, leader, reachability } };
   }
 
-  // biome-ignore lint/correctness/useYield: a handler is a program
   *#getNode(nodeId: string): Proc<{ node: NodeObject }> {
     const node = this.#context.store.view((tx) => tx.get("node", nodeId));
     if (node === undefined) throw new RpcError("NotFound", `node ${nodeId} not found`);
@@ -141,7 +143,12 @@ export class ControlApi {
       const worker = request.rotateWorkerToken ? generateJoinToken(caCert, this.#random) : joinTokens.worker;
       const manager = request.rotateManagerToken ? generateJoinToken(caCert, this.#random) : joinTokens.manager;
       const rootCa = { ...cluster.rootCa, joinTokens: { worker, manager } };
-      tx.update("cluster", { ...cluster, meta: { ...cluster.meta, version: { index: request.version } }, spec, rootCa });
+      tx.update("cluster", {
+        ...cluster,
+        meta: { ...cluster.meta, version: { index: request.version } },
+        spec,
+        rootCa,
+      });
     });
     const cluster = this.#context.store.view((tx) => tx.get("cluster", request.clusterId));
     if (cluster === undefined) throw new RpcError("NotFound", `cluster ${request.clusterId} not found`);

@@ -38,12 +38,10 @@ export class NetworkApi {
     router.unary(RemoveNetwork, (request) => this.#remove(request.networkId));
   }
 
-  // biome-ignore lint/correctness/useYield: a handler is a program
   *#list(): Proc<{ networks: NetworkObject[] }> {
     return { networks: this.#context.store.view((tx) => tx.all("network")) };
   }
 
-  // biome-ignore lint/correctness/useYield: a handler is a program
   *#get(networkId: string): Proc<{ network: NetworkObject }> {
     const network = this.#context.store.view((tx) => tx.get("network", networkId));
     if (network === undefined) throw new RpcError("NotFound", `network ${networkId} not found`);

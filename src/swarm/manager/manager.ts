@@ -62,7 +62,9 @@ export class Manager {
     const store = new MemoryStore(new SingleMemberProposer(), () => os.now());
     this.#context = { os, store, random, log };
     this.#membership = new SingleMember(security.nodeId, raftId(random), options.advertiseAddr);
-    this.#listener = transport.listen(options.listenIp, options.listenPort, this.#router, () => credentialsOf(security));
+    this.#listener = transport.listen(options.listenIp, options.listenPort, this.#router, () =>
+      credentialsOf(security),
+    );
     this.#processes.push(os.spawn("manager", this.#run()));
   }
 

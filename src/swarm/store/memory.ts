@@ -94,7 +94,9 @@ class Transaction implements WriteTx {
   by<K extends TableName>(table: K, index: IndexName<K>, key: string): Tables[K][] {
     const base = this.#table(table);
     const found = new Map([...base.idsBy(index, key)].map((id) => [id, base.get(id) as AnyObject]));
-    const keysOf = (SCHEMA[table].indices as Record<string, unknown>)[index] as (object: AnyObject) => readonly string[];
+    const keysOf = (SCHEMA[table].indices as Record<string, unknown>)[index] as (
+      object: AnyObject,
+    ) => readonly string[];
     const overlay = this.#overlay.get(table) ?? new Map<string, AnyObject | undefined>();
     return sorted(merge(found, overlay, (object) => keysOf(object).includes(key))) as Tables[K][];
   }
@@ -179,7 +181,10 @@ export class MemoryStore {
     this.#proposer = proposer;
     this.#now = now;
     for (const name of TABLE_NAMES) {
-      this.#tables.set(name, new Table(SCHEMA[name].indices as Record<string, (object: AnyObject) => readonly string[]>));
+      this.#tables.set(
+        name,
+        new Table(SCHEMA[name].indices as Record<string, (object: AnyObject) => readonly string[]>),
+      );
     }
   }
 

@@ -1,9 +1,9 @@
 /** What the carriers share: the client's side of one call, running a handler, errors of the kernel as Go words them. */
-import { KernelError } from "../../base/errors.ts";
+import type { KernelError } from "../../base/errors.ts";
 import type { Time } from "../../base/time.ts";
 import { type Proc, Signal } from "../../scheduler/process.ts";
-import { StoreError } from "../store/memory.ts";
 import { deadlineExceeded, errorText, RpcError } from "../api/status.ts";
+import { StoreError } from "../store/memory.ts";
 import type { CallContext, ClientStream, Router } from "./transport.ts";
 
 /** A call on the client's side: messages that came, and the status that ends it. */

@@ -6,7 +6,7 @@
  * A `hello` of each side opens the connection, as TLS's handshake does: the client's with the expected
  * server name and its certificate, the server's with its own.
  */
-import { RpcError, Code, codeName } from "../api/status.ts";
+import { Code, codeName, RpcError } from "../api/status.ts";
 
 export const FrameType = { HELLO: 1, REQUEST: 2, MESSAGE: 3, STATUS: 4, CANCEL: 5 } as const;
 

@@ -4,8 +4,9 @@
  * Certificates are checked for real; that the peer holds the private key is not proven, since the records
  * are not encrypted either. Both belong to TLS, which fits behind `Transport`.
  */
-import type { Credentials, NodeIdentity } from "./transport.ts";
+
 import { isSignedBy, parseCertificate, ROOT_CN, roleOfOrganizationalUnit } from "../ca/x509.ts";
+import type { Credentials, NodeIdentity } from "./transport.ts";
 
 /** Verifications are repeated for the same certificates over and over; their result never changes. */
 export class CertificateChecker {

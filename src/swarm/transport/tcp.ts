@@ -65,13 +65,11 @@ interface Address {
 
 /** Frames out of, and into, one socket: one process each. Killing them closes the socket. */
 class FrameLink {
-  readonly #os: HostOs;
   readonly #socket: TcpSocket;
   readonly #out = new Channel<Uint8Array>();
-  #writer: Process | undefined;
+  readonly #writer: Process;
 
   constructor(os: HostOs, socket: TcpSocket) {
-    this.#os = os;
     this.#socket = socket;
     socket.setOwner("dockerd");
     this.#writer = os.spawn("rpc-writer", this.#write());
@@ -97,7 +95,7 @@ class FrameLink {
   }
 
   close(): void {
-    this.#writer?.kill();
+    this.#writer.kill();
     this.#socket.close();
   }
 
@@ -246,13 +244,7 @@ class TcpServer implements Listener {
   readonly #connections = new Set<Process>();
   readonly #acceptor: Process;
 
-  constructor(
-    os: HostOs,
-    checker: CertificateChecker,
-    at: Address,
-    router: Router,
-    credentials: () => Credentials,
-  ) {
+  constructor(os: HostOs, checker: CertificateChecker, at: Address, router: Router, credentials: () => Credentials) {
     this.#os = os;
     this.#checker = checker;
     this.#router = router;

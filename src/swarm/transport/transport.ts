@@ -123,9 +123,15 @@ export class Router {
 function authorize(roles: Authorization, { identity }: CallContext): void {
   if (roles === "anyone") return;
   if (identity === undefined) {
-    throw new RpcError("PermissionDenied", "Permission denied: unauthorized peer role: no client certificates in request");
+    throw new RpcError(
+      "PermissionDenied",
+      "Permission denied: unauthorized peer role: no client certificates in request",
+    );
   }
   if (roles === "manager" && identity.role !== "manager") {
-    throw new RpcError("PermissionDenied", "Permission denied: unauthorized peer role: rpc error: code = PermissionDenied desc = Permission denied: remote certificate not part of OUs: [swarm-manager]");
+    throw new RpcError(
+      "PermissionDenied",
+      "Permission denied: unauthorized peer role: rpc error: code = PermissionDenied desc = Permission denied: remote certificate not part of OUs: [swarm-manager]",
+    );
   }
 }

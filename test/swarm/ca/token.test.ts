@@ -26,7 +26,14 @@ describe("join tokens", () => {
   });
 
   it("refuse wrong shapes", () => {
-    for (const bad of ["", "garbage", "SWMTKN-1-bad-bad", WORKER.slice(0, -1), `${WORKER}0`, WORKER.replace("-1-", "-3-")]) {
+    for (const bad of [
+      "",
+      "garbage",
+      "SWMTKN-1-bad-bad",
+      WORKER.slice(0, -1),
+      `${WORKER}0`,
+      WORKER.replace("-1-", "-3-"),
+    ]) {
       expect(parseJoinToken(bad)).toBeUndefined();
     }
     expect(parseJoinToken(`SWMTKN-1-${"z".repeat(50)}-${"0".repeat(25)}`)).toBeUndefined();

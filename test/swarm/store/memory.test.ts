@@ -30,7 +30,12 @@ describe("MemoryStore", () => {
   it("gives all objects of a transaction the commit index read at its start", () => {
     const { store, at } = newStore();
     at(5);
-    run(store.update((tx) => (tx.create("network", network("b", "nb")), tx.create("network", network("a", "na")))));
+    run(
+      store.update((tx) => {
+        tx.create("network", network("b", "nb"));
+        tx.create("network", network("a", "na"));
+      }),
+    );
     at(9);
     run(store.update((tx) => tx.update("network", { ...(tx.get("network", "a") as NetworkObject) })));
     const [a, b] = store.view((tx) => tx.all("network"));
@@ -85,9 +90,9 @@ describe("MemoryStore", () => {
     );
     const events: StoreEvent[] = [];
     for (let event = watch.tryPop(); event !== undefined; event = watch.tryPop()) events.push(event);
-    expect(events.map((e) => (e.action === "commit" ? `commit ${e.version.index}` : `${e.action} ${e.object.id}`))).toEqual(
-      ["create b", "create a", "remove b", "commit 3"],
-    );
+    expect(
+      events.map((e) => (e.action === "commit" ? `commit ${e.version.index}` : `${e.action} ${e.object.id}`)),
+    ).toEqual(["create b", "create a", "remove b", "commit 3"]);
   });
 
   it("splits a batch at 150 changes and refuses more than 200 in one transaction", () => {
@@ -95,7 +100,8 @@ describe("MemoryStore", () => {
     const watch = store.watch();
     run(store.batch(Array.from({ length: 301 }, (_, i) => (tx) => tx.create("network", network(`n${i}`, `n${i}`)))));
     let commits = 0;
-    for (let event = watch.tryPop(); event !== undefined; event = watch.tryPop()) commits += event.action === "commit" ? 1 : 0;
+    for (let event = watch.tryPop(); event !== undefined; event = watch.tryPop())
+      commits += event.action === "commit" ? 1 : 0;
     expect(commits).toBe(3);
     const tooMany = store.update((tx) => {
       for (let i = 0; i < 201; i++) tx.create("network", network(`m${i}`, `m${i}`));
@@ -129,7 +135,11 @@ describe("MemoryStore", () => {
   });
 
   it("keeps indices equal to a scan under any history", () => {
-    const step = fc.record({ id: fc.integer({ min: 0, max: 9 }), name: fc.integer({ min: 0, max: 12 }), remove: fc.boolean() });
+    const step = fc.record({
+      id: fc.integer({ min: 0, max: 9 }),
+      name: fc.integer({ min: 0, max: 12 }),
+      remove: fc.boolean(),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const { store } = newStore();
@@ -151,7 +161,9 @@ describe("MemoryStore", () => {
           const all = tx.all("network");
           expect(all.map((n) => n.id)).toEqual(all.map((n) => n.id).toSorted());
           for (let name = 0; name <= 12; name++) {
-            expect(tx.by("network", "name", `n${name}`)).toEqual(all.filter((n) => n.spec.annotations.name === `n${name}`));
+            expect(tx.by("network", "name", `n${name}`)).toEqual(
+              all.filter((n) => n.spec.annotations.name === `n${name}`),
+            );
           }
         });
       }),

@@ -181,7 +181,10 @@ export class Allocator implements Component {
     const old = this.#nodeAddresses.get(nodeId) ?? [];
     const keep = old.filter((attachment) => wanted.some((network) => network.id === attachment.network.id));
     const gone = old.filter((attachment) => !keep.includes(attachment));
-    const added = this.#attachNode(nodeId, wanted.filter((network) => !keep.some((a) => a.network.id === network.id)));
+    const added = this.#attachNode(
+      nodeId,
+      wanted.filter((network) => !keep.some((a) => a.network.id === network.id)),
+    );
     if (gone.length === 0 && added.length === 0) return;
     this.#networks.releaseAddresses(gone);
     if (gone.length > 0) this.#somethingWasDeallocated = true;

@@ -6,7 +6,7 @@
  */
 import { parseIpv4 } from "../../../base/addr.ts";
 import type { IpamConfig, NetworkAttachment, NetworkObject, TaskObject } from "../../api/objects.ts";
-import { AddressSpace, addressOf, AllocationError, NO_AVAILABLE_IP, type Pool } from "./ipam.ts";
+import { AddressSpace, AllocationError, addressOf, NO_AVAILABLE_IP, type Pool } from "./ipam.ts";
 import { NextFit } from "./next-fit.ts";
 
 /** Driver option with the VNIs, one per subnet, separated by commas. */
@@ -178,10 +178,14 @@ export class NetworkAllocator {
       const wish = wished[i];
       if (wish === undefined) {
         const vni = this.#vnis.next();
-        if (vni === undefined) throw new AllocationError(`could not obtain vxlan id for pool ${pool.text}: no bit available`);
+        if (vni === undefined)
+          throw new AllocationError(`could not obtain vxlan id for pool ${pool.text}: no bit available`);
         vnis.push(vni);
       } else if (this.#vnis.take(wish)) vnis.push(wish);
-      else throw new AllocationError(`could not obtain vxlan id for pool ${pool.text}: requested bit is already allocated`);
+      else
+        throw new AllocationError(
+          `could not obtain vxlan id for pool ${pool.text}: requested bit is already allocated`,
+        );
     }
   }
 }

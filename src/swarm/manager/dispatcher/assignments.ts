@@ -1,6 +1,7 @@
 /** The set of tasks assigned to one node, and the changes that are not sent yet (swarmkit manager/dispatcher/assignments.go). */
-import type { AssignmentChange, AssignmentsMessage } from "../../api/rpc.ts";
+
 import { type TaskObject, TaskState } from "../../api/objects.ts";
+import type { AssignmentChange, AssignmentsMessage } from "../../api/rpc.ts";
 
 /** What an agent acts on: all of a task but its status and meta (swarmkit api/equality TasksEqualStable). */
 function stablePart(task: TaskObject): string {

@@ -63,7 +63,11 @@ export class Dispatcher implements Component {
     this.#events = context.store.watch();
     this.#queue = new StatusQueue(context, nodeId);
     const now = () => context.os.now();
-    this.#nodes = new NodeStore(this.#random, now, () => this.#cluster()?.spec.dispatcher.heartbeatPeriod ?? DEFAULT_HEARTBEAT_PERIOD);
+    this.#nodes = new NodeStore(
+      this.#random,
+      now,
+      () => this.#cluster()?.spec.dispatcher.heartbeatPeriod ?? DEFAULT_HEARTBEAT_PERIOD,
+    );
   }
 
   register(router: Router): void {
@@ -103,7 +107,8 @@ export class Dispatcher implements Component {
       else this.#nodes.get(event.object.id)?.changed.notify();
     } else if (event.table === "task") {
       const action = event.action === "remove" ? "remove" : "put";
-      for (const channel of this.#taskEvents.get(event.object.nodeId) ?? []) channel.push({ action, task: event.object });
+      for (const channel of this.#taskEvents.get(event.object.nodeId) ?? [])
+        channel.push({ action, task: event.object });
     }
   }
 
@@ -121,7 +126,8 @@ export class Dispatcher implements Component {
       this.#nodes.addUnknown(node.id);
       writes.push((tx) => {
         const stored = tx.get("node", node.id);
-        if (stored !== undefined) tx.update("node", { ...stored, status: { ...stored.status, state: "unknown", message } });
+        if (stored !== undefined)
+          tx.update("node", { ...stored, status: { ...stored.status, state: "unknown", message } });
       });
     }
     if (writes.length > 0) yield* this.#context.store.batch(writes);
@@ -220,7 +226,6 @@ export class Dispatcher implements Component {
 
   // ------------------------------------------------------------------------------- tasks to and from nodes
 
-  // biome-ignore lint/correctness/useYield: a handler is a program
   *#updateTaskStatus(request: UpdateTaskStatusRequest, context: CallContext): Proc<Record<string, never>> {
     const nodeId = nodeIdOf(context);
     this.#nodes.withSession(nodeId, request.sessionId);
@@ -279,6 +284,7 @@ export class Dispatcher implements Component {
 }
 
 function nodeIdOf(context: CallContext): string {
-  if (context.identity === undefined) throw new RpcError("PermissionDenied", "Permission denied: no client certificates in request");
+  if (context.identity === undefined)
+    throw new RpcError("PermissionDenied", "Permission denied: no client certificates in request");
   return context.identity.nodeId;
 }

@@ -73,8 +73,16 @@ export class StatusQueue {
     this.#tasks = new Map();
     this.#nodes = new Map();
     const writes = [
-      ...[...tasks].map(([id, status]) => (tx: WriteTx) => this.#writeTask(tx, id, status)),
-      ...[...nodes].map(([id, update]) => (tx: WriteTx) => this.#writeNode(tx, id, update)),
+      ...[...tasks].map(
+        ([id, status]) =>
+          (tx: WriteTx) =>
+            this.#writeTask(tx, id, status),
+      ),
+      ...[...nodes].map(
+        ([id, update]) =>
+          (tx: WriteTx) =>
+            this.#writeNode(tx, id, update),
+      ),
     ];
     yield* this.#context.store.batch(writes);
     this.#flushes++;

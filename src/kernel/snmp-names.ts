@@ -1,0 +1,36 @@
+/**
+ * Names of the counters, by the index constants SNMP_* of assembly/inet/snmp.ts: those of /proc/net/snmp and
+ * /proc/net/netstat, with the protocol in front (net/ipv4/proc.c).
+ */
+
+const IP = (
+  "InReceives InHdrErrors InAddrErrors ForwDatagrams InUnknownProtos InDiscards InDelivers OutRequests " +
+  "OutDiscards OutNoRoutes ReasmTimeout ReasmReqds ReasmOKs ReasmFails FragOKs FragFails FragCreates"
+).split(" ");
+const ICMP = (
+  "InMsgs InErrors InCsumErrors InDestUnreachs InTimeExcds InParmProbs InSrcQuenchs InRedirects InEchos " +
+  "InEchoReps InTimestamps InTimestampReps OutMsgs OutErrors OutDestUnreachs OutTimeExcds OutParmProbs " +
+  "OutRedirects OutEchos OutEchoReps OutTimestampReps"
+).split(" ");
+const UDP = "InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors".split(" ");
+const IP_EXT = "InNoRoutes InTruncatedPkts InCsumErrors ReasmOverlaps".split(" ");
+
+function prefixed(prefix: string, names: readonly string[]): string[] {
+  return names.map((name) => prefix + name);
+}
+
+/** The names of the counters from index 0 on. */
+export const SNMP_NAMES: readonly string[] = [
+  ...prefixed("Ip", IP),
+  ...prefixed("Icmp", ICMP),
+  ...prefixed("Udp", UDP),
+  ...prefixed("IpExt", IP_EXT),
+  "TcpExtIPReversePathFilter",
+  "IcmpOutRateLimitGlobal",
+  "IcmpOutRateLimitHost",
+  "NeighTableFulls",
+];
+
+/** Index of the first counter of TCP, and the names of its counters from there on. */
+export const SNMP_TCP_FIRST = 64;
+export const SNMP_TCP_NAMES: readonly string[] = [];
