@@ -273,13 +273,14 @@ function cloneFor(skb: Skb): Skb {
 
 /** __br_forward: out of a port, for a frame that came in by another. */
 function forward(dev: NetDev, inPort: NetDev, out: NetDev, skb: Skb): void {
-  if (!forwardable(out, skb.len)) {
-    dropSkb(skb, DROP_PKT_TOO_BIG);
-    return;
-  }
   if (callsIptables(dev, skb.data)) {
     if (changetype<usize>(inPort) != 0 && brNfForward(dev, inPort, out, skb) != NF_ACCEPT) return;
     if (brNfPostRouting(dev, out, skb) != NF_ACCEPT) return;
+  }
+  // Behind the hooks (br_dev_queue_push_xmit): they cut what they had reassembled.
+  if (!forwardable(out, skb.len)) {
+    dropSkb(skb, DROP_PKT_TOO_BIG);
+    return;
   }
   devXmit(out, skb);
 }

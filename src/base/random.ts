@@ -1,3 +1,5 @@
+import { assert } from "./errors.ts";
+
 /**
  * Seeded random streams. Every source of chance in swarmwire is a fork of one seed by name, so that a
  * host's choices depend on the seed and its own name only, never on the worker that runs it.
@@ -38,6 +40,7 @@ export class Random {
 
   /** A uniform integer in [0, n), n ≤ 2^32; without bias (rejection). */
   below(n: number): number {
+    assert(n >= 1 && n <= 2 ** 32, "random range", n);
     const limit = 2 ** 32 - (2 ** 32 % n);
     for (;;) {
       const value = this.u32();

@@ -129,7 +129,7 @@ export class RunningProgram {
       stdin: own.stdin ?? io.stdin,
       stdout: own.stdout ?? io.stdout,
       stderr: own.stderr ?? io.stderr,
-      tty: io.tty && own.stdout === undefined,
+      tty: io.tty && (own.stdin ?? io.stdin) === io.stdin && (own.stdout ?? io.stdout) === io.stdout,
     };
     const child = new RunningProgram(root, program, argv, own.env ?? env, cwd, childIo, false);
     this.#children.push(child);

@@ -2,7 +2,7 @@
 import * as abi from "../../assembly/abi.ts";
 import { encodeChainName, encodeRule, decodeName, decodeRule } from "../../src/kernel/rules.ts";
 import type { HookName, Rule, RuleMatch, RuleTarget, TableName } from "../../src/kernel/types.ts";
-import { loadKernel } from "../support/wasm.ts";
+import { type RawKernel, loadKernel } from "../support/wasm.ts";
 
 export const SECOND = 1e9;
 export const PRE = 1 << abi.NF_PRE_ROUTING;
@@ -143,11 +143,19 @@ const tuple = (src: number, sport: number, dst: number, dport: number): string =
 
 /** One machine with a namespace to test in. */
 export class Machine {
-  readonly kernel = loadKernel();
+  readonly kernel: RawKernel;
   readonly host: number;
   ns: number;
 
-  constructor(seed = 1) {
+  /** A fresh machine of that seed, or a view of a namespace of a kernel that is there. */
+  constructor(seed: number | { kernel: RawKernel; ns: number } = 1) {
+    if (typeof seed === "object") {
+      this.kernel = seed.kernel;
+      this.ns = seed.ns;
+      this.host = 0;
+      return;
+    }
+    this.kernel = loadKernel();
     const x = this.kernel.x;
     this.host = x["hostNew"](0, seed, 2, 3, 4);
     this.ns = x["hostRoot"](this.host);
@@ -167,6 +175,12 @@ export class Machine {
     this.kernel.name(name);
     this.kernel.x["linkSetName"](dev);
     return dev;
+  }
+
+  /** Gives a device an address and sets it up. */
+  address(dev: number, address: string, prefix: number): void {
+    this.kernel.x["addressAdd"](dev, ip(address), prefix, 0, abi.SCOPE_GLOBAL);
+    this.kernel.x["linkSetUp"](dev, 1);
   }
 
   #name(chain: string): void {

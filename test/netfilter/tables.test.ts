@@ -268,12 +268,14 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a captured host's rules"), () => 
     const machine = load("B-standalone-attachable/manager/state-2-after-traffic/host.txt");
     const gw = machine.device("docker_gwbridge");
     const eth0 = machine.device("eth0");
+    machine.address(eth0, "192.168.77.11", 24);
     const container = ip("172.18.0.3");
     const outside = ip("192.168.77.12");
     expect(machine.probe(tcp(outside, 9, container, 80, SYN), PRE | FWD, eth0, gw).verdict).toBe(abi.NF_DROP);
     expect(machine.probe(icmp(container, outside, 8, 0, 1), PRE | FWD | 16, gw, eth0).verdict).toBe(abi.NF_ACCEPT);
     const echo = machine.only();
     expect(echo.status & abi.IPS_SRC_NAT).not.toBe(0);
+    expect(echo.reply).toBe("192.168.77.12:0>192.168.77.11:0");
     expect(machine.probe(udp(container, 1, ip("172.18.0.4"), 2), PRE | FWD, gw, gw).verdict).toBe(abi.NF_DROP);
     const forward = machine.list("filter").find((chain) => chain.name === "FORWARD");
     expect(forward?.rules.map((rule) => rule.packets)).toEqual([3, 3, 0, 2, 1, 0, 0, 0, 0, 1]);

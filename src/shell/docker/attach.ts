@@ -38,9 +38,12 @@ function* attach(invocation: Invocation): Proc<number> {
   const { engine, flags, args, context } = invocation;
   const name = args[0] as string;
   const details = yield* inspectContainer(invocation, name);
-  if (!bool(details, "State", "Running")) throw new StatusError(1, "You cannot attach to a stopped container, start it first");
-  if (bool(details, "State", "Paused")) throw new StatusError(1, "You cannot attach to a paused container, unpause it first");
-  if (bool(details, "State", "Restarting")) throw new StatusError(1, "You cannot attach to a restarting container, wait until it is running");
+  if (!bool(details, "State", "Running"))
+    throw new StatusError(1, "You cannot attach to a stopped container, start it first");
+  if (bool(details, "State", "Paused"))
+    throw new StatusError(1, "You cannot attach to a paused container, unpause it first");
+  if (bool(details, "State", "Restarting"))
+    throw new StatusError(1, "You cannot attach to a restarting container, wait until it is running");
   const tty = hasTty(details);
   const stdin = bool(details, "Config", "OpenStdin") && !flags.bool("no-stdin");
   if (stdin && tty && !context.tty) throw new StatusError(1, "the input device is not a TTY");
@@ -55,7 +58,13 @@ function* attach(invocation: Invocation): Proc<number> {
   return exited.result ?? 1;
 }
 
-function pumpContainer(invocation: Invocation, id: string, stream: AttachStream, stdin: boolean, tty: boolean): Proc<boolean> {
+function pumpContainer(
+  invocation: Invocation,
+  id: string,
+  stream: AttachStream,
+  stdin: boolean,
+  tty: boolean,
+): Proc<boolean> {
   const onSignal = tty ? undefined : forwardSignal(invocation, id);
   return pump(invocation.context, stream, { stdin, tty, ...(onSignal === undefined ? {} : { onSignal }) });
 }
@@ -82,7 +91,10 @@ function* start(invocation: Invocation): Proc<number> {
   const id = text(details, "Id");
   const tty = hasTty(details);
   const stream = engine.containerAttach(id);
-  const exited = context.os.spawn("docker wait", awaitExit(invocation, id, bool(details, "HostConfig", "AutoRemove") ? "removed" : "next-exit"));
+  const exited = context.os.spawn(
+    "docker wait",
+    awaitExit(invocation, id, bool(details, "HostConfig", "AutoRemove") ? "removed" : "next-exit"),
+  );
   try {
     yield* engine.containerStart(id);
   } catch (error) {
@@ -100,7 +112,11 @@ function* start(invocation: Invocation): Proc<number> {
   return exited.result ?? 1;
 }
 
-const DETACH_KEYS = { name: "detach-keys", type: "string", usage: "Override the key sequence for detaching a container" } as const;
+const DETACH_KEYS = {
+  name: "detach-keys",
+  type: "string",
+  usage: "Override the key sequence for detaching a container",
+} as const;
 
 export const ATTACH_COMMANDS: readonly Command[] = [
   {

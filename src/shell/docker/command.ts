@@ -5,7 +5,7 @@
 import { ApiError, type EngineApi } from "../../engine/api.ts";
 import type { ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { FlagError, type Flags, type FlagSpec, flagUsages, parseFlags } from "./flags.ts";
+import { FlagError, type FlagSpec, type Flags, flagUsages, parseFlags } from "./flags.ts";
 
 /** Ends a command with a status; a message, if any, goes to standard error with a newline (cli.StatusError). */
 export class StatusError extends Error {
@@ -72,7 +72,8 @@ const GLOBAL_FLAGS: readonly FlagSpec[] = [
     name: "context",
     short: "c",
     type: "string",
-    usage: 'Name of the context to use to connect to the daemon (overrides DOCKER_HOST env var and default context set with "docker context use")',
+    usage:
+      'Name of the context to use to connect to the daemon (overrides DOCKER_HOST env var and default context set with "docker context use")',
   },
   { name: "debug", short: "D", usage: "Enable debug mode" },
   { name: "host", short: "H", type: "list", many: true, usage: "Daemon socket(s) to connect to" },
@@ -99,7 +100,9 @@ function locate(root: Command, words: readonly string[]): Located {
   while (command.commands !== undefined) {
     const word = rest[0];
     if (word === undefined || word.startsWith("-")) break;
-    const next = command.commands.find((child) => commandName(child) === word || child.aliases?.includes(word) === true);
+    const next = command.commands.find(
+      (child) => commandName(child) === word || child.aliases?.includes(word) === true,
+    );
     if (next === undefined) break;
     command = next;
     path += ` ${commandName(next)}`;
@@ -117,7 +120,8 @@ export function usageText(command: Command, path: string): string {
   if (children.length === 0) blocks.push(`Usage:  ${parent}${command.use}`);
   else blocks.push(`Usage:  ${path}${flags.length > 0 ? " [OPTIONS]" : ""} COMMAND`);
   blocks.push(command.short);
-  if (command.aliases !== undefined) blocks.push(`Aliases:\n  ${[commandName(command), ...command.aliases].join(", ")}`);
+  if (command.aliases !== undefined)
+    blocks.push(`Aliases:\n  ${[commandName(command), ...command.aliases].join(", ")}`);
   if (flags.length > 0) blocks.push(`Options:\n${flagUsages(flags)}`);
   const management = children.filter((child) => child.commands !== undefined);
   const operations = children.filter((child) => child.commands === undefined);
@@ -145,7 +149,10 @@ function checkArgs(command: Command, path: string, args: readonly string[]): voi
     problem = `requires at least ${min} and at most ${max} ${plural(max)}.`;
   } else if (max !== Number.POSITIVE_INFINITY) problem = `requires at most ${max} ${plural(max)}.`;
   const parent = path.slice(0, path.lastIndexOf(" "));
-  throw new StatusError(1, `"${path}" ${problem}\nSee '${path} --help'.\n\nUsage:  ${parent} ${command.use}\n\n${command.short}`);
+  throw new StatusError(
+    1,
+    `"${path}" ${problem}\nSee '${path} --help'.\n\nUsage:  ${parent} ${command.use}\n\n${command.short}`,
+  );
 }
 
 /** An error as docker/client words it (client/request.go checkResponseErr). */
@@ -155,7 +162,9 @@ export function daemonError(error: ApiError): string {
 
 /** A 404 about an object that the client names itself (client/errors.go wrapResponseError). */
 export function objectError(error: unknown, kind: string, id: string): unknown {
-  return error instanceof ApiError && error.status === 404 ? new StatusError(1, `Error: No such ${kind}: ${id}`) : error;
+  return error instanceof ApiError && error.status === 404
+    ? new StatusError(1, `Error: No such ${kind}: ${id}`)
+    : error;
 }
 
 /** The text a command prints for an error of the engine or of itself; anything else is thrown on. */
@@ -197,7 +206,13 @@ function flagFailure(command: Command, path: string, error: FlagError): StatusEr
   return new StatusError(125, `${error.message}\nSee '${path} --help'.${usage}`);
 }
 
-function* runCommand(command: Command, path: string, words: readonly string[], engine: EngineApi, context: ProgramContext): Proc<number> {
+function* runCommand(
+  command: Command,
+  path: string,
+  words: readonly string[],
+  engine: EngineApi,
+  context: ProgramContext,
+): Proc<number> {
   const out = (text: string) => context.stdout.write(text);
   let parsed: ReturnType<typeof parseFlags>;
   const isRoot = !path.includes(" ");

@@ -7,7 +7,7 @@ import { indentJson } from "./format/json.ts";
 import { Template, TemplateError } from "./format/template.ts";
 
 /** `--filter name=value` (opts/opts.go FilterOpt). */
-export function filterFlag(usage: string, short: string | undefined = "f"): FlagSpec {
+export function filterFlag(usage: string, short?: string): FlagSpec {
   const check = (value: string) => (value.includes("=") ? undefined : "bad format of filter (expected name=value)");
   const spec = { name: "filter", type: "filter", usage, many: true, check };
   return short === undefined ? spec : { ...spec, short };
@@ -33,7 +33,11 @@ export function* confirm(invocation: Invocation, message: string): Proc<boolean>
 }
 
 /** Does something to each name; prints the name, collects the errors (`rm`, `stop` …). */
-export function* forEachName(invocation: Invocation, names: readonly string[], action: (name: string) => Proc<void>): Proc<void> {
+export function* forEachName(
+  invocation: Invocation,
+  names: readonly string[],
+  action: (name: string) => Proc<void>,
+): Proc<void> {
   const errors: string[] = [];
   for (const name of names) {
     try {
@@ -46,13 +50,22 @@ export function* forEachName(invocation: Invocation, names: readonly string[], a
   if (errors.length > 0) throw new StatusError(1, errors.join("\n"));
 }
 
-export const FORMAT_FLAG: FlagSpec = { name: "format", short: "f", type: "string", usage: "Format the output using the given Go template" };
+export const FORMAT_FLAG: FlagSpec = {
+  name: "format",
+  short: "f",
+  type: "string",
+  usage: "Format the output using the given Go template",
+};
 
 /**
  * Prints objects as `docker … inspect` does (cli/command/inspect): an indented array, or each through a template;
  * then the errors.
  */
-export function* inspectAll(invocation: Invocation, names: readonly string[], get: (name: string) => Proc<JsonObject>): Proc<void> {
+export function* inspectAll(
+  invocation: Invocation,
+  names: readonly string[],
+  get: (name: string) => Proc<JsonObject>,
+): Proc<void> {
   const format = invocation.flags.text("format");
   const template = format === undefined || format === "" ? undefined : inspectTemplate(format);
   const found: Json[] = [];
@@ -98,5 +111,7 @@ export function keyValues(items: readonly string[]): Record<string, string> {
 
 /** A span as Go's time.ParseDuration reads it, checked for a flag. */
 export function checkDuration(value: string): string | undefined {
-  return /^[+-]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(value) ? undefined : `time: invalid duration ${JSON.stringify(value)}`;
+  return /^[+-]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(value)
+    ? undefined
+    : `time: invalid duration ${JSON.stringify(value)}`;
 }

@@ -1,10 +1,20 @@
 /** `docker container …` and its short forms but for run and exec (docker/cli cli/command/container, 20.10). */
-import { humanDuration } from "../../engine/views.ts";
+
 import { SEC } from "../../base/time.ts";
 import { EPOCH_SECONDS, formatRfc3339 } from "../../base/wall-clock.ts";
+import { humanDuration } from "../../engine/views.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { type Command, errorText, exactArgs, type Invocation, minArgs, noArgs, objectError, StatusError } from "./command.ts";
-import { confirm, filterFlag, filtersOf, FORMAT_FLAG, forEachName, inspectAll } from "./common.ts";
+import {
+  type Command,
+  errorText,
+  exactArgs,
+  type Invocation,
+  minArgs,
+  noArgs,
+  objectError,
+  StatusError,
+} from "./command.ts";
+import { confirm, FORMAT_FLAG, filterFlag, filtersOf, forEachName, inspectAll } from "./common.ts";
 import { checkInt } from "./flags.ts";
 import { bool, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { ellipsis, formatRows, joinLabels, type Listing, tabulate, truncateId } from "./format/table.ts";
@@ -33,7 +43,9 @@ const LISTING: Listing = {
 
 /** A time as Go's time.Time prints, in UTC. */
 export function goTimestamp(unixSeconds: number): string {
-  return `${formatRfc3339((unixSeconds - EPOCH_SECONDS) * SEC).replace("T", " ").replace("Z", "")} +0000 UTC`;
+  return `${formatRfc3339((unixSeconds - EPOCH_SECONDS) * SEC)
+    .replace("T", " ")
+    .replace("Z", "")} +0000 UTC`;
 }
 
 /** How long ago a time in seconds since 1970 was (go-units HumanDuration). */
@@ -191,7 +203,9 @@ const PRUNE_WARNING = "WARNING! This will remove all stopped containers.\nAre yo
 function* prune(invocation: Invocation): Proc<undefined> {
   const { engine, flags, out } = invocation;
   if (!flags.bool("force") && !(yield* confirm(invocation, PRUNE_WARNING))) return;
-  const stopped = (yield* engine.containerList({ all: true })).filter((one) => ["created", "exited", "dead"].includes(text(one, "State")));
+  const stopped = (yield* engine.containerList({ all: true })).filter((one) =>
+    ["created", "exited", "dead"].includes(text(one, "State")),
+  );
   for (const container of stopped) yield* engine.containerRemove(text(container, "Id"));
   if (stopped.length > 0) out(`Deleted Containers:\n${stopped.map((one) => `${text(one, "Id")}\n`).join("")}\n`);
   out("Total reclaimed space: 0B\n");
@@ -212,9 +226,16 @@ export const PS: Command = {
   args: noArgs,
   flags: [
     { name: "all", short: "a", usage: "Show all containers (default shows just running)" },
-    filterFlag("Filter output based on conditions provided"),
+    filterFlag("Filter output based on conditions provided", "f"),
     { name: "format", type: "string", usage: "Pretty-print containers using a Go template" },
-    { name: "last", short: "n", type: "int", usage: "Show n last created containers (includes all states)", shown: "-1", check: checkInt },
+    {
+      name: "last",
+      short: "n",
+      type: "int",
+      usage: "Show n last created containers (includes all states)",
+      shown: "-1",
+      check: checkInt,
+    },
     { name: "latest", short: "l", usage: "Show the latest created container (includes all states)" },
     { name: "no-trunc", usage: "Don't truncate output" },
     { name: "quiet", short: "q", usage: "Only display container IDs" },
@@ -235,7 +256,10 @@ export const PRUNE: Command = {
   use: "prune [OPTIONS]",
   short: "Remove all stopped containers",
   args: noArgs,
-  flags: [filterFlag("Provide filter values (e.g. 'until=<timestamp>')", undefined), { ...FORCE, usage: "Do not prompt for confirmation" }],
+  flags: [
+    filterFlag("Provide filter values (e.g. 'until=<timestamp>')"),
+    { ...FORCE, usage: "Do not prompt for confirmation" },
+  ],
   run: prune,
 };
 
@@ -255,7 +279,13 @@ export const SHARED: readonly Command[] = [
     flags: [
       { name: "details", usage: "Show extra details provided to logs" },
       { name: "follow", short: "f", usage: "Follow log output" },
-      { name: "tail", short: "n", type: "string", usage: "Number of lines to show from the end of the logs", shown: '"all"' },
+      {
+        name: "tail",
+        short: "n",
+        type: "string",
+        usage: "Number of lines to show from the end of the logs",
+        shown: '"all"',
+      },
       { name: "timestamps", short: "t", usage: "Show timestamps" },
     ],
     run: logs,
@@ -292,7 +322,13 @@ export const SHARED: readonly Command[] = [
     flags: [{ ...TIME, usage: "Seconds to wait for stop before killing it" }],
     run: stop,
   },
-  { use: "top CONTAINER [ps OPTIONS]", short: "Display the running processes of a container", args: minArgs(1), notInterspersed: true, run: top },
+  {
+    use: "top CONTAINER [ps OPTIONS]",
+    short: "Display the running processes of a container",
+    args: minArgs(1),
+    notInterspersed: true,
+    run: top,
+  },
   {
     use: "wait CONTAINER [CONTAINER...]",
     short: "Block until one or more containers stop, then print their exit codes",

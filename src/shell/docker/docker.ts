@@ -17,7 +17,11 @@ const ROOT: Command = {
   use: "docker",
   short: "A self-sufficient runtime for containers",
   commands: [
-    { use: "container", short: "Manage containers", commands: [...ATTACH_COMMANDS, CREATE, INSPECT, PS, PRUNE, RUN, ...SHARED] },
+    {
+      use: "container",
+      short: "Manage containers",
+      commands: [...ATTACH_COMMANDS, CREATE, INSPECT, PS, PRUNE, RUN, ...SHARED],
+    },
     IMAGE,
     NETWORK,
     NODE,

@@ -43,7 +43,9 @@ function* images({ engine, flags, args, out, context }: Invocation): Proc<undefi
   const filters = { ...filtersOf(flags.list("filter")), ...(args[0] === undefined ? {} : { reference: [args[0]] }) };
   const found = engine.imageList(Object.keys(filters).length === 0 ? undefined : filters);
   const rows = found.flatMap((image) => imageRows(image, context.os.now(), !flags.bool("no-trunc")));
-  const listing = flags.bool("digests") ? { ...LISTING, columns: ["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"] } : LISTING;
+  const listing = flags.bool("digests")
+    ? { ...LISTING, columns: ["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"] }
+    : LISTING;
   out(formatRows(listing, rows, flags.text("format"), flags.bool("quiet")));
 }
 
@@ -55,7 +57,7 @@ const LIST: Command = {
   flags: [
     { name: "all", short: "a", usage: "Show all images (default hides intermediate images)" },
     { name: "digests", usage: "Show digests" },
-    filterFlag("Filter output based on conditions provided"),
+    filterFlag("Filter output based on conditions provided", "f"),
     { name: "format", type: "string", usage: "Pretty-print images using a Go template" },
     { name: "no-trunc", usage: "Don't truncate output" },
     { name: "quiet", short: "q", usage: "Only show image IDs" },

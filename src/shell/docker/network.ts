@@ -2,8 +2,17 @@
 import { type Cidr, cidrContains, cidrOverlaps, parseCidr, parseIpv4 } from "../../base/addr.ts";
 import type { EndpointSettings, NetworkCreateRequest } from "../../engine/api.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { type Command, errorText, exactArgs, type Invocation, minArgs, noArgs, objectError, StatusError } from "./command.ts";
-import { confirm, filterFlag, filtersOf, FORMAT_FLAG, inspectAll, keyValues } from "./common.ts";
+import {
+  type Command,
+  errorText,
+  exactArgs,
+  type Invocation,
+  minArgs,
+  noArgs,
+  objectError,
+  StatusError,
+} from "./command.ts";
+import { confirm, FORMAT_FLAG, filterFlag, filtersOf, inspectAll, keyValues } from "./common.ts";
 import type { Flags } from "./flags.ts";
 import { bool, type JsonObject, text } from "./format/json.ts";
 import { formatRows, joinLabels, type Listing, naturalCompare, truncateId } from "./format/table.ts";
@@ -46,7 +55,9 @@ function networkRow(network: JsonObject, truncate: boolean): JsonObject {
 
 function* list({ engine, flags, out }: Invocation): Proc<undefined> {
   const networks = [...(yield* engine.networkList(filtersOf(flags.list("filter"))))];
-  networks.sort((a, b) => naturalCompare(text(a, "Name"), text(b, "Name")) || naturalCompare(text(a, "Id"), text(b, "Id")));
+  networks.sort(
+    (a, b) => naturalCompare(text(a, "Name"), text(b, "Name")) || naturalCompare(text(a, "Id"), text(b, "Id")),
+  );
   const rows = networks.map((network) => networkRow(network, !flags.bool("no-trunc")));
   out(formatRows(LISTING, rows, flags.text("format"), flags.bool("quiet")));
 }
@@ -76,16 +87,21 @@ export function consolidateIpam(flags: Flags): Pool[] {
   for (const subnet of subnets) {
     const own = cidr(subnet);
     for (const other of pools.keys()) {
-      if (cidrOverlaps(own, cidr(other))) throw new StatusError(1, "multiple overlapping subnet configuration is not supported");
+      if (cidrOverlaps(own, cidr(other)))
+        throw new StatusError(1, "multiple overlapping subnet configuration is not supported");
     }
     pools.set(subnet, { Subnet: subnet });
   }
-  const holder = (ip: number | undefined) => [...pools.values()].find((pool) => ip !== undefined && cidrContains(cidr(pool.Subnet), ip));
+  const holder = (ip: number | undefined) =>
+    [...pools.values()].find((pool) => ip !== undefined && cidrContains(cidr(pool.Subnet), ip));
   for (const range of ranges) {
     const pool = holder(cidr(range).ip);
     if (pool === undefined) throw new StatusError(1, `no matching subnet for range ${range}`);
     if (pool.IPRange !== undefined) {
-      throw new StatusError(1, `cannot configure multiple ranges (${range}, ${pool.IPRange}) on the same subnet (${pool.Subnet})`);
+      throw new StatusError(
+        1,
+        `cannot configure multiple ranges (${range}, ${pool.IPRange}) on the same subnet (${pool.Subnet})`,
+      );
     }
     pool.IPRange = range;
   }
@@ -93,7 +109,10 @@ export function consolidateIpam(flags: Flags): Pool[] {
     const pool = holder(parseIpv4(gateway));
     if (pool === undefined) throw new StatusError(1, `no matching subnet for gateway ${gateway}`);
     if (pool.Gateway !== undefined) {
-      throw new StatusError(1, `cannot configure multiple gateways (${gateway}, ${pool.Gateway}) for the same subnet (${pool.Subnet})`);
+      throw new StatusError(
+        1,
+        `cannot configure multiple gateways (${gateway}, ${pool.Gateway}) for the same subnet (${pool.Subnet})`,
+      );
     }
     pool.Gateway = gateway;
   }
@@ -112,7 +131,11 @@ function* create({ engine, flags, args, out, err }: Invocation): Proc<undefined>
     Driver: flags.text("driver") ?? "bridge",
     Scope: flags.text("scope") ?? "",
     EnableIPv6: flags.bool("ipv6"),
-    IPAM: { Driver: flags.text("ipam-driver") ?? "default", Options: flags.map("ipam-opt"), Config: consolidateIpam(flags) },
+    IPAM: {
+      Driver: flags.text("ipam-driver") ?? "default",
+      Options: flags.map("ipam-opt"),
+      Config: consolidateIpam(flags),
+    },
     Internal: flags.bool("internal"),
     Attachable: flags.bool("attachable"),
     Ingress: flags.bool("ingress"),
@@ -188,7 +211,13 @@ const CREATE: Command = {
   args: exactArgs(1),
   flags: [
     { name: "attachable", usage: "Enable manual container attachment" },
-    { name: "aux-address", type: "map", usage: "Auxiliary IPv4 or IPv6 addresses used by Network driver", shown: "map[]", many: true },
+    {
+      name: "aux-address",
+      type: "map",
+      usage: "Auxiliary IPv4 or IPv6 addresses used by Network driver",
+      shown: "map[]",
+      many: true,
+    },
     { name: "config-from", type: "string", usage: "The network from which to copy the configuration" },
     { name: "config-only", usage: "Create a configuration only network" },
     { name: "driver", short: "d", type: "string", usage: "Driver to manage the Network", shown: '"bridge"' },
@@ -202,7 +231,13 @@ const CREATE: Command = {
     { name: "label", type: "list", usage: "Set metadata on a network", many: true },
     { name: "opt", short: "o", type: "map", usage: "Set driver specific options", shown: "map[]", many: true },
     { name: "scope", type: "string", usage: "Control the network's scope" },
-    { name: "subnet", type: "strings", usage: "Subnet in CIDR format that represents a network segment", many: true, commas: true },
+    {
+      name: "subnet",
+      type: "strings",
+      usage: "Subnet in CIDR format that represents a network segment",
+      many: true,
+      commas: true,
+    },
   ],
   run: create,
 };
@@ -216,12 +251,24 @@ export const NETWORK: Command = {
       short: "Connect a container to a network",
       args: exactArgs(2),
       flags: [
-        { name: "alias", type: "strings", usage: "Add network-scoped alias for the container", many: true, commas: true },
+        {
+          name: "alias",
+          type: "strings",
+          usage: "Add network-scoped alias for the container",
+          many: true,
+          commas: true,
+        },
         { name: "driver-opt", type: "strings", usage: "driver options for the network", many: true, commas: true },
         { name: "ip", type: "string", usage: "IPv4 address (e.g., 172.30.100.104)" },
         { name: "ip6", type: "string", usage: "IPv6 address (e.g., 2001:db8::33)" },
         { name: "link", type: "list", usage: "Add link to another container", many: true },
-        { name: "link-local-ip", type: "strings", usage: "Add a link-local address for the container", many: true, commas: true },
+        {
+          name: "link-local-ip",
+          type: "strings",
+          usage: "Add a link-local address for the container",
+          many: true,
+          commas: true,
+        },
       ],
       run: connect,
     },
@@ -246,7 +293,7 @@ export const NETWORK: Command = {
       aliases: ["list"],
       args: noArgs,
       flags: [
-        filterFlag("Provide filter values (e.g. 'driver=bridge')"),
+        filterFlag("Provide filter values (e.g. 'driver=bridge')", "f"),
         { name: "format", type: "string", usage: "Pretty-print networks using a Go template" },
         { name: "no-trunc", usage: "Do not truncate the output" },
         { name: "quiet", short: "q", usage: "Only display network IDs" },
@@ -258,7 +305,7 @@ export const NETWORK: Command = {
       short: "Remove all unused networks",
       args: noArgs,
       flags: [
-        filterFlag("Provide filter values (e.g. 'until=<timestamp>')", undefined),
+        filterFlag("Provide filter values (e.g. 'until=<timestamp>')"),
         { name: "force", short: "f", usage: "Do not prompt for confirmation" },
       ],
       run: prune,
@@ -272,4 +319,3 @@ export const NETWORK: Command = {
     },
   ],
 };
-

@@ -1,9 +1,19 @@
 /** `docker node …` (docker/cli cli/command/node, 20.10). */
-import { humanDuration } from "../../engine/views.ts";
+
 import { parseRfc3339 } from "../../base/wall-clock.ts";
+import { humanDuration } from "../../engine/views.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { anyArgs, type Command, exactArgs, type Invocation, minArgs, noArgs, objectError, StatusError } from "./command.ts";
-import { filterFlag, filtersOf, FORMAT_FLAG, forEachName, inspectAll } from "./common.ts";
+import {
+  anyArgs,
+  type Command,
+  exactArgs,
+  type Invocation,
+  minArgs,
+  noArgs,
+  objectError,
+  StatusError,
+} from "./command.ts";
+import { FORMAT_FLAG, filterFlag, filtersOf, forEachName, inspectAll } from "./common.ts";
 import type { Flags } from "./flags.ts";
 import { bool, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { bytesSize } from "./format/size.ts";
@@ -57,7 +67,11 @@ function nodeRow(node: JsonObject, self: string): JsonObject {
 
 function* listNodes({ engine, flags, out }: Invocation): Proc<undefined> {
   const nodes = [...(yield* engine.nodeList(filtersOf(flags.list("filter"))))];
-  nodes.sort((a, b) => naturalCompare(text(a, "Description", "Hostname"), text(b, "Description", "Hostname")) || naturalCompare(text(a, "ID"), text(b, "ID")));
+  nodes.sort(
+    (a, b) =>
+      naturalCompare(text(a, "Description", "Hostname"), text(b, "Description", "Hostname")) ||
+      naturalCompare(text(a, "ID"), text(b, "ID")),
+  );
   const quiet = flags.bool("quiet");
   const self = nodes.length > 0 && !quiet ? text(yield* engine.info(), "Swarm", "NodeID") : "";
   const rows = nodes.map((node) => nodeRow(node, self));
@@ -103,7 +117,8 @@ function prettyNode(node: JsonObject): string {
   const spec = object(node, "Spec");
   const labels = Object.entries(object(spec, "Labels"));
   const resources = object(node, "Description", "Resources");
-  const manager = node["ManagerStatus"] === undefined || node["ManagerStatus"] === null ? undefined : object(node, "ManagerStatus");
+  const manager =
+    node["ManagerStatus"] === undefined || node["ManagerStatus"] === null ? undefined : object(node, "ManagerStatus");
   const plugins = new Map<string, string[]>();
   for (const plugin of list(node, "Description", "Engine", "Plugins")) {
     const kind = text(plugin, "Type");
@@ -111,18 +126,24 @@ function prettyNode(node: JsonObject): string {
   }
   const lines = [`ID:\t\t\t${text(node, "ID")}`];
   if (text(spec, "Name") !== "") lines.push(`Name:\t\t\t${text(spec, "Name")}`);
-  if (labels.length > 0) lines.push("Labels:", ...labels.map(([key, value]) => ` - ${key}${value === "" ? "" : `=${String(value)}`}`));
+  if (labels.length > 0)
+    lines.push("Labels:", ...labels.map(([key, value]) => ` - ${key}${value === "" ? "" : `=${String(value)}`}`));
   lines.push(
     `Hostname:              \t${text(node, "Description", "Hostname")}`,
     `Joined at:             \t${goTime(text(node, "CreatedAt"))}`,
     "Status:",
     ` State:\t\t\t${capital(text(node, "Status", "State"))}`,
   );
-  if (text(node, "Status", "Message") !== "") lines.push(` Message:              \t${capital(text(node, "Status", "Message"))}`);
+  if (text(node, "Status", "Message") !== "")
+    lines.push(` Message:              \t${capital(text(node, "Status", "Message"))}`);
   lines.push(` Availability:         \t${capital(text(spec, "Availability"))}`);
   if (text(node, "Status", "Addr") !== "") lines.push(` Address:\t\t${text(node, "Status", "Addr")}`);
   if (manager !== undefined) {
-    lines.push("Manager Status:", ` Address:\t\t${text(manager, "Addr")}`, ` Raft Status:\t\t${capital(text(manager, "Reachability"))}`);
+    lines.push(
+      "Manager Status:",
+      ` Address:\t\t${text(manager, "Addr")}`,
+      ` Raft Status:\t\t${capital(text(manager, "Reachability"))}`,
+    );
     lines.push(` Leader:\t\t${bool(manager, "Leader") ? "Yes" : "No"}`);
   }
   lines.push(
@@ -133,7 +154,8 @@ function prettyNode(node: JsonObject): string {
     ` CPUs:\t\t\t${num(resources, "NanoCPUs") / 1e9}`,
     ` Memory:\t\t${bytesSize(num(resources, "MemoryBytes"))}`,
   );
-  if (plugins.size > 0) lines.push("Plugins:", ...[...plugins].map(([kind, names]) => ` ${kind}:\t\t${names.join(", ")}`));
+  if (plugins.size > 0)
+    lines.push("Plugins:", ...[...plugins].map(([kind, names]) => ` ${kind}:\t\t${names.join(", ")}`));
   lines.push(`Engine Version:\t\t${text(node, "Description", "Engine", "EngineVersion")}`);
   return `${lines.join("\n")}\n`;
 }
@@ -174,10 +196,18 @@ function mergeFlags(node: JsonObject, flags: Flags): JsonObject {
 
 function* update(invocation: Invocation): Proc<undefined> {
   const { flags, args, out } = invocation;
-  yield* updateNodes(invocation, args, (node) => mergeFlags(node, flags), (name) => out(`${name}\n`));
+  yield* updateNodes(
+    invocation,
+    args,
+    (node) => mergeFlags(node, flags),
+    (name) => out(`${name}\n`),
+  );
 }
 
-function changeRole(role: "manager" | "worker", success: (name: string) => string): (invocation: Invocation) => Proc<undefined> {
+function changeRole(
+  role: "manager" | "worker",
+  success: (name: string) => string,
+): (invocation: Invocation) => Proc<undefined> {
   return function* (invocation) {
     const { args, out } = invocation;
     const merge = (node: JsonObject): JsonObject | undefined => {
@@ -213,7 +243,9 @@ function* tasks(invocation: Invocation): Proc<undefined> {
       rows.push(taskRow(task, text(node, "Description", "Hostname"), context.os.now(), truncate));
     }
   }
-  rows.sort((a, b) => naturalCompare(String(a["Name"]), String(b["Name"])) || naturalCompare(String(a["ID"]), String(b["ID"])));
+  rows.sort(
+    (a, b) => naturalCompare(String(a["Name"]), String(b["Name"])) || naturalCompare(String(a["ID"]), String(b["ID"])),
+  );
   out(formatRows(TASKS, rows, flags.text("format"), flags.bool("quiet")));
 }
 
@@ -259,7 +291,7 @@ export const NODE: Command = {
       aliases: ["list"],
       args: noArgs,
       flags: [
-        filterFlag("Filter output based on conditions provided"),
+        filterFlag("Filter output based on conditions provided", "f"),
         { name: "format", type: "string", usage: "Pretty-print nodes using a Go template" },
         { name: "quiet", short: "q", usage: "Only display IDs" },
       ],
@@ -276,7 +308,7 @@ export const NODE: Command = {
       short: "List tasks running on one or more nodes, defaults to current node",
       args: anyArgs,
       flags: [
-        filterFlag("Filter output based on conditions provided"),
+        filterFlag("Filter output based on conditions provided", "f"),
         { name: "format", type: "string", usage: "Pretty-print tasks using a Go template" },
         { name: "no-resolve", usage: "Do not map IDs to Names" },
         { name: "no-trunc", usage: "Do not truncate output" },

@@ -4,7 +4,7 @@ import type { Proc } from "../../scheduler/process.ts";
 import { join } from "../../scheduler/process.ts";
 import { type Command, daemonError, type Invocation, minArgs, StatusError } from "./command.ts";
 import { keyValues } from "./common.ts";
-import { checkInt, type Flags, type FlagSpec } from "./flags.ts";
+import { checkInt, type FlagSpec, type Flags } from "./flags.ts";
 import { parseExpose, parsePublish } from "./ports.ts";
 import { pump } from "./stream.ts";
 
@@ -18,7 +18,8 @@ function report(invocation: Invocation, name: string, message: string, withHelp:
 
 /** The exit status of a container that could not start (run.go runStartContainerErr). */
 function startStatus(message: string): number {
-  if (/executable file not found|no such file or directory|system cannot find the file specified/.test(message)) return 127;
+  if (/executable file not found|no such file or directory|system cannot find the file specified/.test(message))
+    return 127;
   return message.includes("permission denied") ? 126 : 125;
 }
 
@@ -74,7 +75,11 @@ function checkLabels(labels: readonly string[]): Record<string, string> {
 function checkHosts(hosts: readonly string[]): readonly string[] {
   for (const host of hosts) {
     const at = host.indexOf(":");
-    if (at <= 0) throw new StatusError(125, `invalid argument "${host}" for "--add-host" flag: bad format for add-host: "${host}"`);
+    if (at <= 0)
+      throw new StatusError(
+        125,
+        `invalid argument "${host}" for "--add-host" flag: bad format for add-host: "${host}"`,
+      );
   }
   return hosts;
 }
@@ -89,12 +94,14 @@ export function createRequest(invocation: Invocation, attach: boolean): Containe
   const ports = flags.list("publish").flatMap(parsePublish);
   const exposed = [...flags.list("expose").flatMap(parseExpose), ...ports.map((port) => port.port)];
   const bindings: Record<string, { HostIp: string; HostPort: string }[]> = {};
-  for (const { port, hostIp, hostPort } of ports) bindings[port] = [...(bindings[port] ?? []), { HostIp: hostIp, HostPort: hostPort }];
+  for (const { port, hostIp, hostPort } of ports)
+    bindings[port] = [...(bindings[port] ?? []), { HostIp: hostIp, HostPort: hostPort }];
   if (flags.bool("rm") && flags.has("restart") && flags.text("restart") !== "no") {
     throw new StatusError(125, "Conflicting options: --restart and --rm");
   }
   const streams = flags.list("attach").map((name) => name.toLowerCase());
-  const wants = (name: string, otherwise: boolean) => attach && (streams.length > 0 ? streams.includes(name) : otherwise);
+  const wants = (name: string, otherwise: boolean) =>
+    attach && (streams.length > 0 ? streams.includes(name) : otherwise);
   const request: Mutable<ContainerCreateRequest> = {
     Image: image,
     Tty: tty,
@@ -143,7 +150,8 @@ export function createRequest(invocation: Invocation, attach: boolean): Containe
 }
 
 function checkMac(value: string): string {
-  if (!/^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/.test(value)) throw new StatusError(125, `${value} is not a valid mac address`);
+  if (!/^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/.test(value))
+    throw new StatusError(125, `${value} is not a valid mac address`);
   return value;
 }
 
@@ -194,12 +202,15 @@ function* run(invocation: Invocation): Proc<number> {
   if (detach && flags.list("attach").length > 0) throw new StatusError(1, "Conflicting options: -a and -d");
   const request = parseRequest(invocation, "run", !detach);
   const tty = request.Tty === true;
-  if (!detach && tty && request.AttachStdin === true && !context.tty) throw new StatusError(1, "the input device is not a TTY");
+  if (!detach && tty && request.AttachStdin === true && !context.tty)
+    throw new StatusError(1, "the input device is not a TTY");
   const id = yield* createContainer(invocation, "run", request);
   const attached = request.AttachStdin === true || request.AttachStdout === true || request.AttachStderr === true;
   const stream = attached ? engine.containerAttach(id) : undefined;
   const autoRemove = flags.bool("rm");
-  const exited = detach ? undefined : context.os.spawn("docker wait", awaitExit(invocation, id, autoRemove ? "removed" : "next-exit"));
+  const exited = detach
+    ? undefined
+    : context.os.spawn("docker wait", awaitExit(invocation, id, autoRemove ? "removed" : "next-exit"));
   try {
     yield* engine.containerStart(id);
   } catch (error) {
@@ -267,8 +278,19 @@ function* create(invocation: Invocation): Proc<undefined> {
   invocation.out(`${yield* createContainer(invocation, "create", request)}\n`);
 }
 
-const many = (name: string, usage: string, short?: string): FlagSpec => ({ name, type: "list", usage, many: true, ...(short === undefined ? {} : { short }) });
-const text = (name: string, usage: string, short?: string): FlagSpec => ({ name, type: "string", usage, ...(short === undefined ? {} : { short }) });
+const many = (name: string, usage: string, short?: string): FlagSpec => ({
+  name,
+  type: "list",
+  usage,
+  many: true,
+  ...(short === undefined ? {} : { short }),
+});
+const text = (name: string, usage: string, short?: string): FlagSpec => ({
+  name,
+  type: "string",
+  usage,
+  ...(short === undefined ? {} : { short }),
+});
 
 const CREATE_FLAGS: readonly FlagSpec[] = [
   many("add-host", "Add a custom host-to-IP mapping (host:ip)"),
@@ -288,9 +310,23 @@ const CREATE_FLAGS: readonly FlagSpec[] = [
   text("mac-address", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
   text("name", "Assign a name to the container"),
   { name: "network", type: "network", usage: "Connect a container to a network", many: true },
-  { name: "net", type: "network", usage: "Connect a container to a network", many: true, hidden: true, sameAs: "network" },
+  {
+    name: "net",
+    type: "network",
+    usage: "Connect a container to a network",
+    many: true,
+    hidden: true,
+    sameAs: "network",
+  },
   many("network-alias", "Add network-scoped alias for the container"),
-  { name: "net-alias", type: "list", usage: "Add network-scoped alias for the container", many: true, hidden: true, sameAs: "network-alias" },
+  {
+    name: "net-alias",
+    type: "list",
+    usage: "Add network-scoped alias for the container",
+    many: true,
+    hidden: true,
+    sameAs: "network-alias",
+  },
   { name: "privileged", usage: "Give extended privileges to this container" },
   many("publish", "Publish a container's port(s) to the host", "p"),
   { name: "publish-all", short: "P", usage: "Publish all exposed ports to random ports" },

@@ -18,7 +18,9 @@ function nodeAddress(value: string): string {
 /** Go's messages of an address that the daemon can't choose get a hint (init.go). */
 function initError(error: unknown): unknown {
   if (!(error instanceof ApiError)) return error;
-  const vague = error.message.includes("could not choose an IP address to advertise") || error.message.includes("could not find the system's IP address");
+  const vague =
+    error.message.includes("could not choose an IP address to advertise") ||
+    error.message.includes("could not find the system's IP address");
   return vague ? new StatusError(1, `${daemonError(error)} - specify one with --advertise-addr`) : error;
 }
 
@@ -52,7 +54,9 @@ function* printJoinCommand({ engine, out }: Invocation, nodeId: string, role: "w
   const address = text(node, "ManagerStatus", "Addr");
   if (address === "") return;
   const token = text(swarm, "JoinTokens", role === "worker" ? "Worker" : "Manager");
-  out(`To add a ${role} to this swarm, run the following command:\n\n    docker swarm join --token ${token} ${address}\n\n`);
+  out(
+    `To add a ${role} to this swarm, run the following command:\n\n    docker swarm join --token ${token} ${address}\n\n`,
+  );
 }
 
 function* join({ engine, flags, args, out }: Invocation): Proc<undefined> {
@@ -114,7 +118,11 @@ function* update({ engine, flags, out }: Invocation): Proc<undefined> {
   out("Swarm updated.\n");
 }
 
-const ADVERTISE: FlagSpec = { name: "advertise-addr", type: "string", usage: "Advertised address (format: <ip|interface>[:port])" };
+const ADVERTISE: FlagSpec = {
+  name: "advertise-addr",
+  type: "string",
+  usage: "Advertised address (format: <ip|interface>[:port])",
+};
 const AVAILABILITY: FlagSpec = {
   name: "availability",
   type: "string",
@@ -133,7 +141,8 @@ const LISTEN: FlagSpec = {
   shown: DEFAULT_LISTEN_ADDR,
 };
 
-const checkPool = (value: string): string | undefined => (/^\d+\.\d+\.\d+\.\d+\/\d+$/.test(value) ? undefined : `invalid CIDR address: ${value}`);
+const checkPool = (value: string): string | undefined =>
+  /^\d+\.\d+\.\d+\.\d+\/\d+$/.test(value) ? undefined : `invalid CIDR address: ${value}`;
 
 /** Flags that `init` and `update` share. */
 const SPEC_FLAGS: readonly FlagSpec[] = [
@@ -151,7 +160,12 @@ const SPEC_FLAGS: readonly FlagSpec[] = [
     shown: "5s",
     check: checkDuration,
   },
-  { name: "external-ca", type: "external-ca", usage: "Specifications of one or more certificate signing endpoints", many: true },
+  {
+    name: "external-ca",
+    type: "external-ca",
+    usage: "Specifications of one or more certificate signing endpoints",
+    many: true,
+  },
   { name: "max-snapshots", type: "uint", usage: "Number of additional Raft snapshots to retain", check: checkUint(64) },
   {
     name: "snapshot-interval",
@@ -171,7 +185,8 @@ const INIT_FLAGS: readonly FlagSpec[] = [
   {
     name: "data-path-port",
     type: "uint32",
-    usage: "Port number to use for data path traffic (1024 - 49151). If no value is set or is set to 0, the default port (4789) is used.",
+    usage:
+      "Port number to use for data path traffic (1024 - 49151). If no value is set or is set to 0, the default port (4789) is used.",
     check: checkUint(32),
   },
   {
@@ -204,7 +219,13 @@ export const SWARM: Command = {
       use: "join [OPTIONS] HOST:PORT",
       short: "Join a swarm as a node and/or manager",
       args: exactArgs(1),
-      flags: [ADVERTISE, AVAILABILITY, DATA_PATH, LISTEN, { name: "token", type: "string", usage: "Token for entry into the swarm" }],
+      flags: [
+        ADVERTISE,
+        AVAILABILITY,
+        DATA_PATH,
+        LISTEN,
+        { name: "token", type: "string", usage: "Token for entry into the swarm" },
+      ],
       run: join,
     },
     {

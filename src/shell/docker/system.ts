@@ -7,7 +7,7 @@ import { bool, isArray, type Json, type JsonObject, list, num, object, text } fr
 import { bytesSize } from "./format/size.ts";
 import { Template, TemplateError } from "./format/template.ts";
 
-function* throughTemplate(format: string, value: JsonObject): Proc<string> {
+function throughTemplate(format: string, value: JsonObject): string {
   try {
     return `${new Template(format).execute(value)}\n`;
   } catch (error) {
@@ -38,12 +38,20 @@ function managerLines(swarm: JsonObject): string[] {
   const spec = object(cluster, "Spec");
   const lines: string[] = [];
   if (text(cluster, "ID") !== "") {
-    lines.push(`  ClusterID: ${text(cluster, "ID")}`, `  Managers: ${num(swarm, "Managers")}`, `  Nodes: ${num(swarm, "Nodes")}`);
+    lines.push(
+      `  ClusterID: ${text(cluster, "ID")}`,
+      `  Managers: ${num(swarm, "Managers")}`,
+      `  Nodes: ${num(swarm, "Nodes")}`,
+    );
   }
   const pool = cluster["DefaultAddrPool"];
-  if (isArray(pool) && pool.length > 0) lines.push(`  Default Address Pool: ${words(pool)}  `, `  SubnetSize: ${num(cluster, "SubnetSize")}`);
+  if (isArray(pool) && pool.length > 0)
+    lines.push(`  Default Address Pool: ${words(pool)}  `, `  SubnetSize: ${num(cluster, "SubnetSize")}`);
   lines.push(`  Data Path Port: ${num(cluster, "DataPathPort")}`);
-  lines.push("  Orchestration:", `   Task History Retention Limit: ${num(spec, "Orchestration", "TaskHistoryRetentionLimit")}`);
+  lines.push(
+    "  Orchestration:",
+    `   Task History Retention Limit: ${num(spec, "Orchestration", "TaskHistoryRetentionLimit")}`,
+  );
   lines.push(
     "  Raft:",
     `   Snapshot Interval: ${num(spec, "Raft", "SnapshotInterval")}`,
@@ -74,17 +82,27 @@ function serverLines(info: JsonObject): string[] {
   };
   put("Server Version", text(info, "ServerVersion"));
   put("Storage Driver", text(info, "Driver"));
-  for (const pair of list(info, "DriverStatus")) if (isArray(pair)) lines.push(`  ${String(pair[0])}: ${String(pair[1])}`);
+  for (const pair of list(info, "DriverStatus"))
+    if (isArray(pair)) lines.push(`  ${String(pair[0])}: ${String(pair[1])}`);
   put("Logging Driver", text(info, "LoggingDriver"));
   put("Cgroup Driver", text(info, "CgroupDriver"));
   put("Cgroup Version", text(info, "CgroupVersion"));
   const plugins = object(info, "Plugins");
-  lines.push(" Plugins:", `  Volume: ${words(list(plugins, "Volume"))}`, `  Network: ${words(list(plugins, "Network"))}`);
+  lines.push(
+    " Plugins:",
+    `  Volume: ${words(list(plugins, "Volume"))}`,
+    `  Network: ${words(list(plugins, "Network"))}`,
+  );
   lines.push(`  Log: ${words(list(plugins, "Log"))}`, ...swarmLines(object(info, "Swarm")));
   const runtimes = Object.keys(object(info, "Runtimes")).sort();
-  if (runtimes.length > 0) lines.push(` Runtimes: ${runtimes.join(" ")}`, ` Default Runtime: ${text(info, "DefaultRuntime")}`);
+  if (runtimes.length > 0)
+    lines.push(` Runtimes: ${runtimes.join(" ")}`, ` Default Runtime: ${text(info, "DefaultRuntime")}`);
   put("Init Binary", text(info, "InitBinary"));
-  for (const [label, key] of [["containerd", "ContainerdCommit"], ["runc", "RuncCommit"], ["init", "InitCommit"]] as const) {
+  for (const [label, key] of [
+    ["containerd", "ContainerdCommit"],
+    ["runc", "RuncCommit"],
+    ["init", "InitCommit"],
+  ] as const) {
     if (info[key] !== undefined) lines.push(` ${label} version: ${text(info, key, "ID")}`);
   }
   const security = list(info, "SecurityOptions").map((option) => String(option).replace(/^name=/, ""));
@@ -99,7 +117,11 @@ function serverLines(info: JsonObject): string[] {
   put("Docker Root Dir", text(info, "DockerRootDir"));
   lines.push(` Debug Mode: ${bool(info, "Debug")}`);
   put("Registry", text(info, "IndexServerAddress"));
-  lines.push(" Labels:", ...list(info, "Labels").map((label) => `  ${String(label)}`), ` Experimental: ${bool(info, "ExperimentalBuild")}`);
+  lines.push(
+    " Labels:",
+    ...list(info, "Labels").map((label) => `  ${String(label)}`),
+    ` Experimental: ${bool(info, "ExperimentalBuild")}`,
+  );
   const insecure = list(info, "RegistryConfig", "InsecureRegistryCIDRs").map(String);
   lines.push(" Insecure Registries:", ...(insecure.length === 0 ? ["127.0.0.0/8"] : insecure).map((net) => `  ${net}`));
   lines.push(` Live Restore Enabled: ${bool(info, "LiveRestoreEnabled")}`);
@@ -110,10 +132,14 @@ function* info({ engine, flags, out, err }: Invocation): Proc<undefined> {
   const data = yield* engine.info();
   const format = flags.text("format");
   if (format !== undefined) {
-    out(yield* throughTemplate(format, data));
+    out(throughTemplate(format, data));
     return;
   }
-  out(["Client:", " Context:    default", " Debug Mode: false", "", "Server:", ...serverLines(data), ""].map((line) => `${line}\n`).join(""));
+  out(
+    ["Client:", " Context:    default", " Debug Mode: false", "", "Server:", ...serverLines(data), ""]
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
   for (const warning of list(data, "Warnings")) err(`${String(warning)}\n`);
 }
 
@@ -135,14 +161,28 @@ function* version({ engine, flags, out }: Invocation): Proc<undefined> {
   const client = { ...data, DefaultAPIVersion: api };
   const format = flags.text("format");
   if (format !== undefined) {
-    out(yield* throughTemplate(format, { Client: client, Server: data }));
+    out(throughTemplate(format, { Client: client, Server: data }));
     return;
   }
-  const [goVersion, commit, built, arch] = fields(data) as [[string, string], [string, string], [string, string], [string, string]];
+  const [goVersion, commit, built, arch] = fields(data) as [
+    [string, string],
+    [string, string],
+    [string, string],
+    [string, string],
+  ];
   out(
     versionBlock(
       "Client:",
-      [["Version", text(data, "Version")], ["API version", api], goVersion, commit, built, arch, ["Context", "default"], ["Experimental", "true"]],
+      [
+        ["Version", text(data, "Version")],
+        ["API version", api],
+        goVersion,
+        commit,
+        built,
+        arch,
+        ["Context", "default"],
+        ["Experimental", "true"],
+      ],
       " ",
     ),
   );
@@ -151,13 +191,24 @@ function* version({ engine, flags, out }: Invocation): Proc<undefined> {
   out(
     versionBlock(
       " Engine:",
-      [["Version", text(data, "Version")], ["API version", range], goVersion, commit, built, arch, ["Experimental", String(bool(data, "Experimental"))]],
+      [
+        ["Version", text(data, "Version")],
+        ["API version", range],
+        goVersion,
+        commit,
+        built,
+        arch,
+        ["Experimental", String(bool(data, "Experimental"))],
+      ],
       "  ",
     ),
   );
   for (const component of list(data, "Components")) {
     if (text(component, "Name") === "Engine") continue;
-    const details: [string, string][] = [["Version", text(component, "Version")], ["GitCommit", text(component, "Details", "GitCommit")]];
+    const details: [string, string][] = [
+      ["Version", text(component, "Version")],
+      ["GitCommit", text(component, "Details", "GitCommit")],
+    ];
     out(versionBlock(` ${text(component, "Name")}:`, details, "  "));
   }
 }
@@ -171,7 +222,8 @@ function* inspect(invocation: Invocation): Proc<undefined> {
     node: (name) => engine.nodeInspect(name),
   };
   const wanted = flags.text("type");
-  if (wanted !== undefined && kinds[wanted] === undefined) throw new StatusError(1, `"${wanted}" is not a valid value for --type`);
+  if (wanted !== undefined && kinds[wanted] === undefined)
+    throw new StatusError(1, `"${wanted}" is not a valid value for --type`);
   yield* inspectAll(invocation, args, function* (name) {
     for (const [kind, get] of Object.entries(kinds)) {
       if (wanted !== undefined && wanted !== kind) continue;

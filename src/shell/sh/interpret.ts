@@ -62,7 +62,9 @@ export class Shell {
         const last = index === pipeline.commands.length - 1;
         const pipe = last ? undefined : new Pipe();
         const stdout = pipe === undefined ? io.stdout : { write: (text: string) => pipe.push(text) };
-        processes.push(this.#context.os.spawn("sh |", this.#stage(command, { stdin, stdout, stderr: io.stderr }, pipe)));
+        processes.push(
+          this.#context.os.spawn("sh |", this.#stage(command, { stdin, stdout, stderr: io.stderr }, pipe)),
+        );
         stdin = pipe ?? stdin;
       }
       for (const process of processes) yield* join(process);
@@ -82,7 +84,8 @@ export class Shell {
 
   *#command(command: SimpleCommand, outer: Io, own: boolean): Proc<number> {
     const assigned = new Map<string, string>();
-    for (const { name, value } of command.assignments) assigned.set(name, (yield* this.#expand(value, false)).join(" "));
+    for (const { name, value } of command.assignments)
+      assigned.set(name, (yield* this.#expand(value, false)).join(" "));
     const argv: string[] = [];
     for (const word of command.words) argv.push(...(yield* this.#expand(word, true)));
     const redirected = yield* this.#redirect(command, outer);
@@ -97,7 +100,8 @@ export class Shell {
       if (builtin !== undefined) return builtin;
       const env = new Map([...this.#exported(), ...assigned]);
       const status = yield* this.#context.exec(argv, { ...io, env });
-      if (status === 127 && !this.#context.programs.includes(argv[0] as string)) io.stderr.write(`sh: ${argv[0]}: not found\n`);
+      if (status === 127 && !this.#context.programs.includes(argv[0] as string))
+        io.stderr.write(`sh: ${argv[0]}: not found\n`);
       return status;
     } finally {
       finish();
@@ -136,7 +140,9 @@ export class Shell {
         continue;
       }
       if (path !== "/dev/null") files.set(path, op === ">>" ? (fs.read(path) ?? "") : "");
-      const output: Output = { write: (text) => (path === "/dev/null" ? undefined : files.set(path, (files.get(path) ?? "") + text)) };
+      const output: Output = {
+        write: (text) => (path === "/dev/null" ? undefined : files.set(path, (files.get(path) ?? "") + text)),
+      };
       if (fd === 2) stderr = output;
       else stdout = output;
     }
@@ -191,7 +197,11 @@ export class Shell {
     let text = "";
     const inner = new Shell(this.#context);
     for (const [name, value] of this.variables) inner.variables.set(name, value);
-    yield* inner.#list(list, { stdin: closedPipe(), stdout: { write: (chunk) => void (text += chunk) }, stderr: this.#context.stderr });
+    yield* inner.#list(list, {
+      stdin: closedPipe(),
+      stdout: { write: (chunk) => void (text += chunk) },
+      stderr: this.#context.stderr,
+    });
     return text.replace(/\n+$/, "");
   }
 

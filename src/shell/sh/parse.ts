@@ -30,7 +30,11 @@ export interface Pipeline {
 }
 
 /** Pipelines joined by `;`, `&&`, `||` or `&`; the operator stands before its pipeline. */
-export type List = readonly { readonly op: ";" | "&&" | "||"; readonly pipeline: Pipeline; readonly background: boolean }[];
+export type List = readonly {
+  readonly op: ";" | "&&" | "||";
+  readonly pipeline: Pipeline;
+  readonly background: boolean;
+}[];
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
 
@@ -151,7 +155,8 @@ class Parser {
     const parts: WordPart[] = [];
     const text = (value: string, quoted: boolean) => {
       const last = parts.at(-1);
-      if (last?.kind === "text" && last.quoted === quoted) parts[parts.length - 1] = { kind: "text", text: last.text + value, quoted };
+      if (last?.kind === "text" && last.quoted === quoted)
+        parts[parts.length - 1] = { kind: "text", text: last.text + value, quoted };
       else parts.push({ kind: "text", text: value, quoted });
     };
     const start = this.#at;

@@ -55,7 +55,11 @@ export function at(value: Json | undefined, ...keys: readonly string[]): Json | 
 /** The text at a path; "" where there is none. */
 export function text(value: Json | undefined, ...keys: readonly string[]): string {
   const found = at(value, ...keys);
-  return typeof found === "string" ? found : typeof found === "number" || typeof found === "boolean" ? String(found) : "";
+  return typeof found === "string"
+    ? found
+    : typeof found === "number" || typeof found === "boolean"
+      ? String(found)
+      : "";
 }
 
 /** The number at a path; 0 where there is none. */

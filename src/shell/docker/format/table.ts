@@ -20,7 +20,10 @@ export function tabulate(lines: readonly (readonly string[])[], minWidth = MIN_W
   }
   const pad = (cell: string, width: number) => cell + " ".repeat(Math.max(0, width - [...cell].length));
   return lines
-    .map((cells) => `${cells.map((cell, index) => (index === cells.length - 1 ? cell : pad(cell, widths[index] as number))).join("")}\n`)
+    .map(
+      (cells) =>
+        `${cells.map((cell, index) => (index === cells.length - 1 ? cell : pad(cell, widths[index] as number))).join("")}\n`,
+    )
     .join("");
 }
 
@@ -35,7 +38,12 @@ export interface Listing {
 }
 
 /** Prints rows as a table, with `--format`, or only their IDs. @throws StatusError for a bad template */
-export function formatRows(listing: Listing, rows: readonly JsonObject[], format: string | undefined, quiet: boolean): string {
+export function formatRows(
+  listing: Listing,
+  rows: readonly JsonObject[],
+  format: string | undefined,
+  quiet: boolean,
+): string {
   if (quiet && (format === undefined || format === "table" || format === "")) {
     return rows.map((row) => `${String(row[listing.quiet])}\n`).join("");
   }

@@ -36,7 +36,9 @@ function index(args: readonly Value[]): Value {
   for (const key of args.slice(1)) {
     if (Array.isArray(value)) {
       if (typeof key !== "number" || key < 0 || key >= value.length) {
-        throw new TemplateError(`template: :1:2: executing "" at <index>: error calling index: index out of range: ${text(key)}`);
+        throw new TemplateError(
+          `template: :1:2: executing "" at <index>: error calling index: index out of range: ${text(key)}`,
+        );
       }
       value = value[key] as Value;
     } else if (value !== null && typeof value === "object") value = (value as Record<string, Value>)[String(key)] ?? "";
@@ -55,24 +57,29 @@ function length(value: Value): number {
 /** fmt.Sprintf's verbs that make sense for JSON values. */
 export function sprintf(format: string, args: readonly Value[]): string {
   let next = 0;
-  return format.replace(/%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])/g, (_, flags: string, width: string, precision: string | undefined, verb: string) => {
-    if (verb === "%") return "%";
-    const value = args[next++];
-    let out = text(value);
-    if (verb === "q") out = JSON.stringify(out);
-    else if (verb === "d") out = String(Math.trunc(Number(value)));
-    else if (verb === "f") out = Number(value).toFixed(precision === undefined ? 6 : Number(precision));
-    else if (verb === "x") out = typeof value === "number" ? value.toString(16) : out;
-    else if (precision !== undefined) out = out.slice(0, Number(precision));
-    if (flags.includes("-")) return out.padEnd(Number(width));
-    return out.padStart(Number(width), flags.includes("0") && verb !== "s" ? "0" : " ");
-  });
+  return format.replace(
+    /%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])/g,
+    (_, flags: string, width: string, precision: string | undefined, verb: string) => {
+      if (verb === "%") return "%";
+      const value = args[next++];
+      let out = text(value);
+      if (verb === "q") out = JSON.stringify(out);
+      else if (verb === "d") out = String(Math.trunc(Number(value)));
+      else if (verb === "f") out = Number(value).toFixed(precision === undefined ? 6 : Number(precision));
+      else if (verb === "x") out = typeof value === "number" ? value.toString(16) : out;
+      else if (precision !== undefined) out = out.slice(0, Number(precision));
+      if (flags.includes("-")) return out.padEnd(Number(width));
+      return out.padStart(Number(width), flags.includes("0") && verb !== "s" ? "0" : " ");
+    },
+  );
 }
 
 /** fmt.Sprint: blanks between operands when neither is a string. */
 function sprint(args: readonly Value[]): string {
   return args
-    .map((value, at) => (at > 0 && typeof value !== "string" && typeof args[at - 1] !== "string" ? ` ${text(value)}` : text(value)))
+    .map((value, at) =>
+      at > 0 && typeof value !== "string" && typeof args[at - 1] !== "string" ? ` ${text(value)}` : text(value),
+    )
     .join("");
 }
 
@@ -93,12 +100,30 @@ export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, 
   ["split", ([value, separator]) => text(value).split(text(separator))],
   ["upper", ([value]) => text(value).toUpperCase()],
   ["lower", ([value]) => text(value).toLowerCase()],
-  ["title", ([value]) => text(value).replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_, before: string, letter: string) => before + letter.toUpperCase())],
-  ["pad", ([value, before, after]) => (text(value) === "" ? "" : " ".repeat(Number(before)) + text(value) + " ".repeat(Number(after)))],
+  [
+    "title",
+    ([value]) =>
+      text(value).replace(
+        /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
+        (_, before: string, letter: string) => before + letter.toUpperCase(),
+      ),
+  ],
+  [
+    "pad",
+    ([value, before, after]) =>
+      text(value) === "" ? "" : " ".repeat(Number(before)) + text(value) + " ".repeat(Number(after)),
+  ],
   ["truncate", ([value, size]) => text(value).slice(0, Number(size))],
   ["len", ([value]) => length(value)],
   ["index", index],
-  ["slice", ([value, from, to]) => (typeof value === "string" ? value : ((value ?? []) as Json[])).slice(Number(from ?? 0), to === undefined ? undefined : Number(to))],
+  [
+    "slice",
+    ([value, from, to]) =>
+      (typeof value === "string" ? value : ((value ?? []) as Json[])).slice(
+        Number(from ?? 0),
+        to === undefined ? undefined : Number(to),
+      ),
+  ],
   ["print", sprint],
   ["println", (args) => `${args.map(text).join(" ")}\n`],
   ["printf", ([format, ...rest]) => sprintf(text(format), rest)],

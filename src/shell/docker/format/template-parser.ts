@@ -91,7 +91,8 @@ export function parseTemplate(source: string, functions: ReadonlySet<string>): N
         if (!inside) throw new TemplateError(`template: :1: unexpected {{${word}}}`);
         return { nodes, end: piece.action };
       }
-      if (word === undefined) nodes.push({ kind: "print", pipeline: parsePipeline(piece.action, functions), body: [], otherwise: [] });
+      if (word === undefined)
+        nodes.push({ kind: "print", pipeline: parsePipeline(piece.action, functions), body: [], otherwise: [] });
       else nodes.push(control(word as "if" | "range" | "with", piece.action.slice(word.length)));
     }
     if (inside) throw new TemplateError("template: :1: unexpected EOF");
@@ -103,14 +104,20 @@ export function parseTemplate(source: string, functions: ReadonlySet<string>): N
     if (body.end === "end") return { kind, pipeline, body: body.nodes, otherwise: [] };
     const chained = /^else\s+(if|with)\b(.*)$/s.exec(body.end);
     if (chained !== null) {
-      return { kind, pipeline, body: body.nodes, otherwise: [control(chained[1] as "if" | "with", chained[2] as string)] };
+      return {
+        kind,
+        pipeline,
+        body: body.nodes,
+        otherwise: [control(chained[1] as "if" | "with", chained[2] as string)],
+      };
     }
     return { kind, pipeline, body: body.nodes, otherwise: block(true).nodes };
   };
   return block(false).nodes;
 }
 
-const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*")|`([^`]*)`|(-?\d+(?:\.\d+)?)|(\$\w*(?:\.\w+)*|(?:\.\w+)+|\.)|([A-Za-z_]\w*)|(:=|=|\||,|\(|\)))/y;
+const TOKEN =
+  /\s*(?:("(?:[^"\\]|\\.)*")|`([^`]*)`|(-?\d+(?:\.\d+)?)|(\$\w*(?:\.\w+)*|(?:\.\w+)+|\.)|([A-Za-z_]\w*)|(:=|=|\||,|\(|\)))/y;
 
 interface Token {
   readonly text: string;
@@ -150,11 +157,16 @@ function parsePipeline(source: string, functions: ReadonlySet<string>): Pipeline
   }
   const state = { tokens, at: 0 };
   const commands = parseCommands(state, functions, source);
-  if (state.at < tokens.length) throw new TemplateError(`template: :1: unexpected ${JSON.stringify(tokens[state.at]?.text)} in command`);
+  if (state.at < tokens.length)
+    throw new TemplateError(`template: :1: unexpected ${JSON.stringify(tokens[state.at]?.text)} in command`);
   return { commands, assign, source };
 }
 
-function parseCommands(state: { tokens: Token[]; at: number }, functions: ReadonlySet<string>, source: string): Operand[][] {
+function parseCommands(
+  state: { tokens: Token[]; at: number },
+  functions: ReadonlySet<string>,
+  source: string,
+): Operand[][] {
   const commands: Operand[][] = [[]];
   for (; state.at < state.tokens.length; state.at++) {
     const token = state.tokens[state.at] as Token;
@@ -172,7 +184,8 @@ function parseCommands(state: { tokens: Token[]; at: number }, functions: Readon
       command.push({ kind: "nested", pipeline: { commands: inner, assign: [], source }, path, source });
     } else command.push(operandOf(token, functions));
   }
-  if (commands.some((command) => command.length === 0)) throw new TemplateError("template: :1: missing value for command");
+  if (commands.some((command) => command.length === 0))
+    throw new TemplateError("template: :1: missing value for command");
   return commands;
 }
 

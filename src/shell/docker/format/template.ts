@@ -3,11 +3,12 @@
  * with, and the functions of docker/cli (templates/templates.go) and of text/template.
  */
 import { callFunction, FUNCTIONS, isTrue, printValue, type Value } from "./template-functions.ts";
-import { type Action, type Node, type Operand, parseTemplate, type Pipeline } from "./template-parser.ts";
+import { type Action, type Node, type Operand, type Pipeline, parseTemplate } from "./template-parser.ts";
 
 export { TemplateError } from "./template-parser.ts";
-import { TemplateError } from "./template-parser.ts";
+
 import type { Json } from "./json.ts";
+import { TemplateError } from "./template-parser.ts";
 
 interface Scope {
   readonly dot: Value;
@@ -65,7 +66,9 @@ function runRange(node: Action, scope: Scope): string {
   else if (value !== null && typeof value === "object") {
     entries = Object.entries(value as Record<string, Value>).sort(([a], [b]) => (a < b ? -1 : 1));
   } else if (value !== null && value !== undefined) {
-    throw new TemplateError(`template: :1: executing "" at <${bare.source}>: range can't iterate over ${printValue(value)}`);
+    throw new TemplateError(
+      `template: :1: executing "" at <${bare.source}>: range can't iterate over ${printValue(value)}`,
+    );
   }
   if (entries.length === 0) return runNodes(node.otherwise, nested(scope, scope.dot));
   const [first, second] = node.pipeline.assign;
@@ -91,7 +94,9 @@ function evaluate(pipeline: Pipeline, scope: Scope): Value {
       result = callFunction(head.name, isFirst ? args : [...args, result]);
     } else {
       if (!isFirst || rest.length > 0) {
-        throw new TemplateError(`template: :1: executing "" at <${pipeline.source}>: can't give argument to non-function ${head.source}`);
+        throw new TemplateError(
+          `template: :1: executing "" at <${pipeline.source}>: can't give argument to non-function ${head.source}`,
+        );
       }
       result = evaluateOperand(head, scope);
     }
@@ -120,7 +125,8 @@ function follow(start: Value, path: readonly string[], source: string): Value {
   let value = start;
   for (const key of path) {
     const where = `template: :1:2: executing "" at <${source}>: `;
-    if (value === null || value === undefined) throw new TemplateError(`${where}nil pointer evaluating interface {}.${key}`);
+    if (value === null || value === undefined)
+      throw new TemplateError(`${where}nil pointer evaluating interface {}.${key}`);
     if (typeof value !== "object" || Array.isArray(value)) {
       throw new TemplateError(`${where}can't evaluate field ${key} in type interface {}`);
     }

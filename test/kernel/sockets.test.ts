@@ -1,0 +1,165 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { KernelError } from "../../src/base/errors.ts";
+import { MS } from "../../src/base/time.ts";
+import type { Host } from "../../src/kernel/host.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
+import type { Wakeable } from "../../src/kernel/types.ts";
+import { ip, kernelBuilt, lan, pass } from "../support/kernel.ts";
+
+function code(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof KernelError) return error.code;
+    throw error;
+  }
+  return "done";
+}
+
+const text = (data: Uint8Array | undefined): string | undefined => data && new TextDecoder().decode(data);
+const bytes = (data: string): Uint8Array => new TextEncoder().encode(data);
+
+describe.skipIf(!kernelBuilt)("sockets (needs build/kernel.wasm)", () => {
+  let kernel: Kernel;
+  let a: Host;
+  let b: Host;
+
+  beforeEach(async () => {
+    const made = await lan(2);
+    kernel = made.kernel;
+    [a, b] = made.hosts as [Host, Host];
+  });
+
+  it("plays UDP ping-pong, and run() returns at the instant of the news", () => {
+    const server = b.root.socket.udp();
+    server.bind(0, 7946);
+    const woken: Wakeable[] = [];
+    server.addWaiter({ wake: (source) => woken.push(source) });
+    const client = a.root.socket.udp();
+    client.sendTo(bytes("ping"), ip("10.1.1.2"), 7946);
+    expect(kernel.run(10 * MS)).toBe("wakes");
+    expect(woken).toEqual([server]);
+    expect(kernel.now).toBeGreaterThan(150_000); // ARP there and back, then the datagram: three times 50 µs
+    expect(kernel.now).toBeLessThan(160_000);
+    const got = server.tryRecv();
+    expect(got).toMatchObject({ src: ip("10.1.1.1"), srcPort: client.localAddress().port, dst: ip("10.1.1.2"), ttl: 64, time: kernel.now });
+    expect(text(got?.data)).toBe("ping");
+    expect(server.tryRecv()).toBeUndefined();
+    server.sendTo(bytes("pong"), got!.src, got!.srcPort);
+    pass(kernel);
+    expect(text(client.tryRecv()?.data)).toBe("pong");
+    expect(a.root.snmp()).toMatchObject({ UdpOutDatagrams: 1, UdpInDatagrams: 1, UdpNoPorts: 0 });
+  });
+
+  it("tells a connected socket of a closed port, not an unconnected one", () => {
+    const client = a.root.socket.udp();
+    client.connect(ip("10.1.1.2"), 99);
+    client.send(bytes("x"));
+    pass(kernel);
+    expect(b.drops()["UDP_NO_SOCKET"]).toBe(1);
+    expect(client.takeError()).toBe("ECONNREFUSED");
+    const loose = a.root.socket.udp();
+    loose.sendTo(bytes("x"), ip("10.1.1.2"), 99);
+    pass(kernel);
+    expect(loose.takeError()).toBeUndefined();
+    expect(b.root.snmp()["UdpNoPorts"]).toBe(2);
+  });
+
+  it("refuses what Linux refuses", () => {
+    const one = a.root.socket.udp();
+    one.bind(0, 53);
+    expect(code(() => one.bind(0, 54))).toBe("EINVAL");
+    expect(code(() => a.root.socket.udp().bind(0, 53))).toBe("EADDRINUSE");
+    expect(code(() => a.root.socket.udp().bind(ip("9.9.9.9"), 53))).toBe("EADDRNOTAVAIL");
+    expect(code(() => one.sendTo(bytes("x"), ip("9.9.9.9"), 1))).toBe("ENETUNREACH");
+    expect(code(() => one.send(bytes("x")))).toBe("EDESTADDRREQ");
+    expect(code(() => one.sendTo(new Uint8Array(70_000), ip("10.1.1.2"), 1))).toBe("EMSGSIZE");
+    expect(code(() => one.sendTo(bytes("x"), ip("10.1.1.255"), 1))).toBe("EACCES");
+    one.close();
+    expect(one.closed).toBe(true);
+    expect(code(() => one.bind(0, 53))).toBe("EBADF");
+    a.root.socket.udp().bind(0, 53);
+  });
+
+  it("pings, and hears that nobody is at home", () => {
+    const ping = a.root.socket.icmp();
+    ping.sendEcho(ip("10.1.1.2"), 7, bytes("payload"));
+    pass(kernel);
+    const reply = ping.tryRecv();
+    expect(reply).toMatchObject({ type: 0, code: 0, id: ping.id, seq: 7, src: ip("10.1.1.2"), ttl: 64 });
+    expect(text(reply?.data)).toBe("payload");
+    expect(ping.tryRecv()).toBeUndefined();
+    expect(ping.pathMtu(ip("10.1.1.2"))).toBe(1500);
+    ping.setPmtuDiscovery("do");
+    expect(code(() => ping.sendEcho(ip("10.1.1.2"), 8, new Uint8Array(1473)))).toBe("EMSGSIZE");
+    ping.sendEcho(ip("10.1.1.2"), 9, new Uint8Array(1472));
+    pass(kernel);
+    expect(ping.tryRecv()?.data.length).toBe(1472);
+  });
+
+  it("fragments and puts together", () => {
+    const server = b.root.socket.udp();
+    server.bind(0, 9);
+    const client = a.root.socket.udp();
+    client.setPmtuDiscovery("dont");
+    const data = Uint8Array.from({ length: 20_000 }, (_, i) => i * 7);
+    client.sendTo(data, ip("10.1.1.2"), 9);
+    pass(kernel);
+    expect(server.tryRecv()?.data).toEqual(data);
+    expect(b.root.snmp()).toMatchObject({ IpReasmOKs: 1 });
+  });
+
+  it("gives raw sockets whole packets of their protocol", () => {
+    const raw = b.root.socket.raw(1);
+    a.root.socket.icmp().sendEcho(ip("10.1.1.2"), 1, bytes("x"));
+    pass(kernel);
+    const packet = raw.tryRecv();
+    expect(packet?.data[0]).toBe(0x45);
+    expect(packet?.data[20]).toBe(8);
+    expect(packet).toMatchObject({ src: ip("10.1.1.1"), dst: ip("10.1.1.2") });
+  });
+
+  it("lists sockets with their owners, and closes them with their namespace", () => {
+    const ns = a.createNs("c");
+    const socket = ns.socket.udp();
+    socket.bind(0, 5353);
+    socket.setOwner("dnsd");
+    let woken = 0;
+    socket.addWaiter({ wake: () => woken++ });
+    expect(ns.socket.list()).toEqual([
+      { protocol: "udp", state: "UNCONN", localIp: 0, localPort: 5353, remoteIp: 0, remotePort: 0, rxQueue: 0, txQueue: 0, owner: "dnsd" },
+    ]);
+    expect(a.root.socket.list()).toEqual([]);
+    ns.destroy();
+    expect(socket.closed).toBe(true);
+    expect(woken).toBe(1);
+    expect(code(() => socket.sendTo(bytes("x"), 1, 1))).toBe("EBADF");
+    expect(code(() => ns.socket.udp())).toBe("ENOENT");
+    expect(socket.takeError()).toBe("ENETDOWN");
+    socket.close();
+  });
+
+  it("leaves no memory behind", () => {
+    const round = (): void => {
+      const server = b.root.socket.udp();
+      server.bind(0, 9);
+      const client = a.root.socket.udp();
+      for (let i = 0; i < 20; i++) client.sendTo(new Uint8Array(100 * i), ip("10.1.1.2"), i % 2 === 0 ? 9 : 10);
+      pass(kernel, 100 * MS);
+      server.tryRecv();
+      server.close();
+      client.close();
+      pass(kernel, 100 * MS);
+    };
+    round();
+    round();
+    const before = kernel.counters();
+    round();
+    expect(kernel.counters().blocks).toBe(before.blocks);
+    for (const host of [a, b]) {
+      const { made, arrived, delivered, dropped, sent, live } = host.packets();
+      expect(live).toBe(0);
+      expect(made + arrived).toBe(delivered + dropped + sent);
+    }
+  });
+});
