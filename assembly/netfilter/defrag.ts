@@ -5,7 +5,18 @@
 import { DROP_PKT_TOO_BIG } from "../abi";
 import { ipDefrag } from "../inet/frag";
 import { NetDev, devXmit } from "../link/netdev";
-import { SKB_FRAG_REASM, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, ensureHeadroom, skbPull, skbPush, skbPut } from "../memory/skb";
+import {
+  SKB_FRAG_REASM,
+  SKB_HEADROOM,
+  Skb,
+  allocSkb,
+  consumeSkb,
+  dropSkb,
+  ensureHeadroom,
+  skbPull,
+  skbPush,
+  skbPut,
+} from "../memory/skb";
 import { Host } from "../sim/host";
 import { checksum } from "../wire/checksum";
 import { ETH_HLEN } from "../wire/ethernet";

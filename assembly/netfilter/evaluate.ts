@@ -3,7 +3,23 @@
  * addresses, no recursion.
  */
 import {
-  NF_ACCEPT, NF_DROP, RULE_TARGET, RULE_T_MARK, RULE_T_MARK_MASK, T_ACCEPT, T_DNAT, T_DROP, T_JUMP, T_MARK, T_MASQUERADE, T_NONE, T_NOTRACK, T_REDIRECT, T_REJECT, T_RETURN, T_SNAT,
+  NF_ACCEPT,
+  NF_DROP,
+  RULE_TARGET,
+  RULE_T_MARK,
+  RULE_T_MARK_MASK,
+  T_ACCEPT,
+  T_DNAT,
+  T_DROP,
+  T_JUMP,
+  T_MARK,
+  T_MASQUERADE,
+  T_NONE,
+  T_NOTRACK,
+  T_REDIRECT,
+  T_REJECT,
+  T_RETURN,
+  T_SNAT,
 } from "../abi";
 import { NetNs } from "../link/netns";
 import { Skb } from "../memory/skb";

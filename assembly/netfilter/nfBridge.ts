@@ -5,7 +5,17 @@
  * SKB_NF_BRIDGED says: went through PRE_ROUTING here; so ipRcv's PRE_ROUTING lets it pass when the frame is
  * for the host (ip_sabotage_in), and POST_ROUTING is for frames that were forwarded from port to port only.
  */
-import { DROP_IP_CSUM, DROP_IP_INHDR, NF_ACCEPT, NF_DROP, NF_FORWARD, NF_POST_ROUTING, NF_PRE_ROUTING, NF_STOLEN, RTN_UNICAST } from "../abi";
+import {
+  DROP_IP_CSUM,
+  DROP_IP_INHDR,
+  NF_ACCEPT,
+  NF_DROP,
+  NF_FORWARD,
+  NF_POST_ROUTING,
+  NF_PRE_ROUTING,
+  NF_STOLEN,
+  RTN_UNICAST,
+} from "../abi";
 import { Neigh, neighConnected, neighLookup } from "../inet/neigh";
 import { RtResult, routeLookupAnySrc } from "../inet/route";
 import { handleFrameFinish } from "../link/bridge";
@@ -75,7 +85,11 @@ function preRouting(br: NetDev, ns: NetNs, skb: Skb): bool {
  */
 function redirect(br: NetDev, ns: NetNs, skb: Skb): void {
   let mac = br.mac;
-  if (routeLookupAnySrc(ns, ipDst(skb.nh), 0, 0) == 0 && RtResult.rtType == <u32>RTN_UNICAST && RtResult.rtDev == changetype<usize>(br)) {
+  if (
+    routeLookupAnySrc(ns, ipDst(skb.nh), 0, 0) == 0 &&
+    RtResult.rtType == <u32>RTN_UNICAST &&
+    RtResult.rtDev == changetype<usize>(br)
+  ) {
     const found = neighLookup(br, RtResult.rtNextHop);
     if (found != 0 && neighConnected(changetype<Neigh>(found))) mac = changetype<Neigh>(found).mac;
   }

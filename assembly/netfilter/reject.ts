@@ -8,7 +8,19 @@ import { routeLookupAnySrc, setRoute } from "../inet/route";
 import { NetNs, nsHost } from "../link/netns";
 import { SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, skbPut } from "../memory/skb";
 import { checksum, fold64, pseudoSum, sumBytes } from "../wire/checksum";
-import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, emitTcp, tcpAckSeq, tcpDoff, tcpDport, tcpFlags, tcpSeq, tcpSport } from "../wire/tcp";
+import {
+  TCPHDR_ACK,
+  TCPHDR_FIN,
+  TCPHDR_RST,
+  TCPHDR_SYN,
+  emitTcp,
+  tcpAckSeq,
+  tcpDoff,
+  tcpDport,
+  tcpFlags,
+  tcpSeq,
+  tcpSport,
+} from "../wire/tcp";
 import { Ct } from "./conntrack";
 import { ctAttach, l4ChecksumOk } from "./ct-proto";
 import { tcpSetClosing } from "./ct-tcp";

@@ -15,6 +15,22 @@ const ICMP = (
 const UDP = "InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors".split(" ");
 const IP_EXT = "InNoRoutes InTruncatedPkts InCsumErrors ReasmOverlaps".split(" ");
 
+const TCP = (
+  "ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs OutRsts " +
+  "InCsumErrors"
+).split(" ");
+const TCP_EXT = (
+  "DelayedACKLost DelayedACKs ListenDrops ListenOverflows OfoPruned PAWSActive PAWSEstab PruneCalled " +
+  "RcvPruned TCPAbortOnClose TCPAbortOnData TCPAbortOnTimeout TCPAckCompressed TCPACKSkipped " +
+  "TCPAutoCorking TCPChallengeACK TCPDSACKIgnoredOld TCPDSACKOfoRecv TCPDSACKOfoSent TCPDSACKOldSent " +
+  "TCPDSACKRecv TCPDSACKUndo TCPFastRetrans TCPFromZeroWindowAdv TCPFullUndo TCPHPAcks " +
+  "TCPLossProbeRecovery TCPLossProbes TCPLossUndo TCPOFODrop TCPOFOMerge TCPOFOQueue TCPPartialUndo " +
+  "TCPPureAcks TCPRcvCoalesce TCPRcvQDrop TCPReqQFullDrop TCPRetransFail TCPSACKDiscard TCPSackRecovery " +
+  "TCPSACKReneging TCPSACKReorder TCPSlowStartRetrans TCPSpuriousRTOs TCPSYNChallenge TCPSynRetrans " +
+  "TcpTimeoutRehash TCPTimeouts TCPToZeroWindowAdv TCPWantZeroWindowAdv TCPWinProbe TCPZeroWindowDrop " +
+  "TW OutOfWindowIcmps"
+).split(" ");
+
 function prefixed(prefix: string, names: readonly string[]): string[] {
   return names.map((name) => prefix + name);
 }
@@ -33,4 +49,4 @@ export const SNMP_NAMES: readonly string[] = [
 
 /** Index of the first counter of TCP, and the names of its counters from there on. */
 export const SNMP_TCP_FIRST = 64;
-export const SNMP_TCP_NAMES: readonly string[] = [];
+export const SNMP_TCP_NAMES: readonly string[] = [...prefixed("Tcp", TCP), ...prefixed("TcpExt", TCP_EXT)];

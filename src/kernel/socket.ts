@@ -64,10 +64,15 @@ export abstract class SocketBase implements Socket {
   }
 
   close(): void {
+    this.closeWith(() => this.release());
+  }
+
+  /** Closes by another way than release(). */
+  protected closeWith(release: () => void): void {
     if (this.#closed) return;
     this.#closed = true;
     this.kernel.removeSocket(this);
-    this.release();
+    release();
     this.notify();
   }
 

@@ -119,9 +119,11 @@ function find(ns: Namespace, name: string): Entry {
   }
   const ipv4 = IPV4[after(name, "net.ipv4.")];
   if (ipv4 !== undefined) {
+    // The neighbour table's limits are the host's: they stand in the root namespace (net/core/neighbour.c).
+    const { handle } = name.includes(".gc_thresh") ? ns.owner.root : ns;
     return {
-      get: () => exports.inetSysctlGet(ns.handle, ipv4) >>> 0,
-      set: (value) => exports.inetSysctlSet(ns.handle, ipv4, value),
+      get: () => exports.inetSysctlGet(handle, ipv4) >>> 0,
+      set: (value) => exports.inetSysctlSet(handle, ipv4, value),
     };
   }
   return perDevice(ns, name);

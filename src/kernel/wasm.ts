@@ -222,6 +222,30 @@ interface UdpExports {
   rawRecv(socket: number): number;
 }
 
+/** assembly/socket/tcp-border.ts */
+interface TcpExports {
+  tcpOpen(ns: number): number;
+  tcpBind(socket: number, ip: number, port: number): number;
+  tcpListen(socket: number, backlog: number): number;
+  tcpConnect(socket: number, ip: number, port: number): number;
+  tcpAccept(socket: number): number;
+  tcpSend(socket: number, from: number, length: number): number;
+  tcpRecv(socket: number, into: number, max: number): number;
+  tcpShutdown(socket: number): number;
+  tcpClose(socket: number): void;
+  tcpAbort(socket: number): void;
+  tcpState(socket: number): number;
+  tcpLocalIp(socket: number): number;
+  tcpLocalPort(socket: number): number;
+  tcpRemoteIp(socket: number): number;
+  tcpRemotePort(socket: number): number;
+  tcpUnacked(socket: number): number;
+  tcpSetNoDelay(socket: number, on: number): void;
+  tcpSetKeepalive(socket: number, on: number, idle: number, interval: number, probes: number): void;
+  tcpInfo(socket: number): number;
+  tcpDump(ns: number, cursor: number): number;
+}
+
 /** Makes an instance with a memory of its own. */
 export function instantiateKernel(module: WasmModule): { exports: KernelExports; memory: WasmMemory } {
   const memory = new wasm.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });

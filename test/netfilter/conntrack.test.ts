@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { ACK, FIN, Machine, RST, SYN, type Seen, icmp, ip, ipv4, tcp, udp } from "./harness.ts";
+import { ACK, FIN, icmp, ip, ipv4, Machine, RST, type Seen, SYN, tcp, udp } from "./harness.ts";
 
 const C = ip("10.0.0.2");
 const S = ip("192.0.2.80");
@@ -24,7 +24,17 @@ reply rst     IV CL CL CL CL CL CL CL CL CL`
 
 const STATES = ["NO", "SS", "SR", "ES", "FW", "CW", "LA", "TW", "CL", "S2"];
 const FLAGS: Record<string, number> = { syn: SYN, synack: SYN | ACK, fin: FIN | ACK, ack: ACK, rst: RST | ACK };
-const TIMEOUTS: Record<string, number> = { SS: 120, SR: 60, ES: 432000, FW: 120, CW: 60, LA: 30, TW: 120, CL: 10, S2: 120 };
+const TIMEOUTS: Record<string, number> = {
+  SS: 120,
+  SR: 60,
+  ES: 432000,
+  FW: 120,
+  CW: 60,
+  LA: 30,
+  TW: 120,
+  CL: 10,
+  S2: 120,
+};
 
 /** A connection between two hosts with sequence numbers that fit. */
 class Flow {
@@ -42,7 +52,9 @@ class Flow {
     const lonely = dir === "orig" && kind === "rst" && this.#seq.reply === 5000;
     const flags = lonely ? RST : (FLAGS[kind] as number);
     const more = { seq: this.#seq[dir] + shift, ack: flags & ACK ? this.#seq[other] : 0, data };
-    const seen = this.machine.probe(dir === "orig" ? tcp(C, CPORT, S, 80, flags, more) : tcp(S, 80, C, CPORT, flags, more));
+    const seen = this.machine.probe(
+      dir === "orig" ? tcp(C, CPORT, S, 80, flags, more) : tcp(S, 80, C, CPORT, flags, more),
+    );
     if (shift === 0) this.#seq[dir] += data + (flags & (SYN | FIN) ? 1 : 0);
     return seen;
   }
@@ -52,14 +64,55 @@ class Flow {
 const ROADS: Record<string, readonly (readonly ["orig" | "reply", string])[]> = {
   NO: [],
   SS: [["orig", "syn"]],
-  SR: [["orig", "syn"], ["reply", "synack"]],
-  ES: [["orig", "syn"], ["reply", "synack"], ["orig", "ack"]],
-  FW: [["orig", "syn"], ["reply", "synack"], ["orig", "ack"], ["orig", "fin"]],
-  CW: [["orig", "syn"], ["reply", "synack"], ["orig", "ack"], ["orig", "fin"], ["reply", "ack"]],
-  LA: [["orig", "syn"], ["reply", "synack"], ["orig", "ack"], ["orig", "fin"], ["reply", "ack"], ["reply", "fin"]],
-  TW: [["orig", "syn"], ["reply", "synack"], ["orig", "ack"], ["orig", "fin"], ["reply", "ack"], ["reply", "fin"], ["orig", "ack"]],
-  CL: [["orig", "syn"], ["reply", "synack"], ["orig", "ack"], ["orig", "rst"]],
-  S2: [["orig", "syn"], ["reply", "syn"]],
+  SR: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+  ],
+  ES: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+    ["orig", "ack"],
+  ],
+  FW: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+    ["orig", "ack"],
+    ["orig", "fin"],
+  ],
+  CW: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+    ["orig", "ack"],
+    ["orig", "fin"],
+    ["reply", "ack"],
+  ],
+  LA: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+    ["orig", "ack"],
+    ["orig", "fin"],
+    ["reply", "ack"],
+    ["reply", "fin"],
+  ],
+  TW: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+    ["orig", "ack"],
+    ["orig", "fin"],
+    ["reply", "ack"],
+    ["reply", "fin"],
+    ["orig", "ack"],
+  ],
+  CL: [
+    ["orig", "syn"],
+    ["reply", "synack"],
+    ["orig", "ack"],
+    ["orig", "rst"],
+  ],
+  S2: [
+    ["orig", "syn"],
+    ["reply", "syn"],
+  ],
 };
 
 function at(state: string): Flow {
@@ -116,7 +169,10 @@ describe("TCP tracking", () => {
     machine.probe(tcp(S, 80, C, CPORT, ACK, { seq: 99, ack: 77 }));
     expect(machine.only().timeout).toBe(300); // the answer counts from the next packet on
     machine.probe(tcp(C, CPORT, S, 80, ACK, { seq: 77, ack: 99 }));
-    expect(machine.only()).toMatchObject({ timeout: 432000, status: abi.IPS_CONFIRMED | abi.IPS_SEEN_REPLY | abi.IPS_ASSURED });
+    expect(machine.only()).toMatchObject({
+      timeout: 432000,
+      status: abi.IPS_CONFIRMED | abi.IPS_SEEN_REPLY | abi.IPS_ASSURED,
+    });
     machine.sysctl(abi.CTL_TCP_LOOSE, 0);
     expect(machine.probe(tcp(C, 1, S, 80, ACK, { seq: 77, ack: 99 })).state).toBe("INVALID");
   });
@@ -237,7 +293,9 @@ describe("limits and life", () => {
     machine.track();
     machine.sysctl(abi.CTL_MAX, 3);
     for (let port = 1; port <= 5; port++) expect(machine.probe(udp(C, port, S, 53)).verdict).toBe(1);
-    expect(machine.connections().map((entry) => entry.original)).toEqual([3, 4, 5].map((port) => `10.0.0.2:${port}>192.0.2.80:53`));
+    expect(machine.connections().map((entry) => entry.original)).toEqual(
+      [3, 4, 5].map((port) => `10.0.0.2:${port}>192.0.2.80:53`),
+    );
     for (const port of [3, 4, 5]) machine.probe(udp(S, 53, C, port));
     machine.pass(3);
     for (const port of [3, 4, 5]) machine.probe(udp(C, port, S, 53));
@@ -268,7 +326,10 @@ describe("limits and life", () => {
 
   it("stops tracking when nothing needs it", () => {
     const machine = new Machine();
-    const rule = { match: { ctstate: { value: ["ESTABLISHED"] as const, not: false } }, target: { kind: "ACCEPT" } as const };
+    const rule = {
+      match: { ctstate: { value: ["ESTABLISHED"] as const, not: false } },
+      target: { kind: "ACCEPT" } as const,
+    };
     machine.append("filter", "FORWARD", rule.match, rule.target);
     expect(machine.probe(udp(C, 1, S, 53)).state).toBe("NEW");
     machine.remove("filter", "FORWARD", rule);

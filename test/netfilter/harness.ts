@@ -1,8 +1,8 @@
 /** Packets, probes and rules for the tests of netfilter: one kernel, namespaces without wires. */
 import * as abi from "../../assembly/abi.ts";
-import { encodeChainName, encodeRule, decodeName, decodeRule } from "../../src/kernel/rules.ts";
+import { decodeName, decodeRule, encodeChainName, encodeRule } from "../../src/kernel/rules.ts";
 import type { HookName, Rule, RuleMatch, RuleTarget, TableName } from "../../src/kernel/types.ts";
-import { type RawKernel, loadKernel } from "../support/wasm.ts";
+import { loadKernel, type RawKernel } from "../support/wasm.ts";
 
 export const SECOND = 1e9;
 export const PRE = 1 << abi.NF_PRE_ROUTING;
@@ -19,7 +19,12 @@ export const RST = 4;
 export const PSH = 8;
 export const ACK = 16;
 
-const TABLES: Record<TableName, number> = { raw: abi.TABLE_RAW, mangle: abi.TABLE_MANGLE, nat: abi.TABLE_NAT, filter: abi.TABLE_FILTER };
+const TABLES: Record<TableName, number> = {
+  raw: abi.TABLE_RAW,
+  mangle: abi.TABLE_MANGLE,
+  nat: abi.TABLE_NAT,
+  filter: abi.TABLE_FILTER,
+};
 
 export function ip(text: string): number {
   return text.split(".").reduce((value, byte) => value * 256 + Number(byte), 0);
@@ -78,7 +83,13 @@ export function tcp(src: number, sport: number, dst: number, dport: number, flag
   return ipv4(src, dst, 6, body);
 }
 
-export function udp(src: number, sport: number, dst: number, dport: number, data: Uint8Array = new Uint8Array(8)): Uint8Array {
+export function udp(
+  src: number,
+  sport: number,
+  dst: number,
+  dport: number,
+  data: Uint8Array = new Uint8Array(8),
+): Uint8Array {
   const body = new Uint8Array(8 + data.length);
   const view = new DataView(body.buffer);
   view.setUint16(0, sport);
@@ -88,7 +99,14 @@ export function udp(src: number, sport: number, dst: number, dport: number, data
   return ipv4(src, dst, 17, body);
 }
 
-export function icmp(src: number, dst: number, type: number, code: number, word: number, data: Uint8Array = new Uint8Array(8)): Uint8Array {
+export function icmp(
+  src: number,
+  dst: number,
+  type: number,
+  code: number,
+  word: number,
+  data: Uint8Array = new Uint8Array(8),
+): Uint8Array {
   const body = new Uint8Array(8 + data.length);
   const view = new DataView(body.buffer);
   view.setUint8(0, type);
@@ -108,7 +126,9 @@ export function checksumsRight(bytes: Uint8Array): boolean {
     return bytes[20] === 3 || bytes[20] === 11 ? checksumsRight(bytes.slice(28)) : true;
   }
   if (protocol === 17 && bytes[26] === 0 && bytes[27] === 0) return true;
-  return protocol !== 6 && protocol !== 17 ? true : sum(bytes, 20, bytes.length, pseudo(bytes, protocol, length)) === 0xffff;
+  return protocol !== 6 && protocol !== 17
+    ? true
+    : sum(bytes, 20, bytes.length, pseudo(bytes, protocol, length)) === 0xffff;
 }
 
 export interface Seen {
@@ -231,7 +251,9 @@ export class Machine {
   }
 
   /** Chains with their rules and counters, in order of creation. */
-  list(table: TableName): { name: string; hook: number; policy: number; rules: (Rule & { packets: number; bytes: number })[] }[] {
+  list(
+    table: TableName,
+  ): { name: string; hook: number; policy: number; rules: (Rule & { packets: number; bytes: number })[] }[] {
     const x = this.kernel.x;
     const out = [];
     for (let chain = x["nfChainFirst"](this.ns, TABLES[table]); chain !== 0; chain = x["nfChainNext"](chain)) {
@@ -270,7 +292,14 @@ export class Machine {
     const ports = new DataView(padded.buffer);
     const [ctInfo, status] = verdict === abi.NF_ACCEPT ? [info(0), info(3)] : [0, 0];
     const names = ["ESTABLISHED", "RELATED", "NEW", "ESTABLISHED reply", "RELATED reply"];
-    const state = status === 0 && ctInfo !== 7 ? (info(0) === 2 ? "NEW" : "INVALID") : ctInfo === 7 ? "UNTRACKED" : (names[ctInfo] ?? "?");
+    const state =
+      status === 0 && ctInfo !== 7
+        ? info(0) === 2
+          ? "NEW"
+          : "INVALID"
+        : ctInfo === 7
+          ? "UNTRACKED"
+          : (names[ctInfo] ?? "?");
     return {
       verdict,
       bytes,

@@ -1,6 +1,6 @@
 /** Reads `iptables-save -c` output of a capture: makes its chains and policies, returns its rules. */
 import type { CtState, HookName, Not, Rule, RuleMatch, RuleTarget, TableName } from "../../src/kernel/types.ts";
-import { type Machine, ip } from "./harness.ts";
+import { ip, type Machine } from "./harness.ts";
 
 const number = (text: string): number => Number(text);
 
@@ -42,19 +42,45 @@ function target(name: string, options: Map<string, string>): RuleTarget {
 }
 
 const MATCHES: Record<string, (match: RuleMatch, value: string, not: boolean) => void> = {
-  "-s": (match, value, not) => void (match.src = { value: cidr(value), not }),
-  "-d": (match, value, not) => void (match.dst = { value: cidr(value), not }),
-  "-i": (match, value, not) => void (match.inDev = { value, not }),
-  "-o": (match, value, not) => void (match.outDev = { value, not }),
-  "-p": (match, value, not) => void (match.protocol = { value, not }),
-  "--sport": (match, value, not) => void (match.sport = { value: ports(value), not }),
-  "--dport": (match, value, not) => void (match.dport = { value: ports(value), not }),
-  "--ctstate": (match, value, not) => void (match.ctstate = { value: value.split(",") as CtState[], not }),
-  "--state": (match, value, not) => void (match.ctstate = { value: value.split(",") as CtState[], not }),
-  "--dst-type": (match, value, not) => void (match.addrtypeDst = { value, not } as Not<"LOCAL">),
-  "--src-type": (match, value, not) => void (match.addrtypeSrc = { value, not } as Not<"LOCAL">),
-  "--u32": (match, value) => void (match.u32 = value),
-  "--pol": (match, value) => void (match.policy = { dir: "in", pol: value as "none" | "ipsec" }),
+  "-s": (match, value, not) => {
+    match.src = { value: cidr(value), not };
+  },
+  "-d": (match, value, not) => {
+    match.dst = { value: cidr(value), not };
+  },
+  "-i": (match, value, not) => {
+    match.inDev = { value, not };
+  },
+  "-o": (match, value, not) => {
+    match.outDev = { value, not };
+  },
+  "-p": (match, value, not) => {
+    match.protocol = { value, not };
+  },
+  "--sport": (match, value, not) => {
+    match.sport = { value: ports(value), not };
+  },
+  "--dport": (match, value, not) => {
+    match.dport = { value: ports(value), not };
+  },
+  "--ctstate": (match, value, not) => {
+    match.ctstate = { value: value.split(",") as CtState[], not };
+  },
+  "--state": (match, value, not) => {
+    match.ctstate = { value: value.split(",") as CtState[], not };
+  },
+  "--dst-type": (match, value, not) => {
+    match.addrtypeDst = { value, not } as Not<"LOCAL">;
+  },
+  "--src-type": (match, value, not) => {
+    match.addrtypeSrc = { value, not } as Not<"LOCAL">;
+  },
+  "--u32": (match, value) => {
+    match.u32 = value;
+  },
+  "--pol": (match, value) => {
+    match.policy = { dir: "in", pol: value as "none" | "ipsec" };
+  },
 };
 
 function parseRule(text: string): Rule {

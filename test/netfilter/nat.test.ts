@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { ACK, IN, Machine, OUT, POST, PRE, ROUTED, RST, SYN, checksumsRight, icmp, ip, tcp, udp } from "./harness.ts";
+import { ACK, checksumsRight, IN, icmp, ip, Machine, OUT, POST, PRE, ROUTED, RST, SYN, tcp, udp } from "./harness.ts";
 
 const yes = <T>(value: T) => ({ value, not: false });
 const C = ip("172.18.0.3");
@@ -12,7 +12,12 @@ const to = (text: string) => ({ value: { ip: ip(text), prefix: 32 }, not: false 
 /** A machine that gives everything it routes its own address. */
 function snat(seed = 1): Machine {
   const machine = new Machine(seed);
-  machine.append("nat", "POSTROUTING", { src: { value: { ip: ip("172.18.0.0"), prefix: 16 }, not: false } }, { kind: "SNAT", ip: HOST });
+  machine.append(
+    "nat",
+    "POSTROUTING",
+    { src: { value: { ip: ip("172.18.0.0"), prefix: 16 }, not: false } },
+    { kind: "SNAT", ip: HOST },
+  );
   return machine;
 }
 
@@ -27,11 +32,18 @@ describe("source NAT", () => {
     expect(checksumsRight(back.bytes)).toBe(true);
     machine.probe(tcp(C, 40000, S, 80, ACK, { seq: 2, ack: 10 }));
     expect(machine.list("nat").at(-1)?.rules[0]).toMatchObject({ packets: 1 });
-    expect(machine.only()).toMatchObject({ original: "172.18.0.3:40000>192.0.2.80:80", reply: "192.0.2.80:80>192.168.77.11:40000" });
+    expect(machine.only()).toMatchObject({
+      original: "172.18.0.3:40000>192.0.2.80:80",
+      reply: "192.0.2.80:80>192.168.77.11:40000",
+    });
   });
 
   it("finds another port from the right range when the port is taken", () => {
-    for (const [port, low, high] of [[40000, 1024, 65535], [700, 600, 1023], [100, 1, 511]] as const) {
+    for (const [port, low, high] of [
+      [40000, 1024, 65535],
+      [700, 600, 1023],
+      [100, 1, 511],
+    ] as const) {
       const machine = snat();
       machine.probe(udp(C, port, S, 53));
       const second = machine.probe(udp(C + 1, port, S, 53));
@@ -89,7 +101,12 @@ describe("destination NAT", () => {
     const machine = new Machine();
     machine.newChain("nat", "DOCKER");
     machine.append("nat", "PREROUTING", {}, { kind: "JUMP", chain: "DOCKER" });
-    machine.append("nat", "DOCKER", { protocol: yes("tcp"), dport: yes([8080, 8080]) }, { kind: "DNAT", ip: C, ports: [80, 80] });
+    machine.append(
+      "nat",
+      "DOCKER",
+      { protocol: yes("tcp"), dport: yes([8080, 8080]) },
+      { kind: "DNAT", ip: C, ports: [80, 80] },
+    );
     const first = machine.probe(tcp(S, 5555, HOST, 8080, SYN));
     expect(first).toMatchObject({ dst: C, dport: 80, src: S });
     const answer = machine.probe(tcp(C, 80, S, 5555, SYN | ACK, { ack: 1 }));
@@ -99,7 +116,12 @@ describe("destination NAT", () => {
 
   it("redirects local programs to the loopback and asks for a new route", () => {
     const machine = new Machine();
-    machine.append("nat", "OUTPUT", { protocol: yes("tcp"), dport: yes([80, 80]) }, { kind: "REDIRECT", ports: [8080, 8080] });
+    machine.append(
+      "nat",
+      "OUTPUT",
+      { protocol: yes("tcp"), dport: yes([80, 80]) },
+      { kind: "REDIRECT", ports: [8080, 8080] },
+    );
     const seen = machine.probe(tcp(C, 1, S, 80, SYN), OUT | POST);
     expect(seen).toMatchObject({ dst: ip("127.0.0.1"), dport: 8080 });
     expect(seen.flags & 32).toBe(32);
@@ -111,8 +133,18 @@ describe("destination NAT", () => {
     const dns = to("127.0.0.11");
     machine.append("nat", "OUTPUT", { dst: dns }, { kind: "JUMP", chain: "DOCKER_OUTPUT" });
     machine.append("nat", "POSTROUTING", { dst: dns }, { kind: "JUMP", chain: "DOCKER_POSTROUTING" });
-    machine.append("nat", "DOCKER_OUTPUT", { dst: dns, protocol: yes("udp"), dport: yes([53, 53]) }, { kind: "DNAT", ip: ip("127.0.0.11"), ports: [58374, 58374] });
-    machine.append("nat", "DOCKER_POSTROUTING", { src: dns, protocol: yes("udp"), sport: yes([58374, 58374]) }, { kind: "SNAT", ports: [53, 53] });
+    machine.append(
+      "nat",
+      "DOCKER_OUTPUT",
+      { dst: dns, protocol: yes("udp"), dport: yes([53, 53]) },
+      { kind: "DNAT", ip: ip("127.0.0.11"), ports: [58374, 58374] },
+    );
+    machine.append(
+      "nat",
+      "DOCKER_POSTROUTING",
+      { src: dns, protocol: yes("udp"), sport: yes([58374, 58374]) },
+      { kind: "SNAT", ports: [53, 53] },
+    );
     const query = machine.probe(udp(ip("127.0.0.1"), 41000, ip("127.0.0.11"), 53), OUT | POST);
     expect(query.dport).toBe(58374); // what a capture on lo sees
     const reply = machine.probe(udp(ip("127.0.0.11"), 58374, ip("127.0.0.1"), 41000), OUT | POST);
@@ -156,7 +188,13 @@ describe("ICMP errors", () => {
 
 describe("any traffic", () => {
   const address = fc.integer({ min: 0, max: 3 });
-  const step = fc.record({ kind: fc.constantFrom("tcp", "udp", "icmp"), from: address, to: address, port: fc.constantFrom(1, 600, 5000), data: fc.uint8Array({ maxLength: 30 }) });
+  const step = fc.record({
+    kind: fc.constantFrom("tcp", "udp", "icmp"),
+    from: address,
+    to: address,
+    port: fc.constantFrom(1, 600, 5000),
+    data: fc.uint8Array({ maxLength: 30 }),
+  });
 
   it("comes back as it went: un-NAT of the answer restores addresses and ports, checksums hold", () => {
     fc.assert(
@@ -166,21 +204,27 @@ describe("any traffic", () => {
           const source = C + from;
           const far = S + server;
           const out =
-            kind === "udp" ? machine.probe(udp(source, port, far, 53, data))
-            : kind === "tcp" ? machine.probe(tcp(source, port, far, 80, SYN))
-            : machine.probe(icmp(source, far, 8, 0, port * 65536, data));
+            kind === "udp"
+              ? machine.probe(udp(source, port, far, 53, data))
+              : kind === "tcp"
+                ? machine.probe(tcp(source, port, far, 80, SYN))
+                : machine.probe(icmp(source, far, 8, 0, port * 65536, data));
           if (out.verdict !== abi.NF_ACCEPT) continue;
           expect(out.src).toBe(HOST);
           expect(checksumsRight(out.bytes)).toBe(true);
           const id = new DataView(out.bytes.buffer).getUint16(24);
           const back =
-            kind === "udp" ? machine.probe(udp(far, 53, HOST, out.sport, data))
-            : kind === "tcp" ? machine.probe(tcp(far, 80, HOST, out.sport, RST | ACK, { ack: 1 }))
-            : machine.probe(icmp(far, HOST, 0, 0, id * 65536, data));
+            kind === "udp"
+              ? machine.probe(udp(far, 53, HOST, out.sport, data))
+              : kind === "tcp"
+                ? machine.probe(tcp(far, 80, HOST, out.sport, RST | ACK, { ack: 1 }))
+                : machine.probe(icmp(far, HOST, 0, 0, id * 65536, data));
           const expected =
-            kind === "udp" ? udp(far, 53, source, port, data)
-            : kind === "tcp" ? tcp(far, 80, source, port, RST | ACK, { ack: 1 })
-            : icmp(far, source, 0, 0, port * 65536, data);
+            kind === "udp"
+              ? udp(far, 53, source, port, data)
+              : kind === "tcp"
+                ? tcp(far, 80, source, port, RST | ACK, { ack: 1 })
+                : icmp(far, source, 0, 0, port * 65536, data);
           expect(back.bytes).toEqual(expected);
         }
         expect(machine.count()).toBe(machine.connections().length);
@@ -195,14 +239,18 @@ describe("any traffic", () => {
     machine.append("filter", "FORWARD", { protocol: yes("tcp"), dport: yes([1, 9]) }, { kind: "DROP" });
     const size = machine.kernel.x["memoryInUse"]();
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 20, maxLength: 120 }), fc.constantFrom(1, 6, 17, 132, 47), (bytes, protocol) => {
-        const packet = bytes.slice();
-        packet[0] = 0x45;
-        packet[6] = 0;
-        packet[7] = 0;
-        packet[9] = protocol;
-        expect([abi.NF_ACCEPT, abi.NF_DROP]).toContain(machine.probe(packet, ROUTED).verdict);
-      }),
+      fc.property(
+        fc.uint8Array({ minLength: 20, maxLength: 120 }),
+        fc.constantFrom(1, 6, 17, 132, 47),
+        (bytes, protocol) => {
+          const packet = bytes.slice();
+          packet[0] = 0x45;
+          packet[6] = 0;
+          packet[7] = 0;
+          packet[9] = protocol;
+          expect([abi.NF_ACCEPT, abi.NF_DROP]).toContain(machine.probe(packet, ROUTED).verdict);
+        },
+      ),
       { numRuns: 2000 },
     );
     machine.kernel.x["nfCtFlush"](machine.ns);

@@ -1,8 +1,8 @@
 /** Netfilter with wires: a container behind a bridge on host 1, host 2 outside, packets through sockets. */
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
+import { ip, MS, Net, SEC } from "../inet/net.ts";
 import { goldenAvailable, goldenText, goldenTitle } from "../support/golden.ts";
-import { MS, Net, SEC, ip } from "../inet/net.ts";
 import { Machine } from "./harness.ts";
 import { parseSave } from "./iptables-save.ts";
 
@@ -47,7 +47,20 @@ class Lab {
     net.lo(ns);
     net.addr(eth, `172.18.0.${3 + i}`, 16);
     const gateway = ip("172.18.0.1");
-    net.x["routeAdd"](ns, 0, 0, gateway, 0, 0, 0, abi.RTN_UNICAST, abi.RTPROT_BOOT, abi.SCOPE_GLOBAL, abi.RT_TABLE_MAIN, 0);
+    net.x["routeAdd"](
+      ns,
+      0,
+      0,
+      gateway,
+      0,
+      0,
+      0,
+      abi.RTN_UNICAST,
+      abi.RTPROT_BOOT,
+      abi.SCOPE_GLOBAL,
+      abi.RT_TABLE_MAIN,
+      0,
+    );
     this.containers.push(ns);
   }
 
@@ -62,7 +75,12 @@ class Lab {
   }
 
   masquerade(): void {
-    this.rules.append("nat", "POSTROUTING", { src: yes(subnet), outDev: no("docker_gwbridge") }, { kind: "MASQUERADE" });
+    this.rules.append(
+      "nat",
+      "POSTROUTING",
+      { src: yes(subnet), outDev: no("docker_gwbridge") },
+      { kind: "MASQUERADE" },
+    );
   }
 
   get c0(): number {
@@ -104,7 +122,12 @@ describe("a container behind a bridge", () => {
   it("is reached through a published port", () => {
     const lab = new Lab();
     const target = { kind: "DNAT", ip: ip("172.18.0.3"), ports: [80, 80] } as const;
-    lab.rules.append("nat", "PREROUTING", { addrtypeDst: yes("LOCAL"), protocol: yes("udp"), dport: yes([8080, 8080]) }, target);
+    lab.rules.append(
+      "nat",
+      "PREROUTING",
+      { addrtypeDst: yes("LOCAL"), protocol: yes("udp"), dport: yes([8080, 8080]) },
+      target,
+    );
     const server = lab.socket(lab.c0, 0, 80);
     const client = lab.socket(lab.outside, 0, 6000);
     lab.net.sendTo(client, "192.168.77.11", 8080, 10);
@@ -118,7 +141,12 @@ describe("a container behind a bridge", () => {
   it("has packets to one port redirected to another", () => {
     const lab = new Lab();
     const machine = lab.machine(lab.c0);
-    machine.append("nat", "PREROUTING", { protocol: yes("udp"), dport: yes([8080, 8080]) }, { kind: "REDIRECT", ports: [80, 80] });
+    machine.append(
+      "nat",
+      "PREROUTING",
+      { protocol: yes("udp"), dport: yes([8080, 8080]) },
+      { kind: "REDIRECT", ports: [80, 80] },
+    );
     const server = lab.socket(lab.c0, 0, 80);
     const client = lab.socket(lab.root, 0, 6000);
     lab.net.sendTo(client, "172.18.0.3", 8080, 10);
@@ -133,8 +161,18 @@ describe("a container behind a bridge", () => {
     const lab = new Lab();
     const machine = lab.machine(lab.c0);
     const dns = { value: { ip: ip("127.0.0.11"), prefix: 32 }, not: false };
-    machine.append("nat", "OUTPUT", { dst: dns, protocol: yes("udp"), dport: yes([53, 53]) }, { kind: "DNAT", ip: ip("127.0.0.11"), ports: [58374, 58374] });
-    machine.append("nat", "POSTROUTING", { src: dns, protocol: yes("udp"), sport: yes([58374, 58374]) }, { kind: "SNAT", ports: [53, 53] });
+    machine.append(
+      "nat",
+      "OUTPUT",
+      { dst: dns, protocol: yes("udp"), dport: yes([53, 53]) },
+      { kind: "DNAT", ip: ip("127.0.0.11"), ports: [58374, 58374] },
+    );
+    machine.append(
+      "nat",
+      "POSTROUTING",
+      { src: dns, protocol: yes("udp"), sport: yes([58374, 58374]) },
+      { kind: "SNAT", ports: [53, 53] },
+    );
     const resolver = lab.socket(lab.c0, ip("127.0.0.11"), 58374);
     const client = lab.socket(lab.c0);
     lab.net.sendTo(client, "127.0.0.11", 53, 20);
@@ -188,10 +226,20 @@ describe("bridged frames", () => {
     const lab = new Lab();
     expect(between(lab)).toBe(true);
     const closed = new Lab();
-    closed.rules.append("filter", "FORWARD", { inDev: yes("docker_gwbridge"), outDev: yes("docker_gwbridge") }, { kind: "DROP" });
+    closed.rules.append(
+      "filter",
+      "FORWARD",
+      { inDev: yes("docker_gwbridge"), outDev: yes("docker_gwbridge") },
+      { kind: "DROP" },
+    );
     expect(between(closed)).toBe(false);
     const open = new Lab();
-    open.rules.append("filter", "FORWARD", { inDev: yes("docker_gwbridge"), outDev: yes("docker_gwbridge") }, { kind: "DROP" });
+    open.rules.append(
+      "filter",
+      "FORWARD",
+      { inDev: yes("docker_gwbridge"), outDev: yes("docker_gwbridge") },
+      { kind: "DROP" },
+    );
     open.net.x["netnsSetBrNf"](open.root, 0);
     expect(between(open)).toBe(true);
   });
@@ -222,7 +270,8 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a captured host's rules, on wires
   it("let a container ping outside and count as they did; nothing gets in", () => {
     const lab = new Lab();
     const text = goldenText("B-standalone-attachable/manager/state-2-after-traffic/host.txt");
-    for (const [table, chain, rule] of parseSave(text, lab.rules)) expect(lab.rules.insert(table, chain, rule, 0)).toBe(0);
+    for (const [table, chain, rule] of parseSave(text, lab.rules))
+      expect(lab.rules.insert(table, chain, rule, 0)).toBe(0);
     const ping = lab.net.x["icmpOpen"](lab.c0, 0) as number;
     for (const seq of [1, 2]) {
       lab.net.ping(ping, "192.168.77.12", seq);
@@ -231,12 +280,34 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a captured host's rules, on wires
     }
     // The captured host counted exactly these for its two pings: [4:336], [2:168] out, [2:168] back, [1:84] masqueraded.
     const forward = lab.rules.list("filter").find((chain) => chain.name === "FORWARD")?.rules ?? [];
-    expect(forward.slice(0, 5).map((rule) => [rule.packets, rule.bytes])).toEqual([[4, 336], [4, 336], [2, 168], [0, 0], [2, 168]]);
+    expect(forward.slice(0, 5).map((rule) => [rule.packets, rule.bytes])).toEqual([
+      [4, 336],
+      [4, 336],
+      [2, 168],
+      [0, 0],
+      [2, 168],
+    ]);
     const post = lab.rules.list("nat").find((chain) => chain.name === "POSTROUTING")?.rules ?? [];
-    expect(post.map((rule) => [rule.packets, rule.bytes])).toEqual([[1, 84], [0, 0]]);
+    expect(post.map((rule) => [rule.packets, rule.bytes])).toEqual([
+      [1, 84],
+      [0, 0],
+    ]);
     const server = lab.socket(lab.c0, 0, 9);
     const route = ["192.168.77.11", "172.18.0.0"].map(ip) as [number, number];
-    lab.net.x["routeAdd"](lab.outside, route[1], 16, route[0], 0, 0, 0, abi.RTN_UNICAST, abi.RTPROT_BOOT, abi.SCOPE_GLOBAL, abi.RT_TABLE_MAIN, 0);
+    lab.net.x["routeAdd"](
+      lab.outside,
+      route[1],
+      16,
+      route[0],
+      0,
+      0,
+      0,
+      abi.RTN_UNICAST,
+      abi.RTPROT_BOOT,
+      abi.SCOPE_GLOBAL,
+      abi.RT_TABLE_MAIN,
+      0,
+    );
     lab.net.sendTo(lab.socket(lab.outside), "172.18.0.3", 9, 10);
     lab.net.run(SEC);
     expect(lab.net.recv(server)).toBeUndefined();

@@ -5,7 +5,7 @@ import { decodeRule, encodeRule } from "../../src/kernel/rules.ts";
 import type { Rule, RuleMatch, RuleTarget, TableName } from "../../src/kernel/types.ts";
 import { compileU32, formatU32 } from "../../src/kernel/u32.ts";
 import { goldenAvailable, goldenText, goldenTitle } from "../support/golden.ts";
-import { FWD, IN, Machine, OUT, PRE, SYN, icmp, ip, ipv4, tcp, udp } from "./harness.ts";
+import { FWD, IN, icmp, ip, ipv4, Machine, OUT, PRE, SYN, tcp, udp } from "./harness.ts";
 import { parseSave } from "./iptables-save.ts";
 
 const A = ip("10.0.0.2");
@@ -25,7 +25,8 @@ describe("u32", () => {
   it("knows ranges, lists and several tests, and refuses the rest", () => {
     const text = "0x6&0xff=0x6,0x11:0x20&&0x4=0x0";
     expect(formatU32(compileU32(text))).toBe(text);
-    for (const bad of ["", "1", "=2", "1=", "1=2=3", "1+2=3", "x=1", "1=1:2:3", "1&=2", "99999999999=1"]) expect(() => compileU32(bad)).toThrow(/EINVAL|Invalid/);
+    for (const bad of ["", "1", "=2", "1=", "1=2=3", "1+2=3", "x=1", "1=1:2:3", "1&=2", "99999999999=1"])
+      expect(() => compileU32(bad)).toThrow(/EINVAL|Invalid/);
   });
 
   it("finds the VNI of a VXLAN packet", () => {
@@ -57,7 +58,9 @@ const matchArb = fc.record({
   protocol: optional(not(fc.constantFrom("tcp", "udp", "icmp", "sctp", "esp", "47"))),
   sport: optional(not(fc.tuple(port, port))),
   dport: optional(not(fc.tuple(port, port))),
-  ctstate: optional(not(fc.subarray(["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED"] as const, { minLength: 1 }))),
+  ctstate: optional(
+    not(fc.subarray(["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED"] as const, { minLength: 1 })),
+  ),
   addrtypeSrc: optional(not(type)),
   addrtypeDst: optional(not(type)),
   mark: optional(not(fc.tuple(u32, u32))),
@@ -68,7 +71,14 @@ const matchArb = fc.record({
   probability: optional(fc.integer({ min: 0, max: 64 }).map((value) => value / 64)),
 });
 const targetArb = fc.oneof(
-  fc.constantFrom<RuleTarget>({ kind: "ACCEPT" }, { kind: "DROP" }, { kind: "RETURN" }, { kind: "NOTRACK" }, { kind: "MASQUERADE" }, { kind: "REDIRECT" }),
+  fc.constantFrom<RuleTarget>(
+    { kind: "ACCEPT" },
+    { kind: "DROP" },
+    { kind: "RETURN" },
+    { kind: "NOTRACK" },
+    { kind: "MASQUERADE" },
+    { kind: "REDIRECT" },
+  ),
   fc.constant<RuleTarget>({ kind: "JUMP", chain: "DOCKER-ISOLATION-STAGE-1" }),
   fc.constantFrom<RuleTarget>({ kind: "REJECT", with: "icmp-port-unreachable" }, { kind: "REJECT", with: "tcp-reset" }),
   fc.record({ kind: fc.constant("MARK" as const), value: u32, mask: u32 }),
@@ -76,7 +86,8 @@ const targetArb = fc.oneof(
   fc.record({ kind: fc.constant("REDIRECT" as const), ports: fc.tuple(port, port) }),
 );
 
-const clean = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+const clean = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 
 describe("rule encoding", () => {
   it("decodes what it encodes", () => {
@@ -89,9 +100,17 @@ describe("rule encoding", () => {
   });
 
   it("refuses what iptables refuses", () => {
-    const bad: RuleMatch[] = [{ inDev: yes("a-very-long-name") }, { protocol: yes("nonsense") }, { sport: yes([1, 65536]) }, { probability: 2 }, { u32: "1" }];
+    const bad: RuleMatch[] = [
+      { inDev: yes("a-very-long-name") },
+      { protocol: yes("nonsense") },
+      { sport: yes([1, 65536]) },
+      { probability: 2 },
+      { u32: "1" },
+    ];
     for (const match of bad) expect(() => encodeRule({ match })).toThrow(/Invalid argument/);
-    expect(() => encodeRule({ match: {}, target: { kind: "JUMP", chain: "a-chain-name-of-thirty-letters" } })).toThrow();
+    expect(() =>
+      encodeRule({ match: {}, target: { kind: "JUMP", chain: "a-chain-name-of-thirty-letters" } }),
+    ).toThrow();
   });
 });
 
@@ -187,7 +206,10 @@ describe("matches", () => {
       machine.append("filter", "FORWARD", match, DROP);
       const seen = machine.probe(bytes, PRE | FWD, eth0, gw);
       expect(seen.verdict).toBe(expected ? abi.NF_DROP : abi.NF_ACCEPT);
-      expect(machine.list("filter")[1]?.rules[0]).toMatchObject({ packets: expected ? 1 : 0, bytes: expected ? bytes.length : 0 });
+      expect(machine.list("filter")[1]?.rules[0]).toMatchObject({
+        packets: expected ? 1 : 0,
+        bytes: expected ? bytes.length : 0,
+      });
     });
   }
 
@@ -248,7 +270,8 @@ describe("walking chains", () => {
 describe.skipIf(!goldenAvailable)(goldenTitle("a captured host's rules"), () => {
   const load = (path: string): Machine => {
     const machine = new Machine();
-    for (const [table, chain, rule] of parseSave(goldenText(path), machine)) expect(machine.insert(table, chain, rule, 0)).toBe(0);
+    for (const [table, chain, rule] of parseSave(goldenText(path), machine))
+      expect(machine.insert(table, chain, rule, 0)).toBe(0);
     return machine;
   };
 
@@ -259,7 +282,12 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a captured host's rules"), () => 
     for (const [table, chain, rule] of rules) {
       expect(machine.insert(table, chain, rule, 0)).toBe(0);
       expect(machine.check(table, chain, rule)).toBe(true);
-      expect(machine.list(table).find((c) => c.name === chain)?.rules.at(-1)).toMatchObject(rule);
+      expect(
+        machine
+          .list(table)
+          .find((c) => c.name === chain)
+          ?.rules.at(-1),
+      ).toMatchObject(rule);
     }
     for (const [table, chain, rule] of rules) expect(machine.remove(table, chain, rule)).toBe(0);
   });
