@@ -12,7 +12,7 @@ import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
-import { SKB_CSUM_OK, SKB_FRAG_REASM, SKB_IGNORE_DF, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, orphanSkb, skbPull, skbPut } from "../memory/skb";
+import { SKB_CSUM_OK, SKB_FRAG_REASM, SKB_IGNORE_DF, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, orphanSkb, skbPull, skbPut, skbCost } from "../memory/skb";
 import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
 import { ICMP_EXC_FRAGTIME, ICMP_TIME_EXCEEDED } from "../wire/icmp";
 import { IP_DF, IP_MF, IP_OFFSET, ipDst, ipFrag, ipHlen, ipId, ipProtocol, ipSendCheck, ipSrc, ipTos } from "../wire/ipv4";
@@ -120,8 +120,8 @@ function expire(arg: usize): void {
   if (queue.flags & FIRST_IN && queue.head != 0) {
     const first = changetype<Skb>(queue.head);
     queue.head = <usize>first.next;
-    queue.memory -= first.size;
-    inetOf(ns).fragMem -= first.size;
+    queue.memory -= skbCost(first.cb1 - first.cb0);
+    inetOf(ns).fragMem -= skbCost(first.cb1 - first.cb0);
     const error = routeInput(ns, changetype<NetDev>(first.dev), queue.dst, queue.src, false);
     if (error == 0 && (queue.user == FRAG_LOCAL_DELIVER || InRoute.type == RTN_LOCAL)) {
       first.len += <u32>(first.data - first.nh);
@@ -250,8 +250,8 @@ function add(ns: NetNs, queue: FragQueue, skb: Skb): usize {
     return discard(ns, queue, skb, DROP_FRAG_OVERLAP);
   }
   queue.meat += skb.len;
-  queue.memory += skb.size;
-  inetOf(ns).fragMem += skb.size;
+  queue.memory += skbCost(skb.len);
+  inetOf(ns).fragMem += skbCost(skb.len);
   queue.ecn |= 1 << (ipTos(ip) & 3);
   if (offset == 0) queue.flags |= FIRST_IN;
   const size = skb.len + header;

@@ -12,7 +12,7 @@ import { NetDev, devXmit } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
-import { Skb, dropSkb, ensureHeadroom, skbHeadroom, skbPush } from "../memory/skb";
+import { Skb, dropSkb, ensureHeadroom, skbCost, skbHeadroom, skbPush } from "../memory/skb";
 import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
 import { Host, randBelow } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, MAC_BROADCAST, emitEth } from "../wire/ethernet";
@@ -163,14 +163,14 @@ function dequeue(neigh: Neigh): usize {
   const skb = changetype<Skb>(head);
   neigh.queueHead = <usize>skb.next;
   if (neigh.queueHead == 0) neigh.queueTail = 0;
-  neigh.queueBytes -= skb.size;
+  neigh.queueBytes -= skbCost(skb.len);
   skb.next = 0;
   return head;
 }
 
 function enqueue(neigh: Neigh, skb: Skb): void {
   const limit = confDev(changetype<NetDev>(neigh.dev), CONF_UNRES_QLEN_BYTES);
-  while (neigh.queueBytes + skb.size > limit) {
+  while (neigh.queueBytes + skbCost(skb.len) > limit) {
     const oldest = dequeue(neigh);
     if (oldest == 0) break;
     dropSkb(changetype<Skb>(oldest), DROP_NEIGH_QUEUEFULL);
@@ -179,7 +179,7 @@ function enqueue(neigh: Neigh, skb: Skb): void {
   if (neigh.queueTail == 0) neigh.queueHead = changetype<usize>(skb);
   else changetype<Skb>(neigh.queueTail).next = <u32>changetype<usize>(skb);
   neigh.queueTail = changetype<usize>(skb);
-  neigh.queueBytes += skb.size;
+  neigh.queueBytes += skbCost(skb.len);
 }
 
 function purge(neigh: Neigh, reason: u32): void {

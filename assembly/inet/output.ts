@@ -165,12 +165,12 @@ export function sendRouted(ns: NetNs, given: Skb, src: u32, dst: u32, protocol: 
 }
 
 /**
- * Sends an encapsulated packet (iptunnel_xmit): skb.data at the outer UDP header. The id comes from the hashed
- * generator even with DF. src 0 = the route's, ttl 0 = the default. 0 or -errno; ends the skb.
+ * Sends an encapsulated packet over the route that stands in RtResult (iptunnel_xmit): skb.data at the outer UDP
+ * header. The id comes from the hashed generator even with DF. ttl 0 = the default. 0 or -errno; ends the skb.
  */
 export function ipTunnelXmit(ns: NetNs, skb: Skb, src: u32, dst: u32, protocol: u32, tos: u32, ttl: u32, df: bool): i32 {
   if (!(skb.flags & SKB_L4_HASH)) skb.flags &= ~SKB_HASHED;
   skb.fragMax = 0;
   skb.th = skb.data;
-  return ipBuildAndSend(ns, skb, src, dst, protocol, ttl, tos, df, IPID_HASHED);
+  return sendRouted(ns, skb, src, dst, protocol, ttl, tos, df, IPID_HASHED);
 }

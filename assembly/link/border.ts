@@ -6,12 +6,12 @@
 import { DEV_BRIDGE, DEV_NIC, DEV_VETH, DEV_VXLAN, EEXIST, EINVAL, ENOENT } from "../abi";
 import { scratch } from "../memory/scratch";
 import { kfree, kmalloc } from "../memory/arena";
-import { softirq } from "./netdev";
+import { SKB_HEADROOM, allocSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
-import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp } from "./netdev";
+import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy } from "./netns";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./underlay";
 import { vethCreate } from "./veth";
@@ -252,6 +252,15 @@ function devCarrier(dev: NetDev): bool {
   return false;
 }
 
+/** Receives a frame of `length` bytes in scratch on a device, as if it had come from outside (AF_PACKET on a tap). */
+export function linkInject(at: usize, length: u32): void {
+  const dev = changetype<NetDev>(at);
+  const skb = allocSkb(changetype<Host>(dev.host), SKB_HEADROOM, length);
+  memory.copy(skbPut(skb, length), scratch(), length);
+  netifRx(dev, skb);
+  softirq();
+}
+
 // ---------------------------------------------------------------------------------------------- FDB
 
 function listOf(dev: NetDev): FdbList {
@@ -361,7 +370,11 @@ export function portSet(id: u32, down: u32, delayNs: f64, rateBps: f64, loss: u3
   const port = portAt(id);
   port.flags = down ? port.flags | PORT_DOWN : port.flags & ~PORT_DOWN;
   port.delay = <i64>delayNs;
-  port.rate = <u64>rateBps;
+  if (port.rate != <u64>rateBps) {
+    port.rate = <u64>rateBps;
+    port.txRest = 0;
+    port.rxRest = 0;
+  }
   port.loss = loss;
   port.queue = queue;
   port.group = group;

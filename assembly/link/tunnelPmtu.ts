@@ -3,30 +3,27 @@
  * iptunnel_pmtud_build_icmp): the offending frame is answered with an ICMP frag-needed through the device.
  */
 import { DROP_PKT_TOO_BIG, IPPROTO_ICMP } from "../abi";
-import { tunnelRouteMtu } from "../inet/route";
 import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, dropSkb, skbPut } from "../memory/skb";
 import { checksum, ipHeaderChecksum } from "../wire/checksum";
 import { ETH_HLEN, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isMulticast } from "../wire/ethernet";
 import { Host } from "../sim/host";
 import { NetDev, netifRx } from "./netdev";
-import { NetNs, nsHost } from "./netns";
 
 /** The smallest MTU that is reported (IPv4 minimum reassembly size). */
 const MIN_REPORTED: u32 = 576;
 /** Quoted bytes: 576 − IP header − ICMP header. */
 const QUOTE: u32 = 548;
 
-/** True when the frame was consumed: it is too long for the tunnel, has DF, and its sender was told. */
-export function tunnelPmtuExceeded(dev: NetDev, skb: Skb, ns: NetNs, remote: u32, overhead: u32): bool {
+/** True when the frame was consumed: it is too long for a tunnel over a path of `mtu`, has DF, and its sender was told. */
+export function tunnelPmtuExceeded(dev: NetDev, skb: Skb, mtu: u32, overhead: u32): bool {
   const ipLen = skb.len - ETH_HLEN;
-  const mtu = tunnelRouteMtu(ns, remote);
   if (mtu <= overhead || ipLen <= mtu - overhead) return false;
   if (dev.master == 0 || skb.pktType == PACKET_HOST) return false;
   const limit = mtu - overhead;
   if (limit < MIN_REPORTED || ethType(skb.data) != ETH_P_IP || ipLen < 20 || isMulticast(ethDst(skb.data))) return false;
   const ip = skb.data + ETH_HLEN;
   if (load<u16>(ip, 6) != 0x0040 || isIcmpError(ip, ipLen)) return false; // exactly DF
-  fragNeeded(dev, nsHost(ns), skb, ip, limit);
+  fragNeeded(dev, changetype<Host>(dev.host), skb, ip, limit);
   dropSkb(skb, DROP_PKT_TOO_BIG);
   return true;
 }

@@ -13,6 +13,7 @@
  */
 import { DROP_FULL_RING, DROP_PKT_TOO_BIG, DROP_WIRE_DOWN, DROP_WIRE_FILTER, DROP_WIRE_LOSS, DROP_WIRE_NO_PORT, DROP_WIRE_PARTITION, DROP_DEV_DOWN, OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_SKB, OUT_TIE } from "../abi";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
+import { scratch } from "../memory/scratch";
 import { SKB_CSUM_OK, Skb, allocArrived, copySkb, dropRoute, dropSkb, orphanSkb, releaseSent, resetCt, transferSkb } from "../memory/skb";
 import { EV_FRAME, ORDER_PACKET, nextTie, now, schedule } from "../sim/event";
 import { Host, rand32 } from "../sim/host";
@@ -45,8 +46,11 @@ export class Port {
   queue: u32; // bytes on the wire that may wait
   group: u32; // partition: ports talk within their group only
   filters: usize; // first PortFilter
-  txBusy: i64; // until when the port sends
-  rxBusy: i64; // until when it receives
+  // Until when the port sends and receives: ns, and the rest as a fraction of `rate`, so that no rounding adds up.
+  txBusy: i64;
+  txRest: u64;
+  rxBusy: i64;
+  rxRest: u64;
   sent: u64;
   received: u64;
 }
@@ -157,12 +161,6 @@ export function wireSize(len: u32): u32 {
   return (len < MIN_FRAME ? MIN_FRAME : len) + WIRE_EXTRA;
 }
 
-/** Time to serialise that many bytes, ns, rounded up so that a rate is never exceeded. */
-@inline
-function serialisation(bytes: u32, rate: u64): i64 {
-  return <i64>((<u64>bytes * 8_000_000_000 + rate - 1) / rate);
-}
-
 /** A NIC sends a frame: queue, wire, and delivery at the far ports. */
 export function nicXmit(dev: NetDev, skb: Skb): void {
   const port = changetype<Port>(dev.priv);
@@ -177,7 +175,6 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
   }
   const start = port.txBusy > now ? port.txBusy : now;
   const size = wireSize(skb.len);
-  const time = serialisation(size, port.rate);
   // Backlog in bytes: what the port still has to send at its rate.
   if (start > now) {
     const waiting = <u64>(start - now) * port.rate / 8_000_000_000;
@@ -190,7 +187,7 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
   if (dev.capId != 0) capture(dev, skb, 2);
   dev.txPackets++;
   dev.txBytes += skb.len;
-  port.txBusy = start + time;
+  const departure = serialise(port, start, size);
   port.sent++;
   orphanSkb(skb);
   if (skb.ct != 0) resetCt(skb);
@@ -204,12 +201,24 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
   }
   const dst = ethDst(skb.data);
   if (isMulticast(dst)) {
-    broadcast(port, skb, start + time);
+    broadcast(port, skb, departure);
     return;
   }
   const found = macFind(port.segment, dst);
   if (found == 0 || found == changetype<usize>(port)) dropSkb(skb, DROP_WIRE_NO_PORT);
-  else send(port, changetype<Port>(found), skb, start + time);
+  else send(port, changetype<Port>(found), skb, departure);
+}
+
+/** The port sends `size` bytes from `start` on: returns the ns in which the last bit leaves. */
+@inline
+function serialise(port: Port, start: i64, size: u32): i64 {
+  const rate = port.rate;
+  const bits = <u64>size * 8_000_000_000 + (port.txBusy == start ? port.txRest : 0);
+  const whole = bits / rate;
+  const rest = bits - whole * rate;
+  port.txBusy = start + <i64>whole;
+  port.txRest = rest;
+  return port.txBusy + <i64>(rest != 0);
 }
 
 function broadcast(from: Port, skb: Skb, departure: i64): void {
@@ -285,26 +294,12 @@ function hasPort(ip: usize, len: u32, protocol: u32, port: u32): bool {
 export function frameArrived(skb: Skb): void {
   const port = portAt(skb.cb0);
   const nic = port.nic;
-  if (skb.host != port.host) transferSkb(skb, changetype<Host>(port.host));
-  if (skb.cb1 == 0) {
-    // Its last bit arrives now; it began one serialisation ago, or when the one before it ended.
-    const time = serialisation(wireSize(skb.len), port.rate);
-    const start = port.rxBusy > now - time ? port.rxBusy : now - time;
-    const end = start + time;
-    if (end > now) {
-      const waiting = <u64>(end - now) * port.rate / 8_000_000_000;
-      if (waiting > <u64>port.queue) {
-        dropSkb(skb, DROP_FULL_RING);
-        return;
-      }
-    }
-    port.rxBusy = end;
-    if (end > now) {
-      skb.cb1 = 1;
-      schedule(changetype<usize>(skb), end, nextTie(changetype<Host>(port.host), ORDER_PACKET));
-      return;
-    }
+  if (port.host == 0) {
+    dropSkb(skb, DROP_WIRE_NO_PORT); // nobody has plugged in there yet
+    return;
   }
+  if (skb.host != port.host) transferSkb(skb, changetype<Host>(port.host));
+  if (skb.cb1 == 0 && received(port, skb)) return;
   if (port.flags & PORT_DOWN) {
     dropSkb(skb, DROP_WIRE_DOWN);
     return;
@@ -316,6 +311,36 @@ export function frameArrived(skb: Skb): void {
   const dev = changetype<NetDev>(nic);
   port.received++;
   netifReceive(dev, skb);
+}
+
+/**
+ * A frame's last bit is here: it began one serialisation ago, or when the one before it ended. True when it
+ * must wait for the latter (or found no room). Arrivals are rounded up to ns, so less than one ns is not late.
+ */
+@inline
+function received(port: Port, skb: Skb): bool {
+  const rate = port.rate;
+  const bits = <u64>wireSize(skb.len) * 8_000_000_000 + port.rxRest;
+  const whole = bits / rate;
+  const end = port.rxBusy + <i64>whole;
+  if (end < now) {
+    port.rxBusy = now;
+    port.rxRest = 0;
+    return false;
+  }
+  if (end > now) {
+    const waiting = <u64>(end - now) * rate / 8_000_000_000;
+    if (waiting > <u64>port.queue) {
+      dropSkb(skb, DROP_FULL_RING);
+      return true;
+    }
+  }
+  port.rxBusy = end;
+  port.rxRest = bits - whole * rate;
+  if (end == now) return false;
+  skb.cb1 = 1;
+  schedule(changetype<usize>(skb), end + <i64>(port.rxRest != 0), nextTie(changetype<Host>(port.host), ORDER_PACKET));
+  return true;
 }
 
 // ---------------------------------------------------------------------------------------------- other workers
@@ -393,6 +418,7 @@ export function outboxFlip(): void {
 export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32): usize {
   const port = portAt(portId);
   assert(port.worker == ownWorker, "frame for another worker");
+  if (port.host == 0) return scratch(); // nobody has plugged in there yet: the frame is lost
   const skb = allocArrived(changetype<Host>(port.host), len);
   skb.flags = flags;
   skb.cb0 = portId;

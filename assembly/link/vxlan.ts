@@ -3,11 +3,12 @@
  * l3miss, learning, outer UDP checksum. Its UDP socket, routing and netfilter are those of the namespace
  * in which it was made; the device itself may have been moved to another.
  */
-import { DEV_VXLAN, DROP_ARP_PROXY_CONSUMED, DROP_PKT_TOO_SMALL, DROP_VXLAN_ECN, DROP_VXLAN_HDR, DROP_VXLAN_L2MISS, DROP_VXLAN_MAC_MOVED, DROP_VXLAN_OWN_MAC, DROP_VXLAN_REMOTE_ZERO, DROP_VXLAN_VNI, DROP_DEV_DOWN, EEXIST, IPPROTO_UDP } from "../abi";
+import { DEV_VXLAN, DROP_ARP_PROXY_CONSUMED, DROP_PKT_TOO_SMALL, DROP_VXLAN_ECN, DROP_VXLAN_HDR, DROP_VXLAN_L2MISS, DROP_VXLAN_MAC_MOVED, DROP_VXLAN_OWN_MAC, DROP_VXLAN_REMOTE_ZERO, DROP_VXLAN_VNI, DROP_DEV_DOWN, DROP_IP_OUTNOROUTES, EEXIST, IPPROTO_UDP, RTN_LOCAL, SYS_LOCAL_PORT_MAX, SYS_LOCAL_PORT_MIN } from "../abi";
 import { skbGetHash } from "../hash/flow";
 import { neighConnected, neighLookup, Neigh } from "../inet/neigh";
 import { ipTunnelXmit } from "../inet/output";
-import { routeSource } from "../inet/route";
+import { sysctl } from "../inet/inet";
+import { RtResult, routeLookup } from "../inet/route";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { SKB_HASHED, SKB_L4_HASH, Skb, copySkb, dropSkb, ensureHeadroom, orphanSkb, skbPull, skbPush } from "../memory/skb";
@@ -35,9 +36,7 @@ const VXLAN_HLEN: u32 = 8;
 const UDP_HLEN: u32 = 8;
 /** VXLAN_GC: learned entries are swept at most this often (FDB_AGE_INTERVAL 10 s). */
 const SWEEP_INTERVAL: i64 = 10_000_000_000;
-/** net.ipv4.ip_local_port_range of the device's namespace. */
-const PORT_MIN: u32 = 32768;
-const PORT_MAX: u32 = 60999;
+const INADDR_LOOPBACK: u32 = 0x7f000001;
 
 @unmanaged
 export class VxlanDev extends FdbList {
@@ -145,11 +144,11 @@ function aged(vx: VxlanDev, entry: FdbEntry): bool {
   return !(entry.flags & FDB_PERMANENT) && vx.ageing != 0 && entry.used + vx.ageing <= now;
 }
 
-/** The outer source port of a flow hash (udp_flow_src_port). */
+/** The outer source port of a flow hash in a range of ports (udp_flow_src_port). */
 @inline
-export function flowSourcePort(hash: u32): u32 {
+export function flowSourcePort(hash: u32, min: u32, max: u32): u32 {
   const mixed = hash ^ (hash << 16);
-  return PORT_MIN + <u32>((<u64>mixed * <u64>(PORT_MAX - PORT_MIN)) >> 32);
+  return min + <u32>((<u64>mixed * <u64>(max - min)) >> 32);
 }
 
 /** vxlan_xmit_one: encapsulates in place and hands the datagram to the IP output of the socket's namespace. */
@@ -160,9 +159,19 @@ function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
     return;
   }
   const ns = changetype<NetNs>(vx.sockNs);
-  const sourcePort = flowSourcePort(skbGetHash(frame));
-  const src = routeSource(ns, remote.ip, 0);
-  if (tunnelPmtuExceeded(dev, frame, ns, remote.ip, VXLAN_OVERHEAD)) return;
+  const own = changetype<NetNs>(dev.ns);
+  const sourcePort = flowSourcePort(skbGetHash(frame), sysctl(own, SYS_LOCAL_PORT_MIN), sysctl(own, SYS_LOCAL_PORT_MAX));
+  if (routeLookup(ns, remote.ip, 0, 0) != 0) {
+    dev.txErrors++;
+    dropSkb(frame, DROP_IP_OUTNOROUTES);
+    return;
+  }
+  if (RtResult.rtType == RTN_LOCAL) {
+    bypass(dev, vx, frame, remote);
+    return;
+  }
+  const src = RtResult.rtSrc;
+  if (tunnelPmtuExceeded(dev, frame, RtResult.rtMtu, VXLAN_OVERHEAD)) return;
   const tos = outerTos(vx, frame);
   const skb = ensureHeadroom(frame, VXLAN_HEADROOM + ETH_HLEN);
   const inner = skb.data;
@@ -188,6 +197,25 @@ function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
   scrub(skb, dev.ns != vx.sockNs);
   skb.dev = changetype<usize>(dev);
   if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) dev.txErrors++;
+}
+
+/** encap_bypass_if_local, vxlan_encap_bypass: the VTEP is this host, so the frame goes straight to its device of that VNI. */
+function bypass(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
+  const found = vxlanFind(vx.sockNs, remote.port != 0 ? remote.port : vx.port, vx.vni);
+  if (found == 0) {
+    dev.txErrors++;
+    dropSkb(frame, DROP_VXLAN_VNI);
+    return;
+  }
+  const far = changetype<VxlanDev>(found);
+  const to = changetype<NetDev>(far.dev);
+  if (far.flags & VXLAN_LEARN && !snoop(to, far, ethSrc(frame.data), INADDR_LOOPBACK)) {
+    dropSkb(frame, DROP_VXLAN_MAC_MOVED);
+    return;
+  }
+  orphanSkb(frame);
+  scrub(frame, dev.ns != to.ns);
+  netifRx(to, frame);
 }
 
 /** ip_tunnel_ecn_encap (RFC 6040): the inner ECN, but CE becomes ECT(0). */

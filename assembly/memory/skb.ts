@@ -91,6 +91,15 @@ export function skbHead(skb: Skb): usize {
   return changetype<usize>(skb) + SKB_SIZE;
 }
 
+/**
+ * What a packet of `len` bytes counts against a limit of memory (skb->truesize): as virtio-net's buffers do. Not the size
+ * of its block, which depends on where the packet was made, and on whether it came from another worker.
+ */
+@inline
+export function skbCost(len: u32): u32 {
+  return 768 + ((len + 128 + 63) & ~63);
+}
+
 @inline
 export function skbHeadroom(skb: Skb): u32 {
   return <u32>(skb.data - skbHead(skb));
@@ -141,6 +150,7 @@ export function copySkb(skb: Skb): Skb {
   copy.hash = skb.hash;
   copy.priority = skb.priority;
   copy.inPort = skb.inPort;
+  copy.fragMax = skb.fragMax;
   copy.time = skb.time;
   return copy;
 }

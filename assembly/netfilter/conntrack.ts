@@ -7,7 +7,7 @@
  * An expired entry dies when somebody looks it up; what nobody looks up a coarse timer per namespace
  * sweeps, which is armed only while there are entries.
  */
-import { CTL_MAX, IPPROTO_TCP, IPS_ASSURED, IPS_CONFIRMED, IPS_DYING } from "../abi";
+import { CTL_MAX, IPPROTO_ICMP, IPPROTO_TCP, IPS_ASSURED, IPS_CONFIRMED, IPS_DYING } from "../abi";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
@@ -16,7 +16,7 @@ import { now, timerMod, timerPending } from "../sim/event";
 import { Host } from "../sim/host";
 import { natForget } from "./nat";
 import { NfNs, ctlOf, nfOf } from "./nfns";
-import { T_DIR, T_PORTS, T_SRC, TUPLE, tupleCopy, tupleHash, tupleInvert, tupleProto } from "./tuple";
+import { T_DIR, T_DST, T_KEY, T_PORTS, T_SRC, TUPLE, tupleCopy, tupleHash, tupleInvert, tupleProto } from "./tuple";
 
 // Skb.ctInfo (enum ip_conntrack_info).
 export const IP_CT_ESTABLISHED: u32 = 0;
@@ -279,6 +279,29 @@ function resolveClash(skb: Skb, loser: Ct, link: usize): u32 {
   skb.ct = changetype<usize>(winner);
   ctPut(loser);
   return CONFIRM_OK;
+}
+
+/**
+ * ip_vs_update_conntrack: answers to an unconfirmed connection will come from this server, not from the address
+ * that the client asked. No effect once the connection is confirmed.
+ */
+export function ctSetReplySource(ct: Ct, address: u32, port: u32): void {
+  if (ct.status & IPS_CONFIRMED) return;
+  ct.rSrc = address;
+  if (tupleProto(ctTuple(ct, 1)) != <u32>IPPROTO_ICMP) ct.rPorts = (ct.rPorts & 0xffff0000) | port;
+}
+
+const wanted: usize = memory.data(32, 16);
+
+/** ip_vs_conn_drop_conntrack: kills the connection that has this tuple in either direction, if there is one. */
+export function ctKillTuple(ns: NetNs, protocol: u32, src: u32, sport: u32, dst: u32, dport: u32): void {
+  const nf = nfOf(ns);
+  store<u32>(wanted, src, T_SRC);
+  store<u32>(wanted, dst, T_DST);
+  store<u32>(wanted, sport | (dport << 16), T_PORTS);
+  store<u32>(wanted, (nf.zone << 8) | protocol, T_KEY);
+  const link = ctFind(nf, wanted);
+  if (link != 0) ctKill(ctOfLink(link));
 }
 
 /** nf_ct_refresh: moves the expiry. */

@@ -22,11 +22,14 @@ import {
 const tuple: usize = memory.data(32, 16);
 const inner: usize = memory.data(32, 16);
 
-/** nf_ip_checksum for TCP and UDP: `th` holds `len` bytes. A right one is remembered. */
+/**
+ * nf_ip_checksum for TCP and UDP: `th` holds `len` bytes. A right one is remembered, but not that of a datagram:
+ * it may be a tunnel's, and says nothing about the packet inside, which keeps the flag when it is unpacked.
+ */
 export function l4ChecksumOk(skb: Skb, ip: usize, th: usize, len: u32): bool {
   if (skb.flags & SKB_CSUM_OK) return true;
   if (fold64(pseudoSum(ip, ipProto(ip), len) + sumBytes(th, len)) != 0xffff) return false;
-  skb.flags |= SKB_CSUM_OK;
+  if (ipProto(ip) != <u32>IPPROTO_UDP) skb.flags |= SKB_CSUM_OK;
   return true;
 }
 

@@ -25,16 +25,18 @@ import { Timer, timerDel, timerInit } from "../sim/event";
 import {
   CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctSweep, ctTuple, dirOfInfo,
 } from "./conntrack";
-import { conntrackIn } from "./ct-proto";
+import { conntrackIn, ctAttach } from "./ct-proto";
 import { tableVerdict } from "./evaluate";
 import { natInit, natInitialized, natNullBinding } from "./nat";
 import { MANIP_DST, MANIP_SRC, natIcmpError, natPacket } from "./nat-manip";
 import { NfNs, nfOf, tableOf } from "./nfns";
+import { answered, clearAnswered } from "./reject";
 import { Chain, firstChain, tablesFree, tablesInit } from "./tables";
 import { T_DST, T_SRC, ipIsFragment, ipProto } from "./tuple";
 
 export { nfMasqAddrGone, nfMasqDevDown } from "./nat";
 export { ctAttach } from "./ct-proto";
+export { ctKillTuple, ctSetReplySource } from "./conntrack";
 
 /** Called once at start-up. */
 export function netfilterInit(): void {
@@ -239,6 +241,10 @@ function localOut(ns: NetNs, nf: NfNs, skb: Skb, outDev: usize): u32 {
   const hook: u32 = NF_LOCAL_OUT;
   // No reassembly here: what the host sends is cut into fragments behind POST_ROUTING, never before.
   if (!pass(nf.table0, ns, hook, skb, 0, outDev)) return NF_DROP;
+  if (answered != 0 && ipProto(skb.nh) == <u32>IPPROTO_ICMP) {
+    ctAttach(skb, changetype<Skb>(answered));
+    clearAnswered();
+  }
   if (nf.ctUsers != 0 && conntrackIn(nf, skb, hook) != <u32>NF_ACCEPT) return NF_DROP;
   if (nf.table1 != 0) {
     const mark = skb.mark;

@@ -1,5 +1,5 @@
 /** The target REJECT (net/ipv4/netfilter/nf_reject_ipv4.c). */
-import { IPPROTO_TCP, RTN_BROADCAST, RTN_MULTICAST, RULE_T_REJECT } from "../abi";
+import { IPPROTO_TCP, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST, RULE_T_REJECT } from "../abi";
 import { isLocalAddr } from "../inet/addr";
 import { fibAddrType } from "../inet/fib";
 import { icmpSend } from "../inet/icmp";
@@ -29,12 +29,27 @@ import { ICMP_DEST_UNREACH, ipDst, ipIhl, ipLaterFragment, ipProto, ipSrc } from
 
 const ICMP_PORT_UNREACH: u32 = 3;
 
+/** The packet that an ICMP error is being sent for: LOCAL_OUT gives the error its connection (nf_ct_attach in icmp_glue_bits). */
+export let answered: usize = 0;
+
+export function clearAnswered(): void {
+  answered = 0;
+}
+
 /** Answers a packet that is about to be dropped. */
 export function reject(ns: NetNs, skb: Skb, body: usize): void {
   const ip = skb.nh;
   if (ipLaterFragment(ip)) return;
-  if (load<u32>(body, RULE_T_REJECT) == 1) sendReset(ns, skb);
-  else if (checksumFits(skb)) icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  if (load<u32>(body, RULE_T_REJECT) == 1) {
+    sendReset(ns, skb);
+    return;
+  }
+  if (!checksumFits(skb)) return;
+  // A bridged packet has no route; the bridge gives it a fake one (br_netfilter_rtable_init). It ends here anyway.
+  if (skb.rtType == 0) skb.rtType = RTN_UNICAST;
+  answered = changetype<usize>(skb);
+  icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  answered = 0;
 }
 
 /** nf_send_unreach answers only packets whose checksum is right. */

@@ -4,7 +4,7 @@
  */
 import { EAGAIN } from "../abi";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
-import { Skb, consumeSkb, dropSkb, setSockDestructor } from "../memory/skb";
+import { Skb, consumeSkb, dropSkb, setSockDestructor, skbCost } from "../memory/skb";
 import { NetNs } from "../link/netns";
 import { Host } from "../sim/host";
 import { rawDestroy } from "./raw";
@@ -176,12 +176,12 @@ export function sockError(sk: Sock, errno: u32): void {
 
 /** Queues a received packet; false (and nothing done) when the receive buffer is full. */
 export function sockQueueRcv(sk: Sock, skb: Skb): bool {
-  if (sk.rxBytes + skb.size > sk.rxMax) return false;
+  if (sk.rxBytes + skbCost(skb.len) > sk.rxMax) return false;
   skb.next = 0;
   if (sk.rxTail == 0) sk.rxHead = changetype<usize>(skb);
   else changetype<Skb>(sk.rxTail).next = <u32>changetype<usize>(skb);
   sk.rxTail = changetype<usize>(skb);
-  sk.rxBytes += skb.size;
+  sk.rxBytes += skbCost(skb.len);
   sk.rxCount++;
   return true;
 }
@@ -193,7 +193,7 @@ export function sockDequeue(sk: Sock): usize {
   const skb = changetype<Skb>(head);
   sk.rxHead = <usize>skb.next;
   if (sk.rxHead == 0) sk.rxTail = 0;
-  sk.rxBytes -= skb.size;
+  sk.rxBytes -= skbCost(skb.len);
   sk.rxCount--;
   return head;
 }

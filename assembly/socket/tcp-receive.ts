@@ -14,7 +14,7 @@ import {
   SNMP_TCPEXT_TCPOFOMERGE, SNMP_TCPEXT_TCPOFOQUEUE, SNMP_TCPEXT_TCPRCVCOALESCE, SNMP_TCPEXT_TCPRCVQDROP,
   SNMP_TCPEXT_TCPZEROWINDOWDROP, snmpInc,
 } from "../inet/snmp";
-import { Skb, consumeSkb, dropSkb, skbTailroom } from "../memory/skb";
+import { Skb, consumeSkb, dropSkb } from "../memory/skb";
 import { now, timerDel, timerMod, timerPending } from "../sim/event";
 import { TCPHDR_FIN, TCPHDR_PSH, TCP_HLEN, after, before } from "../wire/tcp";
 import { SOCK_DEAD, SOCK_SINK, sockWake } from "./socket";
@@ -89,9 +89,10 @@ function growWindow(tp: TcpSock, skb: Skb): void {
   const room = (free < clamp ? free : clamp) - <i32>tp.rcvSsthresh;
   if (room <= 0) return;
   let grow: u32 = 0;
-  if (<u32>winFromSpace(<i32>skb.size) <= skb.len) grow = 2 * tp.advmss;
+  const truesize = SKB_HEAD + fragSize(skb.len);
+  if (<u32>winFromSpace(<i32>truesize) <= skb.len) grow = 2 * tp.advmss;
   else {
-    let size = <u32>winFromSpace(<i32>skb.size) >> 1;
+    let size = <u32>winFromSpace(<i32>truesize) >> 1;
     let window = <u32>winFromSpace(TCP_RMEM_MAX) >> 1;
     while (tp.rcvSsthresh <= window) {
       if (size <= skb.len) {
@@ -327,7 +328,7 @@ export function ofoPurge(tp: TcpSock): void {
   while (p != 0) {
     const skb = changetype<Skb>(p);
     p = <usize>skb.next;
-    tp.rxBytes -= skb.size;
+    tp.rxBytes -= skb.truesize;
     dropSkb(skb, DROP_SOCKET_RCVBUFF);
   }
   tp.ofoHead = 0;
@@ -336,7 +337,23 @@ export function ofoPurge(tp: TcpSock): void {
 
 // ---------------------------------------------------------------------------------------------- queues
 
-/** Appends in-order data; small payloads are copied behind the last packet's (tcp_queue_rcv, tcp_try_coalesce). Ends or keeps the packet. */
+/**
+ * What a received packet costs of the receive buffer. The window that a program's delay leaves depends on it, so it follows
+ * the reference swarm (virtio-net): a head of 768 bytes and the frame rounded up to 64; a packet that continues the one
+ * before it loses its head, up to 17 in a row (tcp_try_coalesce, MAX_SKB_FRAGS).
+ */
+const SKB_HEAD: u32 = 768;
+const MAX_FRAGS: u32 = 17;
+
+@inline
+function fragSize(len: u32): u32 {
+  return (len + 128 + 63) & ~63;
+}
+
+/**
+ * Appends in-order data (tcp_queue_rcv, tcp_try_coalesce). Packets stay apart, whatever room is behind the last one: that
+ * depends on where its buffer was made. Ends or keeps the packet.
+ */
 function queueRcv(tp: TcpSock, skb: Skb): void {
   tp.rcvNxt = skb.cb1;
   tp.bytesReceived += <u64>skb.len;
@@ -348,19 +365,17 @@ function queueRcv(tp: TcpSock, skb: Skb): void {
     return;
   }
   const tail = changetype<Skb>(tp.rxTail);
-  if (tp.rxTail != 0 && skb.len <= 512 && skbTailroom(tail) >= skb.len) {
-    memory.copy(tail.data + tail.len, skb.data, skb.len);
-    tail.len += skb.len;
-    tail.cb1 = skb.cb1;
-    snmpInc(tcpNs(tp), SNMP_TCPEXT_TCPRCVCOALESCE);
-    consumeSkb(skb);
-    return;
-  }
   skb.next = 0;
+  skb.truesize = fragSize(skb.len);
+  skb.cb3 = tp.rxTail == 0 ? 1 : tail.cb3 + 1;
+  if (skb.cb3 == 1 || skb.cb3 > MAX_FRAGS) {
+    skb.truesize += SKB_HEAD;
+    skb.cb3 = 1;
+  } else snmpInc(tcpNs(tp), SNMP_TCPEXT_TCPRCVCOALESCE);
   if (tp.rxTail == 0) tp.rxHead = changetype<usize>(skb);
   else tail.next = <u32>changetype<usize>(skb);
   tp.rxTail = changetype<usize>(skb);
-  tp.rxBytes += skb.size;
+  tp.rxBytes += skb.truesize;
   tp.rxCount++;
 }
 
@@ -407,7 +422,7 @@ function ofoQueue(tp: TcpSock): void {
     }
     tp.ofoHead = <usize>skb.next;
     if (tp.ofoHead == 0) tp.ofoTail = 0;
-    tp.rxBytes -= skb.size;
+    tp.rxBytes -= skb.truesize;
     if (!after(skb.cb1, tp.rcvNxt)) {
       dropSkb(skb, DROP_TCP_OLD_DATA);
       continue;
@@ -460,7 +475,9 @@ function queueOfo(tp: TcpSock, skb: Skb): void {
     changetype<Skb>(prev).next = <u32>at;
   }
   if (skb.next == 0) tp.ofoTail = at;
-  tp.rxBytes += skb.size;
+  skb.truesize = fragSize(skb.len);
+  if (prev == 0 || changetype<Skb>(prev).cb1 != seq) skb.truesize += SKB_HEAD;
+  tp.rxBytes += skb.truesize;
   mergeRight(tp, skb);
   if (tp.tf & TF_SACK_OK) {
     sackNew(tp, seq, end);
@@ -481,7 +498,7 @@ function mergeRight(tp: TcpSock, skb: Skb): void {
     if (skb.next == 0) tp.ofoTail = changetype<usize>(skb);
     dsackExtend(tp, next.cb0, next.cb1);
     if (next.cb2 & TCPHDR_FIN) skb.cb2 |= skb.cb1 == next.cb1 ? TCPHDR_FIN : 0;
-    tp.rxBytes -= next.size;
+    tp.rxBytes -= next.truesize;
     snmpInc(tcpNs(tp), SNMP_TCPEXT_TCPOFOMERGE);
     dropSkb(next, DROP_TCP_OFOMERGE);
   }

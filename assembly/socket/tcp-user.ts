@@ -245,7 +245,7 @@ export function userRecv(tp: TcpSock, into: usize, max: u32): i32 {
     if (skb.len != 0) break;
     tp.rxHead = <usize>skb.next;
     if (tp.rxHead == 0) tp.rxTail = 0;
-    tp.rxBytes -= skb.size;
+    tp.rxBytes -= skb.truesize;
     tp.rxCount--;
     consumeSkb(skb);
   }
@@ -323,7 +323,7 @@ export function userClose(tp: TcpSock): void {
   while (tp.rxHead != 0) {
     const skb = changetype<Skb>(tp.rxHead);
     tp.rxHead = <usize>skb.next;
-    tp.rxBytes -= skb.size;
+    tp.rxBytes -= skb.truesize;
     consumeSkb(skb);
   }
   tp.rxTail = 0;

@@ -323,10 +323,12 @@ export function segSplit(tp: TcpSock, seg: TxSeg, len: u32): void {
   seg.endSeq = rest.seq;
   rest.sacked = seg.sacked;
   rest.time = seg.time;
+  rest.delivered = seg.delivered;
   tp.wmemQueued += TXSEG_OVERHEAD;
   segInsertAfter(tp, seg, rest);
-  if (seg.inTs) {
-    tsInsertAfter(tp, seg, rest);
+  if (seg.inTs) tsInsertAfter(tp, seg, rest);
+  if (before(seg.seq, tp.sndNxt)) {
+    // It was sent before: what it counts for, both parts count for.
     tp.packetsOut++;
     if (seg.sacked & SEG_SACKED) tp.sackedOut++;
     if (seg.sacked & SEG_LOST) tp.lostOut++;

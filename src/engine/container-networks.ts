@@ -81,7 +81,7 @@ export class ContainerNetworks implements ContainerNetworking {
     if (!(mode in settings)) settings[mode] = {};
     for (const [name, value] of Object.entries(settings)) {
       this.#check(name, value);
-      container.networks.set(name, { settings: value, networkId: undefined, endpointId: undefined, taskId: undefined });
+      container.networks.set(name, { settings: value, networkId: undefined, endpointId: undefined, attachedAs: undefined });
     }
   }
 
@@ -158,7 +158,7 @@ export class ContainerNetworks implements ContainerNetworking {
     const wished = attachment.settings.IPAMConfig?.IPv4Address;
     const target = found?.id ?? name;
     const result = yield* this.#swarm.attachNetwork(target, container.id, wished === undefined ? [] : [wished]);
-    attachment.taskId = result.networkId;
+    attachment.attachedAs = target;
     const network = this.#controller.network(result.networkId);
     if (network === undefined) {
       yield* this.#swarm.detachNetwork(target, container.id);
@@ -171,22 +171,21 @@ export class ContainerNetworks implements ContainerNetworking {
     if (networkModeOf(container).startsWith("container:")) return;
     container.sandbox?.delete();
     for (const attachment of container.networks.values()) {
-      const { networkId, taskId } = attachment;
+      const { attachedAs } = attachment;
       attachment.endpointId = undefined;
       attachment.networkId = undefined;
-      attachment.taskId = undefined;
-      if (taskId !== undefined && networkId !== undefined) yield* this.#detach(networkId, container.id);
-      else if (taskId !== undefined) yield* this.#detach(taskId, container.id);
+      attachment.attachedAs = undefined;
+      if (attachedAs !== undefined) yield* this.#detach(attachedAs, container.id);
     }
   }
 
   /** Tells the manager; a manager that can't be reached is no reason to keep the container's end from being cleaned up. */
-  *#detach(networkId: string, containerId: string): Proc<void> {
+  *#detach(target: string, containerId: string): Proc<void> {
     try {
-      yield* this.#swarm.detachNetwork(networkId, containerId);
+      yield* this.#swarm.detachNetwork(target, containerId);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      this.#controller.log("warning", `error detaching from network ${networkId}: ${error.message}`);
+      this.#controller.log("warning", `error detaching from network ${target}: ${error.message}`);
     }
   }
 
@@ -213,13 +212,13 @@ export class ContainerNetworks implements ContainerNetworking {
         settings,
         networkId: undefined,
         endpointId: undefined,
-        taskId: undefined,
+        attachedAs: undefined,
       };
       if (container.sandbox === undefined) throw new ApiError(409, `Container ${container.id} is not running`);
       yield* this.#connect(container, name, attachment, container.sandbox);
       container.networks.set(name, attachment);
     } else if (present === undefined) {
-      container.networks.set(name, { settings, networkId: known?.id, endpointId: undefined, taskId: undefined });
+      container.networks.set(name, { settings, networkId: known?.id, endpointId: undefined, attachedAs: undefined });
     }
   }
 
@@ -230,10 +229,10 @@ export class ContainerNetworks implements ContainerNetworking {
     if (attachment === undefined)
       throw new ApiError(500, `container ${container.id} is not connected to network ${name}`);
     container.networks.delete(name);
-    const { networkId, endpointId, taskId } = attachment;
+    const { networkId, endpointId, attachedAs } = attachment;
     if (networkId === undefined || endpointId === undefined) return;
     this.#controller.network(networkId)?.endpoint(endpointId)?.delete(true);
-    if (taskId !== undefined) yield* this.#detach(networkId, container.id);
+    if (attachedAs !== undefined) yield* this.#detach(attachedAs, container.id);
   }
 }
 

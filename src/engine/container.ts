@@ -17,8 +17,8 @@ export interface NetworkAttachment {
   networkId: string | undefined;
   /** ID of its endpoint there while it is connected. */
   endpointId: string | undefined;
-  /** The swarm's attachment task, of an attachable overlay network. */
-  taskId: string | undefined;
+  /** Set while the swarm has given the container an address there: what was asked of it, a name or an ID. */
+  attachedAs: string | undefined;
 }
 
 /** A command run beside the container's own process. */

@@ -6,6 +6,8 @@ import { assert, UserError } from "../base/errors.ts";
 import { newHexId, shortId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import { MS, SEC } from "../base/time.ts";
+import type { DaemonLog } from "../libnetwork/log.ts";
+import { setSysctlIfKnown } from "../libnetwork/osl.ts";
 import type { Sandbox } from "../libnetwork/sandbox.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, sleep } from "../scheduler/process.ts";
@@ -38,10 +40,12 @@ export class Containers {
   readonly #random: Random;
   readonly #images: ImageStore;
   readonly #networking: ContainerNetworking;
+  readonly #log: DaemonLog;
   readonly #byId = new Map<string, Container>();
   #execs = new Map<string, { exec: Exec; container: Container; streams: StandardStreams }>();
 
-  constructor(os: HostOs, images: ImageStore, networking: ContainerNetworking) {
+  constructor(os: HostOs, images: ImageStore, networking: ContainerNetworking, log: DaemonLog) {
+    this.#log = log;
     this.#os = os;
     this.#random = os.random.fork("containers");
     this.#images = images;
@@ -143,7 +147,7 @@ export class Containers {
       yield* sleep(this.#os, START_LATENCY);
       const ns = sandbox.kind === "host" ? this.#os.kernel.root : (sandbox.ns ?? sandbox.setKey());
       // runc's default since 20.10: any port may be bound in a container's own network namespace.
-      if (sandbox.kind !== "host") ns.sysctlSet("net.ipv4.ip_unprivileged_port_start", 0);
+      if (sandbox.kind !== "host") setSysctlIfKnown(ns, "net.ipv4.ip_unprivileged_port_start", 0, this.#log);
       this.#run(container, {
         os: this.#os,
         ns,

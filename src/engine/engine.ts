@@ -98,7 +98,7 @@ export class Engine implements api.EngineApi {
       (reference) => this.containers.get(reference),
       options.onAddress,
     );
-    this.containers = new Containers(os, options.images, this.#networks);
+    this.containers = new Containers(os, options.images, this.#networks, this.#log);
   }
 
   // --------------------------------------------------------------------------------------------- system
@@ -213,7 +213,7 @@ export class Engine implements api.EngineApi {
         ...(request.DataPathPort === undefined ? {} : { dataPathPort: request.DataPathPort }),
         ...(request.DefaultAddrPool === undefined ? {} : { defaultAddrPool: request.DefaultAddrPool }),
         ...(request.SubnetSize === undefined ? {} : { subnetSize: request.SubnetSize }),
-        ...(request.Availability === undefined ? {} : { availability: request.Availability as Availability }),
+        ...(request.Availability ? { availability: request.Availability.toLowerCase() as Availability } : {}),
       }),
     );
   }
@@ -224,7 +224,7 @@ export class Engine implements api.EngineApi {
         ...(request.ListenAddr === undefined ? {} : { listenAddr: request.ListenAddr }),
         ...(request.AdvertiseAddr === undefined ? {} : { advertiseAddr: request.AdvertiseAddr }),
         ...(request.DataPathAddr === undefined ? {} : { dataPathAddr: request.DataPathAddr }),
-        ...(request.Availability === undefined ? {} : { availability: request.Availability as Availability }),
+        ...(request.Availability ? { availability: request.Availability.toLowerCase() as Availability } : {}),
         remoteAddrs: request.RemoteAddrs,
         joinToken: request.JoinToken,
       }),

@@ -245,9 +245,10 @@ describe("input", () => {
   });
 
   it("martians: own and impossible sources are dropped", () => {
-    const { net, h2, c, inner } = routed();
+    const { net, h2, c, outer, inner } = routed();
+    net.addr(outer, "10.8.0.1", 24);
     net.x["neighAdd"](inner, ip("10.5.0.1"), 0x0242, 1, abi.NUD_PERMANENT, 0); // ARP from a martian isn't answered either
-    for (const source of ["10.5.0.1", "10.5.0.255"]) {
+    for (const source of ["10.5.0.1", "10.8.0.255"]) {
       net.addr(inner, source, 32);
       const udp = net.x["udpOpen"](c) as number;
       net.x["udpBind"](udp, ip(source), 0);

@@ -139,6 +139,68 @@ describe.skipIf(!kernelBuilt)("sockets (needs build/kernel.wasm)", () => {
     socket.close();
   });
 
+  it("echoes over TCP, both ways, to the last byte", () => {
+    const listener = b.root.socket.tcp();
+    listener.bind(0, 2377);
+    listener.listen(8);
+    expect(listener.state).toBe("LISTEN");
+    const client = a.root.socket.tcp();
+    client.connect(ip("10.1.1.2"), 2377);
+    expect(client.state).toBe("SYN_SENT");
+    expect(listener.tryAccept()).toBeUndefined();
+    pass(kernel);
+    expect(client.state).toBe("ESTABLISHED");
+    const server = listener.tryAccept()!;
+    expect(server.remoteAddress()).toEqual(client.localAddress());
+    expect(server.tryRecv(100)).toBeUndefined();
+    const data = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) >>> 3);
+    const back: Uint8Array[] = [];
+    let [sent, echoed] = [0, 0];
+    for (let round = 0; round < 500 && echoed < data.length; round++) {
+      if (sent < data.length) sent += client.trySend(data.subarray(sent));
+      pass(kernel, MS);
+      for (let part = server.tryRecv(65_536); part !== undefined && part.length > 0; part = server.tryRecv(65_536)) {
+        expect(server.trySend(part)).toBe(part.length);
+      }
+      for (let part = client.tryRecv(65_536); part !== undefined && part.length > 0; part = client.tryRecv(65_536)) {
+        back.push(part);
+        echoed += part.length;
+      }
+    }
+    expect(Buffer.concat(back).equals(Buffer.from(data))).toBe(true);
+    expect(client.info()).toMatchObject({ mss: 1448, retransmits: 0 });
+    client.shutdown();
+    pass(kernel);
+    expect(server.tryRecv(10)).toEqual(new Uint8Array(0));
+    expect(server.state).toBe("CLOSE_WAIT");
+    server.close();
+    pass(kernel);
+    expect(client.tryRecv(10)).toEqual(new Uint8Array(0));
+    client.close();
+    expect(a.root.socket.list()).toMatchObject([{ protocol: "tcp", state: "TIME-WAIT", remotePort: 2377 }]);
+    expect(a.root.snmp()).toMatchObject({ TcpActiveOpens: 1, TcpRetransSegs: 0 });
+    expect(b.root.snmp()).toMatchObject({ TcpPassiveOpens: 1 });
+  });
+
+  it("refuses a TCP connection to a closed port, and resets an aborted one", () => {
+    const client = a.root.socket.tcp();
+    client.connect(ip("10.1.1.2"), 1);
+    pass(kernel);
+    expect(client.state).toBe("CLOSED");
+    expect(client.takeError()).toBe("ECONNREFUSED");
+    const listener = b.root.socket.tcp();
+    listener.bind(0, 80);
+    listener.listen(1);
+    const second = a.root.socket.tcp();
+    second.connect(ip("10.1.1.2"), 80);
+    pass(kernel);
+    listener.tryAccept()?.abort();
+    pass(kernel);
+    expect(code(() => second.tryRecv(1))).toBe("ECONNRESET");
+    expect(code(() => second.trySend(bytes("x")))).toBe("EPIPE");
+    expect(code(() => a.root.socket.tcp().connect(ip("9.9.9.9"), 1))).toBe("ENETUNREACH");
+  });
+
   it("leaves no memory behind", () => {
     const round = (): void => {
       const server = b.root.socket.udp();

@@ -249,6 +249,16 @@ describe("UDP, ICMP and other protocols", () => {
     expect(machine.probe(udp(S, 53, C, 5000)).state).toBe("NEW");
   });
 
+  it("does not find an entry that expired, though the sweep has not come yet", () => {
+    const machine = new Machine();
+    machine.track();
+    machine.probe(udp(C, 5000, S, 53));
+    machine.pass(30);
+    expect(machine.count()).toBe(1);
+    expect(machine.probe(udp(S, 53, C, 5000)).state).toBe("NEW");
+    expect(machine.only().original).toBe("192.0.2.80:53>10.0.0.2:5000");
+  });
+
   it("follows pings by their id; replies without a request are invalid", () => {
     const machine = new Machine();
     machine.track();

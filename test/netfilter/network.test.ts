@@ -192,6 +192,19 @@ describe("a container behind a bridge", () => {
     expect(lab.net.x["sockTakeError"](client)).toBe(abi.ECONNREFUSED);
   });
 
+  it("is told so about the address and port it asked for, not the ones behind DNAT", () => {
+    const lab = new Lab();
+    const target = { kind: "DNAT", ip: ip("172.18.0.4"), ports: [80, 80] } as const;
+    lab.rules.append("nat", "PREROUTING", { protocol: yes("udp"), dport: yes([8080, 8080]) }, target);
+    lab.rules.append("filter", "FORWARD", { protocol: yes("udp") }, { kind: "REJECT" });
+    const client = lab.socket(lab.outside, 0, 6000);
+    lab.net.x["udpConnect"](client, ip("192.168.77.11"), 8080);
+    lab.net.send(client, 10);
+    lab.net.run(10 * MS);
+    expect(lab.net.x["sockTakeError"](client)).toBe(abi.ECONNREFUSED);
+    expect(lab.rules.count()).toBe(0);
+  });
+
   it("gets EPERM for what OUTPUT drops", () => {
     const lab = new Lab();
     lab.machine(lab.c0).append("filter", "OUTPUT", { protocol: yes("udp") }, { kind: "DROP" });
@@ -242,6 +255,16 @@ describe("bridged frames", () => {
     );
     open.net.x["netnsSetBrNf"](open.root, 0);
     expect(between(open)).toBe(true);
+  });
+
+  it("are answered by REJECT like routed packets", () => {
+    const lab = new Lab();
+    lab.rules.append("filter", "FORWARD", { inDev: yes("docker_gwbridge") }, { kind: "REJECT" });
+    const client = lab.socket(lab.c0);
+    lab.net.x["udpConnect"](client, ip("172.18.0.4"), 7000);
+    lab.net.send(client, 10);
+    lab.net.run(10 * MS);
+    expect(lab.net.x["sockTakeError"](client)).toBe(abi.ECONNREFUSED);
   });
 
   it("are tracked once, and routed packets count once in PREROUTING", () => {

@@ -1,0 +1,127 @@
+/** Helpers of programs: usage errors, waiting for sockets and Ctrl-C together, text and bytes, file paths. */
+import { KernelError } from "../../base/errors.ts";
+import type { Time } from "../../base/time.ts";
+import type { Output, Program, ProgramContext } from "../../engine/program.ts";
+import type { Wakeable } from "../../kernel/types.ts";
+import type { Proc, Wait, Waitable } from "../../scheduler/process.ts";
+import { UsageError } from "./options.ts";
+
+/** Ends a program with a message `NAME: message` and a status. */
+export class Failure extends Error {
+  override name = "Failure";
+  readonly status: number;
+  constructor(message: string, status = 1) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Wraps a program: Failure and UsageError become its message on standard error and its status. */
+export function tool(body: Program, usageStatus = 1): Program {
+  return function* (context) {
+    try {
+      return yield* body(context);
+    } catch (error) {
+      if (!(error instanceof Failure || error instanceof UsageError)) throw error;
+      if (error.message !== "") context.stderr.write(`${baseName(context.argv[0] ?? "")}: ${error.message}\n`);
+      return error instanceof Failure ? error.status : usageStatus;
+    }
+  };
+}
+
+/** A program that never waits. */
+export function quick(body: (context: ProgramContext) => number): Program {
+  // biome-ignore lint/correctness/useYield: it never waits
+  return tool(function* (context) {
+    return body(context);
+  });
+}
+
+/** Waits for any of the sources, a signal or the deadline. @returns the signal, `ready` or `timeout` */
+export function* waitReady(context: ProgramContext, sources: readonly (Wakeable | Waitable)[], until?: Time): Proc<string> {
+  const signal = context.signals.tryPop();
+  if (signal !== undefined) return signal;
+  const on = [...(sources as readonly Waitable[]), context.signals];
+  const wait: Wait = until === undefined ? { on } : { on, until };
+  const source = yield wait;
+  const after = context.signals.tryPop();
+  if (after !== undefined) return after;
+  return source === undefined ? "timeout" : "ready";
+}
+
+/** Whether a wait's result says that the program shall end. */
+export function isSignal(result: string): boolean {
+  return result.startsWith("SIG");
+}
+
+/** The errno of a refused operation; other errors are thrown on. */
+export function kernelCode(error: unknown): KernelError {
+  if (error instanceof KernelError) return error;
+  throw error;
+}
+
+/** strerror(3) of glibc where it differs from musl's texts of base/errors.ts. */
+export function glibcError(error: KernelError): string {
+  const texts: Partial<Record<typeof error.code, string>> = {
+    ENETUNREACH: "Network is unreachable",
+    EHOSTUNREACH: "No route to host",
+    EADDRINUSE: "Address already in use",
+    EADDRNOTAVAIL: "Cannot assign requested address",
+    ETIMEDOUT: "Connection timed out",
+    ENOTCONN: "Transport endpoint is not connected",
+  };
+  return texts[error.code] ?? muslError(error);
+}
+
+/** strerror(3) of musl, and what busybox prints. */
+export function muslError(error: KernelError): string {
+  return error.message.slice(error.message.lastIndexOf(": ") + 2);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: false });
+
+export function encode(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+export function decode(data: Uint8Array): string {
+  return decoder.decode(data);
+}
+
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** An absolute path, with `.` and `..` resolved. */
+export function absolutePath(context: ProgramContext, path: string): string {
+  const parts: string[] = [];
+  for (const part of (path.startsWith("/") ? path : `${context.cwd}/${path}`).split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+/** Text of a file, or of standard input for `-`. Undefined when there is none. */
+export function* readInput(context: ProgramContext, path: string): Proc<string | undefined> {
+  if (path === "-") return yield* context.stdin.readAll();
+  const full = absolutePath(context, path);
+  return full === "/dev/null" ? "" : context.files.read(full);
+}
+
+/** Lines of a text, without an empty one behind the last newline. */
+export function linesOf(text: string): string[] {
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
+export function writeLines(output: Output, lines: readonly string[]): void {
+  if (lines.length > 0) output.write(`${lines.join("\n")}\n`);
+}
+
+/** Go and C programs pad with blanks; a text longer than the width stays whole. */
+export function padded(cells: readonly (readonly [text: string, width: number])[]): string {
+  return cells.map(([text, width]) => (width < 0 ? text.padEnd(-width) : text.padStart(width))).join("");
+}
