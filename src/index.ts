@@ -21,6 +21,6 @@ export type { CommandStep, Fault, HostPlan, LabPlan, Step } from "./lab/plan.ts"
 export { type LabObserver, type LabOptions, type LabResult, LabSession, runSteps, type StepResult } from "./lab/run.ts";
 export { LAB_SCHEMA } from "./lab/schema.ts";
 export { LabTrace } from "./lab/trace.ts";
+export type { CapturedFrame, CapturePoint, CaptureSink } from "./scheduler/captures.ts";
 export { Cluster, type ClusterOptions } from "./scheduler/cluster.ts";
-export type { CaptureSink, CapturedFrame, CapturePoint } from "./scheduler/captures.ts";
 export type { SimCounters } from "./scheduler/counters.ts";

@@ -177,8 +177,8 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
   const size = wireSize(skb.len);
   // Backlog in bytes: what the port still has to send at its rate.
   if (start > now) {
-    const waiting = <u64>(start - now) * port.rate / 8_000_000_000;
-    if (waiting + size > <u64>port.queue) {
+    const waiting = <f64>(start - now) * <f64>port.rate / 8e9;
+    if (waiting + <f64>size > <f64>port.queue) {
       dev.txDropped++;
       dropSkb(skb, DROP_FULL_RING);
       return;
@@ -329,8 +329,8 @@ function received(port: Port, skb: Skb): bool {
     return false;
   }
   if (end > now) {
-    const waiting = <u64>(end - now) * rate / 8_000_000_000;
-    if (waiting > <u64>port.queue) {
+    const waiting = <f64>(end - now) * <f64>rate / 8e9;
+    if (waiting > <f64>port.queue) {
       dropSkb(skb, DROP_FULL_RING);
       return true;
     }

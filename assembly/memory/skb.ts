@@ -92,12 +92,12 @@ export function skbHead(skb: Skb): usize {
 }
 
 /**
- * What a packet of `len` bytes counts against a limit of memory (skb->truesize): as virtio-net's buffers do. Not the size
- * of its block, which depends on where the packet was made, and on whether it came from another worker.
+ * What a packet of `len` bytes counts against a limit of memory (skb->truesize): the block that it would have if it had been
+ * made here. Not the size of the block that it has, which depends on whether it came from another worker.
  */
-@inline
 export function skbCost(len: u32): u32 {
-  return 768 + ((len + 128 + 63) & ~63);
+  const size = <u32>SKB_SIZE + SKB_HEADROOM + len + SKB_TAIL;
+  return size <= 512 ? 512 : size <= 2048 ? 2048 : size;
 }
 
 @inline

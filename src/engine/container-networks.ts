@@ -3,7 +3,6 @@
  * disconnect while it runs (moby daemon/container_operations.go, 20.10).
  */
 import { type Ipv4, parseIpv4 } from "../base/addr.ts";
-import { UserError } from "../base/errors.ts";
 import { shortId } from "../base/ids.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import type { Network } from "../libnetwork/network.ts";
@@ -81,7 +80,12 @@ export class ContainerNetworks implements ContainerNetworking {
     if (!(mode in settings)) settings[mode] = {};
     for (const [name, value] of Object.entries(settings)) {
       this.#check(name, value);
-      container.networks.set(name, { settings: value, networkId: undefined, endpointId: undefined, attachedAs: undefined });
+      container.networks.set(name, {
+        settings: value,
+        networkId: undefined,
+        endpointId: undefined,
+        attachedAs: undefined,
+      });
     }
   }
 
@@ -234,11 +238,4 @@ export class ContainerNetworks implements ContainerNetworking {
     this.#controller.network(networkId)?.endpoint(endpointId)?.delete(true);
     if (attachedAs !== undefined) yield* this.#detach(attachedAs, container.id);
   }
-}
-
-/** What libnetwork or the swarm refused, as the Engine answers it. */
-export function toApiError(error: unknown, status = 500): ApiError {
-  if (error instanceof ApiError) return error;
-  if (error instanceof UserError) return new ApiError(status, error.message);
-  throw error;
 }

@@ -244,7 +244,8 @@ export class Neighbours implements NeighApi {
         return {
           dev: mem.u32(at + abi.NEIGH_DEV),
           ip: mem.u32(at + abi.NEIGH_IP),
-          mac: state === "INCOMPLETE" || state === "FAILED" || state === "NONE" ? undefined : mem.u64(at + abi.NEIGH_MAC),
+          mac:
+            state === "INCOMPLETE" || state === "FAILED" || state === "NONE" ? undefined : mem.u64(at + abi.NEIGH_MAC),
           state,
           probes: mem.u32(at + abi.NEIGH_PROBES),
           used: mem.i64(at + abi.NEIGH_USED),

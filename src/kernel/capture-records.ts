@@ -83,4 +83,3 @@ export class RecordCursor {
 function readTime(view: DataView, at: number): Time {
   return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 }
-

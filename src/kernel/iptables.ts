@@ -51,7 +51,8 @@ export class Iptables implements IptablesApi {
   }
 
   insert(table: TableName, chain: string, rule: Rule, position = 1): void {
-    if (!(Number.isInteger(position) && position >= 1)) refuse("EINVAL", `iptables -t ${table} -I ${chain} ${position}`);
+    if (!(Number.isInteger(position) && position >= 1))
+      refuse("EINVAL", `iptables -t ${table} -I ${chain} ${position}`);
     this.#insert(table, "-I", chain, rule, position);
   }
 

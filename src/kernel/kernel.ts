@@ -72,7 +72,11 @@ export class Kernel {
    * @param random the host's stream; the kernel's own random numbers and MAC addresses are forks of it
    */
   addHost(name: string, index: number, random: Random): Host {
-    assert(this.#hosts.every((host) => host.index !== index), "host index is unique", index);
+    assert(
+      this.#hosts.every((host) => host.index !== index),
+      "host index is unique",
+      index,
+    );
     const host = new Host(this, name, index, random.fork("kernel"));
     this.#hosts.push(host);
     return host;

@@ -347,7 +347,9 @@ export class Fdb implements FdbApi {
       if (info.kind === "vxlan" && (only === undefined || only === handle)) out.push(...this.#dump(handle, info));
       if (info.kind !== "bridge") continue;
       const entries = this.#dump(handle, info);
-      out.push(...entries.filter((entry) => wanted === undefined || wanted.index === info.index || entry.dev === wanted.index));
+      out.push(
+        ...entries.filter((entry) => wanted === undefined || wanted.index === info.index || entry.dev === wanted.index),
+      );
     }
     return out;
   }

@@ -2,8 +2,9 @@
  * The kernel's memory as TypeScript reads it. Views are short-lived: the memory grows, and a view of the old
  * buffer does not see the new pages. So everybody asks for the view again after each call into the module.
  */
-import { type Errno, KernelError, assert, errnoName } from "../base/errors.ts";
+
 import type { Mac } from "../base/addr.ts";
+import { assert, type Errno, errnoName, KernelError } from "../base/errors.ts";
 import type { WasmMemory } from "./wasm.ts";
 
 const decoder = new TextDecoder("latin1");

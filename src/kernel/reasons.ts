@@ -10,6 +10,10 @@ export const DROP_REASON_NAMES: readonly string[] = Object.entries(abi)
   .filter(([name]) => name.startsWith("DROP_") && name !== "DROP_REASONS")
   .sort(([, a], [, b]) => a - b)
   .map(([name], index, all) => {
-    assert(all.length === abi.DROP_REASONS && all[index]?.[1] === index, "drop reasons are numbered without gaps", name);
+    assert(
+      all.length === abi.DROP_REASONS && all[index]?.[1] === index,
+      "drop reasons are numbered without gaps",
+      name,
+    );
     return name.slice("DROP_".length);
   });

@@ -16,8 +16,7 @@ const UDP = "InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors
 const IP_EXT = "InNoRoutes InTruncatedPkts InCsumErrors ReasmOverlaps".split(" ");
 
 const TCP = (
-  "ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs OutRsts " +
-  "InCsumErrors"
+  "ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs OutRsts " + "InCsumErrors"
 ).split(" ");
 const TCP_EXT = (
   "DelayedACKLost DelayedACKs ListenDrops ListenOverflows OfoPruned PAWSActive PAWSEstab PruneCalled " +

@@ -137,7 +137,12 @@ function after(name: string, prefix: string): string {
 function perDevice(ns: Namespace, name: string): Entry {
   const match = /^net\.ipv4\.(conf|neigh)\.([^.]+)\.([a-z_]+)$/.exec(name);
   const key = match?.[3] as string;
-  const found = match?.[1] === "neigh" ? NEIGH[key] : match?.[1] === "conf" && key in CONF ? { id: CONF[key] as number, scale: 1 } : undefined;
+  const found =
+    match?.[1] === "neigh"
+      ? NEIGH[key]
+      : match?.[1] === "conf" && key in CONF
+        ? { id: CONF[key] as number, scale: 1 }
+        : undefined;
   if (match === null || found === undefined) refuse("ENOENT", `sysctl ${name}`);
   const which = deviceOrAll(ns, (match[2] as string).replaceAll("/", "."), name);
   const { exports } = ns.kernel;

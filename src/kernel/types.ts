@@ -187,10 +187,22 @@ export interface RouteApi {
   del(route: RouteSpec): void;
   list(table?: "main" | "local"): RouteInfo[];
   /** What `ip route get` shows; throws ENETUNREACH. */
-  lookup(dst: Ipv4, src?: Ipv4): { dev: number; via: Ipv4 | undefined; src: Ipv4; type: RouteInfo["type"]; mtu: number };
+  lookup(
+    dst: Ipv4,
+    src?: Ipv4,
+  ): { dev: number; via: Ipv4 | undefined; src: Ipv4; type: RouteInfo["type"]; mtu: number };
 }
 
-export type NeighState = "INCOMPLETE" | "REACHABLE" | "STALE" | "DELAY" | "PROBE" | "FAILED" | "NOARP" | "PERMANENT" | "NONE";
+export type NeighState =
+  | "INCOMPLETE"
+  | "REACHABLE"
+  | "STALE"
+  | "DELAY"
+  | "PROBE"
+  | "FAILED"
+  | "NOARP"
+  | "PERMANENT"
+  | "NONE";
 
 export interface NeighInfo {
   readonly dev: number;
@@ -227,7 +239,11 @@ export interface FdbInfo {
 
 export interface FdbApi {
   /** `bridge fdb add/replace/append MAC dev DEV dst IP self permanent`, or a static entry of a bridge port with owner `master`. */
-  add(dev: DevRef, mac: Mac, options: { dst?: Ipv4; owner?: "self" | "master"; replace?: boolean; append?: boolean }): void;
+  add(
+    dev: DevRef,
+    mac: Mac,
+    options: { dst?: Ipv4; owner?: "self" | "master"; replace?: boolean; append?: boolean },
+  ): void;
   del(dev: DevRef, mac: Mac, options?: { dst?: Ipv4; owner?: "self" | "master" }): void;
   list(dev?: DevRef): FdbInfo[];
 }
@@ -463,5 +479,13 @@ export interface TcpSocket extends Socket {
   /** Bytes queued for sending and not yet acknowledged. */
   readonly unacked: number;
   /** tcp_info's most used fields. */
-  info(): { srttUs: number; rtoUs: number; cwnd: number; ssthresh: number; mss: number; retransmits: number; rcvWnd: number };
+  info(): {
+    srttUs: number;
+    rtoUs: number;
+    cwnd: number;
+    ssthresh: number;
+    mss: number;
+    retransmits: number;
+    rcvWnd: number;
+  };
 }

@@ -1,7 +1,7 @@
 /** The kernel's view of the wires: ports and their settings, and the exchange of frames with other workers. */
 import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE } from "../../assembly/abi.ts";
-import { assert } from "../base/errors.ts";
 import type { Mac } from "../base/addr.ts";
+import { assert } from "../base/errors.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelMemory, macHigh, macLow } from "./memory.ts";
@@ -100,7 +100,12 @@ export class Underlay {
       const high = from.getUint32(at + OUT_ARRIVAL + 4, true);
       const low = from.getUint32(at + OUT_ARRIVAL, true);
       const arrival = high * 2 ** 32 + low;
-      assert(arrival >= notBefore, "no frame arrives within the window in which it was sent (lookahead)", arrival, notBefore);
+      assert(
+        arrival >= notBefore,
+        "no frame arrives within the window in which it was sent (lookahead)",
+        arrival,
+        notBefore,
+      );
       const tieHigh = from.getUint32(at + OUT_TIE + 4, true);
       const tieLow = from.getUint32(at + OUT_TIE, true);
       const data = from.getUint32(at + OUT_DATA, true);

@@ -87,15 +87,7 @@ interface LinkExports {
   linkSetName(dev: number): number;
   linkNewVeth(ns: number, peerNs: number): number;
   linkNewBridge(ns: number, ageing: number): number;
-  linkNewVxlan(
-    ns: number,
-    vni: number,
-    port: number,
-    flags: number,
-    ttl: number,
-    tos: number,
-    ageing: number,
-  ): number;
+  linkNewVxlan(ns: number, vni: number, port: number, flags: number, ttl: number, tos: number, ageing: number): number;
   linkNewNic(ns: number, port: number): number;
   linkDel(dev: number): void;
   linkSetUp(dev: number, up: number): void;
@@ -118,15 +110,7 @@ interface LinkExports {
     delay: number,
     rate: number,
   ): number;
-  portSet(
-    port: number,
-    down: number,
-    delay: number,
-    rate: number,
-    loss: number,
-    queue: number,
-    group: number,
-  ): void;
+  portSet(port: number, down: number, delay: number, rate: number, loss: number, queue: number, group: number): void;
   portFilterAdd(port: number, ethertype: number, protocol: number, transportPort: number, ip: number): void;
   portFilterClear(port: number): void;
 }

@@ -52,7 +52,8 @@ export function runBatch(partition: Partition, exchange: Exchange, order: BatchO
   let idle = false;
   let windows = 0;
   for (; ; windows++) {
-    const flags = (partition.takeEmitted() ? FLAG_EVENT : 0) | (partition.capturedBytes > CAPTURE_LIMIT ? FLAG_FULL : 0);
+    const flags =
+      (partition.takeEmitted() ? FLAG_EVENT : 0) | (partition.capturedBytes > CAPTURE_LIMIT ? FLAG_FULL : 0);
     const agreed = exchange.agree(partition.nextEvent(), flags, time, idle);
     if (order.grid > 0 && (agreed.flags & FLAG_EVENT) !== 0) stop = Math.min(stop, gridAfter(windowStart, order.grid));
     if (agreed.nextEvent >= stop) {

@@ -81,7 +81,10 @@ export class CapturePatterns {
   constructor(patterns: readonly string[]) {
     this.#patterns = patterns.map((pattern) => {
       if (pattern === "*") return /^/;
-      const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^/]*").replaceAll("?", "[^/]");
+      const source = pattern
+        .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+        .replaceAll("*", "[^/]*")
+        .replaceAll("?", "[^/]");
       return new RegExp(`^${source}$`);
     });
   }

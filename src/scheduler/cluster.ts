@@ -4,7 +4,7 @@
  * of workers.
  */
 import { type Remote, wrap } from "comlink";
-import { UserError, assert } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import { FOREVER, MS, type Time } from "../base/time.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
 import { AbortedRun, Meeting, meetingSize } from "./barrier.ts";
@@ -78,7 +78,8 @@ export class Cluster {
   static async create(options: ClusterOptions): Promise<Cluster> {
     const cluster = new Cluster(options);
     const workers = options.workers ?? 1;
-    if (!(Number.isInteger(workers) && workers >= 1 && workers <= 64)) throw new UserError("workers: expected a number from 1 to 64");
+    if (!(Number.isInteger(workers) && workers >= 1 && workers <= 64))
+      throw new UserError("workers: expected a number from 1 to 64");
     if (workers === 1) await cluster.#createHere();
     else await cluster.#createThreads(workers);
     return cluster;
@@ -165,7 +166,11 @@ export class Cluster {
    * next begins at a time that does not depend on how windows lie.
    * @param limit virtual time at which it gives up
    */
-  async runUntilEvent(predicate: (event: HostEvent) => boolean, limit: Time, grid: Time = DEFAULT_GRID): Promise<EventStop> {
+  async runUntilEvent(
+    predicate: (event: HostEvent) => boolean,
+    limit: Time,
+    grid: Time = DEFAULT_GRID,
+  ): Promise<EventStop> {
     let found: HostEvent | undefined;
     while (found === undefined && this.#now < limit) {
       await this.#batch(limit, grid, (event) => {
@@ -190,7 +195,8 @@ export class Cluster {
     for (;;) {
       const results = await this.#runAll(order);
       const { time, stop } = results[0] as BatchResult;
-      for (const result of results) assert(result.time === time && result.stop === stop, "workers agree", result.time, time);
+      for (const result of results)
+        assert(result.time === time && result.stop === stop, "workers agree", result.time, time);
       this.#now = time;
       this.#windows += (results[0] as BatchResult).windows;
       this.#deliver(results, onEvent);
@@ -208,7 +214,8 @@ export class Cluster {
 
   #lookahead(): Time {
     const lookahead = lookaheadOf(this.#topology, this.#owner);
-    if (lookahead < 1) throw new UserError("hosts without delay between them cannot be in different workers: run with one worker");
+    if (lookahead < 1)
+      throw new UserError("hosts without delay between them cannot be in different workers: run with one worker");
     return lookahead;
   }
 
@@ -238,7 +245,10 @@ export class Cluster {
 
   #deliver(results: readonly BatchResult[], onEvent: (event: HostEvent) => void): void {
     if (this.#options.capture !== undefined) {
-      mergeCaptures(results.map((result) => result.capture), this.#options.capture.sink);
+      mergeCaptures(
+        results.map((result) => result.capture),
+        this.#options.capture.sink,
+      );
     }
     const events = results.flatMap((result) => result.events);
     events.sort((a, b) => a.time - b.time || a.host - b.host || a.seq - b.seq);

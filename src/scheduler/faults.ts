@@ -61,7 +61,9 @@ export function parseFilter(expression: string): WireFilter {
   };
   const number = (word: string | undefined, after: string, max: number): number => {
     if (word === undefined || !/^\d+$/.test(word) || Number(word) < 1 || Number(word) > max) {
-      return fail(`expected a number from 1 to ${max} after "${after}", found ${word === undefined ? "the end" : `"${word}"`}`);
+      return fail(
+        `expected a number from 1 to ${max} after "${after}", found ${word === undefined ? "the end" : `"${word}"`}`,
+      );
     }
     return Number(word);
   };
@@ -73,15 +75,27 @@ export function parseFilter(expression: string): WireFilter {
     } else if (word in ETHERTYPES) {
       set("ethertype", ETHERTYPES[word] as number, `"${word}"`);
       if (words[i] === "host" || words[i] === "proto") continue;
-    } else if (word === "proto") set("protocol", namedProtocol(words[i]) ?? number(words[i], "proto", 255), `"proto ${words[i++]}"`);
+    } else if (word === "proto")
+      set("protocol", namedProtocol(words[i]) ?? number(words[i], "proto", 255), `"proto ${words[i++]}"`);
     else if (word === "port") set("port", number(words[i], "port", 65_535), `"port ${words[i++]}"`);
-    else if (word === "host") set("ip", parseIpv4(words[i] ?? "") ?? fail('expected an IPv4 address after "host"'), `"host ${words[i++]}"`);
-    else fail(word === "" ? "it is empty" : `unexpected "${word}"; known are tcp, udp, icmp, esp, ip, arp, proto, port and host`);
+    else if (word === "host")
+      set("ip", parseIpv4(words[i] ?? "") ?? fail('expected an IPv4 address after "host"'), `"host ${words[i++]}"`);
+    else
+      fail(
+        word === ""
+          ? "it is empty"
+          : `unexpected "${word}"; known are tcp, udp, icmp, esp, ip, arp, proto, port and host`,
+      );
     if (i === words.length) break;
     if (words[i] !== "and") fail(`expected "and", found "${words[i]}"`);
     if (++i === words.length) fail('expected more after "and"');
   }
-  if (filter.port !== 0 && filter.protocol !== 0 && filter.protocol !== IPPROTO_TCP && filter.protocol !== IPPROTO_UDP) {
+  if (
+    filter.port !== 0 &&
+    filter.protocol !== 0 &&
+    filter.protocol !== IPPROTO_TCP &&
+    filter.protocol !== IPPROTO_UDP
+  ) {
     fail("only TCP and UDP have ports");
   }
   if (filter.ethertype === ETHERTYPES["arp"] && (filter.protocol !== 0 || filter.port !== 0 || filter.ip !== 0)) {
@@ -130,7 +144,8 @@ function portChange(fault: PortFault): Omit<PortChange, "port"> {
     case "link":
       return { down: !fault.up };
     case "loss":
-      if (!(fault.loss >= 0 && fault.loss <= 1)) throw new UserError(`loss of ${fault.host}: expected a number between 0 and 1`);
+      if (!(fault.loss >= 0 && fault.loss <= 1))
+        throw new UserError(`loss of ${fault.host}: expected a number between 0 and 1`);
       return { loss: fault.loss };
     case "latency":
       if (!(fault.latency >= 0)) throw new UserError(`latency of ${fault.host}: must not be negative`);

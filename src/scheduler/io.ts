@@ -1,6 +1,7 @@
 /** Blocking forms of the socket door, as generators. */
-import { KernelError } from "../base/errors.ts";
+
 import type { Ipv4 } from "../base/addr.ts";
+import { KernelError } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
 import type { Datagram, NetNs, TcpSocket, UdpSocket, Wakeable } from "../kernel/types.ts";
 import type { Proc, Wait, Waitable } from "./process.ts";
@@ -32,7 +33,8 @@ export function* connectTcp(ns: NetNs, ip: Ipv4, port: number, until?: Time): Pr
     }
     const error = socket.takeError();
     if (error !== undefined) throw new KernelError(error, "connect");
-    if (socket.state !== "ESTABLISHED" && socket.state !== "CLOSE_WAIT") throw new KernelError("ECONNREFUSED", "connect");
+    if (socket.state !== "ESTABLISHED" && socket.state !== "CLOSE_WAIT")
+      throw new KernelError("ECONNREFUSED", "connect");
     return socket;
   } catch (error) {
     socket.close();

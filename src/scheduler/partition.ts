@@ -5,7 +5,7 @@
  * program lets it run before the next packet), then commands from outside, then deadlines of programs. Nothing
  * that a host sees depends on which other hosts share its worker.
  */
-import { UserError, assert } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import type { Host, PacketCounters } from "../kernel/host.ts";
@@ -131,7 +131,13 @@ export class Partition {
           group: 0,
         };
         const worker = this.#config.owner[index] as number;
-        const port = this.kernel.underlay.addPort(segments.get(nic.segment) as number, index, worker, nic.mac, settings);
+        const port = this.kernel.underlay.addPort(
+          segments.get(nic.segment) as number,
+          index,
+          worker,
+          nic.mac,
+          settings,
+        );
         assert(port === this.#ports.length, "ports are numbered in the order of the topology", port);
         this.#ports.push({ settings, host: index, nic });
       }

@@ -85,7 +85,8 @@ export function resolveTopology(seed: string, hosts: readonly HostSpec[]): Topol
 function resolveNic(host: string, spec: NicSpec, index: number, random: Random, taken: Set<Mac>): NicConfig {
   const nic = { device: `eth${index}`, mac: 0, ...NIC_DEFAULTS, ...spec };
   const where = `host ${host}, ${nic.device}`;
-  if (!(nic.latency >= 0 && Number.isSafeInteger(nic.latency))) throw new UserError(`${where}: latency must not be negative`);
+  if (!(nic.latency >= 0 && Number.isSafeInteger(nic.latency)))
+    throw new UserError(`${where}: latency must not be negative`);
   if (!(nic.loss >= 0 && nic.loss <= 1)) throw new UserError(`${where}: loss must lie between 0 and 1`);
   if (!(nic.bandwidth >= 0)) throw new UserError(`${where}: bandwidth must not be negative`);
   if (!(nic.mtu >= 68 && nic.mtu <= 65_535)) throw new UserError(`${where}: MTU must lie between 68 and 65535`);

@@ -2,7 +2,7 @@
  * The control of a worker: a few calls through comlink. Packets never go this way. The same code serves a
  * worker thread of Node, a web worker, and (called directly) the coordinator's own thread.
  */
-import { expose, type Endpoint, transfer } from "comlink";
+import { type Endpoint, expose, transfer } from "comlink";
 import type { WasmMemory, WasmModule } from "../kernel/wasm.ts";
 import { type BatchOrder, type BatchResult, runBatch } from "./batch.ts";
 import { type Exchange, SharedExchange, SoloExchange } from "./exchange.ts";
@@ -86,7 +86,10 @@ export function serveWorker(endpoint: Endpoint, factory?: MachineFactory): void 
     connect: (memories, block) => worker.connect(memories, block),
     run: (order) => {
       const result = worker.run(order);
-      return transfer(result, result.capture.chunks.map((chunk) => chunk.buffer as ArrayBuffer));
+      return transfer(
+        result,
+        result.capture.chunks.map((chunk) => chunk.buffer as ArrayBuffer),
+      );
     },
     counters: () => worker.counters(),
   };

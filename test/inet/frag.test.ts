@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { MS, Net, SEC, checksum, ip, makeIp } from "./net.ts";
+import { checksum, ip, MS, makeIp, Net, SEC } from "./net.ts";
 
 /** Two namespaces of one host on a veth pair of the given MTU; a raw socket in the first can send any payload. */
 function veth(mtu = 1450) {
@@ -93,7 +93,15 @@ function injector() {
     const frame = new Uint8Array(14 + packet.length);
     frame.set([...mac2, 0x52, 0x54, 0x00, 0x77, 0x4d, 0x0b, type >> 8, type & 255]);
     frame.set(packet, 14);
-    const at = net.x["wireImport"](1, Math.floor(net.now / 2 ** 32), net.now >>> 0, 0, tie++, frame.length, 0) as number;
+    const at = net.x["wireImport"](
+      1,
+      Math.floor(net.now / 2 ** 32),
+      net.now >>> 0,
+      0,
+      tie++,
+      frame.length,
+      0,
+    ) as number;
     net.k.put(at, frame);
     net.run(100_000); // the last link takes its time
   };
@@ -185,7 +193,14 @@ describe("reassembly", () => {
     const whole = datagram(792);
     inject(fragment(whole, 0, 400, 1));
     inject(fragment(whole, 400, 800, 2));
-    const other = makeIp({ src: "192.168.77.11", dst: "192.168.77.12", protocol: 200, payload: whole.subarray(400), id: 1, frag: 50 });
+    const other = makeIp({
+      src: "192.168.77.11",
+      dst: "192.168.77.12",
+      protocol: 200,
+      payload: whole.subarray(400),
+      id: 1,
+      frag: 50,
+    });
     inject(other);
     expect(net.recv(sk)).toBeUndefined();
     inject(fragment(whole, 400, 800, 1));
@@ -285,20 +300,52 @@ describe("input", () => {
     const connected = net.x["udpOpen"](n2) as number;
     net.x["udpBind"](connected, ip("192.168.77.12"), 6000);
     net.x["udpConnect"](connected, ip("192.168.77.11"), 6000);
-    const source = fc.constantFrom("192.168.77.11", "10.1.1.1", "127.0.0.1", "0.0.0.0", "255.255.255.255", "192.168.77.12");
-    const target = fc.constantFrom("192.168.77.12", "192.168.77.255", "192.168.77.13", "10.9.9.9", "224.0.0.1", "0.0.0.0");
+    const source = fc.constantFrom(
+      "192.168.77.11",
+      "10.1.1.1",
+      "127.0.0.1",
+      "0.0.0.0",
+      "255.255.255.255",
+      "192.168.77.12",
+    );
+    const target = fc.constantFrom(
+      "192.168.77.12",
+      "192.168.77.255",
+      "192.168.77.13",
+      "10.9.9.9",
+      "224.0.0.1",
+      "0.0.0.0",
+    );
     const inner = fc.uint8Array({ minLength: 0, maxLength: 120 });
     const packet = fc.oneof(
       fc.uint8Array({ minLength: 0, maxLength: 200 }),
       fc
-        .record({ src: source, dst: target, protocol: fc.constantFrom(1, 17, 6, 50, 200), payload: inner, id: fc.nat(3), frag: fc.constantFrom(0, 0x4000, 0x2000, 1, 0x2001, 0x1fff, 2), ttl: fc.constantFrom(0, 1, 64), tos: fc.nat(255) })
+        .record({
+          src: source,
+          dst: target,
+          protocol: fc.constantFrom(1, 17, 6, 50, 200),
+          payload: inner,
+          id: fc.nat(3),
+          frag: fc.constantFrom(0, 0x4000, 0x2000, 1, 0x2001, 0x1fff, 2),
+          ttl: fc.constantFrom(0, 1, 64),
+          tos: fc.nat(255),
+        })
         .map(makeIp),
       // ICMP messages with right checksums around random quotes.
       fc.tuple(fc.constantFrom(0, 3, 4, 5, 8, 11, 12, 13, 17), fc.nat(16), inner).map(([type, code, quote]) => {
         const body = new Uint8Array(8 + quote.length);
         body.set([type, code, 0, 0, 0, 77, 5, 20]);
         body.set(quote, 8);
-        if (quote.length > 28) body.set(makeIp({ src: "192.168.77.12", dst: "192.168.77.11", protocol: [1, 17, 6][code % 3]!, payload: new Uint8Array(0) }).subarray(0, 20), 8);
+        if (quote.length > 28)
+          body.set(
+            makeIp({
+              src: "192.168.77.12",
+              dst: "192.168.77.11",
+              protocol: [1, 17, 6][code % 3]!,
+              payload: new Uint8Array(0),
+            }).subarray(0, 20),
+            8,
+          );
         const sum = checksum(body);
         body[2] = sum >> 8;
         body[3] = sum & 255;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { type IpFrame, MS, Net, SEC, checksum, ip } from "./net.ts";
+import { checksum, type IpFrame, ip, MS, Net, SEC } from "./net.ts";
 
 function pair(mtu = 1500) {
   const net = new Net();

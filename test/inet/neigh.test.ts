@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { type Frame, MS, Net, SEC, ip } from "./net.ts";
+import { type Frame, ip, MS, Net, SEC } from "./net.ts";
 
 /** Two hosts on one segment; host2's NIC can be taken down. */
 function pair() {

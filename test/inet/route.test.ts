@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { MS, Net, ip } from "./net.ts";
+import { ip, MS, Net } from "./net.ts";
 
 const ANY = 0xffffffff;
 
@@ -9,7 +9,11 @@ function one() {
   const host = net.host();
   const dev = net.nic(host, "192.168.77.11");
   const ns = net.root(host);
-  const add = (dst: string, plen: number, more: { via?: string; dev?: number; src?: string; metric?: number; type?: number; mode?: number } = {}) =>
+  const add = (
+    dst: string,
+    plen: number,
+    more: { via?: string; dev?: number; src?: string; metric?: number; type?: number; mode?: number } = {},
+  ) =>
     net.x["routeAdd"](
       ns,
       ip(dst),
@@ -133,7 +137,12 @@ describe("routes", () => {
   it("own addresses go by the loopback; the source must be local", () => {
     const { net, ns } = one();
     net.lo(ns);
-    expect(net.routeGet(ns, "192.168.77.11")).toMatchObject({ dev: 1, type: abi.RTN_LOCAL, src: ip("192.168.77.11"), mtu: 65535 });
+    expect(net.routeGet(ns, "192.168.77.11")).toMatchObject({
+      dev: 1,
+      type: abi.RTN_LOCAL,
+      src: ip("192.168.77.11"),
+      mtu: 65535,
+    });
     expect(net.routeGet(ns, "127.5.6.7")).toMatchObject({ dev: 1, type: abi.RTN_LOCAL });
     expect(net.routeGet(ns, "192.168.77.12", ip("192.168.77.13"))).toBe(-abi.EINVAL);
     expect(net.routeGet(ns, "192.168.77.255")).toMatchObject({ dev: 2, type: abi.RTN_BROADCAST });
@@ -167,7 +176,7 @@ describe("routes", () => {
     for (let i = 0; i < 2000; i++) {
       const dst = (0x0a000000 | (next() & 0x3ffff)) >>> 0;
       const best = table
-        .filter((r) => r.plen === 32 ? r.prefix === dst : dst >>> (32 - r.plen) === r.prefix >>> (32 - r.plen))
+        .filter((r) => (r.plen === 32 ? r.prefix === dst : dst >>> (32 - r.plen) === r.prefix >>> (32 - r.plen)))
         .sort((a, b) => b.plen - a.plen)[0];
       const error = net.x["routeGet"](ns, dst, 0, 0) as number;
       if (best === undefined) expect(error).toBe(-abi.ENETUNREACH);

@@ -53,7 +53,9 @@ describe.skipIf(!kernelBuilt)("addresses, routes, neighbours (needs build/kernel
       { dev: 2, addr: cidr("10.1.1.1/24"), broadcast: undefined, scope: "global" },
       { dev: 2, addr: cidr("10.9.0.1/16"), broadcast: ip("10.9.255.255"), scope: "global" },
     ]);
-    expect(host.root.addr.list("lo")).toEqual([{ dev: 1, addr: cidr("127.0.0.1/8"), broadcast: undefined, scope: "host" }]);
+    expect(host.root.addr.list("lo")).toEqual([
+      { dev: 1, addr: cidr("127.0.0.1/8"), broadcast: undefined, scope: "host" },
+    ]);
     expect(host.root.addr.list()).toHaveLength(3);
     expect(code(() => host.root.addr.add("eth0", cidr("10.9.0.1/16")))).toBe("EEXIST");
     expect(code(() => host.root.addr.del("eth0", cidr("10.9.0.2/16")))).toBe("EADDRNOTAVAIL");
@@ -66,7 +68,13 @@ describe.skipIf(!kernelBuilt)("addresses, routes, neighbours (needs build/kernel
     expect(code(() => route.add({ dst: cidr("0.0.0.0/0"), via: ip("9.9.9.9") }))).toBe("ENETUNREACH");
     route.add({ dst: cidr("0.0.0.0/0"), via: ip("10.1.1.2") });
     expect(code(() => route.add({ dst: cidr("0.0.0.0/0"), via: ip("10.1.1.2") }))).toBe("EEXIST");
-    expect(route.lookup(ip("8.8.8.8"))).toEqual({ dev: 2, via: ip("10.1.1.2"), src: ip("10.1.1.1"), type: "unicast", mtu: 1500 });
+    expect(route.lookup(ip("8.8.8.8"))).toEqual({
+      dev: 2,
+      via: ip("10.1.1.2"),
+      src: ip("10.1.1.1"),
+      type: "unicast",
+      mtu: 1500,
+    });
     expect(route.lookup(ip("10.1.1.7"))).toMatchObject({ via: undefined, src: ip("10.1.1.1") });
     expect(route.lookup(ip("10.1.1.1"))).toMatchObject({ type: "local", dev: 1 });
     route.add({ dst: cidr("10.2.0.0/16"), type: "blackhole" });
@@ -81,12 +89,16 @@ describe.skipIf(!kernelBuilt)("addresses, routes, neighbours (needs build/kernel
     socket.sendTo(new Uint8Array([1]), ip("10.1.1.2"), 9);
     expect(host.root.neigh.list()).toMatchObject([{ ip: ip("10.1.1.2"), state: "INCOMPLETE", mac: undefined, dev: 2 }]);
     pass(kernel);
-    expect(host.root.neigh.list("eth0")).toMatchObject([{ ip: ip("10.1.1.2"), state: "REACHABLE", mac: 0x525400000002 }]);
+    expect(host.root.neigh.list("eth0")).toMatchObject([
+      { ip: ip("10.1.1.2"), state: "REACHABLE", mac: 0x525400000002 },
+    ]);
     expect(other.root.neigh.list()).toMatchObject([{ ip: ip("10.1.1.1"), mac: 0x525400000001 }]);
     host.root.neigh.add("eth0", ip("10.1.1.9"), 0x02420a010109);
     expect(code(() => host.root.neigh.add("eth0", ip("10.1.1.9"), 0x02420a010109))).toBe("EEXIST");
     host.root.neigh.add("eth0", ip("10.1.1.9"), 0x02420a01010a, { replace: true });
-    expect(host.root.neigh.list()).toContainEqual(expect.objectContaining({ ip: ip("10.1.1.9"), mac: 0x02420a01010a, state: "PERMANENT" }));
+    expect(host.root.neigh.list()).toContainEqual(
+      expect.objectContaining({ ip: ip("10.1.1.9"), mac: 0x02420a01010a, state: "PERMANENT" }),
+    );
     host.root.neigh.del("eth0", ip("10.1.1.9"));
     expect(code(() => host.root.neigh.del("eth0", ip("10.1.1.9")))).toBe("ENOENT");
     expect(host.root.neigh.list("lo")).toEqual([]);

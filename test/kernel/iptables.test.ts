@@ -32,15 +32,36 @@ describe.skipIf(!kernelBuilt)("iptables (needs build/kernel.wasm)", () => {
     for (const chain of ["DOCKER-USER", "DOCKER", "DOCKER-ISOLATION-STAGE-1"]) iptables.newChain("filter", chain);
     const rules: Rule[] = [
       { match: {}, target: { kind: "JUMP", chain: "DOCKER-USER" } },
-      { match: { outDev: { value: "docker0", not: false }, ctstate: { value: ["RELATED", "ESTABLISHED"], not: false } }, target: { kind: "ACCEPT" } },
-      { match: { inDev: { value: "docker0", not: false }, outDev: { value: "docker0", not: true } }, target: { kind: "ACCEPT" } },
-      { match: { src: { value: cidr("172.17.0.0/16"), not: true }, protocol: { value: "tcp", not: false }, dport: { value: [80, 90], not: false } }, target: { kind: "DROP" }, comment: "why not" },
+      {
+        match: { outDev: { value: "docker0", not: false }, ctstate: { value: ["RELATED", "ESTABLISHED"], not: false } },
+        target: { kind: "ACCEPT" },
+      },
+      {
+        match: { inDev: { value: "docker0", not: false }, outDev: { value: "docker0", not: true } },
+        target: { kind: "ACCEPT" },
+      },
+      {
+        match: {
+          src: { value: cidr("172.17.0.0/16"), not: true },
+          protocol: { value: "tcp", not: false },
+          dport: { value: [80, 90], not: false },
+        },
+        target: { kind: "DROP" },
+        comment: "why not",
+      },
     ];
     for (const rule of rules) iptables.append("filter", "FORWARD", rule);
     iptables.insert("filter", "FORWARD", { match: {}, target: { kind: "RETURN" } });
     iptables.setPolicy("filter", "FORWARD", "DROP");
     const chains = iptables.list("filter") ?? [];
-    expect(chains.map((chain) => chain.name)).toEqual(["INPUT", "FORWARD", "OUTPUT", "DOCKER", "DOCKER-ISOLATION-STAGE-1", "DOCKER-USER"]);
+    expect(chains.map((chain) => chain.name)).toEqual([
+      "INPUT",
+      "FORWARD",
+      "OUTPUT",
+      "DOCKER",
+      "DOCKER-ISOLATION-STAGE-1",
+      "DOCKER-USER",
+    ]);
     const forward = chains[1];
     expect(forward).toMatchObject({ hook: "FORWARD", policy: "DROP", packets: 0 });
     expect(chains[3]).toMatchObject({ hook: undefined, policy: undefined });
@@ -78,7 +99,10 @@ describe.skipIf(!kernelBuilt)("iptables (needs build/kernel.wasm)", () => {
     expect(server.tryRecv()).toBeUndefined();
     expect(b.drops()["NETFILTER_DROP"]).toBe(1);
     expect(b.root.iptables.list("filter")?.[0]?.rules[0]).toMatchObject({ packets: 1, bytes: 38 });
-    a.root.iptables.append("filter", "OUTPUT", { match: { dst: { value: cidr("10.1.1.2/32"), not: false } }, target: { kind: "DROP" } });
+    a.root.iptables.append("filter", "OUTPUT", {
+      match: { dst: { value: cidr("10.1.1.2/32"), not: false } },
+      target: { kind: "DROP" },
+    });
     expect(code(() => client.sendTo(new Uint8Array(10), ip("10.1.1.2"), 4789))).toBe("EPERM");
   });
 

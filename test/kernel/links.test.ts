@@ -28,15 +28,35 @@ describe.skipIf(!kernelBuilt)("links (needs build/kernel.wasm)", () => {
   it("start with lo and the NIC", () => {
     const [lo, eth0] = host.root.link.list();
     expect(lo).toMatchObject({ index: 1, name: "lo", kind: "loopback", mtu: 65536, up: true });
-    expect(eth0).toMatchObject({ index: 2, name: "eth0", kind: "nic", mac: 0x525400000001, mtu: 1500, up: true, carrier: true });
+    expect(eth0).toMatchObject({
+      index: 2,
+      name: "eth0",
+      kind: "nic",
+      mac: 0x525400000001,
+      mtu: 1500,
+      up: true,
+      carrier: true,
+    });
   });
 
   it("makes veth pairs across namespaces, with random MACs of its own", () => {
     const ns = host.createNs("c1");
-    const index = host.root.link.add({ kind: "veth", name: "veth0", peer: { name: "eth0", ns, mac: 0x02420a000102 }, mtu: 1450 });
+    const index = host.root.link.add({
+      kind: "veth",
+      name: "veth0",
+      peer: { name: "eth0", ns, mac: 0x02420a000102 },
+      mtu: 1450,
+    });
     const end = host.root.link.get(index);
     const peer = ns.link.get("eth0");
-    expect(end).toMatchObject({ name: "veth0", kind: "veth", peerIndex: peer.index, up: false, carrier: false, mtu: 1450 });
+    expect(end).toMatchObject({
+      name: "veth0",
+      kind: "veth",
+      peerIndex: peer.index,
+      up: false,
+      carrier: false,
+      mtu: 1450,
+    });
     expect(end.peerNs).toBe(ns);
     expect(peer).toMatchObject({ mac: 0x02420a000102, peerIndex: index, mtu: 1450 });
     expect(peer.peerNs).toBe(host.root);
@@ -49,7 +69,8 @@ describe.skipIf(!kernelBuilt)("links (needs build/kernel.wasm)", () => {
   });
 
   it("draws MACs from the host's stream: the same for the same seed and name, others for another", async () => {
-    const mac = (from: Host): number => from.root.link.get(from.root.link.add({ kind: "veth", name: "a", peer: { name: "b" } })).mac;
+    const mac = (from: Host): number =>
+      from.root.link.get(from.root.link.add({ kind: "veth", name: "a", peer: { name: "b" } })).mac;
     const again = (await lan(1)).hosts[0] as Host;
     const other = (await lan(1, "other")).hosts[0] as Host;
     const first = mac(host);
@@ -87,7 +108,9 @@ describe.skipIf(!kernelBuilt)("links (needs build/kernel.wasm)", () => {
     expect(link.get("br0").mac).toBe(0x020000000003); // the lowest of its ports
     fdb.add("v1", 0x0242c0a80005, { owner: "master" });
     const entries = fdb.list("v1");
-    expect(entries).toContainEqual(expect.objectContaining({ mac: 0x0242c0a80005, owner: "master", permanent: true, dev: link.get("v1").index }));
+    expect(entries).toContainEqual(
+      expect.objectContaining({ mac: 0x0242c0a80005, owner: "master", permanent: true, dev: link.get("v1").index }),
+    );
     expect(code(() => fdb.add("v1", 0x0242c0a80005, { owner: "master" }))).toBe("EEXIST");
     fdb.del("v1", 0x0242c0a80005, { owner: "master" });
     expect(code(() => fdb.del("v1", 0x0242c0a80005, { owner: "master" }))).toBe("ENOENT");

@@ -13,7 +13,9 @@ describe("names of the kernel's numbers", () => {
 
   it("names the counters as assembly/inet/snmp.ts numbers them", () => {
     const source = readFileSync(new URL("../../assembly/inet/snmp.ts", import.meta.url), "utf8");
-    const constants = [...source.matchAll(/^export const SNMP_(\w+) = (\d+);/gm)].map((match) => [match[1] as string, Number(match[2])] as const);
+    const constants = [...source.matchAll(/^export const SNMP_(\w+) = (\d+);/gm)].map(
+      (match) => [match[1] as string, Number(match[2])] as const,
+    );
     const known = constants.filter(([name]) => !["COUNT", "TCP_FIRST", "TCP_COUNT", "TCP_END"].includes(name));
     expect(known.length).toBeGreaterThan(100);
     for (const [constant, index] of known) {

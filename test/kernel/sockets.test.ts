@@ -42,7 +42,13 @@ describe.skipIf(!kernelBuilt)("sockets (needs build/kernel.wasm)", () => {
     expect(kernel.now).toBeGreaterThan(150_000); // ARP there and back, then the datagram: three times 50 µs
     expect(kernel.now).toBeLessThan(160_000);
     const got = server.tryRecv();
-    expect(got).toMatchObject({ src: ip("10.1.1.1"), srcPort: client.localAddress().port, dst: ip("10.1.1.2"), ttl: 64, time: kernel.now });
+    expect(got).toMatchObject({
+      src: ip("10.1.1.1"),
+      srcPort: client.localAddress().port,
+      dst: ip("10.1.1.2"),
+      ttl: 64,
+      time: kernel.now,
+    });
     expect(text(got?.data)).toBe("ping");
     expect(server.tryRecv()).toBeUndefined();
     server.sendTo(bytes("pong"), got!.src, got!.srcPort);
@@ -127,7 +133,17 @@ describe.skipIf(!kernelBuilt)("sockets (needs build/kernel.wasm)", () => {
     let woken = 0;
     socket.addWaiter({ wake: () => woken++ });
     expect(ns.socket.list()).toEqual([
-      { protocol: "udp", state: "UNCONN", localIp: 0, localPort: 5353, remoteIp: 0, remotePort: 0, rxQueue: 0, txQueue: 0, owner: "dnsd" },
+      {
+        protocol: "udp",
+        state: "UNCONN",
+        localIp: 0,
+        localPort: 5353,
+        remoteIp: 0,
+        remotePort: 0,
+        rxQueue: 0,
+        txQueue: 0,
+        owner: "dnsd",
+      },
     ]);
     expect(a.root.socket.list()).toEqual([]);
     ns.destroy();

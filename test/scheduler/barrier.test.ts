@@ -30,7 +30,8 @@ describe("meeting", () => {
     for (let from = 0; from < 3; from++) {
       expect(last.getNextEvent(from)).toBe(from * 10);
       expect(last.getFlags(from)).toBe(from);
-      for (let to = 0; to < 3; to++) expect(last.getOutbox(from, to)).toEqual({ records: from * 100 + to, count: from + to });
+      for (let to = 0; to < 3; to++)
+        expect(last.getOutbox(from, to)).toEqual({ records: from * 100 + to, count: from + to });
     }
   });
 

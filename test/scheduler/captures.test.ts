@@ -10,7 +10,7 @@ interface Raw {
 }
 
 function encode(records: readonly Raw[]): Uint8Array {
-  const sizes = records.map((record) => CAP_HEADER + ((record.seq % 13) + 7 & ~7));
+  const sizes = records.map((record) => CAP_HEADER + (((record.seq % 13) + 7) & ~7));
   const out = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
   const view = new DataView(out.buffer);
   let at = 0;
@@ -56,19 +56,41 @@ describe("merging captures", () => {
   it("announces a point before the frames of its time, after those of an earlier time", () => {
     const log: string[] = [];
     const point = (id: number, since: number) => ({
-      id, since, hostIndex: 0, host: "h", namespace: "host", device: "eth0", mac: 1, mtu: 1500, speed: 0,
+      id,
+      since,
+      hostIndex: 0,
+      host: "h",
+      namespace: "host",
+      device: "eth0",
+      mac: 1,
+      mtu: 1500,
+      speed: 0,
     });
-    const chunk = encode([{ time: 5, host: 0, seq: 0 }, { time: 9, host: 0, seq: 1 }]);
-    mergeCaptures([{ chunks: [chunk], points: [point(3, 12), point(2, 9)] }, { chunks: [], points: [point(1, 0)] }], {
-      point: (p) => log.push(`point ${p.id}`),
-      frame: (f) => log.push(`frame ${f.time}`),
-    });
+    const chunk = encode([
+      { time: 5, host: 0, seq: 0 },
+      { time: 9, host: 0, seq: 1 },
+    ]);
+    mergeCaptures(
+      [
+        { chunks: [chunk], points: [point(3, 12), point(2, 9)] },
+        { chunks: [], points: [point(1, 0)] },
+      ],
+      {
+        point: (p) => log.push(`point ${p.id}`),
+        frame: (f) => log.push(`frame ${f.time}`),
+      },
+    );
     expect(log).toEqual(["point 1", "frame 5", "point 2", "frame 9", "point 3"]);
   });
 
   it("refuses records that go back in time", () => {
-    const chunk = encode([{ time: 5, host: 0, seq: 0 }, { time: 4, host: 0, seq: 1 }]);
-    expect(() => mergeCaptures([{ chunks: [chunk], points: [] }], { point: () => {}, frame: () => {} })).toThrow(/order of time/);
+    const chunk = encode([
+      { time: 5, host: 0, seq: 0 },
+      { time: 4, host: 0, seq: 1 },
+    ]);
+    expect(() => mergeCaptures([{ chunks: [chunk], points: [] }], { point: () => {}, frame: () => {} })).toThrow(
+      /order of time/,
+    );
   });
 });
 

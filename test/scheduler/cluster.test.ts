@@ -37,13 +37,15 @@ class HashSink implements CaptureSink {
   }
 }
 
-function mesh(seed: string, options: { messages?: number; throwAt?: number; loss?: number } = {}): Topology {
+function mesh(seed: string, options: { messages?: number; throwAt?: number; step?: number } = {}): Topology {
   const address = (i: number): string => `10.1.1.${11 + i}`;
   const hosts = Array.from({ length: HOSTS }, (_, i) => {
-    const peers = Array.from({ length: HOSTS }, (_, j) => j).filter((j) => j !== i).map(address);
+    const peers = Array.from({ length: HOSTS }, (_, j) => j)
+      .filter((j) => j !== i)
+      .map(address);
     const throwAt = i === 3 ? (options.throwAt ?? 0) : 0;
     const machine: MeshConfig = { address: address(i), peers, messages: options.messages ?? 8, throwAt };
-    const nic = { latency: (50 + 30 * i) * US, loss: options.loss ?? 0.02, bandwidth: i === 2 ? 1e8 : 1e10 };
+    const nic = { latency: (50 + (options.step ?? 30) * i) * US, loss: 0.02, bandwidth: i === 2 ? 1e8 : 1e10 };
     return { name: `node-${i}`, nics: [nic], machine };
   });
   return resolveTopology(seed, hosts);
@@ -59,7 +61,11 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
   });
   afterAll(() => built?.remove());
 
-  function cluster(topology: Topology, workers: number, extra: { sink?: CaptureSink; onEvent?: (event: HostEvent) => void } = {}) {
+  function cluster(
+    topology: Topology,
+    workers: number,
+    extra: { sink?: CaptureSink; onEvent?: (event: HostEvent) => void } = {},
+  ) {
     return Cluster.create({
       topology,
       module,
@@ -84,10 +90,13 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     [120 * MS, { kind: "loss", host: "node-0", loss: 0.2 }],
   ];
 
-  async function trace(seed: string, workers: number) {
+  async function trace(seed: string, workers: number, step?: number) {
     const sink = new HashSink();
     const log: string[] = [];
-    const run = await cluster(mesh(seed), workers, { sink, onEvent: (event) => log.push(JSON.stringify(event)) });
+    const run = await cluster(mesh(seed, step === undefined ? {} : { step }), workers, {
+      sink,
+      onEvent: (event) => log.push(JSON.stringify(event)),
+    });
     for (const [time, fault] of FAULTS) run.inject(fault, time);
     const answered = await run.runUntilEvent(({ payload }) => (payload as MeshEvent).what === "answer", SEC);
     run.post(4, answered.time, "hello");
@@ -96,7 +105,15 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     await run.runUntil(3 * SEC);
     const counters = await run.counters();
     await run.stop();
-    return { hash: sink.digest(), frames: sink.frames, points: sink.points, log, stop: answered.time, drops: counters.drops, counters };
+    return {
+      hash: sink.digest(),
+      frames: sink.frames,
+      points: sink.points,
+      log,
+      stop: answered.time,
+      drops: counters.drops,
+      counters,
+    };
   }
 
   it("gives the same trace with 1, 2 and 4 workers, twice, and another one for another seed", async () => {
@@ -119,6 +136,19 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     expect((await trace("2", 1)).hash).not.toBe(one.hash);
   });
 
+  it.each(["11", "20"])(
+    "gives the same trace where all delays are equal and many frames come at once (seed %s)",
+    async (seed) => {
+      const one = await trace(seed, 1, 0);
+      for (const workers of [3, 6]) {
+        const again = await trace(seed, workers, 0);
+        expect(again.log).toEqual(one.log);
+        expect(again.hash).toBe(one.hash);
+        expect(again.drops).toEqual(one.drops);
+      }
+    },
+  );
+
   it("keeps count of every packet", async () => {
     const run = await cluster(mesh("3"), 1);
     await run.runUntil(5 * SEC);
@@ -137,7 +167,11 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     const id = run.post(2, 12_345_678, { hello: [1, 2] });
     const stop = await run.runUntilEvent(({ payload }) => (payload as MeshEvent).what === "command", SEC);
     expect(stop.time).toBe(13 * MS);
-    expect(stop.event).toMatchObject({ time: 12_345_678, host: 2, payload: { detail: { id, request: { hello: [1, 2] }, at: 12_345_678 } } });
+    expect(stop.event).toMatchObject({
+      time: 12_345_678,
+      host: 2,
+      payload: { detail: { id, request: { hello: [1, 2] }, at: 12_345_678 } },
+    });
     expect(run.now).toBe(13 * MS);
     expect(await run.runUntilEvent(() => true, 20 * MS)).toEqual({ time: 20 * MS, event: undefined });
     await run.stop();

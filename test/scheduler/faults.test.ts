@@ -41,18 +41,29 @@ describe("filters", () => {
 });
 
 describe("faults", () => {
-  const topology = resolveTopology("1", [{ name: "a", nics: [{}, { segment: "second" }] }, { name: "b" }, { name: "c" }]);
+  const topology = resolveTopology("1", [
+    { name: "a", nics: [{}, { segment: "second" }] },
+    { name: "b" },
+    { name: "c" },
+  ]);
 
   it("name ports through all hosts, in order", () => {
-    expect(resolveFault({ kind: "link", host: "b", up: false }, 5, topology)).toEqual({ time: 5, ports: [{ port: 2, down: true }] });
+    expect(resolveFault({ kind: "link", host: "b", up: false }, 5, topology)).toEqual({
+      time: 5,
+      ports: [{ port: 2, down: true }],
+    });
     expect(resolveFault({ kind: "loss", host: "a", loss: 0.5 }, 5, topology).ports.map((p) => p.port)).toEqual([0, 1]);
-    expect(resolveFault({ kind: "loss", host: "a", device: "eth1", loss: 0.5 }, 5, topology).ports).toEqual([{ port: 1, loss: 0.5 }]);
+    expect(resolveFault({ kind: "loss", host: "a", device: "eth1", loss: 0.5 }, 5, topology).ports).toEqual([
+      { port: 1, loss: 0.5 },
+    ]);
   });
 
   it("number the groups of a partition; the rest is a group too", () => {
     const { ports } = resolveFault({ kind: "partition", groups: [["a"], ["c"]] }, 0, topology);
     expect(ports.map((p) => p.group)).toEqual([1, 1, 0, 2]);
-    expect(resolveFault({ kind: "partition", groups: [] }, 0, topology).ports.map((p) => p.group)).toEqual([0, 0, 0, 0]);
+    expect(resolveFault({ kind: "partition", groups: [] }, 0, topology).ports.map((p) => p.group)).toEqual([
+      0, 0, 0, 0,
+    ]);
   });
 
   it("change the latency that the lookahead is computed from", () => {
@@ -62,7 +73,9 @@ describe("faults", () => {
 
   it("refuse what does not exist", () => {
     expect(() => resolveFault({ kind: "crash", host: "z" }, 0, topology)).toThrow(/no host z/);
-    expect(() => resolveFault({ kind: "link", host: "b", device: "eth7", up: true }, 0, topology)).toThrow(/no NIC eth7/);
+    expect(() => resolveFault({ kind: "link", host: "b", device: "eth7", up: true }, 0, topology)).toThrow(
+      /no NIC eth7/,
+    );
     expect(() => resolveFault({ kind: "partition", groups: [["a"], ["a"]] }, 0, topology)).toThrow(/two groups/);
     expect(() => resolveFault({ kind: "loss", host: "a", loss: -1 }, 0, topology)).toThrow(UserError);
   });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
 import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.ts";
 import { FOREVER, US } from "../../src/base/time.ts";
 import { lookaheadOf, oneWayDelay, partitionHosts, resolveTopology } from "../../src/scheduler/topology.ts";
@@ -13,7 +13,14 @@ describe("topology", () => {
     const two = resolveTopology("1", [{ name: "a" }, { name: "b" }]);
     const one = resolveTopology("1", [{ name: "b" }]);
     const [a, b] = two.hosts.map((host) => host.nics[0]);
-    expect(a).toMatchObject({ device: "eth0", segment: "underlay", mtu: 1500, latency: 50 * US, bandwidth: 10e9, loss: 0 });
+    expect(a).toMatchObject({
+      device: "eth0",
+      segment: "underlay",
+      mtu: 1500,
+      latency: 50 * US,
+      bandwidth: 10e9,
+      loss: 0,
+    });
     expect(a?.mac).not.toBe(b?.mac);
     expect(Math.floor((a?.mac ?? 0) / 2 ** 24)).toBe(0x525400);
     expect(one.hosts[0]?.nics[0]?.mac).toBe(b?.mac);
@@ -27,7 +34,9 @@ describe("topology", () => {
   });
 
   it("takes the larger of two latencies as the delay", () => {
-    const { hosts: [a, b, c] } = resolveTopology("1", [...hosts([50, 200]), { name: "c", nics: [{ segment: "elsewhere" }] }]);
+    const {
+      hosts: [a, b, c],
+    } = resolveTopology("1", [...hosts([50, 200]), { name: "c", nics: [{ segment: "elsewhere" }] }]);
     expect(oneWayDelay(a!, b!)).toBe(200);
     expect(oneWayDelay(a!, c!)).toBe(FOREVER);
   });
@@ -49,7 +58,10 @@ describe("topology", () => {
         fc.array(fc.record({ latency: fc.nat(5), segment: fc.constantFrom("x", "y") }), { minLength: 1, maxLength: 9 }),
         fc.integer({ min: 1, max: 4 }),
         (nics, workers) => {
-          const topology = resolveTopology("1", nics.map((nic, i) => ({ name: `h${i}`, nics: [nic] })));
+          const topology = resolveTopology(
+            "1",
+            nics.map((nic, i) => ({ name: `h${i}`, nics: [nic] })),
+          );
           const owner = partitionHosts(topology, workers);
           let least = FOREVER;
           topology.hosts.forEach((a, i) => {

@@ -96,7 +96,12 @@ class MeshMachine implements HostMachine {
     socket.close();
   }
 
-  #sendUdp(socket: { sendTo(data: Uint8Array, ip: number, port: number): void }, data: Uint8Array, to: number, port: number): void {
+  #sendUdp(
+    socket: { sendTo(data: Uint8Array, ip: number, port: number): void },
+    data: Uint8Array,
+    to: number,
+    port: number,
+  ): void {
     try {
       socket.sendTo(data, to, port);
     } catch (error) {

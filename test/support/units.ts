@@ -14,7 +14,9 @@ function modified(path: string): number {
 
 function newestSource(): number {
   const files = readdirSync(join(ROOT, "assembly"), { recursive: true, encoding: "utf8" });
-  return Math.max(...files.filter((name) => name.endsWith(".ts")).map((name) => modified(join(ROOT, "assembly", name))));
+  return Math.max(
+    ...files.filter((name) => name.endsWith(".ts")).map((name) => modified(join(ROOT, "assembly", name))),
+  );
 }
 
 /** Bytes of the module; UNITS_WASM names another one. */

@@ -62,7 +62,7 @@ export function queryId(os: HostOs): number {
     random = os.random.fork("resolver");
     streams.set(os, random);
   }
-  return random.int(65536);
+  return random.below(65536);
 }
 
 /** Addresses of a name in /etc/hosts. */

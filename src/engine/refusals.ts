@@ -1,0 +1,23 @@
+/** What libnetwork and the swarm refuse, as the Engine's API answers it. */
+import { UserError } from "../base/errors.ts";
+import type { Proc } from "../scheduler/process.ts";
+import { statusOfError } from "../swarm/api/status.ts";
+import { ApiError } from "./api.ts";
+
+/** @param status of refusals that have no class of their own */
+export function toApiError(error: unknown, status = 500): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof UserError) return new ApiError(status, error.message);
+  throw error;
+}
+
+/** Runs a request; what it refuses becomes an ApiError with the HTTP status of its class. */
+export function* refusable<T>(request: Proc<T>): Proc<T> {
+  try {
+    return yield* request;
+  } catch (error) {
+    if (error instanceof ApiError || !(error instanceof Error)) throw error;
+    if (error instanceof UserError) throw toApiError(error);
+    throw new ApiError(statusOfError(error), error.message);
+  }
+}
