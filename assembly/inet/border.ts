@@ -4,14 +4,14 @@
  * fill scratch with records whose layout is in abi.ts and return how many; `skip` continues a long one.
  */
 import {
-  ADDR_BROADCAST, ADDR_DEV, ADDR_FLAGS, ADDR_IP, ADDR_PREFIX, ADDR_RECORD, ADDR_SCOPE, CONF_ALL, CONF_COUNT, CONF_DEFAULT, CONF_FORWARDING,
-  EEXIST, EINVAL, ENOBUFS, ENOENT, NEIGH_CONFIRMED, NEIGH_DEV, NEIGH_IP, NEIGH_MAC, NEIGH_PROBES, NEIGH_RECORD, NEIGH_STATE, NEIGH_UPDATED,
-  NEIGH_USED, NUD_FAILED, NUD_NOARP, NUD_PERMANENT, ROUTE_DEV, ROUTE_DST, ROUTE_METRIC, ROUTE_PREFIX, ROUTE_PROTOCOL, ROUTE_RECORD, ROUTE_SCOPE,
-  ROUTE_SRC, ROUTE_TABLE, ROUTE_TYPE, ROUTE_VIA, RTGET_DEV, RTGET_MTU, RTGET_SRC, RTGET_TYPE, RTGET_VIA, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RT_TABLE_LOCAL,
-  RT_TABLE_MAIN, SCOPE_GLOBAL, SCOPE_HOST, SCOPE_LINK, SYS_COUNT, SYS_IP_FORWARD,
+  ADDR_BROADCAST, ADDR_DEV, ADDR_FLAGS, ADDR_IP, ADDR_PREFIX, ADDR_RECORD, ADDR_SCOPE, CONF_ALL, CONF_COUNT, CONF_DEFAULT,
+  CONF_FORWARDING, EEXIST, EINVAL, ENOBUFS, ENOENT, NEIGH_CONFIRMED, NEIGH_DEV, NEIGH_IP, NEIGH_MAC, NEIGH_PROBES, NEIGH_RECORD,
+  NEIGH_STATE, NEIGH_UPDATED, NEIGH_USED, NUD_FAILED, NUD_PERMANENT, ROUTE_DEV, ROUTE_DST, ROUTE_METRIC, ROUTE_PREFIX, ROUTE_PROTOCOL,
+  ROUTE_RECORD, ROUTE_SCOPE, ROUTE_SRC, ROUTE_TABLE, ROUTE_TYPE, ROUTE_VIA, RTGET_DEV, RTGET_MTU, RTGET_SRC, RTGET_TYPE, RTGET_VIA,
+  RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RT_TABLE_LOCAL, RT_TABLE_MAIN, SCOPE_GLOBAL, SCOPE_HOST, SCOPE_LINK, SYS_COUNT, SYS_IP_FORWARD,
 } from "../abi";
 import { NetDev, softirq } from "../link/netdev";
-import { NetNs, nsHost } from "../link/netns";
+import { NetNs } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
 import { Host } from "../sim/host";
 import { Addr, addrAdd, addrDel } from "./addr";
@@ -19,7 +19,7 @@ import { FIB_ANY, Fib, Route, fibDelete, fibInsert } from "./fib";
 import { InDev, InetNs, hostInet, inDevOf, inetDevChanged, inetOf, rtFlush } from "./inet";
 import { NEIGH_ADMIN, NEIGH_OVERRIDE, NUD_VALID, Neigh, neighCreate, neighFree, neighLookup, neighUpdate } from "./neigh";
 import { pmtuPurge } from "./pmtu";
-import { RtResult, pmtuGet, routeLookup } from "./route";
+import { RtResult, routeLookup } from "./route";
 import { SNMP_COUNT } from "./snmp";
 
 // ---------------------------------------------------------------------------------------------- addresses

@@ -1,16 +1,8 @@
 /** IPv4 forwarding (net/ipv4/ip_forward.c). */
-import {
-  DROP_IP_TTL,
-  DROP_OTHERHOST,
-  DROP_PKT_TOO_BIG,
-  NF_ACCEPT,
-  NF_FORWARD,
-  RTN_LOCAL,
-  SYS_FORWARD_USE_PMTU,
-} from "../abi";
+import { DROP_IP_TTL, DROP_OTHERHOST, DROP_PKT_TOO_BIG, NF_ACCEPT, NF_FORWARD, SYS_FORWARD_USE_PMTU } from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
-import { PACKET_HOST, SKB_IGNORE_DF, SKB_SECPATH, Skb, dropSkb, ensureHeadroom } from "../memory/skb";
+import { PACKET_HOST, SKB_IGNORE_DF, SKB_SECPATH, Skb, dropSkb } from "../memory/skb";
 import { nfHook } from "../netfilter/netfilter";
 import {
   ICMP_DEST_UNREACH,

@@ -70,8 +70,6 @@ export class InetNs {
   fragMem: u32;
   fragHead: usize;
   exceptionTimer: Timer;
-  /** Timer record for exceptions lives behind a pointer: it is embedded nowhere. */
-  generatorHead: usize;
 }
 
 /** The IPv4 state of a device; made when first needed. */

@@ -2,7 +2,9 @@
  * Output routes (net/ipv4/route.c ip_route_output_key_hash_rcu, __mkroute_output): which device, next hop,
  * source address and MTU a packet to some address gets. Results are cached per namespace and per socket.
  */
-import { CONF_ROUTE_LOCALNET, DEV_LOOPBACK, EINVAL, ENETUNREACH, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, SCOPE_HOST, SCOPE_LINK } from "../abi";
+import {
+  CONF_ROUTE_LOCALNET, DEV_LOOPBACK, EINVAL, ENETUNREACH, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, SCOPE_LINK,
+} from "../abi";
 import { IFF_UP, NetDev, devByIndex } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { Skb } from "../memory/skb";

@@ -3,7 +3,6 @@
  * the route, the size limits of the path MTU mode, DF and the IP id.
  */
 import { EACCES, EAGAIN, EMSGSIZE, RTN_BROADCAST } from "../abi";
-import { sysctl } from "../inet/inet";
 import { ipSelectIdent } from "../inet/ipid";
 import { defaultTtl, dontFragment, hashFromSock, ipLocalOut } from "../inet/output";
 import { RtResult, routeLookup, sockRoute } from "../inet/route";

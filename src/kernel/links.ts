@@ -49,7 +49,6 @@ const INFO_FLAGS = 8;
 const INFO_MTU = 12;
 const INFO_MAC = 16;
 const INFO_NAME = 24;
-const INFO_NS = 40;
 const INFO_MASTER = 44;
 const INFO_PORT_NO = 48;
 const INFO_PEER_INDEX = 52;

@@ -4,5 +4,6 @@ declare module "comlink/dist/esm/node-adapter.mjs" {
 
   /** @param port a Worker, a MessagePort, or parentPort of worker_threads */
   const nodeEndpoint: (port: object) => Endpoint;
+  // biome-ignore lint/style/noDefaultExport: it is what comlink has
   export default nodeEndpoint;
 }

@@ -1,0 +1,177 @@
+/** `nc` of busybox (networking/nc.c, with the options of its NC_110_COMPAT build that alpine has). */
+import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
+import { KernelError } from "../../base/errors.ts";
+import { SEC, type Time } from "../../base/time.ts";
+import type { Program, ProgramContext } from "../../engine/program.ts";
+import type { TcpSocket, UdpSocket } from "../../kernel/types.ts";
+import { connectTcp, sendTcp } from "../../scheduler/io.ts";
+import type { Proc, Waitable } from "../../scheduler/process.ts";
+import { getopt, type Options } from "../lib/options.ts";
+import { decode, encode, Failure, isSignal, muslError, tool, waitReady } from "../lib/program.ts";
+import { resolve } from "../lib/resolve.ts";
+
+/** Largest datagram that a chunk of standard input becomes (nc's buffer). */
+const BUFFER = 8192;
+
+function* main(context: ProgramContext): Proc<number> {
+  const options = getopt(context.argv, "46lknuzvw:p:s:i:e:", {}, false);
+  const wait = options.number("w");
+  const port = Number(options.text("p") ?? (options.has("l") ? options.args.at(-1) : options.args[1]));
+  if (options.has("l")) {
+    if (!Number.isInteger(port)) throw new Failure("missing port");
+    return yield* options.has("u") ? listenUdp(context, port, wait) : listenTcp(context, port, options);
+  }
+  const [host, portText] = options.args;
+  if (host === undefined || portText === undefined) throw new Failure("", 1);
+  const found = yield* resolve(context, host, "musl");
+  if ("failure" in found) throw new Failure(`bad address '${host}'`);
+  const target = found.addresses[0] as Ipv4;
+  const remote = Number(portText);
+  if (options.has("u")) return yield* sendUdp(context, target, remote, wait, options);
+  let socket: TcpSocket;
+  try {
+    const until = wait === undefined ? undefined : context.os.now() + wait * SEC;
+    socket = yield* connectTcp(context.ns, target, remote, until);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    if (options.has("v")) throw new Failure(`${host} (${formatIpv4(target)}:${remote}): ${muslError(error)}`);
+    if (wait !== undefined && error.code === "ETIMEDOUT") throw new Failure("timed out");
+    throw new Failure(`can't connect to remote host (${formatIpv4(target)}): ${muslError(error)}`);
+  }
+  socket.setOwner("nc");
+  if (options.has("v")) context.stderr.write(`${host} (${formatIpv4(target)}:${remote}) open\n`);
+  if (options.has("z")) {
+    socket.close();
+    return 0;
+  }
+  return yield* relay(context, socket, wait);
+}
+
+/** Standard input to the socket and back, until the peer closes (or nothing comes for `-w` after the input's end). */
+function* relay(context: ProgramContext, socket: TcpSocket, wait: number | undefined): Proc<number> {
+  let input = true;
+  let until: Time | undefined;
+  try {
+    for (;;) {
+      const data = socket.tryRecv(65536);
+      if (data !== undefined) {
+        if (data.length === 0) return 0;
+        context.stdout.write(decode(data));
+        continue;
+      }
+      const text = input ? context.stdin.tryRead() : undefined;
+      if (text !== undefined) {
+        yield* sendTcp(socket, encode(text));
+        continue;
+      }
+      if (input && context.stdin.closed) {
+        input = false;
+        socket.shutdown();
+        until = wait === undefined ? undefined : context.os.now() + wait * SEC;
+      }
+      const on: Waitable[] = [socket as unknown as Waitable];
+      if (input) on.push(context.stdin);
+      const result = yield* waitReady(context, on, until);
+      if (isSignal(result)) return 130;
+      if (result === "timeout") return 0;
+    }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new Failure(`read: ${muslError(error)}`);
+  } finally {
+    socket.close();
+  }
+}
+
+function* listenTcp(context: ProgramContext, port: number, options: Options): Proc<number> {
+  const listener = context.ns.socket.tcp();
+  listener.setOwner("nc");
+  try {
+    listener.bind(0, port);
+    listener.listen(1);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new Failure(`bind: ${muslError(error)}`);
+  }
+  try {
+    for (;;) {
+      let socket = listener.tryAccept();
+      while (socket === undefined) {
+        if (isSignal(yield* waitReady(context, [listener]))) return 130;
+        socket = listener.tryAccept();
+      }
+      const status = yield* relay(context, socket, options.number("w"));
+      if (!options.has("k") && options.list("l").length < 2) return status;
+    }
+  } finally {
+    listener.close();
+  }
+}
+
+function* sendUdp(context: ProgramContext, target: Ipv4, port: number, wait: number | undefined, options: Options): Proc<number> {
+  const socket = context.ns.socket.udp();
+  socket.setOwner("nc");
+  try {
+    const local = options.number("p");
+    if (local !== undefined) socket.bind(0, local);
+    socket.connect(target, port);
+    if (options.has("z")) {
+      socket.send(new Uint8Array(1));
+      return 0;
+    }
+    return yield* relayUdp(context, socket, wait);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new Failure(`write error: ${muslError(error)}`);
+  } finally {
+    socket.close();
+  }
+}
+
+function* relayUdp(context: ProgramContext, socket: UdpSocket, wait: number | undefined): Proc<number> {
+  let until: Time | undefined;
+  for (;;) {
+    if (socket.takeError() !== undefined) return 1;
+    const datagram = socket.tryRecv();
+    if (datagram !== undefined) {
+      context.stdout.write(decode(datagram.data));
+      continue;
+    }
+    const text = context.stdin.tryRead();
+    if (text !== undefined) {
+      const data = encode(text);
+      for (let at = 0; at < data.length; at += BUFFER) socket.send(data.subarray(at, at + BUFFER));
+      continue;
+    }
+    const ended = context.stdin.closed;
+    if (ended && wait !== undefined) until ??= context.os.now() + wait * SEC;
+    const result = yield* waitReady(context, ended ? [socket] : [socket, context.stdin], until);
+    if (isSignal(result)) return 130;
+    if (result === "timeout") return 0;
+  }
+}
+
+function* listenUdp(context: ProgramContext, port: number, wait: number | undefined): Proc<number> {
+  const socket = context.ns.socket.udp();
+  socket.setOwner("nc");
+  try {
+    socket.bind(0, port);
+    for (;;) {
+      const datagram = socket.tryRecv();
+      if (datagram !== undefined) {
+        // The first sender becomes the peer.
+        socket.connect(datagram.src, datagram.srcPort);
+        context.stdout.write(decode(datagram.data));
+        return yield* relayUdp(context, socket, wait);
+      }
+      if (isSignal(yield* waitReady(context, [socket]))) return 130;
+    }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new Failure(`bind: ${muslError(error)}`);
+  } finally {
+    socket.close();
+  }
+}
+
+export const nc: Program = tool(main);
