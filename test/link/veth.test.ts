@@ -22,6 +22,8 @@ beforeEach(() => {
   net.up(near);
   net.up(far);
   net.x["neighAdd"](near, ip("10.0.0.2"), 0x0242, 2, abi.NUD_PERMANENT, 1);
+  // Somebody listens, so that nothing comes back.
+  net.x["udpBind"](net.x["udpOpen"](other), 0, 9);
 });
 
 describe("veth", () => {

@@ -6,7 +6,16 @@ import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import { connectTcp, recvExactly, sendTcp } from "../../scheduler/io.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { DNS_TYPE, makeQuery, parseResponse, RCODE_NAMES, reverseName, sectionCounts, TYPE_NAMES, typeName } from "../lib/dns-message.ts";
+import {
+  DNS_TYPE,
+  makeQuery,
+  parseResponse,
+  RCODE_NAMES,
+  reverseName,
+  sectionCounts,
+  TYPE_NAMES,
+  typeName,
+} from "../lib/dns-message.ts";
 import { Failure, isSignal, tool, waitReady } from "../lib/program.ts";
 import { DNS_PORT, parseResolvConf, queryId, resolve } from "../lib/resolve.ts";
 
@@ -26,7 +35,17 @@ interface Query {
 }
 
 function readArguments(argv: readonly string[]): Query {
-  const query: Query = { server: undefined, port: DNS_PORT, name: ".", type: 0, tries: 3, timeout: 5, tcp: false, short: false, edns: true };
+  const query: Query = {
+    server: undefined,
+    port: DNS_PORT,
+    name: ".",
+    type: 0,
+    tries: 3,
+    timeout: 5,
+    tcp: false,
+    short: false,
+    edns: true,
+  };
   const words = [...argv.slice(1)];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word.startsWith("@")) query.server = word.slice(1);
@@ -38,7 +57,8 @@ function readArguments(argv: readonly string[]): Query {
     } else if (word === "-p") query.port = Number(words.shift());
     else if (word === "-t") query.type = TYPE_NAMES[(words.shift() ?? "").toUpperCase()] ?? DNS_TYPE.A;
     else if (word.startsWith("+")) applyOption(query, word.slice(1));
-    else if (query.name !== "." && TYPE_NAMES[word.toUpperCase()] !== undefined) query.type = TYPE_NAMES[word.toUpperCase()] as number;
+    else if (query.name !== "." && TYPE_NAMES[word.toUpperCase()] !== undefined)
+      query.type = TYPE_NAMES[word.toUpperCase()] as number;
     else if (query.name !== "." && word.toUpperCase() === "IN") continue;
     else query.name = word;
   }
@@ -63,7 +83,10 @@ function* main(context: ProgramContext): Proc<number> {
   if (query.server !== undefined) {
     const found = yield* resolve(context, query.server, "glibc");
     if ("failure" in found) {
-      throw new Failure(`couldn't get address for '${query.server}': ${found.failure === "again" ? "failure" : "not found"}`, 10);
+      throw new Failure(
+        `couldn't get address for '${query.server}': ${found.failure === "again" ? "failure" : "not found"}`,
+        10,
+      );
     }
     server = found.addresses[0] as Ipv4;
   }
@@ -71,24 +94,34 @@ function* main(context: ProgramContext): Proc<number> {
   const message = makeQuery(id, query.name, query.type, query.edns ? EDNS_SIZE : undefined);
   if (message === undefined) throw new Failure(`'${query.name}' is not a legal name (empty label)`, 10);
   const start = context.os.now();
-  const reply = yield* query.tcp ? askTcp(context, query, server, message) : askUdp(context, query, server, message, id);
+  const reply = yield* query.tcp
+    ? askTcp(context, query, server, message)
+    : askUdp(context, query, server, message, id);
   const banner = `\n; <<>> DiG ${VERSION} <<>> ${context.argv.slice(1).join(" ")}\n${query.server === undefined ? "" : "; (1 server found)\n"};; global options: +cmd\n`;
   if (reply === undefined) {
     if (!query.short) context.stdout.write(banner);
     context.stdout.write(";; no servers could be reached\n");
     return 9;
   }
-  if (query.short) context.stdout.write((parseResponse(reply)?.answers ?? []).map((answer) => `${answer.text}\n`).join(""));
+  if (query.short)
+    context.stdout.write((parseResponse(reply)?.answers ?? []).map((answer) => `${answer.text}\n`).join(""));
   else context.stdout.write(banner + describe(context, query, server, reply, context.os.now() - start));
   return 0;
 }
 
-function* askUdp(context: ProgramContext, query: Query, server: Ipv4, message: Uint8Array, id: number): Proc<Uint8Array | undefined> {
+function* askUdp(
+  context: ProgramContext,
+  query: Query,
+  server: Ipv4,
+  message: Uint8Array,
+  id: number,
+): Proc<Uint8Array | undefined> {
   const socket = context.ns.socket.udp();
   socket.setOwner("dig");
   try {
     for (let attempt = 0; attempt < query.tries; attempt++) {
-      const failed = (why: string) => context.stdout.write(`;; communications error to ${formatIpv4(server)}#${query.port}: ${why}\n`);
+      const failed = (why: string) =>
+        context.stdout.write(`;; communications error to ${formatIpv4(server)}#${query.port}: ${why}\n`);
       try {
         socket.connect(server, query.port);
         socket.send(message);
@@ -121,20 +154,32 @@ function* askUdp(context: ProgramContext, query: Query, server: Ipv4, message: U
   }
 }
 
-function* askTcp(context: ProgramContext, query: Query, server: Ipv4, message: Uint8Array): Proc<Uint8Array | undefined> {
+function* askTcp(
+  context: ProgramContext,
+  query: Query,
+  server: Ipv4,
+  message: Uint8Array,
+): Proc<Uint8Array | undefined> {
   const until = context.os.now() + query.timeout * SEC;
   try {
     const socket = yield* connectTcp(context.ns, server, query.port, until);
     try {
       yield* sendTcp(socket, Uint8Array.from([message.length >> 8, message.length & 255, ...message]), until);
       const head = yield* recvExactly(socket, 2, until);
-      return head === undefined ? undefined : yield* recvExactly(socket, ((head[0] as number) << 8) | (head[1] as number), until);
+      return head === undefined
+        ? undefined
+        : yield* recvExactly(socket, ((head[0] as number) << 8) | (head[1] as number), until);
     } finally {
       socket.close();
     }
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    const why = error.code === "ECONNREFUSED" ? "connection refused" : error.code === "ETIMEDOUT" ? "timed out" : "host unreachable";
+    const why =
+      error.code === "ECONNREFUSED"
+        ? "connection refused"
+        : error.code === "ETIMEDOUT"
+          ? "timed out"
+          : "host unreachable";
     context.stdout.write(`;; communications error to ${formatIpv4(server)}#${query.port}: ${why}\n`);
     return undefined;
   }
@@ -156,7 +201,13 @@ function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Ui
   if (response === undefined) return ";; Got bad packet\n";
   const [questions, answers, authority, additional] = sectionCounts(reply);
   const flags: string[] = [];
-  for (const [bit, name] of [[0x8000, "qr"], [0x0400, "aa"], [0x0200, "tc"], [0x0100, "rd"], [0x0080, "ra"]] as const) {
+  for (const [bit, name] of [
+    [0x8000, "qr"],
+    [0x0400, "aa"],
+    [0x0200, "tc"],
+    [0x0100, "rd"],
+    [0x0080, "ra"],
+  ] as const) {
     if ((response.flags & bit) !== 0) flags.push(name);
   }
   const lines = [
@@ -169,11 +220,17 @@ function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Ui
     "",
   ];
   if (response.answers.length > 0) {
-    const rows = response.answers.map((one) => `${tabTo(one.name, 24)}${one.ttl}\tIN\t${typeName(one.type)}\t${one.text}`);
+    const rows = response.answers.map(
+      (one) => `${tabTo(one.name, 24)}${one.ttl}\tIN\t${typeName(one.type)}\t${one.text}`,
+    );
     lines.push(";; ANSWER SECTION:", ...rows, "");
   }
   const address = `${formatIpv4(server)}#${query.port}(${query.server ?? formatIpv4(server)}) (${query.tcp ? "TCP" : "UDP"})`;
-  lines.push(`;; Query time: ${Math.floor(took / MS)} msec`, `;; SERVER: ${address}`, `;; WHEN: ${ctime(context.os.now())}`);
+  lines.push(
+    `;; Query time: ${Math.floor(took / MS)} msec`,
+    `;; SERVER: ${address}`,
+    `;; WHEN: ${ctime(context.os.now())}`,
+  );
   lines.push(`;; MSG SIZE  rcvd: ${reply.length}`, "");
   return `${lines.join("\n")}\n`;
 }

@@ -59,7 +59,8 @@ export function addrShow(ns: NetNs, links: readonly LinkInfo[], options: ShowOpt
       continue;
     }
     if (options.oneline) {
-      for (const one of addresses) out += `${`${link.index}: ${link.name}`.padEnd(10)} ${addressText(ns, one).slice(4).replace("\n", "\\")}\n`;
+      for (const one of addresses)
+        out += `${`${link.index}: ${link.name}`.padEnd(10)} ${addressText(ns, one).slice(4).replace("\n", "\\")}\n`;
       continue;
     }
     const [head, ...rest] = linkText(ns, link, options, false).split("\n");
@@ -79,7 +80,10 @@ function briefLine(ns: NetNs, link: LinkInfo, rest: string): string {
 
 /** `ip link show`. */
 export function linkShow(ns: NetNs, links: readonly LinkInfo[], options: ShowOptions): string {
-  if (options.brief) return links.map((link) => briefLine(ns, link, `${formatMac(link.mac)} <${flagsText(ns, link, options.style)}>`)).join("");
+  if (options.brief)
+    return links
+      .map((link) => briefLine(ns, link, `${formatMac(link.mac)} <${flagsText(ns, link, options.style)}>`))
+      .join("");
   return links.map((link) => `${linkText(ns, link, options, true)}\n`).join("");
 }
 
@@ -116,7 +120,10 @@ export function neighShow(ns: NetNs, entries: readonly NeighInfo[], options: Sho
 }
 
 function neighLine(ns: NetNs, entry: NeighInfo, options: ShowOptions, now: Time): string {
-  const mac = entry.mac === undefined || entry.state === "FAILED" || entry.state === "INCOMPLETE" ? "" : ` lladdr ${formatMac(entry.mac)}`;
+  const mac =
+    entry.mac === undefined || entry.state === "FAILED" || entry.state === "INCOMPLETE"
+      ? ""
+      : ` lladdr ${formatMac(entry.mac)}`;
   const head = `${formatIpv4(entry.ip)} dev ${deviceName(ns, entry.dev)}${mac}`;
   const ref = entry.state === "REACHABLE" || entry.state === "DELAY" || entry.state === "PROBE" ? " ref 1" : "";
   if (options.style === "busybox") {

@@ -1,5 +1,14 @@
 /** The program `ip`: reading its command line and changing what it names (iproute2 6.1, busybox 1.35 ip). */
-import { broadcastOf, type Cidr, cidrContains, formatIpv4, type Ipv4, parseCidr, parseIpv4, parseMac } from "../../base/addr.ts";
+import {
+  broadcastOf,
+  type Cidr,
+  cidrContains,
+  formatIpv4,
+  type Ipv4,
+  parseCidr,
+  parseIpv4,
+  parseMac,
+} from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import { SEC } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
@@ -71,7 +80,8 @@ function listed(request: Request): readonly LinkInfo[] {
     else if (word === "up") onlyUp = true;
     else if (word === "type" || word === "master") {
       const value = take(request, word);
-      const wanted = (link: LinkInfo) => (word === "type" ? link.kind === value : deviceName(request.ns, link.master) === value);
+      const wanted = (link: LinkInfo) =>
+        word === "type" ? link.kind === value : deviceName(request.ns, link.master) === value;
       return all.filter(wanted);
     } else name = word;
   }
@@ -97,10 +107,21 @@ function addressOf(request: Request, text: string): Ipv4 {
 // ------------------------------------------------------------------------------------------------ addr
 
 function addr(request: Request): string {
-  const verb = expand(request.words[0] ?? "show", ["add", "change", "replace", "delete", "flush", "show", "list", "lst"]);
-  if (verb === undefined && request.words.length > 0) return addrShow(request.ns, listed(request), request.options, request.ipv4Only);
+  const verb = expand(request.words[0] ?? "show", [
+    "add",
+    "change",
+    "replace",
+    "delete",
+    "flush",
+    "show",
+    "list",
+    "lst",
+  ]);
+  if (verb === undefined && request.words.length > 0)
+    return addrShow(request.ns, listed(request), request.options, request.ipv4Only);
   request.words.shift();
-  if (verb === "show" || verb === "list" || verb === "lst") return addrShow(request.ns, listed(request), request.options, request.ipv4Only);
+  if (verb === "show" || verb === "list" || verb === "lst")
+    return addrShow(request.ns, listed(request), request.options, request.ipv4Only);
   const { ns, options } = request;
   if (verb === "flush") {
     for (const link of listed(request)) for (const one of ns.addr.list(link.index)) ns.addr.del(link.index, one.addr);
@@ -128,7 +149,11 @@ function addr(request: Request): string {
   if (wantsBroadcast) broadcast = broadcastOf(address);
   netlink(options.style, () => {
     if (verb === "delete") ns.addr.del(target, address);
-    else ns.addr.add(target, address, { ...(broadcast === undefined ? {} : { broadcast }), ...(scope === undefined ? {} : { scope }) });
+    else
+      ns.addr.add(target, address, {
+        ...(broadcast === undefined ? {} : { broadcast }),
+        ...(scope === undefined ? {} : { scope }),
+      });
   });
   return "";
 }
@@ -237,15 +262,32 @@ function linkSpec(request: Request, kind: string, common: { name: string; mac?: 
 // ------------------------------------------------------------------------------------------------ route
 
 function route(request: Request): string {
-  const verb = expand(request.words[0] ?? "show", ["add", "append", "change", "replace", "delete", "get", "flush", "show", "list", "lst"]);
+  const verb = expand(request.words[0] ?? "show", [
+    "add",
+    "append",
+    "change",
+    "replace",
+    "delete",
+    "get",
+    "flush",
+    "show",
+    "list",
+    "lst",
+  ]);
   if (request.words.length > 0 && verb !== undefined) request.words.shift();
   const { ns, options } = request;
   if (verb === "get") return routeGet(request);
-  if (verb === undefined || verb === "show" || verb === "list" || verb === "lst" || verb === "flush") return routeShow(request, verb === "flush");
+  if (verb === undefined || verb === "show" || verb === "list" || verb === "lst" || verb === "flush")
+    return routeShow(request, verb === "flush");
   const spec = routeSpec(request);
   netlink(options.style, () => {
     if (verb === "replace" || verb === "change") {
-      const old = ns.route.list("main").find((one) => one.dst.ip === spec.dst.ip && one.dst.prefix === spec.dst.prefix && one.metric === (spec.metric ?? 0));
+      const old = ns.route
+        .list("main")
+        .find(
+          (one) =>
+            one.dst.ip === spec.dst.ip && one.dst.prefix === spec.dst.prefix && one.metric === (spec.metric ?? 0),
+        );
       if (old !== undefined) ns.route.del({ dst: old.dst, dev: old.dev, metric: old.metric });
     }
     if (verb === "delete") ns.route.del(spec);
@@ -284,7 +326,10 @@ function routeShow(request: Request, flush: boolean): string {
     else if (word === "dev") dev = device(request, take(request, word)).index;
     else if (word !== "to" && word !== "exact" && word !== "root") target = prefixOf(request, word, "inet");
   }
-  const routes = table === "all" ? [...ns.route.list("main"), ...ns.route.list("local")] : ns.route.list(table === "local" ? "local" : "main");
+  const routes =
+    table === "all"
+      ? [...ns.route.list("main"), ...ns.route.list("local")]
+      : ns.route.list(table === "local" ? "local" : "main");
   const shown = routes.filter((one) => {
     const matches = target === undefined || (one.dst.prefix >= target.prefix && cidrContains(target, one.dst.ip));
     return matches && (dev === undefined || one.dev === dev);
@@ -313,10 +358,12 @@ function routeGet(request: Request): string {
     if (from !== undefined) words.push(`from ${formatIpv4(from)}`);
     if (found.via !== undefined) words.push(`via ${formatIpv4(found.via)}`);
     words.push(`dev ${deviceName(ns, found.dev)}`);
-    if (from === undefined) words.push(options.style === "busybox" ? ` src ${formatIpv4(found.src)}` : `src ${formatIpv4(found.src)}`);
+    if (from === undefined)
+      words.push(options.style === "busybox" ? ` src ${formatIpv4(found.src)}` : `src ${formatIpv4(found.src)}`);
     const pmtu = !local && found.mtu < (ns.link.get(found.dev).mtu ?? 0) ? ` mtu ${found.mtu}` : "";
     const cache = local ? " <local>" : found.type === "broadcast" ? " <local,brd>" : "";
-    line = options.style === "busybox" ? `${words.join(" ")} \n` : `${words.join(" ")} uid 0 \n    cache${cache}${pmtu} \n`;
+    line =
+      options.style === "busybox" ? `${words.join(" ")} \n` : `${words.join(" ")} uid 0 \n    cache${cache}${pmtu} \n`;
   });
   return line;
 }
@@ -324,7 +371,16 @@ function routeGet(request: Request): string {
 // ------------------------------------------------------------------------------------------------ neigh, netns, rule
 
 function neigh(request: Request): string {
-  const verb = expand(request.words[0] ?? "show", ["add", "change", "replace", "delete", "flush", "show", "list", "lst"]);
+  const verb = expand(request.words[0] ?? "show", [
+    "add",
+    "change",
+    "replace",
+    "delete",
+    "flush",
+    "show",
+    "list",
+    "lst",
+  ]);
   if (request.words.length > 0 && verb !== undefined) request.words.shift();
   const { ns, options, context } = request;
   let ip: Ipv4 | undefined;
@@ -344,7 +400,8 @@ function neigh(request: Request): string {
     return neighShow(ns, shown, options, context.os.now());
   }
   if (verb === "flush") {
-    for (const entry of entries) if (entry.state !== "PERMANENT" && entry.state !== "NOARP") ns.neigh.del(entry.dev, entry.ip);
+    for (const entry of entries)
+      if (entry.state !== "PERMANENT" && entry.state !== "NOARP") ns.neigh.del(entry.dev, entry.ip);
     return "";
   }
   if (dev === undefined || ip === undefined) throw new Answer("Device and destination are required arguments.", 255);
@@ -417,7 +474,8 @@ export function ipProgram(style: IpStyle): Program {
       if (flag === "n" || flag === "netns") {
         const name = words.shift() ?? "";
         const found = context.os.kernel.namespaces().find((one) => one.name === name);
-        if (found === undefined) throw new Failure(`Cannot open network namespace "${name}": No such file or directory`, 255);
+        if (found === undefined)
+          throw new Failure(`Cannot open network namespace "${name}": No such file or directory`, 255);
         ns = found;
       } else flags.add(flag);
     }
@@ -447,4 +505,3 @@ export function ipProgram(style: IpStyle): Program {
     }
   });
 }
-

@@ -155,8 +155,16 @@ export function detailsText(ns: NetNs, link: LinkInfo, forLink: boolean): string
 export function statsText(link: LinkInfo): string {
   const { stats } = link;
   const rows = [
-    ["RX", ["bytes", "packets", "errors", "dropped", "missed", "mcast"], [stats.rxBytes, stats.rxPackets, stats.rxErrors, stats.rxDropped, 0, 0]],
-    ["TX", ["bytes", "packets", "errors", "dropped", "carrier", "collsns"], [stats.txBytes, stats.txPackets, stats.txErrors, stats.txDropped, 0, 0]],
+    [
+      "RX",
+      ["bytes", "packets", "errors", "dropped", "missed", "mcast"],
+      [stats.rxBytes, stats.rxPackets, stats.rxErrors, stats.rxDropped, 0, 0],
+    ],
+    [
+      "TX",
+      ["bytes", "packets", "errors", "dropped", "carrier", "collsns"],
+      [stats.txBytes, stats.txPackets, stats.txErrors, stats.txDropped, 0, 0],
+    ],
   ] as const;
   const least = [10, 7, 6, 7, 7, 7];
   const widths = least.map((width, at) => Math.max(width, ...rows.map(([, , values]) => String(values[at]).length)));
@@ -167,4 +175,3 @@ export function statsText(link: LinkInfo): string {
   });
   return lines.join("\n");
 }
-

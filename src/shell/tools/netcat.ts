@@ -108,7 +108,13 @@ function* listenTcp(context: ProgramContext, port: number, options: Options): Pr
   }
 }
 
-function* sendUdp(context: ProgramContext, target: Ipv4, port: number, wait: number | undefined, options: Options): Proc<number> {
+function* sendUdp(
+  context: ProgramContext,
+  target: Ipv4,
+  port: number,
+  wait: number | undefined,
+  options: Options,
+): Proc<number> {
   const socket = context.ns.socket.udp();
   socket.setOwner("nc");
   try {

@@ -1,120 +1,138 @@
-/** `nslookup` of busybox 1.35 (networking/nslookup.c, the big one). */
+/** nslookup: busybox 1.35 networking/nslookup.c with FEATURE_NSLOOKUP_BIG. */
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../base/addr.ts";
-import { KernelError } from "../../base/errors.ts";
 import { SEC } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { DNS_TYPE, makeQuery, parseResponse, RCODE_NAMES, reverseName, TYPE_NAMES } from "../lib/dns-message.ts";
-import { Failure, isSignal, tool, waitReady } from "../lib/program.ts";
-import { DNS_PORT, parseResolvConf, queryId, resolve } from "../lib/resolve.ts";
+import { type DnsMessage, type DnsRecord, makeQuery, RCODES, RECORD_TYPES, reverseName } from "../lib/dns-message.ts";
+import { exchangeUdp, lookup, queryIds, type Reply, readResolvConf } from "../lib/resolve.ts";
+import { busyboxUsage, die, parseNumber, tool } from "../lib/tool.ts";
+
+const usage = busyboxUsage(`[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]
+
+Query DNS about HOST
+
+QUERY_TYPE: soa,ns,a,aaaa,cname,mx,txt,srv,ptr,any`);
+
+interface Settings {
+  types: string[];
+  port: number;
+  retry: number;
+  timeout: number;
+  stats: boolean;
+  readonly names: string[];
+}
+
+function readArguments(argv: readonly string[]): Settings {
+  const settings: Settings = { types: [], port: 53, retry: 2, timeout: 5, stats: false, names: [] };
+  for (const word of argv.slice(1)) {
+    const match = /^--?([a-z]+)(?:=(.*))?$/i.exec(word);
+    if (match === null) {
+      settings.names.push(word);
+      continue;
+    }
+    const [, key = "", value = ""] = match;
+    if ("querytype".startsWith(key) || "type".startsWith(key)) {
+      const type = value.toUpperCase();
+      if (RECORD_TYPES[type] === undefined) die(`invalid query type "${value}"`);
+      settings.types.push(type);
+    } else if ("port".startsWith(key)) settings.port = parseNumber(value);
+    else if ("retry".startsWith(key)) settings.retry = Math.max(1, parseNumber(value));
+    else if ("timeout".startsWith(key)) settings.timeout = Math.max(1, parseNumber(value));
+    else if ("stats".startsWith(key)) settings.stats = true;
+    else if (!"debug".startsWith(key) && !"recurse".startsWith(key)) die(`unrecognized option: ${word}`);
+  }
+  return settings;
+}
 
 interface Question {
   readonly name: string;
-  readonly query: Uint8Array;
-  readonly id: number;
-  reply: Uint8Array | undefined;
+  readonly type: number;
+}
+
+/** What is asked: PTR for an address; A and AAAA for a name, under each search domain if it has no dot. */
+function questions(host: string, types: readonly string[], search: readonly string[]): Question[] {
+  if (types.length === 0 && parseIpv4(host) !== undefined) {
+    return [{ name: reverseName(host), type: RECORD_TYPES["PTR"] as number }];
+  }
+  const names = search.length === 0 || host.includes(".") ? [host] : search.map((domain) => `${host}.${domain}`);
+  const asked = types.length === 0 ? ["A", "AAAA"] : types;
+  return asked.flatMap((type) => names.map((name) => ({ name, type: RECORD_TYPES[type] as number })));
 }
 
 function* main(context: ProgramContext): Proc<number> {
-  const types: number[] = [];
-  const words: string[] = [];
-  for (const word of context.argv.slice(1)) {
-    const type = /^-(?:type|query|q)=(\w+)$/.exec(word)?.[1];
-    if (type === undefined) words.push(word);
-    else if (TYPE_NAMES[type.toUpperCase()] === undefined) throw new Failure(`invalid query type "${type}"`);
-    else types.push(TYPE_NAMES[type.toUpperCase()] as number);
-  }
-  const [host, via] = words;
-  if (host === undefined) throw new Failure("", 1);
-  const config = parseResolvConf(context.files.read("/etc/resolv.conf") ?? "");
-  let server = config.servers[0] as Ipv4;
-  if (via !== undefined) {
-    const found = yield* resolve(context, via, "musl");
-    if ("failure" in found) throw new Failure(`bad address '${via}'`);
-    server = found.addresses[0] as Ipv4;
-  }
-  const questions = makeQuestions(context, host, types, config.search, config.ndots);
-  yield* sendQueries(context, questions, server);
-  if (questions.every((one) => one.reply === undefined)) {
-    context.stdout.write(";; connection timed out; no servers could be reached\n\n");
+  const settings = readArguments(context.argv);
+  const [host, server] = settings.names;
+  if (host === undefined) {
+    context.stderr.write(usage("nslookup"));
     return 1;
   }
-  context.stdout.write(`Server:\t\t${formatIpv4(server)}\nAddress:\t${formatIpv4(server)}:${DNS_PORT}\n\n`);
-  let failed = false;
-  for (const question of questions) failed = !printReply(context, question) || failed;
-  return failed ? 1 : 0;
-}
-
-function makeQuestions(context: ProgramContext, host: string, types: readonly number[], search: readonly string[], ndots: number): Question[] {
-  const ip = parseIpv4(host);
-  const name = ip === undefined ? host : reverseName(ip);
-  const wanted = types.length > 0 ? types : ip === undefined ? [DNS_TYPE.A, DNS_TYPE.AAAA] : [DNS_TYPE.PTR];
-  const short = name.split(".").length - 1 < ndots && !name.endsWith(".");
-  const names = short && search.length > 0 ? search.map((domain) => `${name}.${domain}`) : [name];
-  return names.flatMap((one) =>
-    wanted.map((type) => {
-      const id = queryId(context.os);
-      const query = makeQuery(id, one, type);
-      if (query === undefined) throw new Failure(`${one}: can't resolve`);
-      return { name: one, query, id, reply: undefined };
-    }),
+  const conf = readResolvConf(context);
+  let servers: readonly Ipv4[] = conf.servers;
+  if (server !== undefined) {
+    const found = yield* lookup(context, server, "musl");
+    if (!found.ok) die(`bad address '${server}'`);
+    servers = found.addresses.slice(0, 1);
+  }
+  const asked = questions(host, settings.types, conf.search);
+  const ids = queryIds(context, asked.length);
+  const queries = asked.map(
+    ({ name, type }, i) => makeQuery(ids[i] as number, name, type) ?? die(`bad address '${name}'`),
   );
+  for (const ip of servers) {
+    const exchange = { servers: [ip], port: settings.port, timeout: settings.timeout * SEC, attempts: settings.retry };
+    const replies = yield* exchangeUdp(context, queries, exchange);
+    if (replies.every((reply) => reply === undefined)) continue;
+    context.stdout.write(`Server:\t\t${server ?? formatIpv4(ip)}\nAddress:\t${formatIpv4(ip)}:${settings.port}\n\n`);
+    return printReplies(context, asked, replies, settings.stats);
+  }
+  context.stdout.write(";; connection timed out; no servers could be reached\n\n");
+  return 1;
 }
 
-/** Asks up to twice within five seconds, as the built-in defaults say. */
-function* sendQueries(context: ProgramContext, questions: readonly Question[], server: Ipv4): Proc<void> {
-  const socket = context.ns.socket.udp();
-  socket.setOwner("nslookup");
-  try {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      for (const question of questions) {
-        if (question.reply !== undefined) continue;
-        try {
-          socket.sendTo(question.query, server, DNS_PORT);
-        } catch (error) {
-          if (!(error instanceof KernelError)) throw error;
-        }
-      }
-      const until = context.os.now() + 2.5 * SEC;
-      while (questions.some((one) => one.reply === undefined)) {
-        socket.takeError();
-        const datagram = socket.tryRecv();
-        if (datagram !== undefined) {
-          const question = questions.find((one) => one.id === parseResponse(datagram.data)?.id && one.reply === undefined);
-          if (question !== undefined) question.reply = datagram.data;
-          continue;
-        }
-        const result = yield* waitReady(context, [socket], until);
-        if (isSignal(result)) return;
-        if (result === "timeout") break;
-      }
+function printReplies(
+  context: ProgramContext,
+  asked: readonly Question[],
+  replies: readonly (Reply | undefined)[],
+  stats: boolean,
+): number {
+  let status = 0;
+  for (const [i, { name }] of asked.entries()) {
+    const reply = replies[i];
+    if (stats && reply !== undefined) {
+      context.stdout.write(`Query #${i} completed in ${Math.floor(reply.latency / 1e6)}ms:\n`);
     }
-  } finally {
-    socket.close();
+    if (reply === undefined) {
+      context.stdout.write(`*** Can't find ${name}: No answer\n\n`);
+      status = 1;
+    } else if (reply.message.rcode !== 0) {
+      context.stdout.write(`** server can't find ${name}: ${RCODES[reply.message.rcode] ?? reply.message.rcode}\n\n`);
+      status = 1;
+    } else context.stdout.write(`${formatMessage(reply.message)}\n`);
   }
+  return status;
 }
 
-/** @returns whether it was an answer */
-function printReply(context: ProgramContext, question: Question): boolean {
-  const out = (text: string) => context.stdout.write(text);
-  const response = question.reply === undefined ? undefined : parseResponse(question.reply);
-  if (response === undefined) {
-    out(`*** Can't find ${question.name}: No answer\n\n`);
-    return false;
-  }
-  if (response.rcode !== 0) {
-    out(`** server can't find ${question.name}: ${RCODE_NAMES[response.rcode] ?? response.rcode}\n\n`);
-    return false;
-  }
-  if (!response.authoritative) out("Non-authoritative answer:\n");
-  for (const answer of response.answers) {
-    const name = answer.name.replace(/\.$/, "");
-    if (answer.type === DNS_TYPE.A) out(`Name:\t${name}\nAddress: ${answer.text}\n`);
-    else if (answer.type === DNS_TYPE.PTR) out(`${name}\tname = ${answer.text.replace(/\.$/, "")}\n`);
-    else if (answer.type === TYPE_NAMES["CNAME"]) out(`${name}\tcanonical name = ${answer.text.replace(/\.$/, "")}\n`);
-  }
-  out("\n");
-  return true;
+function formatMessage(message: DnsMessage): string {
+  const head = message.authoritative ? "" : "Non-authoritative answer:\n";
+  return head + message.answers.map(formatRecord).join("");
 }
 
-export const nslookup: Program = tool(main);
+const PHRASES: Readonly<Record<string, string>> = {
+  NS: "nameserver =",
+  CNAME: "canonical name =",
+  PTR: "name =",
+  MX: "mail exchanger =",
+  TXT: "text =",
+  SRV: "service =",
+};
+
+function formatRecord(record: DnsRecord): string {
+  const name = record.name.replace(/\.$/, "");
+  const text = record.text.replace(/\.$/, "");
+  if (record.type === RECORD_TYPES["A"] || record.type === RECORD_TYPES["AAAA"])
+    return `Name:\t${name}\nAddress: ${text}\n`;
+  const type = Object.keys(PHRASES).find((key) => RECORD_TYPES[key] === record.type);
+  return type === undefined ? "" : `${name}\t${PHRASES[type]} ${text}\n`;
+}
+
+export const nslookup: Program = tool(main, usage);

@@ -71,7 +71,8 @@ class Tally {
   }
 }
 
-const millis = (micros: number): string => `${Math.floor(micros / 1000)}.${String(Math.floor(micros % 1000)).padStart(3, "0")}`;
+const millis = (micros: number): string =>
+  `${Math.floor(micros / 1000)}.${String(Math.floor(micros % 1000)).padStart(3, "0")}`;
 
 /** Echo data: a count, as ping programs fill it. */
 function payload(size: number): Uint8Array {
@@ -102,7 +103,9 @@ function* busyboxPing(context: ProgramContext): Proc<number> {
   }
   const repeats = tally.duplicates > 0 ? `${tally.duplicates} duplicates, ` : "";
   stdout.write(`\n--- ${host} ping statistics ---\n`);
-  stdout.write(`${tally.sent} packets transmitted, ${tally.received} packets received, ${repeats}${tally.lossPercent}% packet loss\n`);
+  stdout.write(
+    `${tally.sent} packets transmitted, ${tally.received} packets received, ${repeats}${tally.lossPercent}% packet loss\n`,
+  );
   if (tally.received > 0) {
     const average = Math.floor(tally.sum / (tally.received + tally.duplicates));
     stdout.write(`round-trip min/avg/max = ${millis(tally.min)}/${millis(average)}/${millis(tally.max)} ms\n`);
@@ -111,7 +114,13 @@ function* busyboxPing(context: ProgramContext): Proc<number> {
   return tally.received === 0 || short ? 1 : 0;
 }
 
-function* busyboxLoop(context: ProgramContext, socket: IcmpSocket, target: Ipv4, run: Settings, tally: Tally): Proc<void> {
+function* busyboxLoop(
+  context: ProgramContext,
+  socket: IcmpSocket,
+  target: Ipv4,
+  run: Settings,
+  tally: Tally,
+): Proc<void> {
   const { os, stdout } = context;
   const end = run.deadline === undefined ? Number.POSITIVE_INFINITY : os.now() + run.deadline * SEC;
   let next = os.now();
@@ -140,7 +149,9 @@ function* busyboxLoop(context: ProgramContext, socket: IcmpSocket, target: Ipv4,
     if (!run.quiet) {
       const dup = repeated ? " (DUP!)" : "";
       const time = run.size >= 4 ? ` time=${millis(Math.floor(rtt / US))} ms` : "";
-      stdout.write(`${reply.data.length + 8} bytes from ${formatIpv4(reply.src)}: seq=${reply.seq} ttl=${reply.ttl}${time}${dup}\n`);
+      stdout.write(
+        `${reply.data.length + 8} bytes from ${formatIpv4(reply.src)}: seq=${reply.seq} ttl=${reply.ttl}${time}${dup}\n`,
+      );
     }
     if (run.count !== undefined && tally.received >= run.count) return;
   }
@@ -201,7 +212,10 @@ function* iputilsPing(context: ProgramContext): Proc<number> {
   if (host === undefined) throw new Failure("usage error: Destination address required", 1);
   const found = yield* resolve(context, host, "glibc");
   if ("failure" in found) {
-    throw new Failure(`${host}: ${found.failure === "again" ? "Temporary failure in name resolution" : "Name or service not known"}`, 2);
+    throw new Failure(
+      `${host}: ${found.failure === "again" ? "Temporary failure in name resolution" : "Name or service not known"}`,
+      2,
+    );
   }
   const target = found.addresses[0] as Ipv4;
   try {
@@ -228,13 +242,18 @@ function* iputilsPing(context: ProgramContext): Proc<number> {
     socket.close();
   }
   context.stdout.write(iputilsSummary(host, tally, last - start));
-  return tally.received === 0 || (run.deadline !== undefined && run.count !== undefined && tally.received < run.count) ? 1 : 0;
+  return tally.received === 0 || (run.deadline !== undefined && run.count !== undefined && tally.received < run.count)
+    ? 1
+    : 0;
 }
 
 function iputilsSummary(host: string, tally: Tally, span: Time): string {
   const duplicates = tally.duplicates > 0 ? `, +${tally.duplicates} duplicates` : "";
   const errors = tally.errors > 0 ? `, +${tally.errors} errors` : "";
-  const loss = tally.sent === 0 ? "" : `, ${Number((((tally.sent - tally.received) * 100) / tally.sent).toPrecision(6))}% packet loss`;
+  const loss =
+    tally.sent === 0
+      ? ""
+      : `, ${Number((((tally.sent - tally.received) * 100) / tally.sent).toPrecision(6))}% packet loss`;
   const head = `\n--- ${host} ping statistics ---\n${tally.sent} packets transmitted, ${tally.received} received${duplicates}${errors}${loss}, time ${Math.floor(span / MS)}ms\n`;
   const count = tally.received + tally.duplicates;
   if (count === 0) return `${head}\n`;
@@ -244,7 +263,13 @@ function iputilsSummary(host: string, tally: Tally, span: Time): string {
 }
 
 /** @returns the time of the last thing sent or received */
-function* iputilsLoop(context: ProgramContext, socket: IcmpSocket, target: Ipv4, run: Settings, tally: Tally): Proc<Time> {
+function* iputilsLoop(
+  context: ProgramContext,
+  socket: IcmpSocket,
+  target: Ipv4,
+  run: Settings,
+  tally: Tally,
+): Proc<Time> {
   const { os, stdout } = context;
   const end = run.deadline === undefined ? Number.POSITIVE_INFINITY : os.now() + run.deadline * SEC;
   let next = os.now();
@@ -255,7 +280,8 @@ function* iputilsLoop(context: ProgramContext, socket: IcmpSocket, target: Ipv4,
       if (run.count !== undefined && tally.sent >= run.count) return last;
       sendEcho(socket, target, tally, os.now(), run, (error) => {
         tally.errors++;
-        if (error.code === "EMSGSIZE") context.stderr.write(`ping: local error: message too long, mtu=${socket.pathMtu(target)}\n`);
+        if (error.code === "EMSGSIZE")
+          context.stderr.write(`ping: local error: message too long, mtu=${socket.pathMtu(target)}\n`);
         else context.stderr.write(`ping: sendmsg: ${glibcError(error)}\n`);
       });
       last = os.now();
@@ -281,7 +307,9 @@ function* iputilsLoop(context: ProgramContext, socket: IcmpSocket, target: Ipv4,
     if (!run.quiet) {
       const time = iputilsTime(Math.floor(rtt / US));
       const dup = repeated ? " (DUP!)" : "";
-      stdout.write(`${reply.data.length + 8} bytes from ${formatIpv4(reply.src)}: icmp_seq=${seq} ttl=${reply.ttl} time=${time} ms${dup}\n`);
+      stdout.write(
+        `${reply.data.length + 8} bytes from ${formatIpv4(reply.src)}: icmp_seq=${seq} ttl=${reply.ttl} time=${time} ms${dup}\n`,
+      );
     }
     if (run.count !== undefined && tally.received >= run.count) return last;
   }

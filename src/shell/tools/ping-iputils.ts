@@ -1,0 +1,302 @@
+/** ping of hosts: iputils 20221126 (Debian 12) ping/ping.c and ping_common.c, its timing and its texts. */
+import { formatIpv4, type Ipv4, parseIpv4 } from "../../base/addr.ts";
+import { KernelError } from "../../base/errors.ts";
+import { SEC, type Time } from "../../base/time.ts";
+import type { Program, ProgramContext } from "../../engine/program.ts";
+import type { IcmpReply, IcmpSocket, PmtuDiscovery } from "../../kernel/types.ts";
+import type { Proc, Waitable } from "../../scheduler/process.ts";
+import { GAI_TEXT, lookup, lookupAddress } from "../lib/resolve.ts";
+import { die, getopt, glibcText, type Options, tool } from "../lib/tool.ts";
+
+const ECHO_REPLY = 0;
+/** Seconds that answers to the last request are waited for when none came (MAXWAIT). */
+const MAX_WAIT = 10;
+/** sizeof(struct timeval): with less data there is no room for the time, and none is printed. */
+const TIMEVAL = 16;
+
+const usage = (): string => `
+Usage
+  ping [options] <destination>
+
+Options:
+  <destination>      dns name or ip address
+  -c <count>         stop after <count> replies
+  -i <interval>      seconds between sending each packet
+  -I <interface>     either interface name or address
+  -M <pmtud opt>     define mtu discovery, can be one of <do|dont|want>
+  -n                 no dns name resolution
+  -q                 quiet output
+  -s <size>          use <size> as number of data bytes to be sent
+  -t <ttl>           define time to live
+  -w <deadline>      reply wait <deadline> in seconds
+  -W <timeout>       time to wait for response
+`;
+
+interface Run {
+  readonly context: ProgramContext;
+  readonly socket: IcmpSocket;
+  readonly host: string;
+  readonly target: Ipv4;
+  readonly size: number;
+  readonly count: number;
+  readonly interval: Time;
+  readonly linger: number | undefined;
+  readonly deadline: number | undefined;
+  readonly quiet: boolean;
+  readonly numeric: boolean;
+  readonly names: Map<Ipv4, string>;
+  readonly sentAt: Map<number, Time>;
+  readonly seen: Set<number>;
+  readonly start: Time;
+  lastSent: Time;
+  transmitted: number;
+  received: number;
+  repeats: number;
+  errors: number;
+  acknowledged: number;
+  pipe: number;
+  /** Microseconds. */
+  min: number;
+  max: number;
+  sum: number;
+  squares: number;
+}
+
+const MTU_MODES: readonly string[] = ["do", "dont", "want"];
+
+function range(options: Options, key: string, low: number, high: number, fallback: number): number {
+  const text = options.get(key);
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (Number.isNaN(value)) die(`invalid argument: '${text}'`);
+  if (value < low || value > high) die(`invalid argument: '${text}': out of range: ${low} <= value <= ${high}`);
+  return value;
+}
+
+function* main(context: ProgramContext): Proc<number> {
+  const options = getopt(context.argv, "4AbBc:DfhI:i:l:M:nOqs:t:vw:W:", {}, 2);
+  const host = options.rest.at(-1);
+  if (host === undefined) die("usage error: Destination address required");
+  const mode = options.get("M");
+  if (mode !== undefined && !MTU_MODES.includes(mode)) die(`invalid -M argument: ${mode}`, 2);
+  const size = range(options, "s", 0, 65507, 56);
+  const found = yield* lookup(context, host, "glibc");
+  if (!found.ok) die(`${host}: ${GAI_TEXT[found.error]}`, 2);
+  const target = found.addresses[0] as Ipv4;
+  try {
+    context.ns.route.lookup(target);
+  } catch (error) {
+    if (error instanceof KernelError) die(`connect: ${glibcText(error.code)}`, 2);
+    throw error;
+  }
+  const socket = context.ns.socket.icmp();
+  try {
+    socket.setOwner("ping");
+    if (mode !== undefined) socket.setPmtuDiscovery(mode as PmtuDiscovery);
+    if (options.has("t")) socket.setTtl(range(options, "t", 0, 255, 64));
+    const run: Run = {
+      context,
+      socket,
+      host,
+      target,
+      size,
+      count: range(options, "c", 1, Number.MAX_SAFE_INTEGER, 0),
+      interval: Math.round(Number(options.get("i") ?? "1") * SEC),
+      linger: options.has("W") ? Number(options.get("W")) : undefined,
+      deadline: options.has("w") ? range(options, "w", 0, 2147483647, 0) : undefined,
+      quiet: options.has("q"),
+      numeric: options.has("n") || parseIpv4(host) !== undefined,
+      names: new Map(),
+      sentAt: new Map(),
+      seen: new Set(),
+      start: context.os.now(),
+      lastSent: context.os.now(),
+      transmitted: 0,
+      received: 0,
+      repeats: 0,
+      errors: 0,
+      acknowledged: 0,
+      pipe: 0,
+      min: Number.POSITIVE_INFINITY,
+      max: 0,
+      sum: 0,
+      squares: 0,
+    };
+    context.stdout.write(`PING ${host} (${formatIpv4(target)}) ${size}(${size + 28}) bytes of data.\n`);
+    yield* probe(run);
+    return printStatistics(run);
+  } finally {
+    socket.close();
+  }
+}
+
+function* probe(run: Run): Proc<void> {
+  const { os, signals } = run.context;
+  const deadline = run.deadline === undefined ? undefined : run.start + run.deadline * SEC;
+  let next = os.now();
+  let end: Time | undefined;
+  for (;;) {
+    if (signals.tryPop() !== undefined) return;
+    if (deadline !== undefined && os.now() >= deadline) return;
+    if (end !== undefined && os.now() >= end) return;
+    if (end === undefined && os.now() >= next) {
+      send(run);
+      next = os.now() + run.interval;
+      if (run.count !== 0 && run.transmitted >= run.count && deadline === undefined) end = os.now() + lingerTime(run);
+    }
+    if (run.count !== 0 && run.received + run.errors >= run.count) return;
+    const reply = run.socket.tryRecv();
+    if (reply === undefined) {
+      const until = Math.min(end ?? next, deadline ?? Number.MAX_SAFE_INTEGER);
+      yield { on: [run.socket as unknown as Waitable, signals], until };
+      continue;
+    }
+    yield* take(run, reply);
+  }
+}
+
+/** __schedule_exit: twice the longest round trip once something was heard, else -W or ten seconds; at least the interval. */
+function lingerTime(run: Run): Time {
+  if (run.received > 0) return Math.max(2 * run.max * 1000, run.interval);
+  return (run.linger ?? MAX_WAIT) * SEC;
+}
+
+function send(run: Run): void {
+  const { os, stderr } = run.context;
+  const seq = ++run.transmitted & 0xffff;
+  const data = Uint8Array.from({ length: run.size }, (_, i) => i & 255);
+  run.lastSent = os.now();
+  if (data.length >= TIMEVAL) {
+    const view = new DataView(data.buffer);
+    view.setUint32(0, Math.floor(os.now() / SEC), true);
+    view.setUint32(4, 0);
+    view.setUint32(8, Math.floor((os.now() % SEC) / 1000), true);
+    view.setUint32(12, 0);
+  }
+  run.sentAt.set(seq, os.now());
+  run.seen.delete(seq);
+  try {
+    run.socket.sendEcho(run.target, seq, data);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    if (error.code === "EMSGSIZE") {
+      stderr.write(`ping: local error: message too long, mtu=${run.socket.pathMtu(run.target)}\n`);
+      run.errors++;
+    } else stderr.write(`ping: sendmsg: ${glibcText(error.code)}\n`);
+  }
+}
+
+/** `alpine2.test-net (10.0.1.4)`, or the address alone. */
+function* peer(run: Run, ip: Ipv4): Proc<string> {
+  const address = formatIpv4(ip);
+  if (run.numeric) return address;
+  let name = run.names.get(ip);
+  if (name === undefined) {
+    name = (yield* lookupAddress(run.context, address, "glibc")) ?? "";
+    run.names.set(ip, name);
+  }
+  return name === "" ? address : `${name} (${address})`;
+}
+
+function* take(run: Run, reply: IcmpReply): Proc<void> {
+  const sent = run.sentAt.get(reply.seq);
+  if (sent === undefined) return;
+  if (reply.type !== ECHO_REPLY) {
+    run.errors++;
+    if (!run.quiet) {
+      run.context.stdout.write(`From ${yield* peer(run, reply.src)} icmp_seq=${reply.seq} ${describeError(reply)}\n`);
+    }
+    return;
+  }
+  const duplicate = run.seen.has(reply.seq);
+  run.seen.add(reply.seq);
+  if (duplicate) run.repeats++;
+  else run.received++;
+  run.pipe = Math.max(run.pipe, run.transmitted - run.acknowledged);
+  run.acknowledged = Math.max(run.acknowledged, reply.seq);
+  let timing = "";
+  if (run.size >= TIMEVAL) {
+    const us = Math.max(0, Math.floor((reply.time - sent) / 1000));
+    run.min = Math.min(run.min, us);
+    run.max = Math.max(run.max, us);
+    run.sum += us;
+    run.squares += us * us;
+    timing = ` time=${formatTrip(us)} ms`;
+  }
+  if (run.quiet) return;
+  const from = yield* peer(run, reply.src);
+  const line = `${reply.data.length + 8} bytes from ${from}: icmp_seq=${reply.seq} ttl=${reply.ttl}${timing}`;
+  run.context.stdout.write(`${line}${duplicate ? " (DUP!)" : ""}\n`);
+}
+
+/** A round trip with about three digits (gather_statistics). */
+function formatTrip(us: number): string {
+  const cut = (value: number, digits: number): string => {
+    const unit = 10 ** digits;
+    return `${Math.floor(value / 1000)}${digits === 0 ? "" : `.${String(Math.floor(((value % 1000) * unit) / 1000)).padStart(digits, "0")}`}`;
+  };
+  if (us >= 100_000 - 50) return cut(us + 500, 0);
+  if (us >= 10_000 - 5) return cut(us + 50, 1);
+  return us >= 1000 ? cut(us + 5, 2) : cut(us, 3);
+}
+
+const UNREACHABLE: Readonly<Record<number, string>> = {
+  0: "Destination Net Unreachable",
+  1: "Destination Host Unreachable",
+  2: "Destination Protocol Unreachable",
+  3: "Destination Port Unreachable",
+  5: "Source Route Failed",
+  6: "Destination Net Unknown",
+  7: "Destination Host Unknown",
+  8: "Source Host Isolated",
+  9: "Destination Net Prohibited",
+  10: "Destination Host Prohibited",
+  11: "Destination Net Unreachable for Type of Service",
+  12: "Destination Host Unreachable for Type of Service",
+  13: "Packet filtered",
+  14: "Precedence Violation",
+  15: "Precedence Cutoff",
+};
+
+/** pr_icmph. */
+function describeError(reply: IcmpReply): string {
+  const { type, code, info } = reply;
+  if (type === 3)
+    return code === 4
+      ? `Frag needed and DF set (mtu = ${info})`
+      : (UNREACHABLE[code] ?? `Dest Unreachable, Bad Code: ${code}`);
+  if (type === 4) return "Source Quench";
+  if (type === 5) return `Redirect ${code === 0 ? "Network" : "Host"}`;
+  if (type === 11) return code === 0 ? "Time to live exceeded" : "Frag reassembly time exceeded";
+  if (type === 12) return `Parameter problem: pointer = ${info}`;
+  return `Bad ICMP type: ${type}`;
+}
+
+function printStatistics(run: Run): number {
+  const { stdout } = run.context;
+  const parts = [`${run.transmitted} packets transmitted`, `${run.received} received`];
+  if (run.repeats > 0) parts.push(`+${run.repeats} duplicates`);
+  if (run.errors > 0) parts.push(`+${run.errors} errors`);
+  if (run.transmitted > 0) {
+    // printf's %g
+    parts.push(`${Number((((run.transmitted - run.received) * 100) / run.transmitted).toPrecision(6))}% packet loss`);
+    parts.push(`time ${Math.floor((run.lastSent - run.start) / 1e6)}ms`);
+  }
+  stdout.write(`\n--- ${run.host} ping statistics ---\n${parts.join(", ")}\n`);
+  const comma: string[] = [];
+  if (run.received > 0 && run.size >= TIMEVAL) {
+    const total = run.received + run.repeats;
+    const average = Math.floor(run.sum / total);
+    const deviation = Math.floor(Math.sqrt(Math.max(0, Math.floor(run.squares / total) - average * average)));
+    comma.push(`rtt min/avg/max/mdev = ${[run.min, average, run.max, deviation].map(millis).join("/")} ms`);
+  }
+  if (run.pipe > 1) comma.push(`pipe ${run.pipe}`);
+  stdout.write(`${comma.join(", ")}\n`);
+  return run.received === 0 || (run.deadline !== undefined && run.received < run.count) ? 1 : 0;
+}
+
+function millis(us: number): string {
+  return `${Math.floor(us / 1000)}.${String(us % 1000).padStart(3, "0")}`;
+}
+
+export const iputilsPing: Program = tool(main, usage);

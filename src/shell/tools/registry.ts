@@ -1,0 +1,47 @@
+/** Which tools there are: those of a Debian host (iproute2, iputils, coreutils) and those of busybox. */
+import type { Program } from "../../engine/program.ts";
+import * as basic from "./basic.ts";
+import * as files from "./files.ts";
+import { busyboxIp } from "./ip-busybox.ts";
+import { nslookup } from "./nslookup.ts";
+import { busyboxPing } from "./ping-busybox.ts";
+import { iputilsPing } from "./ping-iputils.ts";
+
+/** Tools that are the same on hosts and in containers. */
+const common: readonly (readonly [string, Program])[] = [
+  ["cat", files.cat],
+  ["date", basic.date],
+  ["echo", basic.echo],
+  ["env", basic.env],
+  ["false", basic.falseProgram],
+  ["head", files.head],
+  ["hostname", basic.hostname],
+  ["id", basic.id],
+  ["ls", files.ls],
+  ["nslookup", nslookup],
+  ["printenv", basic.printenv],
+  ["rm", files.rm],
+  ["seq", basic.seq],
+  ["sleep", basic.sleep],
+  ["tail", files.tail],
+  ["touch", files.touch],
+  ["true", basic.trueProgram],
+  ["uname", basic.uname],
+  ["wc", files.wc],
+  ["whoami", basic.whoami],
+  ["yes", basic.yes],
+];
+
+/** Tools of a Debian 12 host, by name. */
+export const hostTools: ReadonlyMap<string, Program> = new Map<string, Program>([
+  ...common,
+  ["ip", busyboxIp],
+  ["ping", iputilsPing],
+]);
+
+/** Applets of busybox, by name. */
+export const busyboxTools: ReadonlyMap<string, Program> = new Map<string, Program>([
+  ...common,
+  ["ip", busyboxIp],
+  ["ping", busyboxPing],
+]);
