@@ -9,7 +9,7 @@ import { NetNs } from "../link/netns";
 import { Host } from "../sim/host";
 import { rawDestroy } from "./raw";
 import { tcpDestroy, tcpWfree } from "./tcp";
-import { tcpNsExit } from "./tcp-minisocks";
+import { tcpNsExit } from "./tcp-timewait";
 import { udpDestroy } from "./udp";
 
 // Sock.type

@@ -4,26 +4,27 @@
  */
 import { TCP_SYN_SENT } from "../abi";
 import { neighConfirm } from "../inet/neigh";
-import { SNMP_TCPEXT_TCPHPACKS, SNMP_TCPEXT_TCPPUREACKS, snmpInc } from "../inet/snmp";
+import { SNMP_TCPEXT_TCPPUREACKS, snmpInc } from "../inet/snmp";
 import { NetDev } from "../link/netdev";
 import { Skb } from "../memory/skb";
 import { now } from "../sim/event";
 import { TCPHDR_SYN, after, before, optSack, tcpWindow } from "../wire/tcp";
 import { cubicAcked, cubicCongAvoid } from "./tcp-cubic";
 import { syncMss } from "./tcp-output";
+import { checkSackReordering, rackAdvance, rackUpdateReoWnd, removeRenoSacks, spuriousRetrans } from "./tcp-rack";
 import {
-  REXMIT_NEW, REXMIT_NONE, checkSackReordering, cwndReduction, fastretransAlert, processTlpAck, rackAdvance,
-  rackUpdateReoWnd, removeRenoSacks, rexmit, setRexmit, spuriousRetrans,
+  REXMIT_NEW, REXMIT_NONE, cwndReduction, fastretransAlert, processTlpAck, rexmit, setRexmit,
 } from "./tcp-recovery";
+import { scheduleLossProbe, xmitRetransmitQueue } from "./tcp-retrans";
 import { highestSackSeq, sackFirstTime, sackLastTime, sackPriorDelivered, sacktag } from "./tcp-sack";
 import {
-  CA_CWR, CA_OPEN, CA_RECOVERY, JIFFY, NS_PER_MS, NS_PER_SEC, NS_PER_US, PAWS_24DAYS, SEG_EVER_RETRANS, SEG_LOST,
-  SEG_RETRANS, SEG_SACKED, TCP_REORDERING, TCP_RTO_MAX, TCP_RTO_MIN_US, TF_FRTO, TF_SACK_OK, TF_TS_OK, TIME_PROBE0, TcpSock,
-  TxSeg, maxU, packetsInFlight, segRemove, tcpNs, tcpTimeStamp, wndEnd,
+  CA_CWR, CA_OPEN, CA_RECOVERY, JIFFY, NS_PER_SEC, NS_PER_US, PAWS_24DAYS, SEG_EVER_RETRANS, SEG_LOST, SEG_RETRANS,
+  SEG_SACKED, TCP_REORDERING, TCP_RTO_MAX, TCP_RTO_MIN_US, TF_FRTO, TF_SACK_OK, TIME_PROBE0, TcpSock, TxSeg, maxU,
+  tcpNs, tcpTimeStamp, wndEnd,
 } from "./tcp-sock";
+import { segRemove } from "./tcp-txq";
 import {
-  NAGLE_OFF, clearXmitTimer, isCwndLimited, probe0When, pushPending, rearmRto, resetXmitTimer, scheduleLossProbe,
-  xmitRetransmitQueue,
+  NAGLE_OFF, clearXmitTimer, isCwndLimited, probe0When, pushPending, rearmRto, resetXmitTimer,
 } from "./tcp-xmit";
 
 // FLAG_* of an ACK

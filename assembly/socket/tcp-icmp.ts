@@ -11,16 +11,15 @@ import { Skb } from "../memory/skb";
 import { now } from "../sim/event";
 import { between } from "../wire/tcp";
 import { PMTUDISC_DONT } from "./socket";
-import { ehashLookup, SOCK_REQ, SOCK_TW, TcpMini } from "./tcp-tables";
 import { setRto } from "./tcp-ack";
 import { tcpDone, tcpReap } from "./tcp-input";
 import { reqIcmpError } from "./tcp-minisocks";
 import { currentMss, syncMss } from "./tcp-output";
-import { markLost } from "./tcp-recovery";
-import {
-  CA_LOSS, TCP_RTO_MAX, TCP_TIMEOUT_INIT, TIME_RETRANS, TcpSock, TxSeg, currentSsthresh,
-} from "./tcp-sock";
-import { resetXmitTimer, xmitRetransmitQueue } from "./tcp-xmit";
+import { markLost } from "./tcp-rack";
+import { xmitRetransmitQueue } from "./tcp-retrans";
+import { CA_LOSS, TCP_RTO_MAX, TCP_TIMEOUT_INIT, TIME_RETRANS, TcpSock, TxSeg, currentSsthresh } from "./tcp-sock";
+import { SOCK_REQ, SOCK_TW, TcpMini, ehashLookup } from "./tcp-tables";
+import { resetXmitTimer } from "./tcp-xmit";
 
 const ICMP_DEST_UNREACH: u32 = 3;
 const ICMP_TIME_EXCEEDED: u32 = 11;

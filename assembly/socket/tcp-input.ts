@@ -15,28 +15,28 @@ import { NetNs } from "../link/netns";
 import { Skb, consumeSkb, dropSkb } from "../memory/skb";
 import { now, timerMod } from "../sim/event";
 import {
-  TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, after, before, between,
-  optMss, optSackPerm, optSawTs, optTsecr, optTsval, optWscale, parseTcpOptions, tcpWindow,
+  TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, after, before, between, optMss,
+  optSackPerm, optSawTs, optTsecr, optTsval, optWscale, parseTcpOptions, tcpWindow,
 } from "../wire/tcp";
 import { SOCK_DEAD, sockWake } from "./socket";
 import { tcpDestroy, tcpSendReset, tcpUnhash } from "./tcp";
-import { bindPut } from "./tcp-tables";
 import {
   ACK_OK, ACK_TOO_OLD, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, mayUpdateWindow, pawsCheck,
-  rttEstimator, setRto, storeTsRecent, tcpAck,
+  storeTsRecent, tcpAck,
 } from "./tcp-ack";
 import { cubicInit } from "./tcp-cubic";
-import { sendSynAck, timeWaitFrom } from "./tcp-minisocks";
+import { sendSynAck } from "./tcp-minisocks";
 import { sendAck, syncMss } from "./tcp-output";
+import { ackSndCheck, initBufferSpace, initRcvMss, rcvRttMeasureTs } from "./tcp-rcvwin";
+import { dataQueue, sendDupack } from "./tcp-receive";
 import {
-  ackSndCheck, dataQueue, enterQuickack, initBufferSpace, initRcvMss, pingpongMode, rcvRttMeasureTs, sendDupack,
-} from "./tcp-receive";
-import {
-  ACK_SCHED, ACK_TIMER, NS_PER_MS, NS_PER_US, TCP_DELACK_MAX, TCP_FIN_TIMEOUT, TCP_MAX_QUICKACKS, TCP_WMEM_MAX,
-  TF_KEEPALIVE, TF_NOSPACE, TF_SACK_OK, TF_SHUT_RD, TF_SHUT_WR, TF_TS_OK, TF_WSCALE_OK, TIME_RETRANS, TcpSock,
-  delackTimer, keepTimer, maxU, minU, tcpTimeStamp, timersStop, txPurge,
+  NS_PER_MS, TCP_FIN_TIMEOUT, TCP_WMEM_MAX, TF_KEEPALIVE, TF_NOSPACE, TF_SACK_OK, TF_SHUT_RD, TF_SHUT_WR, TF_TS_OK,
+  TF_WSCALE_OK, TcpSock, keepTimer, maxU, minU, tcpTimeStamp, timersStop,
 } from "./tcp-sock";
-import { pushFrames, resetXmitTimer } from "./tcp-xmit";
+import { bindPut } from "./tcp-tables";
+import { timeWaitFrom } from "./tcp-timewait";
+import { txPurge } from "./tcp-txq";
+import { pushFrames } from "./tcp-xmit";
 
 const OOW_INTERVAL: i64 = 500 * NS_PER_MS;
 

@@ -3,38 +3,36 @@
  * (net/ipv4/tcp_minisocks.c, tcp_input.c tcp_conn_request, inet_connection_sock.c, inet_timewait_sock.c).
  */
 import {
-  DROP_TCP_CLOSE, DROP_TCP_FLAGS, DROP_TCP_INVALID_SEQUENCE, DROP_TCP_LISTEN_OVERFLOW, DROP_TCP_PAWS, DROP_TCP_RESET,
-  IPPROTO_TCP, TCP_FIN_WAIT2, TCP_SYN_RECV, TCP_TIME_WAIT,
+  DROP_TCP_FLAGS, DROP_TCP_INVALID_SEQUENCE, DROP_TCP_LISTEN_OVERFLOW, DROP_TCP_PAWS, DROP_TCP_RESET, TCP_SYN_RECV,
 } from "../abi";
 import { siphash3u32 } from "../hash/siphash";
 import { RtResult, routeLookup } from "../inet/route";
 import {
-  SNMP_TCPEXT_LISTENDROPS, SNMP_TCPEXT_LISTENOVERFLOWS, SNMP_TCPEXT_OUTOFWINDOWICMPS, SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TCPACKSKIPPED,
-  SNMP_TCPEXT_TCPREQQFULLDROP, SNMP_TCPEXT_TW, SNMP_TCP_ATTEMPTFAILS, SNMP_TCP_OUTSEGS, SNMP_TCP_PASSIVEOPENS,
-  SNMP_TCP_RETRANSSEGS, snmpInc,
+  SNMP_TCPEXT_LISTENDROPS, SNMP_TCPEXT_LISTENOVERFLOWS, SNMP_TCPEXT_OUTOFWINDOWICMPS, SNMP_TCPEXT_PAWSESTAB,
+  SNMP_TCPEXT_TCPACKSKIPPED, SNMP_TCPEXT_TCPREQQFULLDROP, SNMP_TCP_ATTEMPTFAILS, SNMP_TCP_OUTSEGS,
+  SNMP_TCP_PASSIVEOPENS, SNMP_TCP_RETRANSSEGS, snmpInc,
 } from "../inet/snmp";
-import { NetNs, nsHost } from "../link/netns";
+import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_HASHED, SKB_HEADROOM, SKB_L4_HASH, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
 import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
 import { Host, rand32 } from "../sim/host";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_SYN_FULL, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, after, before,
-  emitTcp, emitTimestamps, optMss, optSackPerm, optSawTs, optTsecr, optTsval, optWscale, parseTcpOptions, tcpDport,
-  tcpSport, tcpWindow,
+  emitTcp, emitTimestamps, optMss, optSackPerm, optSawTs, optTsval, optWscale, parseTcpOptions, tcpDport, tcpSport,
+  tcpWindow,
 } from "../wire/tcp";
 import { SOCK_KERNEL, SOCK_TCP, sockWake } from "./socket";
-import { rcvNoSocket, sendBare, tcpDoRcv, tcpNew, tcpSendReset } from "./tcp";
-import { SOCK_REQ, SOCK_TW, TcpMini, bindHold, bindPut, ehashInsert, ehashRemove, listenLookup } from "./tcp-tables";
+import { sendBare, tcpNew, tcpSendReset } from "./tcp";
 import { rttEstimator, setRto, updateMinRtt } from "./tcp-ack";
-import { tcpDone, tcpRcvChild } from "./tcp-input";
+import { tcpRcvChild } from "./tcp-input";
 import { emitSynOptions, iniClamp, iniScale, iniWnd, selectInitialWindow, syncMss, transmitSynAck } from "./tcp-output";
-import { initRcvMss } from "./tcp-receive";
+import { initRcvMss } from "./tcp-rcvwin";
 import {
-  NS_PER_MS, NS_PER_US, PAWS_24DAYS, TCP_SYNACK_RETRIES, TCP_TIMEOUT_INIT, TCP_TIMEWAIT_LEN, TF_BOUND, TF_IN_ACCEPT,
-  TF_NODELAY, TF_SACK_OK, TF_TS_OK, TF_WSCALE_OK, TcpSock, tcpNs, tcpTimeStamp, tsClock, winFromSpace,
+  NS_PER_MS, NS_PER_US, TCP_SYNACK_RETRIES, TCP_TIMEOUT_INIT, TF_BOUND, TF_IN_ACCEPT, TF_NODELAY, TF_SACK_OK, TF_TS_OK,
+  TF_WSCALE_OK, TcpSock, tcpNs, tsClock, winFromSpace,
 } from "./tcp-sock";
-import { rethinkTxhash } from "./tcp-timer";
+import { SOCK_REQ, TcpMini, bindHold, ehashInsert, ehashRemove } from "./tcp-tables";
 
 const OOW_INTERVAL: i64 = 500 * NS_PER_MS;
 const TIMER: usize = offsetof<Timer>();
@@ -131,7 +129,7 @@ export function listenRcv(tp: TcpSock, skb: Skb): void {
 }
 
 /** A SYN: makes a request and answers it (tcp_conn_request). `reuseIsn`: of a TIME_WAIT that is taken over, 0 = none. */
-function connRequest(listener: TcpSock, skb: Skb, reuseIsn: u32): void {
+export function connRequest(listener: TcpSock, skb: Skb, reuseIsn: u32): void {
   const ns = tcpNs(listener);
   // SYN cookies are not implemented: a full queue drops.
   if (listener.reqCount >= listener.backlog && reuseIsn == 0) {
@@ -254,7 +252,7 @@ function reqTimeout(arg: usize): void {
 }
 
 /** At most one answer per 500 ms; data is always answered. */
-function oowLimited(ns: usize, skb: Skb, at: usize): bool {
+export function miniOowLimited(ns: usize, skb: Skb, at: usize): bool {
   if (skb.cb0 != skb.cb1 && !(skb.cb2 & TCPHDR_SYN)) return false;
   const last = load<i64>(at);
   if (last != 0 && now - last < OOW_INTERVAL) {
@@ -267,7 +265,7 @@ function oowLimited(ns: usize, skb: Skb, at: usize): bool {
 
 /** tcp_in_window. */
 @inline
-function inWindow(seq: u32, end: u32, low: u32, high: u32): bool {
+export function inWindow(seq: u32, end: u32, low: u32, high: u32): bool {
   if (seq == low) return true;
   if (after(end, low) && before(seq, high)) return true;
   return seq == high && seq == end;
@@ -284,7 +282,7 @@ export function reqRcv(at: usize, skb: Skb): void {
   const oowAt = at + offsetof<TcpReq>("lastOow");
   if (skb.cb0 == req.rcvIsn && flags == TCPHDR_SYN && !paws) {
     // The SYN again: answer again.
-    if (!oowLimited(req.ns, skb, oowAt)) {
+    if (!miniOowLimited(req.ns, skb, oowAt)) {
       req.numRetrans++;
       snmpInc(ns, SNMP_TCP_RETRANSSEGS);
       timerMod(reqTimer(req), now + (TCP_TIMEOUT_INIT << <i64>req.numTimeout));
@@ -300,7 +298,7 @@ export function reqRcv(at: usize, skb: Skb): void {
   }
   const rcvNxt = req.rcvIsn + 1;
   if (paws || !inWindow(skb.cb0, skb.cb1, rcvNxt, rcvNxt + req.rcvWnd)) {
-    if (!(flags & TCPHDR_RST) && !oowLimited(req.ns, skb, oowAt)) {
+    if (!(flags & TCPHDR_RST) && !miniOowLimited(req.ns, skb, oowAt)) {
       const scale: u32 = req.options & TF_WSCALE_OK ? req.rcvWscale : 0;
       bareAck(at, req.sntIsn + 1, rcvNxt, req.rcvWnd >> scale, (req.options & TF_TS_OK) != 0, req.tsOffset, req.tsRecent, <u32>load<u8>(skb.nh, 1), req.txhash);
     }
@@ -416,7 +414,7 @@ export function sendSynAck(tp: TcpSock): void {
 }
 
 /** An ACK that no socket stands behind (tcp_v4_send_ack): DF, id 0. `at` = request or TIME_WAIT record. */
-function bareAck(at: usize, seq: u32, ack: u32, window: u32, ts: bool, tsOffset: u32, tsRecent: u32, tos: u32, txhash: u32): void {
+export function bareAck(at: usize, seq: u32, ack: u32, window: u32, ts: bool, tsOffset: u32, tsRecent: u32, tos: u32, txhash: u32): void {
   const mini = changetype<TcpMini>(at);
   const skb = allocSkb(changetype<Host>(mini.host), SKB_HEADROOM, TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED);
   const size = TCP_HLEN + (ts ? TCPOLEN_TSTAMP_ALIGNED : 0);
@@ -427,199 +425,4 @@ function bareAck(at: usize, seq: u32, ack: u32, window: u32, ts: bool, tsOffset:
   skb.flags |= SKB_HASHED | SKB_L4_HASH;
   snmpInc(changetype<NetNs>(mini.ns), SNMP_TCP_OUTSEGS);
   sendBare(changetype<NetNs>(mini.ns), skb, mini.localIp, mini.remoteIp, tos);
-}
-
-// ---------------------------------------------------------------------------------------------- TIME_WAIT
-
-@unmanaged
-export class TcpTw extends TcpMini {
-  next: usize;
-  prev: usize;
-  substate: u32; // TCP_FIN_WAIT2 or TCP_TIME_WAIT
-  rcvNxt: u32;
-  sndNxt: u32;
-  rcvWnd: u32;
-  rcvWscale: u32;
-  tsOk: u32;
-  tsRecent: u32;
-  tsOffset: u32;
-  txhash: u32;
-  tos: u32;
-  bindBucket: usize;
-  tsRecentStamp: i64;
-  lastOow: i64;
-}
-const TW_SIZE: usize = offsetof<TcpTw>() + TIMER;
-
-/** All TIME_WAIT records of this worker, newest first; namespaces that go take theirs out. */
-export let twList: usize = 0;
-export let twCount: u32 = 0;
-
-@inline
-function twTimer(tw: TcpTw): Timer {
-  return changetype<Timer>(changetype<usize>(tw) + offsetof<TcpTw>());
-}
-
-/** Remaining time of a record, ns. */
-export function twLeft(at: usize): i64 {
-  return twTimer(changetype<TcpTw>(at)).expires - now;
-}
-
-/** inet_twsk_deschedule_put. */
-export function twKill(at: usize): void {
-  const tw = changetype<TcpTw>(at);
-  timerDel(twTimer(tw));
-  ehashRemove(at);
-  bindPut(tw.bindBucket);
-  if (tw.prev != 0) changetype<TcpTw>(tw.prev).next = tw.next;
-  else twList = tw.next;
-  if (tw.next != 0) changetype<TcpTw>(tw.next).prev = tw.prev;
-  twCount--;
-  kfree(at, TW_SIZE);
-}
-
-function twTimeout(arg: usize): void {
-  twKill(arg);
-}
-
-/** Frees the records of a dying namespace. */
-export function tcpNsExit(ns: NetNs): void {
-  let p = twList;
-  while (p != 0) {
-    const tw = changetype<TcpTw>(p);
-    p = tw.next;
-    if (tw.ns == changetype<usize>(ns)) twKill(changetype<usize>(tw));
-  }
-}
-
-/** Turns a connection into a TIME_WAIT record; the socket itself is done (tcp_time_wait). time 0 = 60 s. */
-export function timeWaitFrom(tp: TcpSock, substate: u32, time: i64): void {
-  const tw = changetype<TcpTw>(kmalloc(TW_SIZE));
-  tw.type = SOCK_TCP;
-  tw.flags = SOCK_TW;
-  tw.ns = tp.ns;
-  tw.host = tp.host;
-  tw.localIp = tp.localIp;
-  tw.remoteIp = tp.remoteIp;
-  tw.localPort = tp.localPort;
-  tw.remotePort = tp.remotePort;
-  tw.substate = substate;
-  tw.rcvNxt = tp.rcvNxt;
-  tw.sndNxt = tp.sndNxt;
-  const window = <i32>(tp.rcvWup + tp.rcvWnd - tp.rcvNxt);
-  tw.rcvWnd = window < 0 ? 0 : <u32>window;
-  tw.rcvWscale = tp.rcvWscale;
-  tw.tsOk = <u32>((tp.tf & TF_TS_OK) != 0);
-  tw.tsRecent = tp.tsRecent;
-  tw.tsRecentStamp = tp.tsRecentStamp;
-  tw.tsOffset = tp.tsOffset;
-  tw.txhash = tp.txhash;
-  tw.tos = tp.tos;
-  tw.lastOow = tp.lastOowAck;
-  tw.bindBucket = bindHold(tp.bindBucket);
-  timerInit(twTimer(tw), changetype<Host>(tw.host), changetype<usize>(twTimeout), changetype<usize>(tw));
-  tw.next = twList;
-  if (twList != 0) changetype<TcpTw>(twList).prev = changetype<usize>(tw);
-  twList = changetype<usize>(tw);
-  twCount++;
-  snmpInc(tcpNs(tp), SNMP_TCPEXT_TW);
-  // At least 3.5 RTOs, so that a retransmitted FIN is answered.
-  const least = (tp.rto << 2) - (tp.rto >> 1);
-  let timeout = substate == <u32>TCP_TIME_WAIT ? TCP_TIMEWAIT_LEN : time;
-  if (timeout < least) timeout = least;
-  timerMod(twTimer(tw), now + timeout);
-  tcpDone(tp);
-  ehashInsert(changetype<usize>(tw));
-}
-
-@inline
-function twRestart(tw: TcpTw): void {
-  timerMod(twTimer(tw), now + TCP_TIMEWAIT_LEN);
-}
-
-function twAck(tw: TcpTw): void {
-  const scale = tw.rcvWscale;
-  bareAck(changetype<usize>(tw), tw.sndNxt, tw.rcvNxt, tw.rcvWnd >> scale, tw.tsOk != 0, tw.tsOffset, tw.tsRecent, tw.tos, tw.txhash);
-}
-
-/** A segment for a TIME_WAIT record; ends the packet (tcp_timewait_state_process and its caller). */
-export function twRcv(at: usize, skb: Skb): void {
-  const tw = changetype<TcpTw>(at);
-  parseTcpOptions(skb.th, false);
-  const ts = optSawTs && tw.tsRecentStamp != 0;
-  const paws =
-    ts && <i32>(tw.tsRecent - optTsval) > 0 && tw.tsRecent != 0 && now - tw.tsRecentStamp <= PAWS_24DAYS &&
-    !(skb.cb2 & TCPHDR_RST);
-  if (tw.substate == <u32>TCP_FIN_WAIT2) finWait2Rcv(tw, skb, ts, paws);
-  else timeWaitRcv(tw, skb, ts, paws);
-}
-
-function takeTs(tw: TcpTw, ts: bool): void {
-  if (!ts) return;
-  tw.tsRecent = optTsval;
-  tw.tsRecentStamp = now;
-}
-
-function finWait2Rcv(tw: TcpTw, skb: Skb, ts: bool, paws: bool): void {
-  const flags = skb.cb2;
-  const at = changetype<usize>(tw);
-  if (paws || !inWindow(skb.cb0, skb.cb1, tw.rcvNxt, tw.rcvNxt + tw.rcvWnd)) {
-    if (!oowLimited(tw.ns, skb, at + offsetof<TcpTw>("lastOow"))) twAck(tw);
-    dropSkb(skb, DROP_TCP_INVALID_SEQUENCE);
-    return;
-  }
-  if (flags & TCPHDR_RST) {
-    twKill(at);
-    consumeSkb(skb);
-    return;
-  }
-  const late = (flags & TCPHDR_SYN) != 0 && !before(skb.cb0, tw.rcvNxt);
-  if (!late && (!(flags & TCPHDR_ACK) || !after(skb.cb1, tw.rcvNxt) || skb.cb1 == skb.cb0)) {
-    consumeSkb(skb); // a duplicate ACK
-    return;
-  }
-  if (late || !(flags & TCPHDR_FIN) || skb.cb1 != tw.rcvNxt + 1) {
-    // New data after a half-duplex close.
-    tcpSendReset(changetype<NetNs>(tw.ns), skb);
-    twKill(at);
-    dropSkb(skb, DROP_TCP_CLOSE);
-    return;
-  }
-  tw.substate = TCP_TIME_WAIT;
-  tw.rcvNxt = skb.cb1;
-  takeTs(tw, ts);
-  twRestart(tw);
-  twAck(tw);
-  consumeSkb(skb);
-}
-
-function timeWaitRcv(tw: TcpTw, skb: Skb, ts: bool, paws: bool): void {
-  const flags = skb.cb2;
-  const at = changetype<usize>(tw);
-  if (!paws && skb.cb0 == tw.rcvNxt && (skb.cb0 == skb.cb1 || flags & TCPHDR_RST)) {
-    if (flags & TCPHDR_RST) twKill(at);
-    else {
-      twRestart(tw);
-      takeTs(tw, ts);
-    }
-    consumeSkb(skb);
-    return;
-  }
-  const syn = (flags & (TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK)) == TCPHDR_SYN;
-  if (syn && !paws && (after(skb.cb0, tw.rcvNxt) || (ts && <i32>(tw.tsRecent - optTsval) < 0))) {
-    const listener = listenLookup(tw.ns, tw.localIp, tw.localPort);
-    if (listener != 0) {
-      let next = tw.sndNxt + 65537;
-      if (next == 0) next = 1;
-      twKill(at);
-      connRequest(changetype<TcpSock>(listener), skb, next);
-      return;
-    }
-  }
-  if (paws) snmpInc(changetype<NetNs>(tw.ns), SNMP_TCPEXT_PAWSESTAB);
-  if (!(flags & TCPHDR_RST)) {
-    if (paws || flags & TCPHDR_ACK) twRestart(tw);
-    if (!oowLimited(tw.ns, skb, at + offsetof<TcpTw>("lastOow"))) twAck(tw);
-  }
-  dropSkb(skb, paws ? DROP_TCP_PAWS : DROP_TCP_INVALID_SEQUENCE);
 }

@@ -2,28 +2,27 @@
  * Building and sending one segment: options, window selection, MSS, pure ACKs, resets, window probes
  * (net/ipv4/tcp_output.c). What to send when is decided in tcp-xmit.
  */
-import { EHOSTUNREACH, IPPROTO_TCP, TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT } from "../abi";
+import { TCP_CLOSE, TCP_LISTEN } from "../abi";
 import { ipQueueXmit } from "../inet/output";
 import { sockRoute } from "../inet/route";
 import {
   SNMP_TCPEXT_TCPFROMZEROWINDOWADV, SNMP_TCPEXT_TCPTOZEROWINDOWADV, SNMP_TCPEXT_TCPWANTZEROWINDOWADV,
-  SNMP_TCPEXT_TCPWINPROBE, SNMP_TCP_OUTRSTS, SNMP_TCP_OUTSEGS, SNMP_TCP_RETRANSSEGS, snmpInc,
+  SNMP_TCPEXT_TCPWINPROBE, SNMP_TCP_OUTRSTS, SNMP_TCP_OUTSEGS, snmpInc,
 } from "../inet/snmp";
-import { SKB_HASHED, SKB_HEADROOM, SKB_L4_HASH, Skb, allocSkb, consumeSkb, skbPush } from "../memory/skb";
-import { now, timerDel, timerMod, timerPending } from "../sim/event";
-import { randBelow } from "../sim/host";
+import { SKB_HASHED, SKB_HEADROOM, SKB_L4_HASH, Skb, allocSkb, skbPush } from "../memory/skb";
+import { now, timerDel, timerMod } from "../sim/event";
 import {
   TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_SYN_FULL, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, before, emitTcp,
   emitTimestamps,
 } from "../wire/tcp";
 import { chargeSkb } from "./socket";
 import { tcpChecksum } from "./tcp";
-import {
-  ACK_SCHED, ACK_TIMER, NS_PER_MS, TCP_ATO_MIN, TCP_DELACK_MAX, TCP_MIN_MSS, TCP_MSS_DEFAULT, TCP_PINGPONG_THRESH,
-  TF_NODELAY, TF_SACK_OK, TF_TS_OK, TIME_PROBE0, TcpSock, TxSeg, delackTimer, packetsInFlight, rcvSpaceFree,
-  rcvSpaceFull, receiveWindow, sackAt, sackTimer, tcpHost, tcpNs, tcpTimeStamp,
-} from "./tcp-sock";
 import { cubicTxStart } from "./tcp-cubic";
+import {
+  ACK_SCHED, ACK_TIMER, NS_PER_MS, TCP_ATO_MIN, TCP_DELACK_MAX, TCP_MSS_DEFAULT, TCP_PINGPONG_THRESH, TF_SACK_OK,
+  TF_TS_OK, TcpSock, TxSeg, delackTimer, packetsInFlight, rcvSpaceFree, rcvSpaceFull, receiveWindow, sackAt, sackTimer,
+  tcpHost, tcpNs, tcpTimeStamp,
+} from "./tcp-sock";
 
 // ---------------------------------------------------------------------------------------------- MSS
 

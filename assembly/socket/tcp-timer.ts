@@ -1,23 +1,25 @@
 /** TCP's timers: retransmission, window probes, delayed and compressed ACKs, keepalive (net/ipv4/tcp_timer.c). */
-import { ETIMEDOUT, TCP_CLOSE, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "../abi";
+import { ETIMEDOUT, TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "../abi";
 import {
   SNMP_TCPEXT_DELAYEDACKS, SNMP_TCPEXT_TCPABORTONTIMEOUT, SNMP_TCPEXT_TCPTIMEOUTREHASH, SNMP_TCPEXT_TCPTIMEOUTS,
   snmpInc,
 } from "../inet/snmp";
-import { softirq } from "../link/netdev";
 import { now, timerMod } from "../sim/event";
 import { rand32 } from "../sim/host";
 import { SOCK_DEAD } from "./socket";
 import { tcpDone, tcpReap } from "./tcp-input";
 import { sendAck, sendActiveReset } from "./tcp-output";
-import { pingpongMode } from "./tcp-receive";
-import { enterLoss, rackReoTimeout } from "./tcp-recovery";
+import { rackReoTimeout } from "./tcp-rack";
+import { pingpongMode } from "./tcp-rcvwin";
+import { enterLoss } from "./tcp-recovery";
+import { retransmitSeg, sendLossProbe, writeWakeup, xmitRetransmitQueue } from "./tcp-retrans";
 import {
-  ACK_SCHED, ACK_TIMER, NS_PER_MS, NS_PER_SEC, TCP_ATO_MIN, TCP_ORPHAN_RETRIES, TCP_RETR1, TCP_RETR2, TCP_RTO_MAX,
-  TCP_RTO_MIN, TCP_SYN_RETRIES, TCP_TIMEOUT_INIT, TF_KEEPALIVE, TF_TSQ, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO,
-  TIME_RETRANS, TcpSock, TxSeg, delackTimer, keepTimer, packetsInFlight, rtxQueueEmpty, tcpHost, tcpNs, tcpTimeStamp, timersInit,
+  ACK_SCHED, ACK_TIMER, NS_PER_MS, TCP_ATO_MIN, TCP_ORPHAN_RETRIES, TCP_RETR1, TCP_RETR2, TCP_RTO_MAX, TCP_RTO_MIN,
+  TCP_SYN_RETRIES, TCP_TIMEOUT_INIT, TF_KEEPALIVE, TF_TSQ, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO,
+  TIME_RETRANS, TcpSock, TxSeg, keepTimer, packetsInFlight, tcpHost, tcpNs, tcpTimeStamp, timersInit,
 } from "./tcp-sock";
-import { probe0When, pushFrames, resetXmitTimer, retransmitSeg, sendLossProbe, writeWakeup, xmitRetransmitQueue } from "./tcp-xmit";
+import { rtxQueueEmpty } from "./tcp-txq";
+import { probe0When, pushFrames, resetXmitTimer } from "./tcp-xmit";
 
 /** TCP_RESOURCE_PROBE_INTERVAL: try again when the host itself could not send. */
 const RESOURCE_PROBE: i64 = 500 * NS_PER_MS;

@@ -3,9 +3,9 @@
  * (net/ipv4/tcp.c, tcp_ipv4.c tcp_v4_connect, inet_connection_sock.c). Errors are negative errno.
  */
 import {
-  DROP_TCP_CLOSE, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EALREADY, EINVAL, EISCONN, ENETUNREACH, ENOTCONN, EPIPE,
-  RTN_BROADCAST, RTN_MULTICAST, SYS_IP_NONLOCAL_BIND, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1,
-  TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
+  EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EALREADY, EINVAL, EISCONN, ENETUNREACH, ENOTCONN, EPIPE, RTN_BROADCAST,
+  RTN_MULTICAST, SYS_IP_NONLOCAL_BIND, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
+  TCP_LAST_ACK, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
 } from "../abi";
 import { isLocalAddr } from "../inet/addr";
 import { sysctl } from "../inet/inet";
@@ -16,18 +16,22 @@ import { now } from "../sim/event";
 import { rand32 } from "../sim/host";
 import { TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN } from "../wire/tcp";
 import { tcpBindPort, tcpConnectPort } from "./ports";
-import { SOCK_DEAD, SOCK_KERNEL, forgetWake, sockPurge } from "./socket";
-import { tcpDestroy, tcpUnhash } from "./tcp";
-import { BindBucket, SOCK_TW, TcpMini, bindFind, bindGet, ehashInsert, ehashLookup, listenConflict, listenInsert } from "./tcp-tables";
-import { sndbufExpand, tcpDone, tcpReap } from "./tcp-input";
-import { TcpTw, advertisedMss, isn, reqsPurge, secureSeq, timeWaitFrom, tsOff, twKill } from "./tcp-minisocks";
+import { SOCK_DEAD, SOCK_KERNEL, forgetWake } from "./socket";
+import { tcpDestroy } from "./tcp";
+import { tcpReap } from "./tcp-input";
+import { advertisedMss, isn, reqsPurge, secureSeq, tsOff } from "./tcp-minisocks";
 import { iniClamp, iniScale, iniWnd, selectInitialWindow, sendActiveReset, syncMss, transmitSeg } from "./tcp-output";
-import { cleanupRbuf, ofoPurge, rcvSpaceAdjust } from "./tcp-receive";
+import { cleanupRbuf, rcvSpaceAdjust } from "./tcp-rcvwin";
 import {
   NS_PER_SEC, TCP_FIN_TIMEOUT, TCP_TIMEOUT_INIT, TF_BOUND, TF_BOUND_ADDR, TF_DONE, TF_IN_ACCEPT, TF_SHUT_RD,
-  TF_SHUT_WR, TIME_RETRANS, TcpSock, rcvSpaceFull, segAppend, segNew, tcpHost, tcpNs, tcpTimeStamp, timersStop, tsAppend,
+  TF_SHUT_WR, TIME_RETRANS, TcpSock, rcvSpaceFull, tcpHost, tcpNs, tcpTimeStamp,
 } from "./tcp-sock";
+import {
+  BindBucket, SOCK_TW, TcpMini, bindFind, bindGet, ehashInsert, ehashLookup, listenConflict, listenInsert,
+} from "./tcp-tables";
 import { rethinkTxhash } from "./tcp-timer";
+import { TcpTw, timeWaitFrom, twKill } from "./tcp-timewait";
+import { segAppend, segNew, tsAppend } from "./tcp-txq";
 import { queueData, resetXmitTimer, sendFin } from "./tcp-xmit";
 
 // ---------------------------------------------------------------------------------------------- bind, listen

@@ -12,23 +12,28 @@ import { SNMP_TCP_CSUMERRORS, SNMP_TCP_INERRS, SNMP_TCP_INSEGS, SNMP_TCP_OUTRSTS
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree } from "../memory/arena";
-import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
+import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, dropSkb, skbPut } from "../memory/skb";
+import { now, timerMod, timerPending } from "../sim/event";
+import { Host } from "../sim/host";
 import { fold64, pseudoSum, sumBytes } from "../wire/checksum";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCP_HLEN, emitTcp, tcpAckSeq, tcpDoff, tcpDport, tcpFlags, tcpSeq,
   tcpSport,
 } from "../wire/tcp";
-import { now, timerMod, timerPending } from "../sim/event";
-import { Host } from "../sim/host";
 import { SOCK_DEAD, SOCK_TCP, Sock, forgetWake, sockInit, sockPurge, sockUnlink } from "./socket";
+import { tcpErr } from "./tcp-icmp";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input";
-import { listenRcv, reqRcv, reqsPurge, twRcv } from "./tcp-minisocks";
-import { SOCK_REQ, SOCK_TW, SOCK_ZOMBIE, TcpMini, bindPut, ehashLookup, ehashRemove, listenLookup, listenRemove } from "./tcp-tables";
-import { tcpInitTimers } from "./tcp-timer";
+import { listenRcv, reqRcv, reqsPurge } from "./tcp-minisocks";
 import {
   CA_OPEN, TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, TCP_MSS_DEFAULT, TCP_REORDERING, TCP_RMEM_DEFAULT, TCP_SOCK_SIZE,
-  TCP_TIMEOUT_INIT, TCP_WMEM_DEFAULT, TF_TSQ, TcpSock, sockAlloc, timersStop, tsqTimer, txPurge,
+  TCP_TIMEOUT_INIT, TCP_WMEM_DEFAULT, TF_TSQ, TcpSock, sockAlloc, timersStop, tsqTimer,
 } from "./tcp-sock";
+import {
+  SOCK_REQ, SOCK_TW, SOCK_ZOMBIE, TcpMini, bindPut, ehashLookup, ehashRemove, listenLookup, listenRemove,
+} from "./tcp-tables";
+import { tcpInitTimers } from "./tcp-timer";
+import { twRcv } from "./tcp-timewait";
+import { txPurge } from "./tcp-txq";
 
 export { tcpErr } from "./tcp-icmp";
 

@@ -40,6 +40,8 @@ export interface DnsRecord {
   /** With its final dot. */
   readonly name: string;
   readonly type: number;
+  /** 1 is IN; of an OPT record, the UDP size. */
+  readonly cls: number;
   readonly ttl: number;
   readonly rdata: Uint8Array;
   /** Presentation form of the data. */
@@ -176,6 +178,7 @@ export function readMessage(data: Uint8Array): DnsMessage | undefined {
       records.push({
         name: name.text,
         type,
+        cls: u16(data, name.next + 2),
         ttl,
         rdata: data.slice(start, start + length),
         text: recordText(data, type, start, length),

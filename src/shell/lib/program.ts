@@ -16,14 +16,28 @@ export class Failure extends Error {
   }
 }
 
-/** Wraps a program: Failure and UsageError become its message on standard error and its status. */
-export function tool(body: Program, usageStatus = 1): Program {
+/** Ends a program with `NAME: message` on standard error (busybox's bb_error_msg_and_die). */
+export function die(message: string, status = 1): never {
+  throw new Failure(message, status);
+}
+
+/** busybox's usage screen, as the captured version prints it. */
+export function busyboxUsage(name: string, synopsis: string): string {
+  return `BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n\nUsage: ${name} ${synopsis}\n`;
+}
+
+/**
+ * Wraps a program: Failure and UsageError become its message on standard error and its status.
+ * @param usage printed behind a UsageError, and alone for a Failure without message
+ */
+export function tool(body: Program, usageStatus = 1, usage = ""): Program {
   return function* (context) {
     try {
       return yield* body(context);
     } catch (error) {
       if (!(error instanceof Failure || error instanceof UsageError)) throw error;
       if (error.message !== "") context.stderr.write(`${baseName(context.argv[0] ?? "")}: ${error.message}\n`);
+      if (usage !== "" && (error instanceof UsageError || error.message === "")) context.stderr.write(usage);
       return error instanceof Failure ? error.status : usageStatus;
     }
   };
@@ -38,11 +52,7 @@ export function quick(body: (context: ProgramContext) => number): Program {
 }
 
 /** Waits for any of the sources, a signal or the deadline. @returns the signal, `ready` or `timeout` */
-export function* waitReady(
-  context: ProgramContext,
-  sources: readonly (Wakeable | Waitable)[],
-  until?: Time,
-): Proc<string> {
+export function* waitReady(context: ProgramContext, sources: readonly (Wakeable | Waitable)[], until?: Time): Proc<string> {
   const signal = context.signals.tryPop();
   if (signal !== undefined) return signal;
   const on = [...(sources as readonly Waitable[]), context.signals];
@@ -80,6 +90,20 @@ export function glibcError(error: KernelError): string {
 /** strerror(3) of musl, and what busybox prints. */
 export function muslError(error: KernelError): string {
   return error.message.slice(error.message.lastIndexOf(": ") + 2);
+}
+
+/** strerror(3) of one of the C libraries. */
+export function errorText(error: KernelError, libc: "musl" | "glibc"): string {
+  return libc === "glibc" ? glibcError(error) : muslError(error);
+}
+
+/** Text of a stream of bytes that arrives in pieces: a character split between two of them stays whole. */
+export class TextStream {
+  readonly #decoder = new TextDecoder("utf-8");
+
+  push(data: Uint8Array): string {
+    return this.#decoder.decode(data, { stream: true });
+  }
 }
 
 const encoder = new TextEncoder();

@@ -121,6 +121,15 @@ function inOrder(context: ProgramContext, addresses: readonly Ipv4[]): Ipv4[] {
     .map(({ ip }) => ip);
 }
 
+export type Resolution = { readonly addresses: readonly Ipv4[] } | { readonly failure: "nonexistent" | "again" };
+
+/** `lookup` for programs that only tell missing names from silent servers. */
+export function* resolve(context: ProgramContext, name: string, libc: Libc): Proc<Resolution> {
+  const found = yield* lookup(context, name, libc);
+  if (found.ok) return { addresses: found.addresses };
+  return { failure: found.error === "NONAME" ? "nonexistent" : "again" };
+}
+
 function* lookupDns(context: ProgramContext, name: string, conf: ResolvConf, libc: Libc): Proc<Lookup> {
   const types = [DNS_TYPE.A, DNS_TYPE.AAAA];
   const replies = yield* (libc === "musl" ? askMusl : askGlibc)(context, name, types, conf);

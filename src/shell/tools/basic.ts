@@ -1,247 +1,238 @@
-/** Small tools whose text is the same in busybox and GNU coreutils: true, false, echo, env, sleep, hostname, id … */
-
-import { SEC } from "../../base/time.ts";
+/** Small tools that need no network: echo, env, sleep, date, test, seq, id … (busybox). */
+import { formatDuration, parseDuration, SEC } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import { type Proc, sleep as pause } from "../../scheduler/process.ts";
-import { die, getopt, tool } from "../lib/tool.ts";
+import { getopt, UsageError } from "../lib/options.ts";
+import { absolutePath, Failure, isSignal, quick, tool, waitReady } from "../lib/program.ts";
+import { ctime } from "./dig.ts";
 
-/** A program that waits for nothing. */
-export function immediate(main: (context: ProgramContext) => number): Program {
-  // biome-ignore lint/correctness/useYield: it waits for nothing
-  return tool(function* (context) {
-    return main(context);
-  });
-}
-
-export const trueProgram: Program = immediate(() => 0);
-export const falseProgram: Program = immediate(() => 1);
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  n: "\n",
-  t: "\t",
-  r: "\r",
-  "\\": "\\",
-  a: "\x07",
-  b: "\b",
-  f: "\f",
-  v: "\v",
-  "0": "\0",
-};
-
-export const echo: Program = immediate(({ argv, stdout }) => {
-  const words = argv.slice(1);
+const echo: Program = quick((context) => {
+  const words = context.argv.slice(1);
   let newline = true;
   let escapes = false;
-  while (words[0] !== undefined && /^-[neE]+$/.test(words[0])) {
-    const flags = words.shift() as string;
-    if (flags.includes("n")) newline = false;
-    if (flags.includes("e")) escapes = true;
-    if (flags.includes("E")) escapes = false;
+  while (/^-[neE]+$/.test(words[0] ?? "")) {
+    const flag = words.shift() as string;
+    if (flag.includes("n")) newline = false;
+    if (flag.includes("e")) escapes = true;
   }
   const text = words.join(" ");
-  stdout.write(
-    (escapes ? text.replace(/\\(.)/g, (all, letter: string) => ESCAPES[letter] ?? all) : text) + (newline ? "\n" : ""),
+  const known: Record<string, string> = { n: "\n", t: "\t", r: "\r", "\\": "\\", "0": "\0", a: "\u0007" };
+  context.stdout.write(
+    (escapes ? text.replace(/\\([ntr\\0a])/g, (_, letter: string) => known[letter] as string) : text) +
+      (newline ? "\n" : ""),
   );
   return 0;
 });
 
-/** env: prints the environment, or runs a command in a changed one. */
-function* envMain(context: ProgramContext): Proc<number> {
-  const options = getopt(context.argv, "+iu:0", { "ignore-environment": "i", unset: "u", null: "0" });
-  const env = new Map(options.has("i") ? [] : context.env);
-  for (const name of options.all("u")) env.delete(name);
-  let at = 0;
-  for (; at < options.rest.length; at++) {
-    const word = options.rest[at] as string;
-    const equals = word.indexOf("=");
-    if (equals <= 0) break;
-    env.set(word.slice(0, equals), word.slice(equals + 1));
+const env: Program = tool(function* (context) {
+  const { args } = getopt(context.argv, "i", {}, true);
+  const own = new Map(context.argv.includes("-i") ? [] : context.env);
+  const rest = [...args];
+  while (rest[0]?.includes("=") === true) {
+    const word = rest.shift() as string;
+    own.set(word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1));
   }
-  const command = options.rest.slice(at);
-  if (command.length === 0) {
-    const end = options.has("0") ? "\0" : "\n";
-    for (const [name, value] of env) context.stdout.write(`${name}=${value}${end}`);
-    return 0;
-  }
-  const status = yield* context.exec(command, { env });
-  if (status === 127 && !context.programs.includes(command[0] as string)) {
-    die(`can't execute '${command[0]}': No such file or directory`, 127);
-  }
-  return status;
-}
-
-export const env: Program = tool(envMain);
-
-export const printenv: Program = immediate(({ argv, env: variables, stdout }) => {
-  const names = argv.slice(1);
-  if (names.length === 0) {
-    for (const [name, value] of variables) stdout.write(`${name}=${value}\n`);
-    return 0;
-  }
-  for (const name of names) {
-    const value = variables.get(name);
-    if (value !== undefined) stdout.write(`${value}\n`);
-  }
-  return names.every((name) => variables.has(name)) ? 0 : 1;
-});
-
-const SLEEP_UNITS: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3600, d: 86400 };
-
-function* sleepMain(context: ProgramContext): Proc<number> {
-  const spans = context.argv.slice(1);
-  if (spans.length === 0) die("missing operand");
-  let seconds = 0;
-  for (const span of spans) {
-    if (span === "infinity") for (;;) yield* pause(context.os, 3600 * SEC);
-    const match = /^(\d+(?:\.\d*)?|\.\d+)([smhd]?)$/.exec(span);
-    if (match === null) die(`invalid number '${span}'`);
-    seconds += Number(match[1]) * (SLEEP_UNITS[match[2] ?? ""] as number);
-  }
-  yield* pause(context.os, Math.round(seconds * SEC));
-  return 0;
-}
-
-export const sleep: Program = tool(sleepMain);
-
-export const hostname: Program = immediate((context) => {
-  const options = getopt(context.argv, "fsiId", { fqdn: "f", short: "s", "ip-address": "i", "all-ip-addresses": "I" });
-  if (options.rest.length > 0) die("sethostname: Operation not permitted");
-  if (options.has("i") || options.has("I")) {
-    const own = context.ns.addr.list().filter((info) => info.scope === "global");
-    const addresses = own.map(({ addr: { ip } }) =>
-      [ip >>> 24, (ip >>> 16) & 255, (ip >>> 8) & 255, ip & 255].join("."),
-    );
-    context.stdout.write(`${addresses.join(" ")}${options.has("I") ? " " : ""}\n`);
-  } else context.stdout.write(`${options.has("s") ? context.hostname.split(".")[0] : context.hostname}\n`);
+  if (rest.length > 0) return yield* context.exec(rest, { env: own });
+  for (const [name, value] of own) context.stdout.write(`${name}=${value}\n`);
   return 0;
 });
 
-const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-const MONTHS = [
-  "January",
-  "February",
-  "March",
-  "April",
-  "May",
-  "June",
-  "July",
-  "August",
-  "September",
-  "October",
-  "November",
-  "December",
-];
+const printenv: Program = quick((context) => {
+  const names = context.argv.slice(1);
+  if (names.length === 0) for (const [name, value] of context.env) context.stdout.write(`${name}=${value}\n`);
+  for (const name of names) if (context.env.has(name)) context.stdout.write(`${context.env.get(name)}\n`);
+  return names.every((name) => context.env.has(name)) ? 0 : 1;
+});
 
-/** strftime(3) in UTC and the C locale. */
-export function formatDate(format: string, seconds: number, nanos = 0): string {
-  const date = new Date(seconds * 1000);
-  const two = (n: number): string => String(n).padStart(2, "0");
-  const fields: Readonly<Record<string, () => string>> = {
-    Y: () => String(date.getUTCFullYear()),
-    m: () => two(date.getUTCMonth() + 1),
-    d: () => two(date.getUTCDate()),
-    e: () => String(date.getUTCDate()).padStart(2, " "),
-    H: () => two(date.getUTCHours()),
-    M: () => two(date.getUTCMinutes()),
-    S: () => two(date.getUTCSeconds()),
-    N: () => String(nanos).padStart(9, "0"),
-    s: () => String(seconds),
-    a: () => (DAYS[date.getUTCDay()] as string).slice(0, 3),
-    A: () => DAYS[date.getUTCDay()] as string,
-    b: () => (MONTHS[date.getUTCMonth()] as string).slice(0, 3),
-    B: () => MONTHS[date.getUTCMonth()] as string,
-    y: () => two(date.getUTCFullYear() % 100),
-    Z: () => "UTC",
-    z: () => "+0000",
-    F: () => formatDate("%Y-%m-%d", seconds),
-    T: () => formatDate("%H:%M:%S", seconds),
-    R: () => formatDate("%H:%M", seconds),
-    D: () => formatDate("%m/%d/%y", seconds),
-    n: () => "\n",
-    t: () => "\t",
-    "%": () => "%",
-  };
-  return format.replace(/%([a-zA-Z%])/g, (all, letter: string) => fields[letter]?.() ?? all);
-}
+const sleep: Program = tool(function* (context) {
+  const words = context.argv.slice(1);
+  if (words.length === 0) throw new UsageError("missing operand");
+  let span = 0;
+  for (const word of words) {
+    const one =
+      word === "infinity"
+        ? Number.MAX_SAFE_INTEGER / 2
+        : /^\d+(\.\d+)?$/.test(word)
+          ? Number(word) * SEC
+          : parseDuration(word);
+    if (one === undefined) throw new Failure(`invalid number '${word}'`);
+    span += one;
+  }
+  const until = context.os.now() + Math.round(span);
+  while (context.os.now() < until) if (isSignal(yield* waitReady(context, [], until))) return 130;
+  return 0;
+});
 
-/** date(1): the wall clock that virtual time stands for. */
-export const date: Program = immediate((context) => {
-  const options = getopt(context.argv, "uRI", { utc: "u", "rfc-email": "R" });
+const date: Program = quick((context) => {
+  const format = context.argv.slice(1).find((word) => word.startsWith("+"));
   const now = context.os.now();
-  const format = options.rest.find((word) => word.startsWith("+"))?.slice(1);
-  const standard = options.has("R") ? "%a, %d %b %Y %H:%M:%S %z" : options.has("I") ? "%F" : "%a %b %e %H:%M:%S %Z %Y";
-  context.stdout.write(`${formatDate(format ?? standard, unixSeconds(now), now % SEC)}\n`);
+  if (format === undefined) {
+    context.stdout.write(`${ctime(now)}\n`);
+    return 0;
+  }
+  const iso = new Date(unixSeconds(now) * 1000).toISOString();
+  const parts: Record<string, string> = {
+    s: String(unixSeconds(now)),
+    N: String(now % SEC).padStart(9, "0"),
+    Y: iso.slice(0, 4),
+    m: iso.slice(5, 7),
+    d: iso.slice(8, 10),
+    H: iso.slice(11, 13),
+    M: iso.slice(14, 16),
+    S: iso.slice(17, 19),
+    F: iso.slice(0, 10),
+    T: iso.slice(11, 19),
+    "%": "%",
+  };
+  context.stdout.write(`${format.slice(1).replace(/%([a-zA-Z%])/g, (all, letter: string) => parts[letter] ?? all)}\n`);
   return 0;
 });
 
-/** uname(1) of the kernel that the emulation follows. */
-export const uname: Program = immediate((context) => {
-  const options = getopt(context.argv, "asnrvmpio", {
-    all: "a",
-    "kernel-name": "s",
-    nodename: "n",
-    "kernel-release": "r",
-    machine: "m",
-  });
+const uname: Program = quick((context) => {
+  const options = getopt(context.argv, "asnrvmo");
   const fields: [string, string][] = [
     ["s", "Linux"],
     ["n", context.hostname],
     ["r", "6.1.0-56-amd64"],
     ["v", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2"],
     ["m", "x86_64"],
-    ["o", "GNU/Linux"],
+    ["o", "Linux"],
   ];
-  const wanted = options.has("a") ? fields : fields.filter(([key]) => options.has(key));
-  context.stdout.write(`${(wanted.length === 0 ? fields.slice(0, 1) : wanted).map(([, text]) => text).join(" ")}\n`);
+  const shown = fields.filter(([letter]) => options.has("a") || options.has(letter)).map(([, text]) => text);
+  context.stdout.write(`${shown.length === 0 ? "Linux" : shown.join(" ")}\n`);
   return 0;
 });
 
-export const id: Program = immediate((context) => {
-  const options = getopt(context.argv, "ungGr", { user: "u", name: "n", group: "g", groups: "G" });
-  if (options.has("u") || options.has("g") || options.has("G"))
-    context.stdout.write(options.has("n") ? "root\n" : "0\n");
-  else context.stdout.write("uid=0(root) gid=0(root) groups=0(root)\n");
+const seq: Program = quick((context) => {
+  const numbers = context.argv.slice(1).map(Number);
+  if (numbers.length === 0 || numbers.some(Number.isNaN)) throw new Failure("invalid number");
+  const [from, step, to] =
+    numbers.length === 1 ? [1, 1, numbers[0]] : numbers.length === 2 ? [numbers[0], 1, numbers[1]] : numbers;
+  const [start, by, end] = [from as number, step as number, to as number];
+  if (by === 0) throw new Failure("invalid number '0'");
+  let out = "";
+  for (let at = start; by > 0 ? at <= end : at >= end; at += by) out += `${at}\n`;
+  context.stdout.write(out);
   return 0;
 });
 
-export const whoami: Program = immediate(({ stdout }) => {
-  stdout.write("root\n");
-  return 0;
-});
-
-/** yes(1): writes until its output is gone; gives others a turn after each block. */
-function* yesMain(context: ProgramContext): Proc<number> {
-  const text = context.argv.length > 1 ? context.argv.slice(1).join(" ") : "y";
-  const block = `${text}\n`.repeat(512);
-  for (;;) {
-    context.stdout.write(block);
-    yield* pause(context.os, 1_000_000);
+/** `test` and `[`: one condition, with `!`, `-a` and `-o`. */
+function evaluate(context: ProgramContext, words: readonly string[]): boolean {
+  const or = words.indexOf("-o", 1);
+  if (or > 0) return evaluate(context, words.slice(0, or)) || evaluate(context, words.slice(or + 1));
+  const and = words.indexOf("-a", 1);
+  if (and > 0) return evaluate(context, words.slice(0, and)) && evaluate(context, words.slice(and + 1));
+  if (words[0] === "!" && words.length > 1) return !evaluate(context, words.slice(1));
+  const [a = "", b = "", c = ""] = words;
+  if (words.length <= 1) return a !== "";
+  if (words.length === 2) {
+    if (a === "-z") return b === "";
+    if (a === "-n") return b !== "";
+    const path = absolutePath(context, b);
+    const file = context.files.read(path);
+    const directory = context.files.list(path) !== undefined;
+    if (a === "-e" || a === "-r" || a === "-w") return file !== undefined || directory;
+    if (a === "-f") return file !== undefined;
+    if (a === "-s") return file !== undefined && file !== "";
+    if (a === "-d") return directory;
+    if (a === "-x") return directory || context.programs.includes(b.slice(b.lastIndexOf("/") + 1));
+    throw new Failure(`${b}: unknown operand`, 2);
   }
+  const numbers: Record<string, (x: number, y: number) => boolean> = {
+    "-eq": (x, y) => x === y,
+    "-ne": (x, y) => x !== y,
+    "-lt": (x, y) => x < y,
+    "-le": (x, y) => x <= y,
+    "-gt": (x, y) => x > y,
+    "-ge": (x, y) => x >= y,
+  };
+  const compare = numbers[b];
+  if (compare !== undefined) {
+    const bad = [a, c].find((word) => !/^\s*[+-]?\d+\s*$/.test(word));
+    if (bad !== undefined) throw new Failure(`${bad}: bad number`, 2);
+    return compare(Number(a), Number(c));
+  }
+  if (b === "=" || b === "==") return a === c;
+  if (b === "!=") return a !== c;
+  throw new Failure(`${b}: unknown operand`, 2);
 }
 
-export const yes: Program = tool(yesMain);
+const test: Program = quick((context) => (evaluate(context, context.argv.slice(1)) ? 0 : 1));
 
-export const seq: Program = immediate((context) => {
-  const options = getopt(
-    context.argv.map((word) => (/^-[\d.]/.test(word) ? ` ${word}` : word)),
-    "+ws:",
-  );
-  const numbers = options.rest.map((word) => {
-    const value = Number(word);
-    return Number.isNaN(value) ? die(`invalid number '${word.trim()}'`) : value;
-  });
-  if (numbers.length === 0 || numbers.length > 3) die("usage: seq [-w] [-s SEP] [FIRST [INC]] LAST");
-  const last = numbers.at(-1) as number;
-  const first = numbers.length > 1 ? (numbers[0] as number) : 1;
-  const step = numbers.length > 2 ? (numbers[1] as number) : 1;
-  if (step === 0) die("invalid number '0'");
-  const digits = Math.max(...options.rest.map((word) => word.trim().split(".")[1]?.length ?? 0));
-  const width = options.has("w") ? Math.max(first.toFixed(digits).length, last.toFixed(digits).length) : 0;
-  const lines: string[] = [];
-  for (let i = 0; step > 0 ? first + i * step <= last : first + i * step >= last; i++) {
-    lines.push((first + i * step).toFixed(digits).padStart(width, "0"));
+const bracket: Program = quick((context) => {
+  if (context.argv.at(-1) !== "]") throw new Failure("missing ]", 2);
+  return evaluate(context, context.argv.slice(1, -1)) ? 0 : 1;
+});
+
+const yes: Program = tool(function* (context) {
+  const line = `${context.argv.length > 1 ? context.argv.slice(1).join(" ") : "y"}\n`;
+  // A pipe here has no end, so output comes by the millisecond.
+  for (;;) {
+    context.stdout.write(line.repeat(64));
+    if (isSignal(yield* waitReady(context, [], context.os.now() + SEC / 1000))) return 130;
   }
-  if (lines.length > 0) context.stdout.write(`${lines.join(options.get("s") ?? "\n")}\n`);
+});
+
+const time: Program = tool(function* (context) {
+  const start = context.os.now();
+  const status = yield* context.exec(context.argv.slice(1));
+  const span = context.os.now() - start;
+  const minutes = Math.floor(span / (60 * SEC));
+  context.stderr.write(`real\t${minutes}m ${((span / SEC) % 60).toFixed(2)}s\nuser\t0m 0.00s\nsys\t0m 0.00s\n`);
+  return status;
+});
+
+const timeout: Program = tool(function* (context) {
+  const options = getopt(context.argv, "s:t:k:", {}, true);
+  const [span = "", ...command] = options.args;
+  const limit = /^\d+(\.\d+)?$/.test(span) ? Number(span) * SEC : parseDuration(span);
+  if (limit === undefined || command.length === 0) throw new UsageError(`invalid number '${span}'`);
+  const child = context.os.spawn("timeout", context.exec(command));
+  const until = context.os.now() + Math.round(limit);
+  while (!child.done && context.os.now() < until) yield* waitReady(context, [child.exited], until);
+  if (child.done) return child.result ?? 1;
+  child.kill();
+  return 143;
+});
+
+/** Uptime as busybox shows it. */
+const uptime: Program = quick((context) => {
+  context.stdout.write(
+    ` ${ctime(context.os.now()).split(" ")[3]} up ${formatDuration(context.os.now())},  load average: 0.00, 0.00, 0.00\n`,
+  );
   return 0;
 });
+
+const print = (text: (context: ProgramContext) => string): Program =>
+  quick((context) => {
+    context.stdout.write(text(context));
+    return 0;
+  });
+
+const ps: Program = print(
+  (context) => `PID   USER     TIME  COMMAND\n    1 root      0:00 ${context.env.get("_") ?? "sh"}\n`,
+);
+
+export const BASIC_TOOLS: ReadonlyMap<string, Program> = new Map([
+  ["[", bracket],
+  ["date", date],
+  ["echo", echo],
+  ["env", env],
+  ["false", quick(() => 1)],
+  ["hostname", print((context) => `${context.hostname}\n`)],
+  ["id", print(() => "uid=0(root) gid=0(root) groups=0(root)\n")],
+  ["nproc", print(() => "1\n")],
+  ["printenv", printenv],
+  ["ps", ps],
+  ["pwd", print((context) => `${context.cwd}\n`)],
+  ["seq", seq],
+  ["sleep", sleep],
+  ["test", test],
+  ["time", time],
+  ["timeout", timeout],
+  ["true", quick(() => 0)],
+  ["uname", uname],
+  ["uptime", uptime],
+  ["whoami", print(() => "root\n")],
+  ["yes", yes],
+]);

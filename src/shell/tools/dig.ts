@@ -1,23 +1,23 @@
 /** `dig` of BIND 9.18 as Debian has it: one question, its answer, the trailing statistics. */
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../base/addr.ts";
+import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import { MS, SEC, type Time } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
+import { DNS_TYPE } from "../../libnetwork/dns.ts";
 import { connectTcp, recvExactly, sendTcp } from "../../scheduler/io.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import {
-  DNS_TYPE,
+  type DnsRecord,
   makeQuery,
-  parseResponse,
-  RCODE_NAMES,
+  RCODES,
+  RECORD_TYPES,
+  readMessage,
   reverseName,
-  sectionCounts,
-  TYPE_NAMES,
   typeName,
 } from "../lib/dns-message.ts";
-import { Failure, isSignal, tool, waitReady } from "../lib/program.ts";
-import { DNS_PORT, parseResolvConf, queryId, resolve } from "../lib/resolve.ts";
+import { lookup, queryIds, readResolvConf } from "../lib/resolve.ts";
+import { die, isSignal, tool, waitReady } from "../lib/program.ts";
 
 const VERSION = "9.18.49-1~deb12u3-Debian";
 const EDNS_SIZE = 1232;
@@ -37,7 +37,7 @@ interface Query {
 function readArguments(argv: readonly string[]): Query {
   const query: Query = {
     server: undefined,
-    port: DNS_PORT,
+    port: 53,
     name: ".",
     type: 0,
     tries: 3,
@@ -51,18 +51,17 @@ function readArguments(argv: readonly string[]): Query {
     if (word.startsWith("@")) query.server = word.slice(1);
     else if (word === "-x") {
       const address = words.shift() ?? "";
-      const ip = parseIpv4(address);
-      query.name = ip === undefined ? `${address.split(".").reverse().join(".")}.in-addr.arpa` : reverseName(ip);
+      query.name = reverseName(address);
       query.type = DNS_TYPE.PTR;
     } else if (word === "-p") query.port = Number(words.shift());
-    else if (word === "-t") query.type = TYPE_NAMES[(words.shift() ?? "").toUpperCase()] ?? DNS_TYPE.A;
+    else if (word === "-t") query.type = RECORD_TYPES[(words.shift() ?? "").toUpperCase()] ?? DNS_TYPE.A;
     else if (word.startsWith("+")) applyOption(query, word.slice(1));
-    else if (query.name !== "." && TYPE_NAMES[word.toUpperCase()] !== undefined)
-      query.type = TYPE_NAMES[word.toUpperCase()] as number;
+    else if (query.name !== "." && RECORD_TYPES[word.toUpperCase()] !== undefined)
+      query.type = RECORD_TYPES[word.toUpperCase()] as number;
     else if (query.name !== "." && word.toUpperCase() === "IN") continue;
     else query.name = word;
   }
-  if (query.type === 0) query.type = query.name === "." ? (TYPE_NAMES["NS"] as number) : DNS_TYPE.A;
+  if (query.type === 0) query.type = query.name === "." ? (RECORD_TYPES["NS"] as number) : DNS_TYPE.A;
   return query;
 }
 
@@ -78,21 +77,19 @@ function applyOption(query: Query, option: string): void {
 
 function* main(context: ProgramContext): Proc<number> {
   const query = readArguments(context.argv);
-  const config = parseResolvConf(context.files.read("/etc/resolv.conf") ?? "");
-  let server = config.servers[0] as Ipv4;
+  let server = readResolvConf(context).servers[0] as Ipv4;
   if (query.server !== undefined) {
-    const found = yield* resolve(context, query.server, "glibc");
-    if ("failure" in found) {
-      throw new Failure(
-        `couldn't get address for '${query.server}': ${found.failure === "again" ? "failure" : "not found"}`,
-        10,
-      );
+    const found = yield* lookup(context, query.server, "glibc");
+    if (!found.ok) {
+      die(`couldn't get address for '${query.server}': ${found.error === "AGAIN" ? "failure" : "not found"}`, 10);
     }
     server = found.addresses[0] as Ipv4;
   }
-  const id = queryId(context.os);
-  const message = makeQuery(id, query.name, query.type, query.edns ? EDNS_SIZE : undefined);
-  if (message === undefined) throw new Failure(`'${query.name}' is not a legal name (empty label)`, 10);
+  const id = queryIds(context, 1)[0] as number;
+  const cookie = context.os.random.fork(`dig ${context.os.now()}`).bytes(8);
+  const edns = query.edns ? { edns: EDNS_SIZE, cookie } : {};
+  const message = makeQuery(id, query.name, query.type, { ad: true, ...edns });
+  if (message === undefined) die(`'${query.name}' is not a legal name (empty label)`, 10);
   const start = context.os.now();
   const reply = yield* query.tcp
     ? askTcp(context, query, server, message)
@@ -104,7 +101,7 @@ function* main(context: ProgramContext): Proc<number> {
     return 9;
   }
   if (query.short)
-    context.stdout.write((parseResponse(reply)?.answers ?? []).map((answer) => `${answer.text}\n`).join(""));
+    context.stdout.write((readMessage(reply)?.answers ?? []).map((answer) => `${answer.text}\n`).join(""));
   else context.stdout.write(banner + describe(context, query, server, reply, context.os.now() - start));
   return 0;
 }
@@ -138,7 +135,7 @@ function* askUdp(
           break;
         }
         const datagram = socket.tryRecv();
-        if (datagram !== undefined && parseResponse(datagram.data)?.id === id) return datagram.data;
+        if (datagram !== undefined && readMessage(datagram.data)?.id === id) return datagram.data;
         if (datagram !== undefined) continue;
         const result = yield* waitReady(context, [socket], until);
         if (isSignal(result)) return undefined;
@@ -197,9 +194,11 @@ function tabTo(text: string, column: number): string {
 }
 
 function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Uint8Array, took: Time): string {
-  const response = parseResponse(reply);
+  const response = readMessage(reply);
   if (response === undefined) return ";; Got bad packet\n";
-  const [questions, answers, authority, additional] = sectionCounts(reply);
+  const { questions, answers, authority, additional } = response;
+  const records = additional.filter((record) => record.type !== DNS_TYPE.OPT);
+  const opt = additional.find((record) => record.type === DNS_TYPE.OPT);
   const flags: string[] = [];
   for (const [bit, name] of [
     [0x8000, "qr"],
@@ -207,23 +206,27 @@ function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Ui
     [0x0200, "tc"],
     [0x0100, "rd"],
     [0x0080, "ra"],
+    [0x0020, "ad"],
+    [0x0010, "cd"],
   ] as const) {
     if ((response.flags & bit) !== 0) flags.push(name);
   }
   const lines = [
     ";; Got answer:",
-    `;; ->>HEADER<<- opcode: QUERY, status: ${RCODE_NAMES[response.rcode] ?? response.rcode}, id: ${response.id}`,
-    `;; flags: ${flags.join(" ")}; QUERY: ${questions}, ANSWER: ${answers}, AUTHORITY: ${authority}, ADDITIONAL: ${additional}`,
-    "",
-    ";; QUESTION SECTION:",
-    `${tabTo(`;${response.name}`, 32)}IN\t${typeName(response.type)}`,
+    `;; ->>HEADER<<- opcode: QUERY, status: ${RCODES[response.rcode] ?? response.rcode}, id: ${response.id}`,
+    `;; flags: ${flags.join(" ")}; QUERY: ${questions.length}, ANSWER: ${answers.length}, AUTHORITY: ${authority.length}, ADDITIONAL: ${additional.length}`,
     "",
   ];
-  if (response.answers.length > 0) {
-    const rows = response.answers.map(
-      (one) => `${tabTo(one.name, 24)}${one.ttl}\tIN\t${typeName(one.type)}\t${one.text}`,
-    );
-    lines.push(";; ANSWER SECTION:", ...rows, "");
+  if (opt !== undefined) lines.push(";; OPT PSEUDOSECTION:", `; EDNS: version: 0, flags:; udp: ${opt.cls}`);
+  lines.push(";; QUESTION SECTION:");
+  for (const { name, type } of questions) lines.push(`${tabTo(`;${name}`, 32)}IN	${typeName(type)}`);
+  lines.push("");
+  for (const [title, section] of [
+    ["ANSWER", answers],
+    ["AUTHORITY", authority],
+    ["ADDITIONAL", records],
+  ] as const) {
+    if (section.length > 0) lines.push(`;; ${title} SECTION:`, ...section.map(recordLine), "");
   }
   const address = `${formatIpv4(server)}#${query.port}(${query.server ?? formatIpv4(server)}) (${query.tcp ? "TCP" : "UDP"})`;
   lines.push(
@@ -233,6 +236,10 @@ function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Ui
   );
   lines.push(`;; MSG SIZE  rcvd: ${reply.length}`, "");
   return `${lines.join("\n")}\n`;
+}
+
+function recordLine(record: DnsRecord): string {
+  return `${tabTo(record.name, 24)}${record.ttl}\tIN\t${typeName(record.type)}\t${record.text}`;
 }
 
 /** `Fri Nov 20 09:43:16 UTC 2026` */

@@ -13,7 +13,7 @@ import { KernelError } from "../../base/errors.ts";
 import { SEC } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { LinkChange, LinkInfo, LinkSpec, NetNs, RouteSpec } from "../../kernel/types.ts";
-import { Failure, glibcError, muslError, quick } from "../lib/program.ts";
+import { die, errorText, quick } from "../lib/program.ts";
 import { addrShow, type IpStyle, linkShow, neighShow, routeLine, type ShowOptions } from "./ip-show.ts";
 import { deviceName } from "./link-text.ts";
 
@@ -38,7 +38,7 @@ function netlink(style: IpStyle, action: () => void): void {
     action();
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    throw new Answer(`RTNETLINK answers: ${style === "iproute2" ? glibcError(error) : muslError(error)}`, 2);
+    throw new Answer(`RTNETLINK answers: ${errorText(error, style === "iproute2" ? "glibc" : "musl")}`, 2);
   }
 }
 
@@ -55,12 +55,12 @@ class Answer extends Error {
 function device(request: Request, name: string | undefined): LinkInfo {
   const found = request.ns.link.list().find((link) => link.name === name);
   if (found !== undefined) return found;
-  if (request.options.style === "busybox") throw new Failure(`can't find device '${name ?? ""}'`);
+  if (request.options.style === "busybox") die(`can't find device '${name ?? ""}'`);
   throw new Answer(`Cannot find device "${name ?? ""}"`, 1);
 }
 
 function unknownDevice(request: Request, name: string): never {
-  if (request.options.style === "busybox") throw new Failure(`can't find device '${name}'`);
+  if (request.options.style === "busybox") die(`can't find device '${name}'`);
   throw new Answer(`Device "${name}" does not exist.`, 1);
 }
 
@@ -93,14 +93,14 @@ function listed(request: Request): readonly LinkInfo[] {
 function prefixOf(request: Request, text: string, what: string): Cidr {
   const parsed = text === "default" || text === "all" || text === "any" ? { ip: 0, prefix: 0 } : parseCidr(text);
   if (parsed !== undefined) return parsed;
-  if (request.options.style === "busybox") throw new Failure(`invalid argument '${text}' to 'ip'`);
+  if (request.options.style === "busybox") die(`invalid argument '${text}' to 'ip'`);
   throw new Answer(`Error: ${what} prefix is expected rather than "${text}".`, 1);
 }
 
 function addressOf(request: Request, text: string): Ipv4 {
   const ip = parseIpv4(text);
   if (ip !== undefined) return ip;
-  if (request.options.style === "busybox") throw new Failure(`invalid argument '${text}' to 'ip'`);
+  if (request.options.style === "busybox") die(`invalid argument '${text}' to 'ip'`);
   throw new Answer(`Error: inet address is expected rather than "${text}".`, 1);
 }
 
@@ -458,7 +458,7 @@ function dispatch(request: Request): string {
     case "rule":
       return RULES;
     default:
-      if (request.options.style === "busybox") throw new Failure(`invalid argument '${word}' to 'ip'`);
+      if (request.options.style === "busybox") die(`invalid argument '${word}' to 'ip'`);
       throw new Answer(`Object "${word}" is unknown, try "ip help".`, 255);
   }
 }
@@ -474,8 +474,7 @@ export function ipProgram(style: IpStyle): Program {
       if (flag === "n" || flag === "netns") {
         const name = words.shift() ?? "";
         const found = context.os.kernel.namespaces().find((one) => one.name === name);
-        if (found === undefined)
-          throw new Failure(`Cannot open network namespace "${name}": No such file or directory`, 255);
+        if (found === undefined) die(`Cannot open network namespace "${name}": No such file or directory`, 255);
         ns = found;
       } else flags.add(flag);
     }
@@ -496,7 +495,7 @@ export function ipProgram(style: IpStyle): Program {
       return 0;
     } catch (error) {
       if (error instanceof KernelError) {
-        context.stderr.write(`RTNETLINK answers: ${style === "iproute2" ? glibcError(error) : muslError(error)}\n`);
+        context.stderr.write(`RTNETLINK answers: ${errorText(error, style === "iproute2" ? "glibc" : "musl")}\n`);
         return 2;
       }
       if (!(error instanceof Answer)) throw error;

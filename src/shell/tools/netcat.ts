@@ -6,27 +6,45 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { TcpSocket, UdpSocket } from "../../kernel/types.ts";
 import { connectTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
-import { getopt, type Options } from "../lib/options.ts";
-import { decode, encode, Failure, isSignal, muslError, tool, waitReady } from "../lib/program.ts";
-import { resolve } from "../lib/resolve.ts";
+import { lookup } from "../lib/resolve.ts";
+import { getopt, type Options, UsageError } from "../lib/options.ts";
+import { busyboxUsage, decode, die, encode, errorText, isSignal, TextStream, tool, waitReady } from "../lib/program.ts";
+
+const usage = busyboxUsage("nc", `[OPTIONS] HOST PORT  - connect
+nc [OPTIONS] -l -p PORT [HOST] [PORT]  - listen
+
+	-e PROG	Run PROG after connect (must be last)
+	-l	Listen mode, for inbound connects
+	-lk	With -e, provides persistent server
+	-p PORT	Local port
+	-s ADDR	Local address
+	-w SEC	Timeout for connects and final net reads
+	-i SEC	Delay interval for lines sent
+	-n	Don't do DNS resolution
+	-u	UDP mode
+	-v	Verbose
+	-z	Zero-I/O mode (scanning)`);
 
 /** Largest datagram that a chunk of standard input becomes (nc's buffer). */
 const BUFFER = 8192;
 
 function* main(context: ProgramContext): Proc<number> {
-  const options = getopt(context.argv, "46lknuzvw:p:s:i:e:", {}, false);
+  const options = getopt(context.argv, "46lknuzvw:p:s:i:");
   const wait = options.number("w");
   const port = Number(options.text("p") ?? (options.has("l") ? options.args.at(-1) : options.args[1]));
   if (options.has("l")) {
-    if (!Number.isInteger(port)) throw new Failure("missing port");
+    if (!Number.isInteger(port)) die("missing port");
     return yield* options.has("u") ? listenUdp(context, port, wait) : listenTcp(context, port, options);
   }
   const [host, portText] = options.args;
-  if (host === undefined || portText === undefined) throw new Failure("", 1);
-  const found = yield* resolve(context, host, "musl");
-  if ("failure" in found) throw new Failure(`bad address '${host}'`);
+  if (host === undefined || portText === undefined) {
+    die("");
+  }
+  const found = yield* lookup(context, host, "musl");
+  if (!found.ok) die(`bad address '${host}'`);
   const target = found.addresses[0] as Ipv4;
   const remote = Number(portText);
+  if (!Number.isInteger(remote) || remote < 1 || remote > 65535) throw new UsageError(`invalid port '${portText}'`);
   if (options.has("u")) return yield* sendUdp(context, target, remote, wait, options);
   let socket: TcpSocket;
   try {
@@ -34,9 +52,9 @@ function* main(context: ProgramContext): Proc<number> {
     socket = yield* connectTcp(context.ns, target, remote, until);
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    if (options.has("v")) throw new Failure(`${host} (${formatIpv4(target)}:${remote}): ${muslError(error)}`);
-    if (wait !== undefined && error.code === "ETIMEDOUT") throw new Failure("timed out");
-    throw new Failure(`can't connect to remote host (${formatIpv4(target)}): ${muslError(error)}`);
+    if (options.has("v")) die(`${host} (${formatIpv4(target)}:${remote}): ${errorText(error, "musl")}`);
+    if (wait !== undefined && error.code === "ETIMEDOUT") die("timed out");
+    die(`can't connect to remote host (${formatIpv4(target)}): ${errorText(error, "musl")}`);
   }
   socket.setOwner("nc");
   if (options.has("v")) context.stderr.write(`${host} (${formatIpv4(target)}:${remote}) open\n`);
@@ -49,6 +67,7 @@ function* main(context: ProgramContext): Proc<number> {
 
 /** Standard input to the socket and back, until the peer closes (or nothing comes for `-w` after the input's end). */
 function* relay(context: ProgramContext, socket: TcpSocket, wait: number | undefined): Proc<number> {
+  const text = new TextStream();
   let input = true;
   let until: Time | undefined;
   try {
@@ -56,12 +75,12 @@ function* relay(context: ProgramContext, socket: TcpSocket, wait: number | undef
       const data = socket.tryRecv(65536);
       if (data !== undefined) {
         if (data.length === 0) return 0;
-        context.stdout.write(decode(data));
+        context.stdout.write(text.push(data));
         continue;
       }
-      const text = input ? context.stdin.tryRead() : undefined;
-      if (text !== undefined) {
-        yield* sendTcp(socket, encode(text));
+      const typed = input ? context.stdin.tryRead() : undefined;
+      if (typed !== undefined) {
+        yield* sendTcp(socket, encode(typed));
         continue;
       }
       if (input && context.stdin.closed) {
@@ -77,7 +96,7 @@ function* relay(context: ProgramContext, socket: TcpSocket, wait: number | undef
     }
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    throw new Failure(`read: ${muslError(error)}`);
+    die(`read: ${errorText(error, "musl")}`);
   } finally {
     socket.close();
   }
@@ -91,7 +110,7 @@ function* listenTcp(context: ProgramContext, port: number, options: Options): Pr
     listener.listen(1);
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    throw new Failure(`bind: ${muslError(error)}`);
+    die(`bind: ${errorText(error, "musl")}`);
   }
   try {
     for (;;) {
@@ -128,7 +147,7 @@ function* sendUdp(
     return yield* relayUdp(context, socket, wait);
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    throw new Failure(`write error: ${muslError(error)}`);
+    die(`write error: ${errorText(error, "musl")}`);
   } finally {
     socket.close();
   }
@@ -174,10 +193,10 @@ function* listenUdp(context: ProgramContext, port: number, wait: number | undefi
     }
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    throw new Failure(`bind: ${muslError(error)}`);
+    die(`bind: ${errorText(error, "musl")}`);
   } finally {
     socket.close();
   }
 }
 
-export const nc: Program = tool(main);
+export const nc: Program = tool(main, 1, usage);

@@ -5,9 +5,9 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type DnsMessage, type DnsRecord, makeQuery, RCODES, RECORD_TYPES, reverseName } from "../lib/dns-message.ts";
 import { exchangeUdp, lookup, queryIds, type Reply, readResolvConf } from "../lib/resolve.ts";
-import { busyboxUsage, die, parseNumber, tool } from "../lib/tool.ts";
+import { busyboxUsage, die, tool } from "../lib/program.ts";
 
-const usage = busyboxUsage(`[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]
+const usage = busyboxUsage("nslookup", `[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]
 
 Query DNS about HOST
 
@@ -20,6 +20,10 @@ interface Settings {
   timeout: number;
   stats: boolean;
   readonly names: string[];
+}
+
+function parseNumber(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : die(`invalid number '${text}'`);
 }
 
 function readArguments(argv: readonly string[]): Settings {
@@ -63,8 +67,7 @@ function* main(context: ProgramContext): Proc<number> {
   const settings = readArguments(context.argv);
   const [host, server] = settings.names;
   if (host === undefined) {
-    context.stderr.write(usage("nslookup"));
-    return 1;
+    die("");
   }
   const conf = readResolvConf(context);
   let servers: readonly Ipv4[] = conf.servers;
@@ -135,4 +138,4 @@ function formatRecord(record: DnsRecord): string {
   return type === undefined ? "" : `${name}\t${PHRASES[type]} ${text}\n`;
 }
 
-export const nslookup: Program = tool(main, usage);
+export const nslookup: Program = tool(main, 1, usage);

@@ -6,14 +6,15 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { IcmpReply, IcmpSocket } from "../../kernel/types.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { lookup } from "../lib/resolve.ts";
-import { busyboxUsage, die, getopt, OptionFailure, tool } from "../lib/tool.ts";
+import { getopt, UsageError } from "../lib/options.ts";
+import { busyboxUsage, die, tool } from "../lib/program.ts";
 
 /** ICMP_ECHOREPLY. */
 const ECHO_REPLY = 0;
 /** Seconds that the last answer is waited for when none ever came (MAXWAIT). */
 const MAX_WAIT = 10;
 
-const usage = busyboxUsage(`[OPTIONS] HOST
+const usage = busyboxUsage("ping", `[OPTIONS] HOST
 
 Send ICMP ECHO_REQUESTs to HOST
 
@@ -62,23 +63,22 @@ function millis(us: number): string {
 
 function* main(context: ProgramContext): Proc<number> {
   const options = getopt(context.argv, "qvAc:+s:t:w:W:I:np:i:46".replaceAll("+", ""));
-  const host = options.rest[0];
+  const host = options.args[0];
   if (host === undefined) {
-    context.stderr.write(usage("ping"));
-    return 1;
+    die("");
   }
-  if (options.rest.length > 1) throw new OptionFailure("only one HOST", 1);
+  if (options.args.length > 1) throw new UsageError("only one HOST");
   const found = yield* lookup(context, host, "musl");
   if (!found.ok) die(`bad address '${host}'`);
-  const size = options.number("s", 56);
-  const interval = Number(options.get("i") ?? "1");
-  if (Number.isNaN(interval) || interval < 0) die(`invalid number '${options.get("i")}'`);
-  const deadline = options.number("w", 0);
+  const size = (options.number("s") ?? 56);
+  const interval = Number(options.text("i") ?? "1");
+  if (Number.isNaN(interval) || interval < 0) die(`invalid number '${options.text("i")}'`);
+  const deadline = (options.number("w") ?? 0);
   const socket = context.ns.socket.icmp();
   try {
     socket.setOwner("ping");
-    if (options.has("t")) socket.setTtl(options.number("t", 64));
-    const source = options.get("I");
+    if (options.has("t")) socket.setTtl((options.number("t") ?? 64));
+    const source = options.text("I");
     const from = source !== undefined && parseIpv4(source) !== undefined ? ` from ${source}` : "";
     const run: Run = {
       context,
@@ -86,13 +86,13 @@ function* main(context: ProgramContext): Proc<number> {
       host,
       target: found.addresses[0] as Ipv4,
       size,
-      count: options.number("c", 0),
+      count: (options.number("c") ?? 0),
       interval: Math.round(interval * SEC),
-      wait: options.number("W", MAX_WAIT),
+      wait: (options.number("W") ?? MAX_WAIT),
       deadline: deadline === 0 ? undefined : context.os.now() + deadline * SEC,
       quiet: options.has("q"),
       adaptive: options.has("A"),
-      pattern: Number.parseInt(options.get("p") ?? "0", 16) & 255,
+      pattern: Number.parseInt(options.text("p") ?? "0", 16) & 255,
       sentAt: new Map(),
       seen: new Set(),
       transmitted: 0,
@@ -196,4 +196,4 @@ function printStatistics(run: Run): number {
   return run.received === 0 || (run.deadline !== undefined && run.received < run.count) ? 1 : 0;
 }
 
-export const busyboxPing: Program = tool(main, usage);
+export const busyboxPing: Program = tool(main, 1, usage);

@@ -6,7 +6,8 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { IcmpReply, IcmpSocket, PmtuDiscovery } from "../../kernel/types.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { GAI_TEXT, lookup, lookupAddress } from "../lib/resolve.ts";
-import { die, getopt, glibcText, type Options, tool } from "../lib/tool.ts";
+import { getopt, type Options } from "../lib/options.ts";
+import { die, glibcError, tool } from "../lib/program.ts";
 
 const ECHO_REPLY = 0;
 /** Seconds that answers to the last request are waited for when none came (MAXWAIT). */
@@ -14,7 +15,7 @@ const MAX_WAIT = 10;
 /** sizeof(struct timeval): with less data there is no room for the time, and none is printed. */
 const TIMEVAL = 16;
 
-const usage = (): string => `
+const usage = `
 Usage
   ping [options] <destination>
 
@@ -65,7 +66,7 @@ interface Run {
 const MTU_MODES: readonly string[] = ["do", "dont", "want"];
 
 function range(options: Options, key: string, low: number, high: number, fallback: number): number {
-  const text = options.get(key);
+  const text = options.text(key);
   if (text === undefined) return fallback;
   const value = Number(text);
   if (Number.isNaN(value)) die(`invalid argument: '${text}'`);
@@ -74,10 +75,10 @@ function range(options: Options, key: string, low: number, high: number, fallbac
 }
 
 function* main(context: ProgramContext): Proc<number> {
-  const options = getopt(context.argv, "4AbBc:DfhI:i:l:M:nOqs:t:vw:W:", {}, 2);
-  const host = options.rest.at(-1);
+  const options = getopt(context.argv, "4AbBc:DfhI:i:l:M:nOqs:t:vw:W:");
+  const host = options.args.at(-1);
   if (host === undefined) die("usage error: Destination address required");
-  const mode = options.get("M");
+  const mode = options.text("M");
   if (mode !== undefined && !MTU_MODES.includes(mode)) die(`invalid -M argument: ${mode}`, 2);
   const size = range(options, "s", 0, 65507, 56);
   const found = yield* lookup(context, host, "glibc");
@@ -86,7 +87,7 @@ function* main(context: ProgramContext): Proc<number> {
   try {
     context.ns.route.lookup(target);
   } catch (error) {
-    if (error instanceof KernelError) die(`connect: ${glibcText(error.code)}`, 2);
+    if (error instanceof KernelError) die(`connect: ${glibcError(error)}`, 2);
     throw error;
   }
   const socket = context.ns.socket.icmp();
@@ -101,8 +102,8 @@ function* main(context: ProgramContext): Proc<number> {
       target,
       size,
       count: range(options, "c", 1, Number.MAX_SAFE_INTEGER, 0),
-      interval: Math.round(Number(options.get("i") ?? "1") * SEC),
-      linger: options.has("W") ? Number(options.get("W")) : undefined,
+      interval: Math.round(Number(options.text("i") ?? "1") * SEC),
+      linger: options.has("W") ? Number(options.text("W")) : undefined,
       deadline: options.has("w") ? range(options, "w", 0, 2147483647, 0) : undefined,
       quiet: options.has("q"),
       numeric: options.has("n") || parseIpv4(host) !== undefined,
@@ -182,7 +183,7 @@ function send(run: Run): void {
     if (error.code === "EMSGSIZE") {
       stderr.write(`ping: local error: message too long, mtu=${run.socket.pathMtu(run.target)}\n`);
       run.errors++;
-    } else stderr.write(`ping: sendmsg: ${glibcText(error.code)}\n`);
+    } else stderr.write(`ping: sendmsg: ${glibcError(error)}\n`);
   }
 }
 
@@ -299,4 +300,4 @@ function millis(us: number): string {
   return `${Math.floor(us / 1000)}.${String(us % 1000).padStart(3, "0")}`;
 }
 
-export const iputilsPing: Program = tool(main, usage);
+export const iputilsPing: Program = tool(main, 2, usage);

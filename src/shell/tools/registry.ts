@@ -1,8 +1,10 @@
 /** Which tools there are: those of a Debian host (iproute2, iputils, coreutils) and those of busybox. */
 import type { Program } from "../../engine/program.ts";
 import * as basic from "./basic.ts";
+import { dig } from "./dig.ts";
 import * as files from "./files.ts";
-import { busyboxIp } from "./ip-busybox.ts";
+import { ipProgram } from "./ip.ts";
+import { nc } from "./netcat.ts";
 import { nslookup } from "./nslookup.ts";
 import { busyboxPing } from "./ping-busybox.ts";
 import { iputilsPing } from "./ping-iputils.ts";
@@ -11,6 +13,7 @@ import { iputilsPing } from "./ping-iputils.ts";
 const common: readonly (readonly [string, Program])[] = [
   ["cat", files.cat],
   ["date", basic.date],
+  ["dig", dig],
   ["echo", basic.echo],
   ["env", basic.env],
   ["false", basic.falseProgram],
@@ -18,6 +21,7 @@ const common: readonly (readonly [string, Program])[] = [
   ["hostname", basic.hostname],
   ["id", basic.id],
   ["ls", files.ls],
+  ["nc", nc],
   ["nslookup", nslookup],
   ["printenv", basic.printenv],
   ["rm", files.rm],
@@ -35,13 +39,13 @@ const common: readonly (readonly [string, Program])[] = [
 /** Tools of a Debian 12 host, by name. */
 export const hostTools: ReadonlyMap<string, Program> = new Map<string, Program>([
   ...common,
-  ["ip", busyboxIp],
+  ["ip", ipProgram("iproute2")],
   ["ping", iputilsPing],
 ]);
 
 /** Applets of busybox, by name. */
 export const busyboxTools: ReadonlyMap<string, Program> = new Map<string, Program>([
   ...common,
-  ["ip", busyboxIp],
+  ["ip", ipProgram("busybox")],
   ["ping", busyboxPing],
 ]);

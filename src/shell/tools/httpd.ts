@@ -1,0 +1,119 @@
+/** `httpd` of busybox 1.35 (networking/httpd.c): serves the files below a folder. */
+import { KernelError } from "../../base/errors.ts";
+import { SEC } from "../../base/time.ts";
+import { unixSeconds } from "../../base/wall-clock.ts";
+import type { Program, ProgramContext } from "../../engine/program.ts";
+import type { TcpSocket } from "../../kernel/types.ts";
+import { recvTcp, sendTcp } from "../../scheduler/io.ts";
+import type { Proc, Process } from "../../scheduler/process.ts";
+import { readHead } from "../lib/http.ts";
+import { getopt } from "../lib/options.ts";
+import { absolutePath, encode, Failure, isSignal, muslError, tool, waitReady } from "../lib/program.ts";
+
+/** Seconds in which a request has to arrive (HEADER_READ_TIMEOUT). */
+const READ_TIMEOUT = 60;
+const REASONS: Readonly<Record<number, readonly [reason: string, info: string]>> = {
+  200: ["OK", ""],
+  400: ["Bad Request", "Unsupported method"],
+  404: ["Not Found", "The requested URL was not found"],
+  501: ["Not Implemented", "The requested method is not recognized"],
+};
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html",
+  htm: "text/html",
+  txt: "text/plain",
+  css: "text/css",
+  js: "application/javascript",
+  json: "application/json",
+  png: "image/png",
+};
+
+function* main(context: ProgramContext): Proc<number> {
+  const options = getopt(context.argv, "fvc:p:h:u:r:");
+  const port = Number((options.text("p") ?? "80").split(":").at(-1));
+  if (!Number.isInteger(port) || port < 1 || port > 65535)
+    throw new Failure(`invalid port '${options.text("p") ?? ""}'`);
+  const home = absolutePath(context, options.text("h") ?? ".");
+  const listener = context.ns.socket.tcp();
+  listener.setOwner("httpd");
+  try {
+    listener.bind(0, port);
+    listener.listen(9);
+  } catch (error) {
+    listener.close();
+    if (!(error instanceof KernelError)) throw error;
+    throw new Failure(`bind: ${muslError(error)}`);
+  }
+  const serving = serve(context, listener, home);
+  if (options.has("f")) return yield* serving;
+  context.os.spawn("httpd", serving);
+  return 0;
+}
+
+function* serve(context: ProgramContext, listener: TcpSocket, home: string): Proc<number> {
+  const clients = new Set<Process>();
+  try {
+    while (!listener.closed) {
+      const socket = listener.tryAccept();
+      if (socket !== undefined) {
+        for (const client of clients) if (client.done) clients.delete(client);
+        clients.add(context.os.spawn("httpd", answer(context, socket, home)));
+        continue;
+      }
+      if (isSignal(yield* waitReady(context, [listener]))) return 143;
+    }
+    return 0;
+  } finally {
+    listener.close();
+    for (const client of clients) client.kill();
+  }
+}
+
+function* answer(context: ProgramContext, socket: TcpSocket, home: string): Proc<void> {
+  const until = context.os.now() + READ_TIMEOUT * SEC;
+  try {
+    const request = yield* readHead(socket, until);
+    if (request === undefined) return;
+    yield* sendTcp(socket, encode(respond(context, request.head, home)));
+    socket.shutdown();
+    // The peer closes first or goes away; what it still sends is of no interest.
+    for (let data = yield* recvTcp(socket, 65536, until); data !== undefined && data.length > 0; )
+      data = yield* recvTcp(socket, 65536, until);
+  } catch (error) {
+    // A client that resets its connection ends only itself.
+    if (!(error instanceof KernelError)) throw error;
+  } finally {
+    socket.close();
+  }
+}
+
+/** The whole response to a request's head. */
+export function respond(context: Pick<ProgramContext, "files" | "os">, head: string, home: string): string {
+  const [method = "", target = ""] = (head.split("\r\n")[0] as string).split(" ");
+  const date = new Date(unixSeconds(context.os.now()) * 1000).toUTCString();
+  if (method !== "GET" && method !== "HEAD") return errorPage(501, date);
+  if (!target.startsWith("/")) return errorPage(400, date);
+  const path = decodeURIComponent((target.split("?")[0] as string).replace(/%(?![0-9a-fA-F]{2})/g, "%25"));
+  if (path.split("/").includes("..")) return errorPage(404, date);
+  const full = `${home === "/" ? "" : home}${path.endsWith("/") ? `${path}index.html` : path}`;
+  const body = context.files.read(full);
+  if (body === undefined) return errorPage(404, date);
+  const type = TYPES[full.slice(full.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+  const lines = [
+    "HTTP/1.1 200 OK",
+    `Date: ${date}`,
+    "Connection: close",
+    `Content-type: ${type}`,
+    `Last-Modified: ${new Date(unixSeconds(0) * 1000).toUTCString()}`,
+    `Content-Length: ${encode(body).length}`,
+  ];
+  return `${lines.join("\r\n")}\r\n\r\n${method === "HEAD" ? "" : body}`;
+}
+
+function errorPage(status: number, date: string): string {
+  const [reason, info] = REASONS[status] as readonly [string, string];
+  const page = `<HTML><HEAD><TITLE>${status} ${reason}</TITLE></HEAD>\n<BODY><H1>${status} ${reason}</H1>\n${info}\n</BODY></HTML>\n`;
+  return `HTTP/1.1 ${status} ${reason}\r\nDate: ${date}\r\nConnection: close\r\nContent-type: text/html\r\n\r\n${page}`;
+}
+
+export const httpd: Program = tool(main);
