@@ -161,8 +161,9 @@ export function devXmit(dev: NetDev, skb: Skb): void {
     return;
   }
   if (dev.kind != DEV_NIC) {
-    // A NIC captures and counts when its queue has taken the frame.
-    if (dev.capId != 0) capture(dev, skb, 2);
+    // A NIC captures and counts when its queue has taken the frame; loopback's frames show once, as libpcap has them
+    // (pcap-linux.c, linux_check_direction: no outgoing packets of a loopback device).
+    if (dev.capId != 0 && dev.kind != DEV_LOOPBACK) capture(dev, skb, 2);
     dev.txPackets++;
     dev.txBytes += skb.len;
   }

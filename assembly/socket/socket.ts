@@ -80,6 +80,8 @@ export class Sock {
   freeSize: u32;
   rxPackets: u64;
   rxTotal: u64;
+  /** Address of the word that points here: NetNs.sockets or a socket's nsNext. */
+  nsPprev: usize;
 }
 
 /** net.core.rmem_default / wmem_default. */
@@ -95,14 +97,15 @@ export function sockInit(sk: Sock, ns: NetNs, type: u32, protocol: u32): void {
   sk.rxMax = RMEM_DEFAULT;
   sk.txMax = RMEM_DEFAULT;
   sk.nsNext = ns.sockets;
+  sk.nsPprev = changetype<usize>(ns) + offsetof<NetNs>("sockets");
+  if (sk.nsNext != 0) changetype<Sock>(sk.nsNext).nsPprev = changetype<usize>(sk) + offsetof<Sock>("nsNext");
   ns.sockets = changetype<usize>(sk);
 }
 
 /** Unlinks a socket from its namespace. */
 export function sockUnlink(sk: Sock): void {
-  let at = sk.ns + offsetof<NetNs>("sockets");
-  while (<usize>load<u32>(at) != changetype<usize>(sk)) at = <usize>load<u32>(at) + offsetof<Sock>("nsNext");
-  store<u32>(at, <u32>sk.nsNext);
+  store<u32>(sk.nsPprev, <u32>sk.nsNext);
+  if (sk.nsNext != 0) changetype<Sock>(sk.nsNext).nsPprev = sk.nsPprev;
 }
 
 /** Closes and frees every socket of a dying namespace, without a word on the wire. */

@@ -11,7 +11,11 @@ import type { LabPlan } from "./plan.ts";
 
 export class LabTrace implements CaptureSink {
   readonly #writer: PcapngWriter;
+  /** What is written for each point; an interface block only when its first frame comes. */
+  readonly #points = new Map<number, CapturePoint>();
   readonly #interfaces = new Map<number, { readonly id: number; received: number }>();
+  /** Interfaces by what their blocks say: a device that comes back, or only changes its MTU, stays one interface. */
+  readonly #known = new Map<string, { readonly id: number; received: number }>();
   #failed: CaptureWriteError | undefined;
 
   /** @param seed the one the lab is run with */
@@ -50,20 +54,33 @@ export class LabTrace implements CaptureSink {
       this.#guard(() => this.#writer.names(entries.map(({ address, names }) => ({ address, names: [...names] }))));
   }
 
+  /** Devices come under passing names (docker makes both ends of a veth on the host); only those with frames are written. */
   point(point: CapturePoint): void {
-    this.#guard(() => {
-      const id = this.#writer.addInterface({
-        name: `${point.host}/${point.namespace}/${point.device}`,
-        mac: formatMac(point.mac),
-        ...(point.speed > 0 ? { speedBps: point.speed } : {}),
+    this.#points.set(point.id, point);
+  }
+
+  #interface(id: number): { readonly id: number; received: number } | undefined {
+    const open = this.#interfaces.get(id);
+    const point = this.#points.get(id);
+    if (open !== undefined || point === undefined) return open;
+    const name = `${point.host}/${point.namespace}/${point.device}`;
+    const mac = formatMac(point.mac);
+    const key = `${name} ${mac} ${point.speed}`;
+    let found = this.#known.get(key);
+    if (found === undefined) {
+      this.#guard(() => {
+        const written = this.#writer.addInterface({ name, mac, ...(point.speed > 0 ? { speedBps: point.speed } : {}) });
+        found = { id: written, received: 0 };
+        this.#known.set(key, found);
       });
-      this.#interfaces.set(point.id, { id, received: 0 });
-    });
+    }
+    if (found !== undefined) this.#interfaces.set(id, found);
+    return found;
   }
 
   frame(frame: CapturedFrame): void {
     if (this.#failed !== undefined) return;
-    const target = this.#interfaces.get(frame.point);
+    const target = this.#interface(frame.point);
     if (target === undefined) return;
     target.received++;
     const { data, length } = frame;
@@ -77,7 +94,7 @@ export class LabTrace implements CaptureSink {
   /** Ends the file with a statistics block for each interface. */
   close(time: Time): void {
     this.#guard(() => {
-      for (const { id, received } of this.#interfaces.values()) {
+      for (const { id, received } of this.#known.values()) {
         this.#writer.statistics(id, time, { startNs: 0, endNs: time, received });
       }
     });

@@ -33,7 +33,13 @@ function goldenRows(port: number): Row[] {
   for (const packet of goldenPackets("B-standalone-attachable/manager/pcap/host__eth0.pcap")) {
     const outer = packet.data;
     const outerView = new DataView(outer.buffer, outer.byteOffset, outer.byteLength);
-    if (outer.length < 104 || outerView.getUint16(12) !== 0x0800 || outer[23] !== 17 || outerView.getUint16(36) !== 4789) continue;
+    if (
+      outer.length < 104 ||
+      outerView.getUint16(12) !== 0x0800 ||
+      outer[23] !== 17 ||
+      outerView.getUint16(36) !== 4789
+    )
+      continue;
     const ip = outer.subarray(64);
     if (ip[9] !== 6) continue;
     const view = new DataView(ip.buffer, ip.byteOffset, ip.byteLength);
@@ -146,9 +152,15 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(goldenTitle("golden/B: 200 kB 
       const server = rows.filter((r) => r.from === "server");
       const client = rows.filter((r) => r.from === "client");
       expect(server[0]?.id).toBe(0);
-      expect(server.at(-1)).toMatchObject({ id: 0, flags: 16, length: 0, window: 502, options: "0101080a0000000000000000" });
-      client.forEach((r, i) => expect(r.id).toBe(((client[0]?.id ?? 0) + i) & 0xffff));
-      server.slice(1, -1).forEach((r, i) => expect(r.id).toBe(((server[1]?.id ?? 0) + i) & 0xffff));
+      expect(server.at(-1)).toMatchObject({
+        id: 0,
+        flags: 16,
+        length: 0,
+        window: 502,
+        options: "0101080a0000000000000000",
+      });
+      for (const [i, r] of client.entries()) expect(r.id).toBe(((client[0]?.id ?? 0) + i) & 0xffff);
+      for (const [i, r] of server.slice(1, -1).entries()) expect(r.id).toBe(((server[1]?.id ?? 0) + i) & 0xffff);
     }
   });
 
@@ -175,7 +187,9 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(goldenTitle("golden/B: 200 kB 
       [12800, 14198].map((ack) => (all.get(ack) ?? 0) - (all.get(ack + 1398) ?? 0));
     expect(steps(theirs)).toEqual([6, 6]);
     const from = 218 + 2 * 1398;
-    const ourSteps = [0, 1, 2, 3, 4, 5].map((i) => (mine.get(from + i * 1398) ?? 0) - (mine.get(from + (i + 1) * 1398) ?? 0));
+    const ourSteps = [0, 1, 2, 3, 4, 5].map(
+      (i) => (mine.get(from + i * 1398) ?? 0) - (mine.get(from + (i + 1) * 1398) ?? 0),
+    );
     expect(ourSteps).toEqual([6, 6, 6, 6, 6, 6]);
   });
 });

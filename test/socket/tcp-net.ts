@@ -1,6 +1,6 @@
 /** TCP between hosts of the bare kernel, and against a peer made by hand, for the tests of assembly/socket/tcp*. */
 import * as abi from "../../assembly/abi.ts";
-import { checksum, ip, makeIp, MS, Net, parseIp, SEC } from "../inet/net.ts";
+import { checksum, ip, MS, makeIp, Net, SEC } from "../inet/net.ts";
 
 export { ip, MS, SEC };
 
@@ -215,13 +215,6 @@ export class TcpNet extends Net {
         };
       });
   }
-
-  /** Packets and bytes that are in use: equal before and after means nothing leaked. */
-  baseline(host: number): { bytes: number; live: number } {
-    const at = this.x["kernelStats"]?.() as number | undefined;
-    void at;
-    return { bytes: this.x["memoryInUse"]() as number, live: this.live(host) };
-  }
 }
 
 /** Bytes that show where they belong. */
@@ -242,7 +235,6 @@ export class Peer {
   readonly point: number;
   readonly dev: number;
   #order = 0;
-  #seen: Segment[] = [];
   sport = 40000;
   dport = 80;
 
@@ -294,7 +286,15 @@ export class Peer {
     frame.set([0x52, 0x54, 0x00, 0x77, 0x4d, 0x0b, 0x52, 0x54, 0x00, 0x99, 0x00, 0x99, 0x08, 0x00]);
     frame.set(packet, 14);
     const now = this.net.now;
-    const at = this.net.x["wireImport"](0, Math.floor(now / 2 ** 32), now >>> 0, 0, ++this.#order, frame.length, 0) as number;
+    const at = this.net.x["wireImport"](
+      0,
+      Math.floor(now / 2 ** 32),
+      now >>> 0,
+      0,
+      ++this.#order,
+      frame.length,
+      0,
+    ) as number;
     this.net.k.put(at, frame);
   }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import * as abi from "../../assembly/abi.ts";
 import { checksum, makeIp } from "../inet/net.ts";
-import { ACK, FIN, MS, pattern, Peer, PSH, readOptions, RST, SEC, type Segment, SYN, writeOptions } from "./tcp-net.ts";
+import { ACK, FIN, MS, Peer, PSH, pattern, RST, readOptions, SEC, type Segment, SYN, writeOptions } from "./tcp-net.ts";
 
 const SYN_OPTIONS = { mss: 1460, sackOk: true, ts: [1000, 0] as [number, number], wscale: 7 };
 
@@ -127,7 +127,8 @@ describe("opening", () => {
       peer.sport = 41000 + i;
       peer.send({ seq: 100, flags: SYN, options: writeOptions({ mss: 1460 }) });
       const synAck = peer.sent().at(-1);
-      if (synAck?.flags === (SYN | ACK) && synAck.dport === peer.sport) peer.send({ seq: 101, ack: synAck.seq + 1, flags: ACK });
+      if (synAck?.flags === (SYN | ACK) && synAck.dport === peer.sport)
+        peer.send({ seq: 101, ack: synAck.seq + 1, flags: ACK });
     }
     expect(peer.net.drops(peer.hostId, abi.DROP_TCP_LISTEN_OVERFLOW)).toBeGreaterThanOrEqual(2);
   });
@@ -231,7 +232,14 @@ describe("acknowledging", () => {
     const p = new Passive();
     const base = p.seq;
     const put = (from: number, to: number) => {
-      p.send({ seq: base + from, ack: p.una, flags: ACK, window: 502, data: pattern(to - from, from), options: p.options() });
+      p.send({
+        seq: base + from,
+        ack: p.una,
+        flags: ACK,
+        window: 502,
+        data: pattern(to - from, from),
+        options: p.options(),
+      });
       return readOptions(p.one().options).sack?.map(([a, b]) => [a - base, b - base]);
     };
     expect(put(100, 200)).toEqual([[100, 200]]);
@@ -327,7 +335,22 @@ describe("retransmission", () => {
     expect(p.net.info(p.sk)).toMatchObject({ caState: 0, cwnd: 8 });
   });
 
-  test("a spurious timeout is undone (timestamps)", () => {
+  test("a fast retransmit of a segment that was only late is undone (Eifel, by timestamps)", () => {
+    const p = new Passive();
+    const base = p.una;
+    p.net.write(p.sk, pattern(10 * 1448));
+    p.see(p.sent());
+    p.wait(10 * MS);
+    p.ack(base, { sack: [[base + 1448, base + 4 * 1448]] });
+    expect(offsets(p.sent(), base)).toEqual([0]);
+    expect(p.net.info(p.sk)).toMatchObject({ caState: 3, ssthresh: 7 });
+    // The original arrives after all: the ACK echoes its timestamp, older than the retransmission.
+    p.ack(base + 10 * 1448);
+    expect(p.net.info(p.sk)).toMatchObject({ caState: 0, ssthresh: 0x7fffffff });
+    expect(p.net.info(p.sk)["cwnd"]).toBeGreaterThanOrEqual(10);
+  });
+
+  test("a spurious timeout is undone (F-RTO)", () => {
     const p = new Passive();
     const base = p.una;
     p.net.write(p.sk, pattern(5 * 1448));

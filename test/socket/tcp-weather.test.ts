@@ -1,7 +1,7 @@
 /** Loss, duplication and reordering on a wire between two kernels; random segments; nothing leaks. */
 import { describe, expect, test } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { ACK, MS, pattern, Peer, SEC, SYN, TcpNet, writeOptions } from "./tcp-net.ts";
+import { ACK, MS, Peer, pattern, SEC, SYN, TcpNet, writeOptions } from "./tcp-net.ts";
 import { rng, type Weather, Wire } from "./tcp-wire.ts";
 
 function connect(wire: Wire): { listener: number; client: number; server: number } {
@@ -41,7 +41,8 @@ function exchange(wire: Wire, client: number, server: number, total: number, lim
           if (r !== -abi.EAGAIN) throw new Error(`recv ${r}`);
           break;
         }
-        if (!Buffer.from(r).equals(Buffer.from(data.subarray(w.got, w.got + r.length)))) throw new Error(`bytes near ${w.got}`);
+        if (!Buffer.from(r).equals(Buffer.from(data.subarray(w.got, w.got + r.length))))
+          throw new Error(`bytes near ${w.got}`);
         w.got += r.length;
       }
     }
@@ -75,7 +76,11 @@ describe("weather", () => {
         wire.ends[0].x["tcpClose"](client);
         wire.ends[1].x["tcpClose"](server);
         wire.ends[1].x["tcpClose"](listener);
-        for (let i = 0; i < 100_000 && (wire.ends[0].x["tcpDump"](wire.root(0), 0) || wire.ends[1].x["tcpDump"](wire.root(1), 0)); i++)
+        for (
+          let i = 0;
+          i < 100_000 && (wire.ends[0].x["tcpDump"](wire.root(0), 0) || wire.ends[1].x["tcpDump"](wire.root(1), 0));
+          i++
+        )
           wire.step();
         expect(wire.ends[0].x["tcpDump"](wire.root(0), 0)).toBe(0);
         quiet(wire);
@@ -116,7 +121,16 @@ describe("hostile segments", () => {
         if (random() < 0.02 || una === 0) {
           peer.sport = 30000 + Math.floor(random() * 50);
           seq = Math.floor(random() * 2 ** 32);
-          peer.send({ seq, flags: SYN, options: writeOptions({ mss: 1 + Math.floor(random() * 1460), sackOk: random() < 0.8, ts: [1, 0], wscale: Math.floor(random() * 16) }) });
+          peer.send({
+            seq,
+            flags: SYN,
+            options: writeOptions({
+              mss: 1 + Math.floor(random() * 1460),
+              sackOk: random() < 0.8,
+              ts: [1, 0],
+              wscale: Math.floor(random() * 16),
+            }),
+          });
           const synAck = peer.sent().at(-1);
           if (synAck !== undefined) una = synAck.seq + 1;
           seq++;
@@ -128,11 +142,33 @@ describe("hostile segments", () => {
           sk = accepted;
         }
         const near = (base: number) => (base + Math.floor((random() - 0.3) * 20000)) >>> 0;
-        const options = Uint8Array.from({ length: Math.floor(random() * 11) * 4 }, () => (random() < 0.5 ? 1 : random() * 256));
-        const sacks = random() < 0.3 ? writeOptions({ ts: [Math.floor(random() * 5000), 0], sack: Array.from({ length: 1 + Math.floor(random() * 3) }, () => [near(una), near(una)] as [number, number]) }) : options;
+        const options = Uint8Array.from({ length: Math.floor(random() * 11) * 4 }, () =>
+          random() < 0.5 ? 1 : random() * 256,
+        );
+        const sacks =
+          random() < 0.3
+            ? writeOptions({
+                ts: [Math.floor(random() * 5000), 0],
+                sack: Array.from(
+                  { length: 1 + Math.floor(random() * 3) },
+                  () => [near(una), near(una)] as [number, number],
+                ),
+              })
+            : options;
         peer.send(
-          { seq: random() < 0.5 ? seq : near(seq), ack: random() < 0.5 ? una : near(una), flags: Math.floor(random() * 64), window: Math.floor(random() * 65536), options: sacks, data: pattern(Math.floor(random() * 1400)) },
-          random() < 0.1 ? (bytes) => { bytes[12] = Math.floor(random() * 256); } : undefined,
+          {
+            seq: random() < 0.5 ? seq : near(seq),
+            ack: random() < 0.5 ? una : near(una),
+            flags: Math.floor(random() * 64),
+            window: Math.floor(random() * 65536),
+            options: sacks,
+            data: pattern(Math.floor(random() * 1400)),
+          },
+          random() < 0.1
+            ? (bytes) => {
+                bytes[12] = Math.floor(random() * 256);
+              }
+            : undefined,
         );
         if (sk !== 0) {
           const what = random();
@@ -170,7 +206,7 @@ describe("hostile segments", () => {
 });
 
 describe("memory", () => {
-  const connection = (net: TcpNet, a: number, b: number, listener: number, i: number) => {
+  const connection = (net: TcpNet, a: number, listener: number, i: number) => {
     const client = net.connect(net.root(a), "192.168.77.12", 80);
     net.run(1 * MS);
     const server = net.x["tcpAccept"](listener) as number;
@@ -197,9 +233,9 @@ describe("memory", () => {
       return { bytes: net.x["memoryInUse"]() as number, blocks: net.x["blocksHeld"]() as number };
     };
     // The tables and caches grow once.
-    for (let i = 0; i < 1000; i++) connection(net, a, b, listener, i);
+    for (let i = 0; i < 1000; i++) connection(net, a, listener, i);
     const before = settle();
-    for (let i = 0; i < 1000; i++) connection(net, a, b, listener, i);
+    for (let i = 0; i < 1000; i++) connection(net, a, listener, i);
     expect(settle()).toEqual(before);
     expect(net.live(a) + net.live(b)).toBe(0);
   });

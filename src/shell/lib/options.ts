@@ -20,7 +20,12 @@ export interface Options {
  * @param long long names → the letter they stand for, or a name of their own with `:` for a value
  * @param stop the first argument ends the options
  */
-export function getopt(argv: readonly string[], letters: string, long: Readonly<Record<string, string>> = {}, stop = false): Options {
+export function getopt(
+  argv: readonly string[],
+  letters: string,
+  long: Readonly<Record<string, string>> = {},
+  stop = false,
+): Options {
   const values = new Map<string, string[]>();
   const args: string[] = [];
   const put = (name: string, value: string) => values.set(name, [...(values.get(name) ?? []), value]);

@@ -52,7 +52,11 @@ export function quick(body: (context: ProgramContext) => number): Program {
 }
 
 /** Waits for any of the sources, a signal or the deadline. @returns the signal, `ready` or `timeout` */
-export function* waitReady(context: ProgramContext, sources: readonly (Wakeable | Waitable)[], until?: Time): Proc<string> {
+export function* waitReady(
+  context: ProgramContext,
+  sources: readonly (Wakeable | Waitable)[],
+  until?: Time,
+): Proc<string> {
   const signal = context.signals.tryPop();
   if (signal !== undefined) return signal;
   const on = [...(sources as readonly Waitable[]), context.signals];

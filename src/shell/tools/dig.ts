@@ -16,8 +16,8 @@ import {
   reverseName,
   typeName,
 } from "../lib/dns-message.ts";
-import { lookup, queryIds, readResolvConf } from "../lib/resolve.ts";
 import { die, isSignal, tool, waitReady } from "../lib/program.ts";
+import { lookup, queryIds, readResolvConf } from "../lib/resolve.ts";
 
 const VERSION = "9.18.49-1~deb12u3-Debian";
 const EDNS_SIZE = 1232;

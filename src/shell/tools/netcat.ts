@@ -6,11 +6,13 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { TcpSocket, UdpSocket } from "../../kernel/types.ts";
 import { connectTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
-import { lookup } from "../lib/resolve.ts";
 import { getopt, type Options, UsageError } from "../lib/options.ts";
 import { busyboxUsage, decode, die, encode, errorText, isSignal, TextStream, tool, waitReady } from "../lib/program.ts";
+import { lookup } from "../lib/resolve.ts";
 
-const usage = busyboxUsage("nc", `[OPTIONS] HOST PORT  - connect
+const usage = busyboxUsage(
+  "nc",
+  `[OPTIONS] HOST PORT  - connect
 nc [OPTIONS] -l -p PORT [HOST] [PORT]  - listen
 
 	-e PROG	Run PROG after connect (must be last)
@@ -23,7 +25,8 @@ nc [OPTIONS] -l -p PORT [HOST] [PORT]  - listen
 	-n	Don't do DNS resolution
 	-u	UDP mode
 	-v	Verbose
-	-z	Zero-I/O mode (scanning)`);
+	-z	Zero-I/O mode (scanning)`,
+);
 
 /** Largest datagram that a chunk of standard input becomes (nc's buffer). */
 const BUFFER = 8192;

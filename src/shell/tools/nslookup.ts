@@ -4,14 +4,17 @@ import { SEC } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type DnsMessage, type DnsRecord, makeQuery, RCODES, RECORD_TYPES, reverseName } from "../lib/dns-message.ts";
-import { exchangeUdp, lookup, queryIds, type Reply, readResolvConf } from "../lib/resolve.ts";
 import { busyboxUsage, die, tool } from "../lib/program.ts";
+import { exchangeUdp, lookup, queryIds, type Reply, readResolvConf } from "../lib/resolve.ts";
 
-const usage = busyboxUsage("nslookup", `[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]
+const usage = busyboxUsage(
+  "nslookup",
+  `[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]
 
 Query DNS about HOST
 
-QUERY_TYPE: soa,ns,a,aaaa,cname,mx,txt,srv,ptr,any`);
+QUERY_TYPE: soa,ns,a,aaaa,cname,mx,txt,srv,ptr,any`,
+);
 
 interface Settings {
   types: string[];

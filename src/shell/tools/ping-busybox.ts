@@ -5,16 +5,18 @@ import { SEC, type Time } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { IcmpReply, IcmpSocket } from "../../kernel/types.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
-import { lookup } from "../lib/resolve.ts";
 import { getopt, UsageError } from "../lib/options.ts";
 import { busyboxUsage, die, tool } from "../lib/program.ts";
+import { lookup } from "../lib/resolve.ts";
 
 /** ICMP_ECHOREPLY. */
 const ECHO_REPLY = 0;
 /** Seconds that the last answer is waited for when none ever came (MAXWAIT). */
 const MAX_WAIT = 10;
 
-const usage = busyboxUsage("ping", `[OPTIONS] HOST
+const usage = busyboxUsage(
+  "ping",
+  `[OPTIONS] HOST
 
 Send ICMP ECHO_REQUESTs to HOST
 
@@ -30,7 +32,8 @@ Send ICMP ECHO_REQUESTs to HOST
 	-w SEC		Seconds until ping exits (default:infinite)
 			(can exit earlier with -c CNT)
 	-q		Quiet, only display output at start/finish
-	-p HEXBYTE	Payload pattern`);
+	-p HEXBYTE	Payload pattern`,
+);
 
 interface Run {
   readonly context: ProgramContext;
@@ -70,14 +73,14 @@ function* main(context: ProgramContext): Proc<number> {
   if (options.args.length > 1) throw new UsageError("only one HOST");
   const found = yield* lookup(context, host, "musl");
   if (!found.ok) die(`bad address '${host}'`);
-  const size = (options.number("s") ?? 56);
+  const size = options.number("s") ?? 56;
   const interval = Number(options.text("i") ?? "1");
   if (Number.isNaN(interval) || interval < 0) die(`invalid number '${options.text("i")}'`);
-  const deadline = (options.number("w") ?? 0);
+  const deadline = options.number("w") ?? 0;
   const socket = context.ns.socket.icmp();
   try {
     socket.setOwner("ping");
-    if (options.has("t")) socket.setTtl((options.number("t") ?? 64));
+    if (options.has("t")) socket.setTtl(options.number("t") ?? 64);
     const source = options.text("I");
     const from = source !== undefined && parseIpv4(source) !== undefined ? ` from ${source}` : "";
     const run: Run = {
@@ -86,9 +89,9 @@ function* main(context: ProgramContext): Proc<number> {
       host,
       target: found.addresses[0] as Ipv4,
       size,
-      count: (options.number("c") ?? 0),
+      count: options.number("c") ?? 0,
       interval: Math.round(interval * SEC),
-      wait: (options.number("W") ?? MAX_WAIT),
+      wait: options.number("W") ?? MAX_WAIT,
       deadline: deadline === 0 ? undefined : context.os.now() + deadline * SEC,
       quiet: options.has("q"),
       adaptive: options.has("A"),

@@ -5,9 +5,9 @@ import { SEC, type Time } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { IcmpReply, IcmpSocket, PmtuDiscovery } from "../../kernel/types.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
-import { GAI_TEXT, lookup, lookupAddress } from "../lib/resolve.ts";
 import { getopt, type Options } from "../lib/options.ts";
 import { die, glibcError, tool } from "../lib/program.ts";
+import { GAI_TEXT, lookup, lookupAddress } from "../lib/resolve.ts";
 
 const ECHO_REPLY = 0;
 /** Seconds that answers to the last request are waited for when none came (MAXWAIT). */
