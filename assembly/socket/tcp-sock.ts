@@ -43,13 +43,8 @@ export const TF_TLP_RETRANS: u32 = 32768;
 export const TF_BOUND: u32 = 65536;
 /** bind() chose the address. */
 export const TF_BOUND_ADDR: u32 = 131072;
-/** An ICMP soft error waits in errSoft. */
-export const TF_CLOSED: u32 = 262144;
 /** The send stopped at the limit of what may wait in the host's own queues (TSQ_THROTTLED). */
 export const TF_TSQ: u32 = 524288;
-/** ACK at once at the next chance (ICSK_ACK_NOW). */
-export const TF_RETRANS_STAMP: u32 = 1048576;
-export const TF_UNDO_TLP: u32 = 2097152;
 
 // ackPending (ICSK_ACK_*)
 export const ACK_SCHED: u32 = 1;
@@ -85,7 +80,6 @@ export const TCP_RTO_MIN_US: u32 = 200000;
 export const TCP_RTO_MAX: i64 = 120 * NS_PER_SEC;
 export const TCP_TIMEOUT_INIT: i64 = NS_PER_SEC;
 export const TCP_ATO_MIN: i64 = 40 * NS_PER_MS;
-export const TCP_DELACK_MIN: i64 = 40 * NS_PER_MS;
 export const TCP_DELACK_MAX: i64 = 200 * NS_PER_MS;
 export const TCP_TIMEWAIT_LEN: i64 = 60 * NS_PER_SEC;
 export const TCP_FIN_TIMEOUT: i64 = 60 * NS_PER_SEC;
@@ -203,7 +197,6 @@ export class TcpSock extends Sock {
   retransmits: u32;
   totalRetrans: u32;
   retransStamp: u32; // ms of the first retransmission of the episode, 0 = none
-  synRetrans: u32;
   probesOut: u32;
   probesStart: i64;
   errSoft: u32;
@@ -305,14 +298,11 @@ export class TcpSock extends Sock {
   kaTime: i64;
   kaIntvl: i64;
   kaProbes: u32;
-  linger2: u32;
   segsIn: u32;
   segsOut: u32;
   bytesAcked: u64;
   bytesReceived: u64;
-  challengeStamp: i64;
   dsackDups: u32;
-  pad: u32;
 }
 
 const TIMER: usize = offsetof<Timer>();

@@ -1,7 +1,7 @@
 /** Valid frames to begin from: what two hosts say to each other, captured at every device. */
 import { abi, ip } from "../bench/kernel.mjs";
 
-/** Frames in the capture buffer. */
+/** Frames in the capture buffer, with their capture point and direction. */
 export function drain(kernel) {
   const { x } = kernel;
   const view = kernel.view();
@@ -10,17 +10,18 @@ export function drain(kernel) {
   const end = at + x.captureUsed();
   while (at < end) {
     const length = view.getUint32(at + abi.CAP_CAPLEN, true);
-    frames.push(kernel.u8().slice(at + abi.CAP_HEADER, at + abi.CAP_HEADER + length));
+    const bytes = kernel.u8().slice(at + abi.CAP_HEADER, at + abi.CAP_HEADER + length);
+    frames.push({ bytes, point: view.getUint32(at + abi.CAP_POINT, true), dir: view.getUint32(at + abi.CAP_DIR, true) });
     at += (abi.CAP_HEADER + length + 7) & ~7;
   }
   x.captureClear();
   return frames;
 }
 
-/** Makes traffic of all kinds and keeps one frame of each size and kind. */
+/** Makes traffic of all kinds and keeps one frame of each size and kind, with the device that received it (-1: it was sent). */
 export function collect(kernel, sides, connect) {
   const { x } = kernel;
-  const points = sides.flatMap((side) => [side.nic, side.vxlan, side.eth0, side.eth1, side.second]);
+  const points = sides.flatMap((side) => [side.nic, side.vxlan, side.veth, side.eth0, side.eth1, side.gwPort, side.second]);
   for (const [i, dev] of points.entries()) x.linkSetCapture(dev, i + 1, 65535);
   const [a, b] = sides;
   connect(a, b, 80);
@@ -63,9 +64,10 @@ export function collect(kernel, sides, connect) {
   for (const sk of [...sockets, ping, raw]) x.dgramClose(sk);
   for (const dev of points) x.linkSetCapture(dev, 0, 0);
   const kinds = new Map();
-  for (const frame of drain(kernel)) {
-    const key = `${frame.length} ${frame.subarray(12, 14)} ${frame[23]} ${frame[34]} ${frame[47]} ${frame[35]}`;
-    if (!kinds.has(key)) kinds.set(key, frame);
+  for (const { bytes, point, dir } of drain(kernel)) {
+    const device = dir === 1 ? points[point - 1] : -1;
+    const key = `${device} ${bytes.length} ${bytes.subarray(12, 14)} ${bytes[23]} ${bytes[34]} ${bytes[47]} ${bytes[35]}`;
+    if (!kinds.has(key)) kinds.set(key, { bytes, device });
   }
   return [...kinds.values()].slice(0, 1000);
 }

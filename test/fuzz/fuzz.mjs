@@ -214,8 +214,8 @@ function macOf(dev) {
 const macs = devices.map(macOf);
 while (done < total) {
   for (let i = 0; i < BATCH && done < total; i++, done++) {
-    const which = mutator.below(devices.length);
-    inject(devices[which], mutator.frame(corpus, macs[which]));
+    const { which, bytes } = mutator.frame(corpus, devices, macs);
+    inject(devices[which], bytes);
     if ((i & 63) === 63) kernel.run(x.time() + mutator.below(200_000));
   }
   serve();

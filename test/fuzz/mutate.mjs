@@ -63,19 +63,23 @@ export class Mutator {
     return bytes;
   }
 
-  /** One frame for a device with that MAC. */
-  frame(corpus, mac) {
+  /** One frame and the index of the device to get it: most often for the one on which its origin was received. `macs`: of all devices. */
+  frame(corpus, devices, macs) {
     const kind = this.below(100);
+    let which = this.below(devices.length);
     let bytes;
     if (kind < 4) bytes = this.#random(this.below(kind === 0 ? 2000 : 120));
     else {
-      bytes = corpus[this.below(corpus.length)].slice();
+      const origin = corpus[this.below(corpus.length)];
+      bytes = origin.bytes.slice();
+      if (origin.device >= 0 && this.below(4) > 0) which = devices.indexOf(origin.device);
       const rounds = kind < 12 ? 0 : 1 + this.below(4);
       for (let i = 0; i < rounds; i++) bytes = this.#mutate(bytes, corpus);
     }
-    if (bytes.length >= 14 && this.below(10) < 7) this.#address(bytes, mac);
-    if (this.below(10) < 7) repair(bytes);
-    return bytes;
+    // A port's frames are for those behind the bridge as well as for the port: leave more of them as they are.
+    if (bytes.length >= 14 && this.below(10) < 4) this.#address(bytes, macs[which]);
+    if (this.below(10) < 8) repair(bytes);
+    return { which, bytes };
   }
 
   /** The frame is for the device: by its address, or to all. */
@@ -107,7 +111,7 @@ export class Mutator {
       case 5:
         return this.#field(bytes);
       case 6: { // this head, that tail
-        const other = corpus[this.below(corpus.length)];
+        const other = corpus[this.below(corpus.length)].bytes;
         const cut = [14, 34, 42, 50, 64, 84][this.below(6)];
         const from = [14, 34, 42, 50, 64, 84][this.below(6)];
         const joined = new Uint8Array(Math.min(MAX, Math.min(cut, length) + Math.max(0, other.length - from)));
@@ -116,7 +120,7 @@ export class Mutator {
         return joined;
       }
       case 7: { // a frame inside a tunnel's datagram
-        const outer = corpus[this.below(corpus.length)];
+        const outer = corpus[this.below(corpus.length)].bytes;
         if (outer.length < 64 || get16(outer, 36) !== 4789) return bytes;
         const joined = new Uint8Array(Math.min(MAX, 50 + length));
         joined.set(outer.subarray(0, 50));

@@ -111,5 +111,6 @@ export function goldenCommands(path: string): GoldenCommand[] {
 /** Words of a simple command line. */
 function words(command: string): string[] {
   const first = parse(command)[0]?.pipeline.commands[0];
-  return (first?.words ?? []).map((word) => word.map((part) => (part.kind === "text" ? part.text : "")).join(""));
+  if (first?.kind !== "simple") return [];
+  return first.words.map((word) => word.map((part) => (part.kind === "text" ? part.text : "")).join(""));
 }

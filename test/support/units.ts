@@ -19,10 +19,10 @@ function newestSource(): number {
   );
 }
 
-/** Bytes of the module; UNITS_WASM names another one. */
-function unitsWasm(): Uint8Array {
+/** Path of the module; UNITS_WASM names another one. */
+export function unitsModule(): string {
   const given = process.env["UNITS_WASM"];
-  if (given !== undefined) return readFileSync(given);
+  if (given !== undefined) return given;
   if (modified(BUILT) < newestSource()) {
     // Test files run in parallel: each compiles for itself, and the rename is atomic.
     const out = `build/units.${process.pid}.wasm`;
@@ -30,7 +30,7 @@ function unitsWasm(): Uint8Array {
     execFileSync(process.execPath, [...args, "--outFile", out], { cwd: ROOT });
     renameSync(join(ROOT, out), BUILT);
   }
-  return readFileSync(BUILT);
+  return BUILT;
 }
 
 export interface Units {
@@ -47,7 +47,7 @@ export function loadUnits(): Units {
   const abort = (_message: number, _file: number, line: number, column: number): never => {
     throw new Error(`assertion at ${line}:${column}`);
   };
-  const x = new Instance(new Module(unitsWasm()), { env: { memory, abort } }).exports as Exports;
+  const x = new Instance(new Module(readFileSync(unitsModule())), { env: { memory, abort } }).exports as Exports;
   x["boot"](0);
   return { x, u8: () => new Uint8Array(memory.buffer), view: () => new DataView(memory.buffer) };
 }

@@ -1,8 +1,19 @@
 /** Runs parsed shell scripts: expansions, builtins, pipes between processes, redirections to files. */
 import { UserError } from "../../base/errors.ts";
+import { US } from "../../base/time.ts";
 import { type FileSystem, type Output, Pipe, type ProgramContext } from "../../engine/program.ts";
-import { join, type Proc, type Process } from "../../scheduler/process.ts";
-import { type List, type Pipeline, parse, type SimpleCommand, type Word } from "./parse.ts";
+import { join, type Proc, type Process, sleep } from "../../scheduler/process.ts";
+import {
+  type Command,
+  type CompoundCommand,
+  IncompleteError,
+  type List,
+  type Pipeline,
+  parse,
+  type Redirection,
+  type SimpleCommand,
+  type Word,
+} from "./parse.ts";
 
 interface Io {
   readonly stdin: Pipe;
@@ -14,6 +25,11 @@ interface Io {
 export class Shell {
   readonly #context: ProgramContext;
   readonly variables: Map<string, string>;
+  readonly #exportedNames: Set<string>;
+  /** Working directory. */
+  #cwd: string;
+  /** `break` or `continue` is under way. */
+  #leaving: "break" | "continue" | undefined;
   /** `$?` */
   status = 0;
   /** Set by `exit`; the shell ends after the present command. */
@@ -22,6 +38,8 @@ export class Shell {
   constructor(context: ProgramContext) {
     this.#context = context;
     this.variables = new Map(context.env);
+    this.#exportedNames = new Set(context.env.keys());
+    this.#cwd = context.cwd;
   }
 
   /** Runs a script; a syntax error is printed and gives status 2. */
@@ -41,7 +59,7 @@ export class Shell {
 
   *#list(list: List, io: Io): Proc<void> {
     for (const { op, pipeline, background } of list) {
-      if (this.exited) return;
+      if (this.exited || this.#leaving !== undefined) return;
       if ((op === "&&" && this.status !== 0) || (op === "||" && this.status === 0)) continue;
       if (background) {
         this.#context.os.spawn("sh &", this.#pipeline(pipeline, { ...io, stdin: closedPipe() }));
@@ -54,7 +72,7 @@ export class Shell {
   }
 
   *#pipeline(pipeline: Pipeline, io: Io): Proc<number> {
-    if (pipeline.commands.length === 1) return yield* this.#command(pipeline.commands[0] as SimpleCommand, io, true);
+    if (pipeline.commands.length === 1) return yield* this.#anyCommand(pipeline.commands[0] as Command, io, true);
     const processes: Process<number>[] = [];
     try {
       let stdin = io.stdin;
@@ -74,12 +92,93 @@ export class Shell {
     }
   }
 
-  *#stage(command: SimpleCommand, io: Io, pipe: Pipe | undefined): Proc<number> {
+  *#stage(command: Command, io: Io, pipe: Pipe | undefined): Proc<number> {
     try {
-      return yield* this.#command(command, io, false);
+      // Each stage is a subshell: what it sets and leaves is its own.
+      return yield* this.#subshell().#anyCommand(command, io, false);
     } finally {
       pipe?.close();
     }
+  }
+
+  #subshell(): Shell {
+    const inner = new Shell(this.#context);
+    inner.variables.clear();
+    for (const [name, value] of this.variables) inner.variables.set(name, value);
+    for (const name of this.#exportedNames) inner.#exportedNames.add(name);
+    inner.#cwd = this.#cwd;
+    inner.status = this.status;
+    return inner;
+  }
+
+  *#anyCommand(command: Command, io: Io, own: boolean): Proc<number> {
+    if (command.kind === "simple") return yield* this.#command(command, io, own);
+    const redirected = yield* this.#redirect(command.redirections, io);
+    if (redirected === undefined) return 1;
+    try {
+      return yield* this.#compound(command, redirected.io);
+    } finally {
+      redirected.finish();
+    }
+  }
+
+  *#compound(command: CompoundCommand, io: Io): Proc<number> {
+    switch (command.kind) {
+      case "group": {
+        const shell = command.subshell ? this.#subshell() : this;
+        yield* shell.#list(command.body, io);
+        return shell.status;
+      }
+      case "if":
+        for (const { condition, body } of command.branches) {
+          yield* this.#list(condition, io);
+          if (this.exited || this.#leaving !== undefined) return this.status;
+          if (this.status !== 0) continue;
+          this.status = 0;
+          yield* this.#list(body, io);
+          return this.status;
+        }
+        this.status = 0;
+        yield* this.#list(command.otherwise, io);
+        return this.status;
+      case "for":
+        return yield* this.#for(command, io);
+      case "loop":
+        return yield* this.#loop(command, io);
+    }
+  }
+
+  *#for(command: CompoundCommand & { kind: "for" }, io: Io): Proc<number> {
+    const items: string[] = [];
+    for (const word of command.items) items.push(...(yield* this.#expand(word, true)));
+    this.status = 0;
+    for (const item of items) {
+      this.variables.set(command.name, item);
+      yield* this.#list(command.body, io);
+      if (this.#left() || this.exited) break;
+    }
+    return this.status;
+  }
+
+  *#loop(command: CompoundCommand & { kind: "loop" }, io: Io): Proc<number> {
+    let status = 0;
+    for (;;) {
+      yield* this.#list(command.condition, io);
+      if (this.#left() || this.exited) return this.status;
+      if ((this.status === 0) === command.until) return status;
+      yield* this.#list(command.body, io);
+      status = this.status;
+      if (this.#left() || this.exited) return status;
+      // Even a loop of builtins takes time; without it virtual time would stand still for ever.
+      yield* sleep(this.#context.os, LOOP_COST);
+    }
+  }
+
+  /** Ends the present turn of a loop; true when the loop itself is over. */
+  #left(): boolean {
+    const leaving = this.#leaving;
+    this.#leaving = undefined;
+    return leaving === "break";
   }
 
   *#command(command: SimpleCommand, outer: Io, own: boolean): Proc<number> {
@@ -88,7 +187,7 @@ export class Shell {
       assigned.set(name, (yield* this.#expand(value, false)).join(" "));
     const argv: string[] = [];
     for (const word of command.words) argv.push(...(yield* this.#expand(word, true)));
-    const redirected = yield* this.#redirect(command, outer);
+    const redirected = yield* this.#redirect(command.redirections, outer);
     if (redirected === undefined) return 1;
     const { io, finish } = redirected;
     try {
@@ -96,10 +195,10 @@ export class Shell {
         for (const [name, value] of assigned) this.variables.set(name, value);
         return command.words.length === 0 && assigned.size > 0 ? 0 : this.status;
       }
-      const builtin = yield* this.#builtin(argv, io, own);
+      const builtin = argv[0] === "read" ? yield* this.#read(argv, io) : this.#builtin(argv, io, own);
       if (builtin !== undefined) return builtin;
       const env = new Map([...this.#exported(), ...assigned]);
-      const status = yield* this.#context.exec(argv, { ...io, env });
+      const status = yield* this.#context.exec(argv, { ...io, env, cwd: this.#cwd });
       if (status === 127 && !this.#context.programs.includes(argv[0] as string))
         io.stderr.write(`sh: ${argv[0]}: not found\n`);
       return status;
@@ -109,14 +208,14 @@ export class Shell {
   }
 
   #exported(): Map<string, string> {
-    return this.variables;
+    return new Map([...this.variables].filter(([name]) => this.#exportedNames.has(name)));
   }
 
-  *#redirect(command: SimpleCommand, outer: Io): Proc<{ io: Io; finish: () => void } | undefined> {
+  *#redirect(redirections: readonly Redirection[], outer: Io): Proc<{ io: Io; finish: () => void } | undefined> {
     let { stdin, stdout, stderr } = outer;
     const files = new Map<string, string>();
     const fs: FileSystem = this.#context.files;
-    for (const { fd, op, target } of command.redirections) {
+    for (const { fd, op, target } of redirections) {
       const name = (yield* this.#expand(target, false)).join(" ");
       if (op === ">&") {
         if (fd === 2 && name === "1") stderr = stdout;
@@ -139,6 +238,12 @@ export class Shell {
         stdin.close();
         continue;
       }
+      if (path === "/dev/stdout" || path === "/dev/stderr") {
+        const output = path === "/dev/stdout" ? stdout : stderr;
+        if (fd === 2) stderr = output;
+        else stdout = output;
+        continue;
+      }
       if (path !== "/dev/null") files.set(path, op === ">>" ? (fs.read(path) ?? "") : "");
       const output: Output = {
         write: (text) => (path === "/dev/null" ? undefined : files.set(path, (files.get(path) ?? "") + text)),
@@ -155,7 +260,12 @@ export class Shell {
   }
 
   #path(name: string): string {
-    return name.startsWith("/") ? name : `${this.#context.cwd.replace(/\/$/, "")}/${name}`;
+    const parts: string[] = [];
+    for (const part of (name.startsWith("/") ? name : `${this.#cwd}/${name}`).split("/")) {
+      if (part === "..") parts.pop();
+      else if (part !== "" && part !== ".") parts.push(part);
+    }
+    return `/${parts.join("/")}`;
   }
 
   /** Words of a word: field splitting applies to unquoted expansions only. */
@@ -167,7 +277,7 @@ export class Shell {
         current = (current ?? "") + part.text;
         continue;
       }
-      const value = part.kind === "variable" ? this.#variable(part.name) : yield* this.#substitute(part.list);
+      const value = part.kind === "variable" ? yield* this.#value(part) : yield* this.#substitute(part.list);
       if (part.quoted || !split) {
         current = (current ?? "") + value;
         continue;
@@ -185,6 +295,11 @@ export class Shell {
     return fields;
   }
 
+  *#value(part: { readonly name: string; readonly otherwise?: Word }): Proc<string> {
+    const value = this.#variable(part.name);
+    return value === "" && part.otherwise !== undefined ? (yield* this.#expand(part.otherwise, false)).join(" ") : value;
+  }
+
   #variable(name: string): string {
     if (name === "?") return String(this.status);
     if (name === "$") return "1";
@@ -195,18 +310,31 @@ export class Shell {
 
   *#substitute(list: List): Proc<string> {
     let text = "";
-    const inner = new Shell(this.#context);
-    for (const [name, value] of this.variables) inner.variables.set(name, value);
-    yield* inner.#list(list, {
-      stdin: closedPipe(),
-      stdout: { write: (chunk) => void (text += chunk) },
-      stderr: this.#context.stderr,
-    });
+    const stdout: Output = {
+      write: (chunk) => {
+        text += chunk;
+      },
+    };
+    const inner = this.#subshell();
+    yield* inner.#list(list, { stdin: closedPipe(), stdout, stderr: this.#context.stderr });
     return text.replace(/\n+$/, "");
   }
 
+  /** `read [-r] [NAME...]`: a line of standard input, its words to the names, what is left to the last. */
+  *#read(argv: readonly string[], io: Io): Proc<number> {
+    const names = argv.slice(1).filter((word) => !word.startsWith("-"));
+    const line = yield* io.stdin.readLine();
+    let rest = (line ?? "").trim();
+    for (const [index, name] of (names.length === 0 ? ["REPLY"] : names).entries()) {
+      const cut = index === names.length - 1 || names.length === 0 ? rest.length : rest.search(/[ \t]|$/);
+      this.variables.set(name, rest.slice(0, cut));
+      rest = rest.slice(cut).trimStart();
+    }
+    return line === undefined ? 1 : 0;
+  }
+
   /** Builtins that change the shell itself; undefined when argv names none. */
-  *#builtin(argv: readonly string[], io: Io, own: boolean): Proc<number | undefined> {
+  #builtin(argv: readonly string[], io: Io, own: boolean): number | undefined {
     switch (argv[0]) {
       case ":":
       case "true":
@@ -226,11 +354,29 @@ export class Shell {
         for (const item of argv.slice(1)) {
           const at = item.indexOf("=");
           if (at > 0) this.variables.set(item.slice(0, at), item.slice(at + 1));
+          this.#exportedNames.add(at > 0 ? item.slice(0, at) : item);
         }
         return 0;
       case "unset":
         for (const name of argv.slice(1)) this.variables.delete(name);
         return 0;
+      case "break":
+      case "continue":
+        this.#leaving = argv[0];
+        return 0;
+      case "pwd":
+        io.stdout.write(`${this.#cwd}\n`);
+        return 0;
+      case "cd": {
+        const name = argv[1] ?? (this.variables.get("HOME") || "/");
+        const path = this.#path(name);
+        if (path !== "/" && this.#context.files.list(path) === undefined) {
+          io.stderr.write(`sh: cd: can't cd to ${name}: No such file or directory\n`);
+          return 2;
+        }
+        this.#cwd = path;
+        return 0;
+      }
       case "echo": {
         const newline = argv[1] !== "-n";
         io.stdout.write(argv.slice(newline ? 1 : 2).join(" ") + (newline ? "\n" : ""));
@@ -241,6 +387,9 @@ export class Shell {
     }
   }
 }
+
+/** Virtual time that a turn of a loop takes beside its commands. */
+const LOOP_COST = 10 * US;
 
 function closedPipe(): Pipe {
   const pipe = new Pipe();
@@ -266,14 +415,28 @@ export function* sh(context: ProgramContext, prompt: string): Proc<number> {
   }
 }
 
-/** One command: lines that end in a backslash continue on the next. */
+/** One command: lines are taken until it is whole (an open quote, a loop without its end, a backslash). */
 function* readCommand(context: ProgramContext): Proc<string | undefined> {
   let text = "";
   for (;;) {
     const line = yield* context.stdin.readLine();
     if (line === undefined) return text === "" ? undefined : text;
-    if (!line.endsWith("\\")) return text + line;
-    text += `${line}\n`;
+    text += line;
+    if (!incomplete(text)) return text;
+    text += "\n";
     if (context.tty) context.stdout.write("> ");
+  }
+}
+
+function incomplete(text: string): boolean {
+  if (text.endsWith("\\")) return true;
+  try {
+    parse(text);
+    return false;
+  } catch (error) {
+    if (error instanceof IncompleteError) return true;
+    // Run() reports what is wrong with it.
+    if (error instanceof UserError) return false;
+    throw error;
   }
 }

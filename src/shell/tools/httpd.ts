@@ -4,7 +4,7 @@ import { SEC } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { TcpSocket } from "../../kernel/types.ts";
-import { recvTcp, sendTcp } from "../../scheduler/io.ts";
+import { sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Process } from "../../scheduler/process.ts";
 import { readHead } from "../lib/http.ts";
 import { getopt } from "../lib/options.ts";
@@ -74,11 +74,14 @@ function* answer(context: ProgramContext, socket: TcpSocket, home: string): Proc
   try {
     const request = yield* readHead(socket, until);
     if (request === undefined) return;
-    yield* sendTcp(socket, encode(respond(context, request.head, home)));
+    // Headers go out in a write of their own (send_headers), the file follows (send_file_and_exit).
+    const response = respond(context, request.head, home);
+    const body = response.indexOf("\r\n\r\n") + 4;
+    yield* sendTcp(socket, encode(response.slice(0, body)));
+    if (body < response.length) yield* sendTcp(socket, encode(response.slice(body)));
     socket.shutdown();
-    // The peer closes first or goes away; what it still sends is of no interest.
-    for (let data = yield* recvTcp(socket, 65536, until); data !== undefined && data.length > 0; )
-      data = yield* recvTcp(socket, 65536, until);
+    // log_and_exit: what has arrived is read away without waiting, so that closing sends no reset.
+    for (let data = socket.tryRecv(65536); data !== undefined && data.length > 0; ) data = socket.tryRecv(65536);
   } catch (error) {
     // A client that resets its connection ends only itself.
     if (!(error instanceof KernelError)) throw error;
@@ -99,13 +102,18 @@ export function respond(context: Pick<ProgramContext, "files" | "os">, head: str
   const body = context.files.read(full);
   if (body === undefined) return errorPage(404, date);
   const type = TYPES[full.slice(full.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+  const { length } = encode(body);
+  // Files have no time of their own here: all are as old as the host.
+  const modified = Math.floor(unixSeconds(0));
   const lines = [
     "HTTP/1.1 200 OK",
     `Date: ${date}`,
     "Connection: close",
     `Content-type: ${type}`,
-    `Last-Modified: ${new Date(unixSeconds(0) * 1000).toUTCString()}`,
-    `Content-Length: ${encode(body).length}`,
+    "Accept-Ranges: bytes",
+    `Last-Modified: ${new Date(modified * 1000).toUTCString()}`,
+    `ETag: "${modified.toString(16)}-${length.toString(16)}"`,
+    `Content-Length: ${length}`,
   ];
   return `${lines.join("\r\n")}\r\n\r\n${method === "HEAD" ? "" : body}`;
 }

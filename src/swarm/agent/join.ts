@@ -16,7 +16,11 @@ import { digestOfRoot, hexOf, INVALID_JOIN_TOKEN, parseJoinToken } from "../ca/t
 import { createRequest, isSignedBy, parseCertificate, roleOfOrganizationalUnit } from "../ca/x509.ts";
 import type { Transport } from "../transport/transport.ts";
 
-/** Each of the two steps is tried so often, so far apart (ca.GetCertRetryInterval): a wait follows each failure, the last too. */
+/**
+ * Each of the two steps is tried so often, so far apart (ca.GetCertRetryInterval): a wait follows each failure,
+ * the last too. The time that an attempt took counts: the captured swarm gives up on an address that nobody
+ * has, at 3 s of ARP an attempt, before the Engine's 20 s are over.
+ */
 const TRIES = 5;
 const RETRY_INTERVAL = 2 * SEC;
 const CALL_TIMEOUT = 5 * SEC;
@@ -50,13 +54,14 @@ class TokenError extends Error {}
 function* retried<T>(os: HostRuntime, attempt: () => Proc<T>): Proc<T> {
   let last: unknown;
   for (let i = 0; i < TRIES; i++) {
+    const next = os.now() + RETRY_INTERVAL;
     try {
       return yield* attempt();
     } catch (error) {
       if (!(error instanceof Error) || error instanceof TokenError) throw error;
       last = error;
     }
-    yield* sleep(os, RETRY_INTERVAL);
+    yield* sleep(os, Math.max(0, next - os.now()));
   }
   throw last;
 }
