@@ -121,7 +121,7 @@ export class RunningProgram {
     env: Map<string, string>,
     cwd: string,
     io: ProcessIo,
-    own: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string> },
+    own: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string },
   ): Proc<number> {
     const program = findProgram(root, argv[0] ?? "");
     if (program === undefined) return 127;
@@ -131,7 +131,7 @@ export class RunningProgram {
       stderr: own.stderr ?? io.stderr,
       tty: io.tty && (own.stdin ?? io.stdin) === io.stdin && (own.stdout ?? io.stdout) === io.stdout,
     };
-    const child = new RunningProgram(root, program, argv, own.env ?? env, cwd, childIo, false);
+    const child = new RunningProgram(root, program, argv, own.env ?? env, own.cwd ?? cwd, childIo, false);
     this.#children.push(child);
     try {
       yield* child.wait();

@@ -93,7 +93,7 @@ export interface ProgramContext {
   /** Runs another program of the same root file system: argv[0] is looked up in PATH. Status 127 if there is none. */
   exec(
     argv: readonly string[],
-    io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string> },
+    io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string },
   ): Proc<number>;
   /** Names of the programs that exec() finds. */
   readonly programs: readonly string[];

@@ -1,4 +1,4 @@
-/** A thousand times a swarm's worth of namespaces: made, used, destroyed. Memory must come back to the byte. */
+/** A thousand times a swarm's worth of namespaces: made, used, destroyed. Every block of memory must come back. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";

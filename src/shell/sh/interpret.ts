@@ -297,7 +297,9 @@ export class Shell {
 
   *#value(part: { readonly name: string; readonly otherwise?: Word }): Proc<string> {
     const value = this.#variable(part.name);
-    return value === "" && part.otherwise !== undefined ? (yield* this.#expand(part.otherwise, false)).join(" ") : value;
+    return value === "" && part.otherwise !== undefined
+      ? (yield* this.#expand(part.otherwise, false)).join(" ")
+      : value;
   }
 
   #variable(name: string): string {

@@ -36,7 +36,11 @@ export interface SimpleCommand {
 export type CompoundCommand = { readonly redirections: readonly Redirection[] } & (
   | { readonly kind: "for"; readonly name: string; readonly items: readonly Word[]; readonly body: List }
   | { readonly kind: "loop"; readonly until: boolean; readonly condition: List; readonly body: List }
-  | { readonly kind: "if"; readonly branches: readonly { readonly condition: List; readonly body: List }[]; readonly otherwise: List }
+  | {
+      readonly kind: "if";
+      readonly branches: readonly { readonly condition: List; readonly body: List }[];
+      readonly otherwise: List;
+    }
   | { readonly kind: "group"; readonly body: List; readonly subshell: boolean }
 );
 
@@ -124,7 +128,9 @@ class Parser {
 
   #unexpected(): UserError {
     if (this.#at >= this.#text.length) return new IncompleteError("syntax error: unexpected end of file");
-    const word = /^[^\s;|&<>()]+/.exec(this.#text.slice(this.#at))?.[0] ?? (this.#text[this.#at] === "\n" ? "newline" : this.#text[this.#at]);
+    const word =
+      /^[^\s;|&<>()]+/.exec(this.#text.slice(this.#at))?.[0] ??
+      (this.#text[this.#at] === "\n" ? "newline" : this.#text[this.#at]);
     return new UserError(`syntax error: unexpected "${word}"`);
   }
 
@@ -163,7 +169,9 @@ class Parser {
 
   /** A compound command; undefined when none begins here. */
   #compound(): CompoundCommand | undefined {
-    const word = ["for", "while", "until", "if", "{", "("].find((one) => (one === "(" ? this.#text[this.#at] === one : this.#isWord(one)));
+    const word = ["for", "while", "until", "if", "{", "("].find((one) =>
+      one === "(" ? this.#text[this.#at] === one : this.#isWord(one),
+    );
     if (word === undefined) return undefined;
     this.#at += word.length;
     if (word === "for") return { ...this.#for(), redirections: this.#redirections() };
@@ -186,7 +194,11 @@ class Parser {
     const items: Word[] = [];
     if (this.#isWord("in")) {
       this.#at += 2;
-      for (this.#skipBlank(false); this.#at < this.#text.length && !";\n".includes(this.#text[this.#at] as string); this.#skipBlank(false)) {
+      for (
+        this.#skipBlank(false);
+        this.#at < this.#text.length && !";\n".includes(this.#text[this.#at] as string);
+        this.#skipBlank(false)
+      ) {
         items.push(this.#word(false));
       }
     }

@@ -49,17 +49,48 @@ describe("templates", () => {
     expect(new Template(source).execute(DATA)).toBe(expected);
   });
 
-  it.each(["{{", "{{.Name", "{{nosuch .Name}}", "{{if .Name}}", "{{end}}", "{{.Name | }}", "{{range}}x{{end}}", "{{(.Name}}"])("refuses %s", (source) => {
+  it.each([
+    "{{",
+    "{{.Name",
+    "{{nosuch .Name}}",
+    "{{if .Name}}",
+    "{{end}}",
+    "{{.Name | }}",
+    "{{range}}x{{end}}",
+    "{{(.Name}}",
+  ])("refuses %s", (source) => {
     expect(() => new Template(source)).toThrow(TemplateError);
   });
 
   it("a key that is not there is an error", () => {
-    expect(() => new Template("{{.Nosuch}}").execute(DATA)).toThrow('executing "" at <.Nosuch>: map has no entry for key "Nosuch"');
+    expect(() => new Template("{{.Nosuch}}").execute(DATA)).toThrow(
+      'executing "" at <.Nosuch>: map has no entry for key "Nosuch"',
+    );
     expect(() => new Template("{{.Nothing.X}}").execute(DATA)).toThrow("nil pointer evaluating interface {}.X");
   });
 
   it("never throws anything but its own error", () => {
-    const piece = fc.constantFrom("{{", "}}", ".Name", "range ", "if ", "end", "else", "$x", ":=", "|", "(", ")", '"', " ", "len", "index", ".", "1", "json");
+    const piece = fc.constantFrom(
+      "{{",
+      "}}",
+      ".Name",
+      "range ",
+      "if ",
+      "end",
+      "else",
+      "$x",
+      ":=",
+      "|",
+      "(",
+      ")",
+      '"',
+      " ",
+      "len",
+      "index",
+      ".",
+      "1",
+      "json",
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (parts) => {
         try {
@@ -75,16 +106,28 @@ describe("templates", () => {
 
 describe("tables", () => {
   const listing = { headers: { ID: "ID", Name: "NAME" }, columns: ["ID", "Name"], quiet: "ID" };
-  const rows = [{ ID: "1", Name: "long name" }, { ID: "a long identifier", Name: "x" }];
+  const rows = [
+    { ID: "1", Name: "long name" },
+    { ID: "a long identifier", Name: "x" },
+  ];
 
   it("has columns as wide as the longest cell and three, at least ten", () => {
-    expect(tabulate([["A", "B", "C"], ["12345678", "x", "y"]])).toBe("A          B         C\n12345678   x         y\n");
-    expect(formatRows(listing, rows, undefined, false)).toBe("ID                  NAME\n1                   long name\na long identifier   x\n");
+    expect(
+      tabulate([
+        ["A", "B", "C"],
+        ["12345678", "x", "y"],
+      ]),
+    ).toBe("A          B         C\n12345678   x         y\n");
+    expect(formatRows(listing, rows, undefined, false)).toBe(
+      "ID                  NAME\n1                   long name\na long identifier   x\n",
+    );
   });
 
   it("takes formats", () => {
     expect(formatRows(listing, rows, "{{.Name}}: {{.ID}}", false)).toBe("long name: 1\nx: a long identifier\n");
-    expect(formatRows(listing, rows, "table {{.Name}}\\t{{.ID}}", false)).toBe("NAME        ID\nlong name   1\nx           a long identifier\n");
+    expect(formatRows(listing, rows, "table {{.Name}}\\t{{.ID}}", false)).toBe(
+      "NAME        ID\nlong name   1\nx           a long identifier\n",
+    );
     expect(formatRows(listing, rows, undefined, true)).toBe("1\na long identifier\n");
     expect(formatRows(listing, rows, "{{.Name}}", true)).toBe("long name\nx\n");
     expect(() => formatRows(listing, rows, "{{.Nosuch}}", false)).toThrow("Template parsing error");
@@ -119,10 +162,18 @@ describe("JSON, sizes, ports", () => {
   });
 
   it("shows published ports", () => {
-    const port = (PrivatePort: number, PublicPort?: number, IP?: string, Type = "tcp") => ({ PrivatePort, Type, ...(PublicPort === undefined ? {} : { PublicPort, IP }) });
+    const port = (PrivatePort: number, PublicPort?: number, IP?: string, Type = "tcp") => ({
+      PrivatePort,
+      Type,
+      ...(PublicPort === undefined ? {} : { PublicPort, IP }),
+    });
     expect(displayPorts([port(80), port(443)])).toBe("80/tcp, 443/tcp");
-    expect(displayPorts([port(82), port(80), port(81), port(90, undefined, undefined, "udp")])).toBe("80-82/tcp, 90/udp");
-    expect(displayPorts([port(80, 8080, "0.0.0.0"), port(80, 8080, "::")])).toBe("0.0.0.0:8080->80/tcp, [::]:8080->80/tcp");
+    expect(displayPorts([port(82), port(80), port(81), port(90, undefined, undefined, "udp")])).toBe(
+      "80-82/tcp, 90/udp",
+    );
+    expect(displayPorts([port(80, 8080, "0.0.0.0"), port(80, 8080, "::")])).toBe(
+      "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp",
+    );
     expect(displayPorts([port(80, 80, "0.0.0.0"), port(81, 81, "0.0.0.0")])).toBe("0.0.0.0:80-81->80-81/tcp");
   });
 
@@ -132,7 +183,8 @@ describe("JSON, sizes, ports", () => {
       { port: "80/udp", hostIp: "", hostPort: "8000" },
       { port: "81/udp", hostIp: "", hostPort: "8001" },
     ]);
-    for (const bad of ["", "x:80", "80:", "1.2.3.x:80:80", "80/icmp", "1-2:1-3", "70000"]) expect(() => parsePublish(bad), bad).toThrow();
+    for (const bad of ["", "x:80", "80:", "1.2.3.x:80:80", "80/icmp", "1-2:1-3", "70000"])
+      expect(() => parsePublish(bad), bad).toThrow();
   });
 });
 
@@ -147,10 +199,23 @@ describe("flags", () => {
   ];
 
   it("reads all notations", () => {
-    const { flags, args } = parseFlags(specs, ["-dit", "-nx", "-e", "A", "--env=B=C", "img", "--name", "last", "--alias", "a,b", "--", "--tty=x"], true);
+    const { flags, args } = parseFlags(
+      specs,
+      ["-dit", "-nx", "-e", "A", "--env=B=C", "img", "--name", "last", "--alias", "a,b", "--", "--tty=x"],
+      true,
+    );
     expect(args).toEqual(["img", "--tty=x"]);
-    expect([flags.bool("detach"), flags.bool("interactive"), flags.bool("tty"), flags.text("name")]).toEqual([true, true, true, "last"]);
-    expect([flags.list("env"), flags.list("alias"), flags.map("env")]).toEqual([["A", "B=C"], ["a", "b"], { A: "", B: "C" }]);
+    expect([flags.bool("detach"), flags.bool("interactive"), flags.bool("tty"), flags.text("name")]).toEqual([
+      true,
+      true,
+      true,
+      "last",
+    ]);
+    expect([flags.list("env"), flags.list("alias"), flags.map("env")]).toEqual([
+      ["A", "B=C"],
+      ["a", "b"],
+      { A: "", B: "C" },
+    ]);
     expect(parseFlags(specs, ["-n=x", "--tty=false"], true).flags.text("name")).toBe("x");
     expect(parseFlags(specs, ["-d", "img", "-t"], false).args).toEqual(["img", "-t"]);
   });
@@ -163,7 +228,10 @@ describe("flags", () => {
     [["--name"], "flag needs an argument: --name"],
     [["-dn"], "flag needs an argument: 'n' in -n"],
     [["--=x"], "bad flag syntax: --=x"],
-    [["--detach=maybe"], 'invalid argument "maybe" for "-d, --detach" flag: strconv.ParseBool: parsing "maybe": invalid syntax'],
+    [
+      ["--detach=maybe"],
+      'invalid argument "maybe" for "-d, --detach" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
+    ],
   ])("refuses %s", (argv, message) => {
     expect(() => parseFlags(specs, argv, true)).toThrow(new FlagError(message));
   });

@@ -97,7 +97,10 @@ function* shell(container: OneContainer): Proc<number> {
 describe("docker run", () => {
   it("attaches, starts, forwards the terminal and gives back the container's status", () => {
     const container = new OneContainer(shell);
-    const result = container.docker(["run", "-it", "--name", "alpine1", "--network", "test-net", "alpine"], { tty: true, stdin: "one\ntwo\nexit\n" });
+    const result = container.docker(["run", "-it", "--name", "alpine1", "--network", "test-net", "alpine"], {
+      tty: true,
+      stdin: "one\ntwo\nexit\n",
+    });
     expect(result).toEqual({ out: "/ # got one\n/ # got two\n/ # ", err: "", status: 3 });
     expect(container.calls).toEqual(["create alpine1", "attach", "wait next-exit", "start"]);
     expect(container.request).toMatchObject({
@@ -175,7 +178,11 @@ describe("docker run", () => {
       self.print("oops\n", "stderr");
       return 0;
     });
-    expect(container.docker(["run", "-i", "--rm", "alpine", "cat"], { stdin: "hi\n" })).toEqual({ out: "in: hi\n", err: "oops\n", status: 0 });
+    expect(container.docker(["run", "-i", "--rm", "alpine", "cat"], { stdin: "hi\n" })).toEqual({
+      out: "in: hi\n",
+      err: "oops\n",
+      status: 0,
+    });
     expect(container.calls).toEqual(["create ", "attach", "wait removed", "start"]);
     expect(container.request).toMatchObject({ Cmd: ["cat"], HostConfig: { AutoRemove: true } });
   });
@@ -184,7 +191,13 @@ describe("docker run", () => {
     const container = new OneContainer(shell);
     expect(container.docker(["run", "-dit", "--name", "a", "alpine"])).toEqual({ out: `${ID}\n`, err: "", status: 0 });
     expect(container.calls).toEqual(["create a", "start"]);
-    expect(container.request).toMatchObject({ Tty: true, OpenStdin: true, StdinOnce: false, AttachStdin: false, AttachStdout: false });
+    expect(container.request).toMatchObject({
+      Tty: true,
+      OpenStdin: true,
+      StdinOnce: false,
+      AttachStdin: false,
+      AttachStdout: false,
+    });
   });
 
   it("flags end at the image", () => {
@@ -195,10 +208,55 @@ describe("docker run", () => {
 
   it("makes the request that its flags say", () => {
     const container = new OneContainer(shell);
-    const flags = ["--network", "n", "--network-alias", "web", "--network-alias", "www", "--ip", "10.0.1.9", "-h", "box", "-e", "A=1", "-e", "HOME", "-e", "NONE"];
-    const more = ["-l", "k=v", "-p", "8080:80", "-p", "127.0.0.1:53:53/udp", "--expose", "9000-9001", "--restart", "on-failure:3", "--dns", "1.1.1.1"];
-    const last = ["-w", "/srv", "-u", "1", "--add-host", "db:10.0.0.1", "--entrypoint", "sh", "--stop-timeout", "2", "--init", "--cap-add=NET_ADMIN"];
-    container.docker(["run", "-d", ...flags, ...more, ...last, "alpine", "-c", "id"], { env: new Map([["HOME", "/root"]]) });
+    const flags = [
+      "--network",
+      "n",
+      "--network-alias",
+      "web",
+      "--network-alias",
+      "www",
+      "--ip",
+      "10.0.1.9",
+      "-h",
+      "box",
+      "-e",
+      "A=1",
+      "-e",
+      "HOME",
+      "-e",
+      "NONE",
+    ];
+    const more = [
+      "-l",
+      "k=v",
+      "-p",
+      "8080:80",
+      "-p",
+      "127.0.0.1:53:53/udp",
+      "--expose",
+      "9000-9001",
+      "--restart",
+      "on-failure:3",
+      "--dns",
+      "1.1.1.1",
+    ];
+    const last = [
+      "-w",
+      "/srv",
+      "-u",
+      "1",
+      "--add-host",
+      "db:10.0.0.1",
+      "--entrypoint",
+      "sh",
+      "--stop-timeout",
+      "2",
+      "--init",
+      "--cap-add=NET_ADMIN",
+    ];
+    container.docker(["run", "-d", ...flags, ...more, ...last, "alpine", "-c", "id"], {
+      env: new Map([["HOME", "/root"]]),
+    });
     expect(container.request).toEqual({
       Image: "alpine",
       Cmd: ["-c", "id"],
@@ -221,7 +279,10 @@ describe("docker run", () => {
         AutoRemove: false,
         Privileged: false,
         PublishAllPorts: false,
-        PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "8080" }], "53/udp": [{ HostIp: "127.0.0.1", HostPort: "53" }] },
+        PortBindings: {
+          "80/tcp": [{ HostIp: "", HostPort: "8080" }],
+          "53/udp": [{ HostIp: "127.0.0.1", HostPort: "53" }],
+        },
         RestartPolicy: { Name: "on-failure", MaximumRetryCount: 3 },
         Dns: ["1.1.1.1"],
         DnsSearch: [],
@@ -230,7 +291,9 @@ describe("docker run", () => {
         CapAdd: ["NET_ADMIN"],
         Init: true,
       },
-      NetworkingConfig: { EndpointsConfig: { n: { IPAMConfig: { IPv4Address: "10.0.1.9" }, Aliases: ["web", "www"] } } },
+      NetworkingConfig: {
+        EndpointsConfig: { n: { IPAMConfig: { IPv4Address: "10.0.1.9" }, Aliases: ["web", "www"] } },
+      },
     });
   });
 
@@ -253,7 +316,11 @@ describe("docker run", () => {
       ["network x not found", 125],
     ];
     for (const [message, status] of reasons) {
-      const result = new OneContainer(shell).docker(["run", "alpine", "x"], {}, { containerStart: () => refuse(400, message) });
+      const result = new OneContainer(shell).docker(
+        ["run", "alpine", "x"],
+        {},
+        { containerStart: () => refuse(400, message) },
+      );
       expect(result).toEqual({ out: "", err: `docker: Error response from daemon: ${message}.\n`, status });
     }
   });
@@ -264,7 +331,11 @@ describe("docker run", () => {
       [["run", "-dz", "alpine"], "unknown shorthand flag: 'z' in -z\nSee 'docker run --help'.\n", 125],
       [["run", "--name"], "flag needs an argument: --name\nSee 'docker run --help'.\n", 125],
       [["run", "-p", "80:x", "alpine"], "docker: Invalid containerPort: x.\nSee 'docker run --help'.\n", 125],
-      [["run", "--rm", "--restart=always", "alpine"], "docker: Conflicting options: --restart and --rm.\nSee 'docker run --help'.\n", 125],
+      [
+        ["run", "--rm", "--restart=always", "alpine"],
+        "docker: Conflicting options: --restart and --rm.\nSee 'docker run --help'.\n",
+        125,
+      ],
       [["run", "-it", "alpine"], "the input device is not a TTY\n", 1],
       [
         ["run", "--stop-timeout", "x", "alpine"],
@@ -304,19 +375,31 @@ describe("docker exec and attach", () => {
 
   it("exec gives back the command's status", () => {
     const container = new OneContainer(shell);
-    const result = container.docker(["exec", "alpine1", "ping", "-c", "1", "x"], {}, execution(container, undefined, 7));
+    const result = container.docker(
+      ["exec", "alpine1", "ping", "-c", "1", "x"],
+      {},
+      execution(container, undefined, 7),
+    );
     expect(result).toEqual({ out: "done\n", err: "", status: 7 });
     expect(container.calls).toEqual(["ping -c 1 x"]);
   });
 
   it("exec -d says nothing", () => {
     const container = new OneContainer(shell);
-    expect(container.docker(["exec", "-d", "a", "true"], {}, execution(container, undefined, 0))).toEqual({ out: "", err: "", status: 0 });
+    expect(container.docker(["exec", "-d", "a", "true"], {}, execution(container, undefined, 0))).toEqual({
+      out: "",
+      err: "",
+      status: 0,
+    });
   });
 
   it("exec in a container that is not there", () => {
     const container = new OneContainer(shell);
-    const result = container.docker(["exec", "x", "true"], {}, { containerInspect: () => refuse(404, "No such container: x") });
+    const result = container.docker(
+      ["exec", "x", "true"],
+      {},
+      { containerInspect: () => refuse(404, "No such container: x") },
+    );
     expect(result).toEqual({ out: "", err: "Error: No such container: x\n", status: 1 });
   });
 
@@ -327,7 +410,9 @@ describe("docker exec and attach", () => {
   });
 
   it("attach ends with the container's status, or with the detach keys", () => {
-    const running = { containerInspect: () => give({ Id: ID, State: { Running: true }, Config: { Tty: true, OpenStdin: true } }) };
+    const running = {
+      containerInspect: () => give({ Id: ID, State: { Running: true }, Config: { Tty: true, OpenStdin: true } }),
+    };
     const attach = (stdin: string) => {
       const container = new OneContainer(shell);
       container.host.os.spawn(
@@ -346,7 +431,8 @@ describe("docker exec and attach", () => {
 describe("docker stop, rm, start, logs …", () => {
   it("names what was done and collects what failed", () => {
     const engine = fakeEngine({
-      containerStop: (name, seconds) => (name === "a" ? give(seconds === 1) : refuse(404, `No such container: ${name}`)),
+      containerStop: (name, seconds) =>
+        name === "a" ? give(seconds === 1) : refuse(404, `No such container: ${name}`),
       containerRemove: (name) => (name === "a" ? give(undefined) : refuse(404, `No such container: ${name}`)),
       containerStart: (name) => (name === "a" ? give(undefined) : refuse(404, `No such container: ${name}`)),
     });
@@ -367,10 +453,16 @@ describe("docker stop, rm, start, logs …", () => {
 
   it("unknown commands", () => {
     const run = (...argv: string[]) => new ProgramHost().run(dockerProgram(fakeEngine({})), ["docker", ...argv]);
-    expect(run("foo")).toEqual({ out: "", err: "docker: 'foo' is not a docker command.\nSee 'docker --help'\n", status: 1 });
+    expect(run("foo")).toEqual({
+      out: "",
+      err: "docker: 'foo' is not a docker command.\nSee 'docker --help'\n",
+      status: 1,
+    });
     const bare = run("network");
     expect(bare.status).toBe(0);
-    expect(bare.err).toMatch(/^\nUsage: {2}docker network COMMAND\n\nManage networks\n\nCommands:\n {2}connect {5}Connect a container to a network\n/);
+    expect(bare.err).toMatch(
+      /^\nUsage: {2}docker network COMMAND\n\nManage networks\n\nCommands:\n {2}connect {5}Connect a container to a network\n/,
+    );
     expect(bare.err).toMatch(/\n\nRun 'docker network COMMAND --help' for more information on a command.\n$/);
     expect(run("network", "foo")).toEqual({ out: "", err: bare.err, status: 1 });
     expect(run("network", "rm")).toEqual({
@@ -379,7 +471,9 @@ describe("docker stop, rm, start, logs …", () => {
       status: 1,
     });
     const versioned = fakeEngine({ version: () => ({ Version: "20.10.24+dfsg1", GitCommit: "297e128" }) });
-    expect(new ProgramHost().run(dockerProgram(versioned), ["docker", "-v"]).out).toBe("Docker version 20.10.24+dfsg1, build 297e128\n");
+    expect(new ProgramHost().run(dockerProgram(versioned), ["docker", "-v"]).out).toBe(
+      "Docker version 20.10.24+dfsg1, build 297e128\n",
+    );
   });
 
   it("another error than a refusal is not swallowed", () => {
