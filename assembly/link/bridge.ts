@@ -231,6 +231,7 @@ export function handleFrameFinish(dev: NetDev, port: NetDev, skb: Skb): void {
   }
   const found = lookup(dev, dst);
   if (found == 0) {
+    capturePassing(dev, skb);
     flood(dev, port, skb, false);
     return;
   }
@@ -240,9 +241,19 @@ export function handleFrameFinish(dev: NetDev, port: NetDev, skb: Skb): void {
     return;
   }
   entry.used = now;
+  capturePassing(dev, skb);
   const out = changetype<NetDev>(entry.port);
   if (shouldDeliver(out, port)) forward(dev, port, out, skb);
   else dropSkb(skb, DROP_BRIDGE_NO_PORT);
+}
+
+/**
+ * A capture puts a device into promiscuous mode, and a promiscuous bridge gets a copy of every frame that passes
+ * (br_handle_frame_finish, local_rcv); the bridge itself does nothing with frames for others.
+ */
+@inline
+function capturePassing(dev: NetDev, skb: Skb): void {
+  if (dev.capId != 0 && (dev.flags & IFF_UP)) capture(dev, skb, 1);
 }
 
 /** should_deliver, without VLANs and isolation. */

@@ -1,7 +1,7 @@
 /**
  * What runs on a lab's host: eth0 with its address, a Docker Engine, and shell sessions in which steps are typed.
  */
-import { formatIpv4 } from "../base/addr.ts";
+import { broadcastOf, formatIpv4 } from "../base/addr.ts";
 import { MS } from "../base/time.ts";
 import type { AttachStream, EngineApi } from "../engine/api.ts";
 import { Engine } from "../engine/engine.ts";
@@ -49,7 +49,7 @@ class LabMachine implements HostMachine {
   start(): void {
     const { root } = this.#os.kernel;
     root.link.set("lo", { up: true });
-    root.addr.add("eth0", this.#plan.address);
+    root.addr.add("eth0", this.#plan.address, { broadcast: broadcastOf(this.#plan.address) });
     root.link.set("eth0", { up: true });
     this.#engine = new Engine({
       os: this.#os,

@@ -93,7 +93,14 @@ export function transportChecksum(ip: Ip): "ok" | "bad" | "0" {
   if (ip.protocol === 17 && be16(ip.payload, 6) === 0) return "0";
   if (ip.protocol === 1) return checksum(ip.payload) === 0 ? "ok" : "bad";
   const address = (text: string): number[] => text.split(".").map(Number);
-  const pseudo = [...address(ip.src), ...address(ip.dst), 0, ip.protocol, ip.payload.length >> 8, ip.payload.length & 255];
+  const pseudo = [
+    ...address(ip.src),
+    ...address(ip.dst),
+    0,
+    ip.protocol,
+    ip.payload.length >> 8,
+    ip.payload.length & 255,
+  ];
   let sum = 0;
   for (let at = 0; at < pseudo.length; at += 2) sum += (pseudo[at] ?? 0) * 256 + (pseudo[at + 1] ?? 0);
   return checksum(ip.payload, sum) === 0 ? "ok" : "bad";
@@ -168,7 +175,8 @@ export class Describer {
 
   #header(ip: Ip): string {
     const id = ip.id === 0 ? "0" : "id";
-    const fragment = ip.mf || ip.offset > 0 ? ` frag ${this.#label("ipid", ip.id)} ${ip.offset}${ip.mf ? "+" : ""}` : "";
+    const fragment =
+      ip.mf || ip.offset > 0 ? ` frag ${this.#label("ipid", ip.id)} ${ip.offset}${ip.mf ? "+" : ""}` : "";
     const flags = `${ip.df ? "DF " : ""}${id}${fragment}`;
     return `ip ${ip.src} > ${ip.dst} ttl ${ip.ttl} tos ${ip.tos} ${flags} len ${ip.total}${ip.checksumOk ? "" : " BAD"}`;
   }

@@ -173,7 +173,6 @@ function* logs(invocation: Invocation): Proc<undefined> {
 }
 
 function* top({ engine, args, out }: Invocation): Proc<undefined> {
-  // biome-ignore lint/correctness/useYield: the engine answers at once
   const processes = engine.containerTop(args[0] as string);
   const rows = list(processes, "Processes").map((row) => (row as readonly string[]).map(String));
   out(tabulate([list(processes, "Titles").map(String), ...rows], 20, 3));

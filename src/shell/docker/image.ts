@@ -38,7 +38,6 @@ function imageRows(image: JsonObject, now: number, truncate: boolean): JsonObjec
   });
 }
 
-// biome-ignore lint/correctness/useYield: a command is a program, the engine answers at once
 function* images({ engine, flags, args, out, context }: Invocation): Proc<undefined> {
   const filters = { ...filtersOf(flags.list("filter")), ...(args[0] === undefined ? {} : { reference: [args[0]] }) };
   const found = engine.imageList(Object.keys(filters).length === 0 ? undefined : filters);

@@ -143,9 +143,17 @@ function* info({ engine, flags, out, err }: Invocation): Proc<undefined> {
   for (const warning of list(data, "Warnings")) err(`${String(warning)}\n`);
 }
 
+/** An RFC 3339 time as Go's time.ANSIC, which is how `docker version` shows it; other texts as they are. */
+function ansicDate(text: string): string {
+  const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)/.exec(text);
+  if (match === null) return text;
+  const [weekday = "", , month] = new Date(`${match[1]}-${match[2]}-${match[3]}T00:00:00Z`).toUTCString().split(" ");
+  return `${weekday.replace(",", "")} ${month} ${String(Number(match[3])).padStart(2)} ${match[4]} ${match[1]}`;
+}
+
 /** Label and value as the version template's tab stops align them (version.go). */
 function versionBlock(title: string, fields: readonly (readonly [string, string])[], indent: string): string {
-  const width = 19 - indent.length;
+  const width = 20 - indent.length;
   return `${title}\n${fields.map(([label, value]) => `${indent}${`${label}:`.padEnd(width)}${value}\n`).join("")}`;
 }
 
@@ -154,7 +162,7 @@ function* version({ engine, flags, out }: Invocation): Proc<undefined> {
   const fields = (source: JsonObject): [string, string][] => [
     ["Go version", text(source, "GoVersion")],
     ["Git commit", text(source, "GitCommit")],
-    ["Built", text(source, "BuildTime")],
+    ["Built", ansicDate(text(source, "BuildTime"))],
     ["OS/Arch", `${text(source, "Os")}/${text(source, "Arch")}`],
   ];
   const api = text(data, "ApiVersion");

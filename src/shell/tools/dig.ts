@@ -115,6 +115,8 @@ function* askUdp(
 ): Proc<Uint8Array | undefined> {
   const socket = context.ns.socket.udp();
   socket.setOwner("dig");
+  // libuv's sockets of BIND are set to IP_PMTUDISC_OMIT: no DF (isc__nm_socket_disable_pmtud).
+  socket.setPmtuDiscovery("dont");
   try {
     for (let attempt = 0; attempt < query.tries; attempt++) {
       const failed = (why: string) =>

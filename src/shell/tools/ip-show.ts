@@ -109,7 +109,7 @@ export function routeLine(ns: NetNs, route: RouteInfo, style: IpStyle, showTable
   if (route.src !== undefined) words.push(`src ${formatIpv4(route.src)}`);
   if (route.metric !== 0) words.push(`metric ${route.metric}`);
   const device = ns.link.list().find((link) => link.index === route.dev);
-  const down = device !== undefined && device.up && !device.carrier && route.type !== "local";
+  const down = device?.up === true && !device.carrier && route.type !== "local";
   return `${words.join(" ")} ${down ? "linkdown " : ""}`;
 }
 

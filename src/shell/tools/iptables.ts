@@ -192,7 +192,6 @@ function changeRule(api: IptablesApi, command: Command, chain: string, exists: (
   if (letter === "D" && position !== undefined) {
     const old = present[position - 1];
     if (old === undefined) throw new Refusal("Index of deletion too big.");
-    // Equal rules before it would be hit first: the others are put back in order.
     deleteAt(api, table, chain, position);
     return;
   }

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: shell variables
 /** The shell: words, expansions, lists, pipes, redirections, compound commands, the interactive program. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -10,7 +11,6 @@ import { IncompleteError, parse } from "../../../src/shell/sh/parse.ts";
 import { ProgramHost, type RunOptions, type RunResult } from "../harness.ts";
 
 /** Prints its arguments one in brackets each. */
-// biome-ignore lint/correctness/useYield: it never waits
 const args: Program = function* (context) {
   context.stdout.write(
     `${context.argv

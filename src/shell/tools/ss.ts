@@ -1,0 +1,101 @@
+/** ss(8) of iproute2 6.1: sockets of a namespace, in columns as wide as they need (misc/ss.c render). */
+import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
+import type { Program } from "../../engine/program.ts";
+import type { SocketInfo } from "../../kernel/types.ts";
+import { getopt } from "../lib/options.ts";
+import { quick } from "../lib/program.ts";
+
+/** sstate_name of ss by the kernel's name of a state. */
+const STATES: Readonly<Record<string, string>> = {
+  ESTABLISHED: "ESTAB",
+  ESTAB: "ESTAB",
+  SYN_SENT: "SYN-SENT",
+  SYN_RECV: "SYN-RECV",
+  FIN_WAIT1: "FIN-WAIT-1",
+  FIN_WAIT2: "FIN-WAIT-2",
+  TIME_WAIT: "TIME-WAIT",
+  CLOSED: "UNCONN",
+  UNCONN: "UNCONN",
+  CLOSE_WAIT: "CLOSE-WAIT",
+  LAST_ACK: "LAST-ACK",
+  LISTEN: "LISTEN",
+  CLOSING: "CLOSING",
+};
+
+interface Column {
+  readonly head: string;
+  readonly right: boolean;
+  readonly delimiter: string;
+}
+
+const COLUMNS: readonly Column[] = [
+  { head: "Netid", right: false, delimiter: "" },
+  { head: "State", right: false, delimiter: " " },
+  { head: "Recv-Q", right: false, delimiter: " " },
+  { head: "Send-Q", right: false, delimiter: " " },
+  { head: "Local Address:", right: true, delimiter: " " },
+  { head: "Port", right: false, delimiter: "" },
+  { head: "Peer Address:", right: true, delimiter: " " },
+  { head: "Port", right: false, delimiter: "" },
+  { head: "Process", right: false, delimiter: "" },
+];
+
+function port(number: number): string {
+  return number === 0 ? "*" : String(number);
+}
+
+function host(ip: Ipv4): string {
+  return `${formatIpv4(ip)}:`;
+}
+
+function cells(socket: SocketInfo, processes: boolean): string[] {
+  const state = STATES[socket.state] ?? socket.state;
+  const queues = [String(socket.rxQueue), String(socket.txQueue)];
+  const local = [host(socket.localIp), port(socket.localPort)];
+  const peer = [host(socket.remoteIp), port(socket.remotePort)];
+  // The emulation knows a socket's program by name only.
+  const process = processes && socket.owner !== "" ? ` users:(("${socket.owner}"))` : "";
+  return [socket.protocol === "icmp" ? "icmp" : socket.protocol, state, ...queues, ...local, ...peer, process];
+}
+
+/** Lines of a table whose columns are as wide as their widest cell. */
+export function renderSockets(sockets: readonly SocketInfo[], processes: boolean, netid: boolean): string {
+  const rows = [COLUMNS.map((column) => column.head), ...sockets.map((socket) => cells(socket, processes))];
+  const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
+  const lines = rows.map((row) =>
+    COLUMNS.map((column, i) => {
+      if (i === 0 && !netid) return "";
+      const text = row[i] as string;
+      const delimiter = i === 1 && !netid ? "" : column.delimiter;
+      return delimiter + (column.right ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number));
+    }).join(""),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+export const ss: Program = quick((context) => {
+  const options = getopt(context.argv, "natulpwemioHrsx4", {
+    all: "a",
+    listening: "l",
+    numeric: "n",
+    tcp: "t",
+    udp: "u",
+    raw: "w",
+    processes: "p",
+    "no-header": "H",
+  });
+  const kinds = new Set<string>();
+  if (options.has("t")) kinds.add("tcp");
+  if (options.has("u")) kinds.add("udp");
+  if (options.has("w")) kinds.add("raw").add("icmp");
+  const wanted = context.ns.socket.list().filter((socket) => {
+    if (kinds.size > 0 && !kinds.has(socket.protocol)) return false;
+    const listening = socket.state === "LISTEN" || (socket.protocol !== "tcp" && socket.remotePort === 0);
+    return options.has("a") || (options.has("l") ? listening : !listening && socket.state !== "CLOSED");
+  });
+  const order = ["icmp", "raw", "udp", "tcp"];
+  const sorted = [...wanted].sort((a, b) => order.indexOf(a.protocol) - order.indexOf(b.protocol));
+  const text = renderSockets(sorted, options.has("p"), kinds.size !== 1);
+  context.stdout.write(options.has("H") ? text.slice(text.indexOf("\n") + 1) : text);
+  return 0;
+});
