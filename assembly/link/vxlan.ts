@@ -174,29 +174,35 @@ function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
   if (tunnelPmtuExceeded(dev, frame, RtResult.rtMtu, VXLAN_OVERHEAD)) return;
   const tos = outerTos(vx, frame);
   const skb = ensureHeadroom(frame, VXLAN_HEADROOM + ETH_HLEN);
+  vxlanPush(vx, skb, src, remote.ip, sourcePort, remote.port != 0 ? remote.port : vx.port);
+  orphanSkb(skb);
+  scrub(skb, dev.ns != vx.sockNs);
+  skb.dev = changetype<usize>(dev);
+  if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) dev.txErrors++;
+}
+
+/** Prepends the VXLAN and UDP headers in place, checksum and all (vxlan_build_skb, udp_tunnel_xmit_skb). */
+export function vxlanPush(vx: VxlanDev, skb: Skb, src: u32, dst: u32, sourcePort: u32, dstPort: u32): void {
   const inner = skb.data;
   const innerLen = skb.len;
   const header = skbPush(skb, VXLAN_HLEN + UDP_HLEN);
-  const dstPort = remote.port != 0 ? remote.port : vx.port;
-  store<u16>(header, bswap<u16>(<u16>sourcePort));
-  store<u16>(header, bswap<u16>(<u16>dstPort), 2);
-  store<u16>(header, bswap<u16>(<u16>skb.len), 4);
-  store<u16>(header, 0, 6);
-  store<u32>(header, 0x00000008, 8); // the I flag
-  store<u32>(header, bswap<u32>(vx.vni << 8), 12);
+  const ports = <u32>bswap<u16>(<u16>sourcePort) | (<u32>bswap<u16>(<u16>dstPort) << 16);
+  const length = <u32>bswap<u16>(<u16>skb.len);
+  const flags: u32 = 0x00000008; // the I flag
+  const vni = bswap<u32>(vx.vni << 8);
+  store<u32>(header, ports);
+  store<u32>(header, length, 4);
+  store<u32>(header, flags, 8);
+  store<u32>(header, vni, 12);
   if (vx.flags & VXLAN_UDP_CSUM) {
-    // Headers of 16 bytes, the pseudo header, and the inner frame by local checksum offload (lco_csum).
-    let sum = <u64>load<u32>(header) + <u64>load<u32>(header, 4) + <u64>load<u32>(header, 8) + <u64>load<u32>(header, 12);
-    sum += <u64>bswap<u32>(src) + <u64>bswap<u32>(remote.ip) + (<u64>IPPROTO_UDP << 8) + <u64>bswap<u16>(<u16>skb.len);
+    // The headers, the pseudo header, and the inner frame by local checksum offload (lco_csum).
+    let sum = <u64>ports + <u64>length + <u64>flags + <u64>vni;
+    sum += <u64>bswap<u32>(src) + <u64>bswap<u32>(dst) + (<u64>IPPROTO_UDP << 8) + <u64>length;
     sum += innerSum(skb, inner, innerLen);
     const folded = <u16>~fold64(sum);
     store<u16>(header, folded == 0 ? 0xffff : folded, 6);
   }
   skb.th = header;
-  orphanSkb(skb);
-  scrub(skb, dev.ns != vx.sockNs);
-  skb.dev = changetype<usize>(dev);
-  if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) dev.txErrors++;
 }
 
 /** encap_bypass_if_local, vxlan_encap_bypass: the VTEP is this host, so the frame goes straight to its device of that VNI. */
@@ -274,11 +280,16 @@ function arpReduce(dev: NetDev, vx: VxlanDev, skb: Skb): void {
 
 /** vxlan_rcv: a datagram for the UDP port, skb.data at its UDP header, checksum verified. */
 export function vxlanRcv(at: usize): void {
-  const skb = changetype<Skb>(at);
+  const dev = vxlanPull(changetype<Skb>(at));
+  if (dev != 0) netifRx(changetype<NetDev>(dev), changetype<Skb>(at));
+}
+
+/** Takes the headers off and finds, and teaches, the device that the inner frame is for; 0 when the packet was dropped. */
+export function vxlanPull(skb: Skb): usize {
   const ns = changetype<NetDev>(skb.dev).ns;
   if (skb.len < UDP_HLEN + VXLAN_HLEN + ETH_HLEN) {
     dropSkb(skb, DROP_PKT_TOO_SMALL);
-    return;
+    return 0;
   }
   const header = skb.data;
   const port = <u32>bswap<u16>(load<u16>(header, 2));
@@ -286,12 +297,12 @@ export function vxlanRcv(at: usize): void {
   const word = load<u32>(header, 12);
   if (load<u32>(header, 8) != 0x00000008 || word >> 24 != 0) {
     dropSkb(skb, DROP_VXLAN_HDR);
-    return;
+    return 0;
   }
   const found = vxlanFind(ns, port, bswap<u32>(word) >> 8);
   if (found == 0) {
     dropSkb(skb, DROP_VXLAN_VNI);
-    return;
+    return 0;
   }
   const vx = changetype<VxlanDev>(found);
   const dev = changetype<NetDev>(vx.dev);
@@ -302,27 +313,27 @@ export function vxlanRcv(at: usize): void {
   skb.dev = changetype<usize>(dev);
   if (source == dev.mac) {
     dropSkb(skb, DROP_VXLAN_OWN_MAC);
-    return;
+    return 0;
   }
   if ((vx.flags & VXLAN_LEARN) && !snoop(dev, vx, source, outerSrc)) {
     dropSkb(skb, DROP_VXLAN_MAC_MOVED);
-    return;
+    return 0;
   }
   if (!decapsulateEcn(skb, outerTosByte)) {
     dev.rxErrors++;
     dropSkb(skb, DROP_VXLAN_ECN);
-    return;
+    return 0;
   }
   if (!(dev.flags & IFF_UP)) {
     dev.rxDropped++;
     dropSkb(skb, DROP_DEV_DOWN);
-    return;
+    return 0;
   }
   skb.nh = 0;
   skb.th = 0;
   skb.flags &= ~(SKB_HASHED | SKB_L4_HASH);
   scrub(skb, dev.ns != ns);
-  netifRx(dev, skb);
+  return changetype<usize>(dev);
 }
 
 /** vxlan_snoop: learns the VTEP of a source MAC; false when the frame must be dropped. */

@@ -192,7 +192,7 @@ export function listChain(chain: ChainInfo, references: number, options: ListOpt
     `Chain ${chain.name} (${chain.policy === undefined ? `${references} references` : `policy ${chain.policy}${counts}`})`,
   ];
   const head = options.lineNumbers ? "num  " : "";
-  const via = options.verbose ? ` ${"in".padEnd(6)} ${"out".padEnd(6)} ` : " ";
+  const via = options.verbose ? ` ${"in".padEnd(6)} ${"out".padEnd(6)}  ` : " ";
   const counters = options.verbose ? (options.exact ? "    pkts      bytes " : " pkts bytes ") : "";
   lines.push(
     `${head}${counters}${"target".padEnd(9)}  prot opt${via}${"source".padEnd(19)}  ${"destination".padEnd(19)} `,
@@ -210,12 +210,10 @@ function listRule(rule: ChainInfo["rules"][number], options: ListOptions): strin
   const counters = options.verbose ? `${counter(rule.packets, exact)} ${counter(rule.bytes, exact)} ` : "";
   const protocol = match.protocol?.value ?? "all";
   const shown = options.numeric ? String(NUMBERS[protocol] ?? protocol) : protocol;
-  const via = options.verbose ? ` ${device(match.inDev).padEnd(6)} ${device(match.outDev).padEnd(6)} ` : " ";
+  const via = options.verbose ? ` ${device(match.inDev).padEnd(6)} ${device(match.outDev).padEnd(6)} ` : "";
   const inverted = match.protocol?.not === true ? "!" : " ";
   const addresses = `${listAddress(match.src, options.numeric).padEnd(20)} ${listAddress(match.dst, options.numeric).padEnd(20)}`;
   const more = [...listMatches(match, rule.comment, options.numeric), details].filter((word) => word !== "");
-  return `${counters}${name.padEnd(9)} ${inverted}${shown.padEnd(4)} -- ${via}${addresses}${more.length === 0 ? " " : ` ${more.join(" ")}`}`.replace(
-    /-- {3}/,
-    "--  ",
-  );
+  const head = `${counters}${name.padEnd(9)} ${inverted}${shown.padEnd(4)} -- ${via}${addresses} `;
+  return more.length === 0 ? head : `${head} ${more.join(" ")}`;
 }

@@ -54,7 +54,6 @@ interface Run {
   received: number;
   repeats: number;
   errors: number;
-  acknowledged: number;
   pipe: number;
   /** Microseconds. */
   min: number;
@@ -116,7 +115,6 @@ function* main(context: ProgramContext): Proc<number> {
       received: 0,
       repeats: 0,
       errors: 0,
-      acknowledged: 0,
       pipe: 0,
       min: Number.POSITIVE_INFINITY,
       max: 0,
@@ -202,6 +200,8 @@ function* peer(run: Run, ip: Ipv4): Proc<string> {
 function* take(run: Run, reply: IcmpReply): Proc<void> {
   const sent = run.sentAt.get(reply.seq);
   if (sent === undefined) return;
+  // acknowledge(): how many requests were on their way at most.
+  run.pipe = Math.max(run.pipe, ((run.transmitted - reply.seq) & 0xffff) + 1);
   if (reply.type !== ECHO_REPLY) {
     run.errors++;
     if (!run.quiet) {
@@ -213,8 +213,6 @@ function* take(run: Run, reply: IcmpReply): Proc<void> {
   run.seen.add(reply.seq);
   if (duplicate) run.repeats++;
   else run.received++;
-  run.pipe = Math.max(run.pipe, run.transmitted - run.acknowledged);
-  run.acknowledged = Math.max(run.acknowledged, reply.seq);
   let timing = "";
   if (run.size >= TIMEVAL) {
     const us = Math.max(0, Math.floor((reply.time - sent) / 1000));

@@ -142,6 +142,7 @@ describe("tables", () => {
 
 describe("JSON, sizes, ports", () => {
   it("is Go's JSON", () => {
+    expect(compactJson("\b\f\n \\b\\f")).toBe('"\\u0008\\u000c\\n \\\\b\\\\f"');
     expect(indentJson({ a: {}, b: [], c: null, d: [1, { e: "<\u2028" }], f: undefined })).toBe(
       '{\n    "a": {},\n    "b": [],\n    "c": null,\n    "d": [\n        1,\n        {\n            "e": "<\\u2028"\n        }\n    ]\n}',
     );
@@ -151,6 +152,7 @@ describe("JSON, sizes, ports", () => {
         expect(JSON.parse(indentJson(json))).toEqual(JSON.parse(JSON.stringify(value)));
         expect(JSON.parse(compactJson(json))).toEqual(JSON.parse(JSON.stringify(value)));
       }),
+      { numRuns: 2000 },
     );
   });
 

@@ -27,8 +27,7 @@ export function compactJson(value: Json): string {
 function scalar(value: null | boolean | number | string): string {
   if (typeof value !== "string") return String(value);
   return JSON.stringify(value)
-    .replaceAll("\\b", "\\u0008")
-    .replaceAll("\\f", "\\u000c")
+    .replace(/\\(.)/g, (escape, letter: string) => (letter === "b" ? "\\u0008" : letter === "f" ? "\\u000c" : escape))
     .replaceAll("\u2028", "\\u2028")
     .replaceAll("\u2029", "\\u2029");
 }
