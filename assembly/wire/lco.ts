@@ -24,7 +24,18 @@ export function innerSum(skb: Skb, frame: usize, len: u32): u64 {
   const segment = total - header;
   // The segment sums with its pseudo header to all ones, so it sums to the complement of the pseudo header.
   const pseudo = pseudoSum(ip, protocol, segment);
-  return sumBytes(frame, ETH_HLEN + header) + complement(pseudo);
+  return (header == 20 ? headerSum(frame) : sumBytes(frame, ETH_HLEN + header)) + complement(pseudo);
+}
+
+/** Sum of an Ethernet and a plain IPv4 header: 34 bytes. */
+@inline
+function headerSum(frame: usize): u64 {
+  const a = load<u64>(frame);
+  const b = load<u64>(frame, 8);
+  const c = load<u64>(frame, 16);
+  const d = load<u64>(frame, 24);
+  const low = (a & 0xffffffff) + (b & 0xffffffff) + (c & 0xffffffff) + (d & 0xffffffff);
+  return low + (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32) + <u64>load<u16>(frame, 32);
 }
 
 @inline

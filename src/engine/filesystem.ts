@@ -4,6 +4,7 @@ import type { FileSystem } from "./program.ts";
 export class LayeredFiles implements FileSystem {
   readonly #lower: ReadonlyMap<string, string>;
   readonly #generated: ReadonlyMap<string, () => string>;
+  /** What was written; undefined stands for a file that was removed (overlayfs' whiteout). */
   readonly #upper = new Map<string, string | undefined>();
 
   /** @param generated files such as /etc/hosts, made anew at each read until somebody writes to them */
@@ -35,5 +36,10 @@ export class LayeredFiles implements FileSystem {
         names.add(path.slice(prefix.length).split("/")[0] as string);
     }
     return names.size === 0 ? undefined : [...names].sort();
+  }
+
+  /** The container starts: what was written to generated files is overwritten, as Docker writes them anew. */
+  regenerate(): void {
+    for (const path of this.#generated.keys()) this.#upper.delete(path);
   }
 }

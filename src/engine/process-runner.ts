@@ -2,7 +2,7 @@
  * Runs programs of an image as processes of a container or host: finding them in PATH, signals, exit
  * statuses (what runc and the kernel do for Docker).
  */
-import { KernelError } from "../base/errors.ts";
+import { assert, KernelError } from "../base/errors.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { Channel, join, type Proc, type Process, Signal } from "../scheduler/process.ts";
@@ -13,20 +13,53 @@ export const SIGNALS: Readonly<Record<string, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
   SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
   SIGKILL: 9,
   SIGUSR1: 10,
+  SIGSEGV: 11,
   SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
   SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGCHLD: 17,
+  SIGCONT: 18,
   SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
   SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
 };
+
+/** Other names (signal(7)). */
+const SIGNAL_ALIASES: Readonly<Record<string, string>> = {
+  SIGCLD: "SIGCHLD",
+  SIGIOT: "SIGABRT",
+  SIGPOLL: "SIGIO",
+  SIGUNUSED: "SIGSYS",
+};
+
+/** Signals whose default action is not to end the process. Those that stop a process do nothing here. */
+const HARMLESS = new Set(["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"]);
 
 /** `TERM`, `SIGTERM`, `15` → `SIGTERM`; undefined when it is no signal. */
 export function parseSignal(text: string): string | undefined {
   const name = text.toUpperCase();
   if (/^\d+$/.test(name)) return Object.keys(SIGNALS).find((key) => SIGNALS[key] === Number(name));
   const full = name.startsWith("SIG") ? name : `SIG${name}`;
-  return full in SIGNALS ? full : undefined;
+  return full in SIGNALS ? full : SIGNAL_ALIASES[full];
 }
 
 /** What a process shares with the others of its container (or host). */
@@ -38,6 +71,7 @@ export interface ProcessRoot {
   readonly programs: ReadonlyMap<string, Program>;
 }
 
+/** Standard streams of a process. */
 export interface ProcessIo {
   readonly stdin: Pipe;
   readonly stdout: Output;
@@ -45,20 +79,34 @@ export interface ProcessIo {
   readonly tty: boolean;
 }
 
-/** The program that argv[0] names: a bare name or a path whose last part is one. */
+/** Directories whose programs are found by absolute path. */
+const PROGRAM_PATH = /^\/(?:usr\/)?(?:local\/)?s?bin\/([^/]+)$/;
+
+/** The program that argv[0] names: a bare name that PATH finds, or a path in one of its directories. */
 export function findProgram(root: ProcessRoot, name: string): Program | undefined {
-  const base = name.startsWith("/") ? name.slice(name.lastIndexOf("/") + 1) : name;
-  return name.includes("/") && !name.startsWith("/") ? undefined : root.programs.get(base);
+  return root.programs.get(name.includes("/") ? (PROGRAM_PATH.exec(name)?.[1] ?? "") : name);
 }
 
-/** A running program with its signals. */
+/** Why a name is no program, as runc says it (Go's os/exec LookPath, libcontainer/standard_init_linux.go). */
+export function notFoundReason(root: ProcessRoot, name: string): string {
+  const reason = !name.includes("/")
+    ? "executable file not found in $PATH"
+    : root.files.read(name) === undefined
+      ? `stat ${name}: no such file or directory`
+      : "permission denied";
+  return `exec: ${JSON.stringify(name)}: ${reason}: unknown`;
+}
+
+/** A running program with its signals and the programs it runs. */
 export class RunningProgram {
   readonly argv: readonly string[];
   /** Notified when `status` is set. */
   readonly exited = new Signal();
   readonly #signals = new Channel<string>();
   readonly #isInit: boolean;
-  #process: Process<number> | undefined;
+  /** Started with nothing to read, as `command &` is: Ctrl-C is not for it. */
+  readonly #background: boolean;
+  readonly #process: Process<number>;
   #status: number | undefined;
   #children: RunningProgram[] = [];
 
@@ -74,6 +122,7 @@ export class RunningProgram {
   ) {
     this.argv = argv;
     this.#isInit = isInit;
+    this.#background = io.stdin.closed && io.stdin.length === 0;
     const context: ProgramContext = {
       argv,
       env,
@@ -99,7 +148,7 @@ export class RunningProgram {
   }
 
   get pid(): number {
-    return this.#process?.pid ?? 0;
+    return this.#process.pid;
   }
 
   *#main(program: Program, context: ProgramContext): Proc<number> {
@@ -149,40 +198,48 @@ export class RunningProgram {
     this.exited.notify();
   }
 
-  /** Delivers a signal: to the program's channel if it reads it, else by the default action. */
+  /**
+   * Delivers a signal (a full name of SIGNALS): to the program's channel if it reads it, else by the default action.
+   */
   signal(name: string): void {
     if (this.#status !== undefined) return;
-    const number = SIGNALS[name] ?? 15;
+    const number = SIGNALS[name];
+    assert(number !== undefined, "a known signal", name);
     if (name === "SIGKILL") {
-      this.#status = 128 + number;
-      for (const child of [...this.#children]) child.signal("SIGKILL");
-      this.#process?.kill();
-      this.exited.notify();
+      this.#end(128 + number, name);
       return;
     }
     if (this.#signals.awaited) {
       this.#signals.push(name);
       return;
     }
-    if (this.#isInit || name === "SIGWINCH") return;
-    this.#status = 128 + number;
+    if (this.#isInit || HARMLESS.has(name)) return;
+    this.#end(128 + number, name);
+  }
+
+  /** Ends it by a signal, and its children with it. */
+  #end(status: number, name: string): void {
+    this.#status = status;
     for (const child of [...this.#children]) child.signal(name);
-    this.#process?.kill();
+    this.#process.kill();
     this.exited.notify();
   }
 
-  /** Ctrl-C on its terminal: to the foreground process, the innermost child. */
+  /** Ctrl-C on its terminal: to the processes in the foreground, the innermost children. */
   interrupt(): void {
-    const child = this.#children.at(-1);
-    if (child !== undefined) child.interrupt();
-    else this.signal("SIGINT");
+    const children = [...this.#children];
+    if (children.length === 0) {
+      this.signal("SIGINT");
+      return;
+    }
+    const foreground = children.filter((child) => !child.#background);
+    for (const child of foreground.length > 0 ? foreground : children) child.interrupt();
   }
 
   /** Waits until it has ended. */
   *wait(): Proc<number> {
     while (this.#status === undefined) yield { on: [this.exited] };
-    const process = this.#process;
-    if (process !== undefined && !process.done) yield* join(process);
+    yield* join(this.#process);
     return this.#status;
   }
 }

@@ -6,7 +6,10 @@ import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { Channel, type Proc, Signal, type Waiter } from "../scheduler/process.ts";
 
-/** A byte-less text pipe: chunks of text, closed at end of file. Text is enough for every program there is here. */
+/**
+ * A byte-less text pipe: chunks of text, closed at end of file. Text is enough for every program there is here. An
+ * empty chunk is end of file for one read: Ctrl-D on a terminal, after which more may come.
+ */
 export class Pipe extends Channel<string> {
   #rest = "";
   /** Notified when a reader begins to wait for more: the program at the other end wants input. */
@@ -22,7 +25,7 @@ export class Pipe extends Channel<string> {
     return this.awaited && this.length === 0;
   }
 
-  /** What is there now: at most a chunk, begun lines included; undefined when nothing is. */
+  /** What is there now: at most a chunk, begun lines included; "" for Ctrl-D; undefined when nothing is. */
   tryRead(): string | undefined {
     if (this.#rest === "") return this.tryPop();
     const rest = this.#rest;
@@ -40,7 +43,7 @@ export class Pipe extends Channel<string> {
         return line;
       }
       const chunk = yield* this.pop();
-      if (chunk === undefined) {
+      if (chunk === undefined || chunk === "") {
         const last = this.#rest;
         this.#rest = "";
         return last === "" ? undefined : last;
@@ -55,7 +58,7 @@ export class Pipe extends Channel<string> {
     this.#rest = "";
     for (;;) {
       const chunk = yield* this.pop();
-      if (chunk === undefined) return text;
+      if (chunk === undefined || chunk === "") return text;
       text += chunk;
     }
   }

@@ -3,78 +3,116 @@
  * container/stream, daemon/attach.go, the json-file logger).
  */
 import type { Time } from "../base/time.ts";
-import { Channel, Signal } from "../scheduler/process.ts";
+import { Channel } from "../scheduler/process.ts";
 import type { AttachStream } from "./api.ts";
 import { type Output, Pipe } from "./program.ts";
 
 export type StreamName = "stdout" | "stderr";
 
-/** A chunk of output as the log keeps it. */
-export interface LogEntry {
-  readonly time: Time;
+/** A piece of output on its way to a client. */
+export interface OutputChunk {
   readonly stream: StreamName;
   readonly text: string;
+}
+
+/** A chunk of output as the log keeps it. */
+export interface LogEntry extends OutputChunk {
+  readonly time: Time;
 }
 
 /** Keeps at most this much text of a log; the oldest goes first, as with json-file's max-size. */
 const LOG_LIMIT = 4 * 1024 * 1024;
 
-/** The streams of one process. */
+/** What a container printed, over all its starts. */
+export class OutputLog {
+  readonly #entries: LogEntry[] = [];
+  #length = 0;
+
+  append(entry: LogEntry): void {
+    this.#entries.push(entry);
+    this.#length += entry.text.length;
+    while (this.#length > LOG_LIMIT) this.#length -= (this.#entries.shift() as LogEntry).text.length;
+  }
+
+  get entries(): readonly LogEntry[] {
+    return this.#entries;
+  }
+
+  /** Its lines with their newlines; a line has the time of its first chunk. */
+  lines(): LogEntry[] {
+    const lines: LogEntry[] = [];
+    for (const { time, stream, text } of this.#entries) {
+      for (const part of text.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
+        const last = lines.at(-1);
+        if (last !== undefined && last.stream === stream && !last.text.endsWith("\n"))
+          lines[lines.length - 1] = { ...last, text: last.text + part };
+        else lines.push({ time, stream, text: part });
+      }
+    }
+    return lines;
+  }
+}
+
+/** What a process's streams are made with. */
+export interface StreamOptions {
+  /** On a terminal standard error is standard output. */
+  readonly tty: boolean;
+  /** What Ctrl-C on the terminal does. */
+  readonly interrupt: () => void;
+  readonly now: () => Time;
+  /** Where output is kept; an exec's is not. */
+  readonly log?: OutputLog;
+}
+
+/** The streams of one process, from before it starts until it has ended. */
 export class StandardStreams {
   readonly stdin = new Pipe();
   readonly stdout: Output;
   readonly stderr: Output;
-  readonly log: LogEntry[] = [];
-  readonly #now: () => Time;
-  readonly #listeners = new Set<Channel<{ stream: StreamName; text: string }>>();
-  readonly #interrupt: () => void;
-  #logged = 0;
+  readonly #options: StreamOptions;
+  readonly #listeners = new Set<Channel<OutputChunk>>();
   #closed = false;
-  /** Notified when the last client detached. */
-  readonly detached = new Signal();
 
-  /**
-   * @param tty on a terminal standard error is standard output
-   * @param interrupt what Ctrl-C does
-   */
-  constructor(now: () => Time, tty: boolean, interrupt: () => void) {
-    this.#now = now;
-    this.#interrupt = interrupt;
+  constructor(options: StreamOptions) {
+    this.#options = options;
     this.stdout = { write: (text) => this.#write("stdout", text) };
-    this.stderr = { write: (text) => this.#write(tty ? "stdout" : "stderr", text) };
+    this.stderr = { write: (text) => this.#write(options.tty ? "stdout" : "stderr", text) };
   }
 
   #write(stream: StreamName, text: string): void {
     if (text === "" || this.#closed) return;
-    this.log.push({ time: this.#now(), stream, text });
-    this.#logged += text.length;
-    while (this.#logged > LOG_LIMIT) this.#logged -= (this.log.shift() as LogEntry).text.length;
+    const { log, now } = this.#options;
+    log?.append({ time: now(), stream, text });
     for (const listener of this.#listeners) listener.push({ stream, text });
   }
 
-  /** A client that sees output from now on and may type. */
-  attach(): AttachStream {
+  /**
+   * A client that sees output from now on and may type.
+   * @param ownsStdin without a terminal, standard input ends when this client goes (StdinOnce)
+   */
+  attach(ownsStdin = false): AttachStream {
     const output = this.follow();
     return {
       stdin: this.stdin,
       output,
-      interrupt: this.#interrupt,
+      interrupt: this.#options.interrupt,
       detach: () => {
         this.unfollow(output);
-        this.detached.notify();
+        if (ownsStdin && !this.#options.tty) this.stdin.close();
       },
     };
   }
 
   /** Live output; closed when the process has ended. */
-  follow(): Channel<{ readonly stream: StreamName; readonly text: string }> {
-    const channel = new Channel<{ stream: StreamName; text: string }>();
+  follow(): Channel<OutputChunk> {
+    const channel = new Channel<OutputChunk>();
     if (this.#closed) channel.close();
     else this.#listeners.add(channel);
     return channel;
   }
 
-  unfollow(channel: Channel<{ readonly stream: StreamName; readonly text: string }>): void {
+  /** Ends a client's output; what was delivered can still be read. */
+  unfollow(channel: Channel<OutputChunk>): void {
     this.#listeners.delete(channel);
     channel.close();
   }

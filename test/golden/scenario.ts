@@ -4,6 +4,7 @@
  */
 import { formatMac } from "../../src/base/addr.ts";
 import { SEC, type Time } from "../../src/base/time.ts";
+import type { NetNs } from "../../src/kernel/types.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { LabSession } from "../../src/lab/run.ts";
 import type { CapturePoint, CaptureSink } from "../../src/scheduler/captures.ts";
@@ -105,6 +106,16 @@ export class Scenario {
     await this.run("manager", "docker run -dit --name alpine1 --network test-net alpine");
     await this.run("worker-1", "docker run -dit --name alpine2 --network test-net alpine");
     await this.wait(5);
+  }
+
+  /** A network namespace by the name that capture points use. @throws when there is none */
+  namespace(host: string, name: string): NetNs {
+    const found = this.hosts
+      .get(host)
+      ?.kernel.namespaces()
+      .find((ns) => ns.name === name);
+    if (found === undefined) throw new Error(`${host} has no namespace ${name}`);
+    return found;
   }
 
   /** The process id of a container, for nsenter. */

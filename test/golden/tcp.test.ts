@@ -107,14 +107,19 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(goldenTitle("B-standalone-atta
   });
 
   it("an initial window of ten segments", () => {
-    const flight = (frames: readonly Frame[]) => {
+    // Here header and file go out at once: ten segments before anything is acknowledged. In the capture the header had been
+    // acknowledged before the file was read, and its first flight is one segment longer.
+    const flight = (frames: readonly Frame[], acked: number) => {
       const all = segments(frames, 80);
-      const start = all.findIndex(({ fromServer, ack }) => !fromServer && ack === 218);
-      const end = all.findIndex(({ fromServer, ack }) => !fromServer && ack > 218);
-      return all.slice(start, end).filter(({ fromServer }) => fromServer).length;
+      const end = all.findIndex(({ fromServer, ack }) => !fromServer && ack >= acked);
+      return all
+        .slice(0, end)
+        .filter(({ fromServer, data, seq }) => fromServer && data.length > 0 && seq + 218 > acked);
     };
-    expect(flight(goldenWire(WGET))).toBe(11);
-    expect(flight(lab.frames("worker-1/host/eth0", wget))).toBe(11);
+    expect(flight(lab.frames("worker-1/host/eth0", wget), 218)).toHaveLength(10);
+    const golden = flight(goldenWire(WGET), 219);
+    expect(golden).toHaveLength(11);
+    expect(golden.every(({ data }) => data.length === 1398)).toBe(true);
   });
 
   it("DF on every segment; ids count up by one; SYN-ACK and time-wait have id 0", () => {

@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import { KernelError } from "../../../src/base/errors.ts";
+import { LayeredFiles } from "../../../src/engine/filesystem.ts";
+import type { IcmpReply, IcmpSocket, NetNs } from "../../../src/kernel/types.ts";
+import { Signal } from "../../../src/scheduler/process.ts";
+import { busyboxPing } from "../../../src/shell/tools/ping-busybox.ts";
+import { iputilsPing } from "../../../src/shell/tools/ping-iputils.ts";
+import { goldenAvailable, goldenTitle } from "../../support/golden.ts";
+import { goldenCommands, ProgramHost } from "../harness.ts";
+
+const TRAFFIC = "B-standalone-attachable/manager/traffic-alpine1.txt";
+
+/** What the network does with the n-th request: a round trip in µs, silence, or a refusal. */
+type Fate = number | undefined | "EMSGSIZE" | "ENETUNREACH";
+
+/** A namespace whose ICMP socket meets these fates; the host 10.0.1.4 is alpine2. */
+function scripted(host: ProgramHost, fates: readonly Fate[], ttl = 64): NetNs {
+  const base = host.os.kernel.root;
+  const open = (): IcmpSocket => {
+    const signal = new Signal();
+    const arrived: IcmpReply[] = [];
+    let sent = 0;
+    return Object.assign(signal, {
+      id: 7,
+      closed: false,
+      takeError: () => undefined,
+      setOwner: () => {},
+      close: () => {},
+      localAddress: () => ({ ip: 0, port: 7 }),
+      setTtl: () => {},
+      setPmtuDiscovery: () => {},
+      pathMtu: () => 1450,
+      tryRecv: () => arrived.shift(),
+      sendEcho: (src: number, seq: number, data: Uint8Array) => {
+        const fate = fates[sent++];
+        if (typeof fate === "string") throw new KernelError(fate, "sendto");
+        if (fate === undefined) return;
+        host.network.after(fate * 1000, () => {
+          arrived.push({ type: 0, code: 0, id: 7, seq, src, ttl, time: host.os.now(), data, info: 0 });
+          signal.notify();
+        });
+      },
+    });
+  };
+  const route = { lookup: () => ({ dev: 2, via: undefined, src: 0, type: "unicast", mtu: 1450 }) };
+  return Object.create(base, { socket: { value: { icmp: open } }, route: { value: route } }) as NetNs;
+}
+
+const files = () => new LayeredFiles(new Map([["/etc/hosts", "10.0.1.4 alpine2\n"]]), new Map());
+
+/** Round trips as a golden output tells them, in µs; undefined for none. */
+function fatesOf(output: string, count: number): Fate[] {
+  const times = [...output.matchAll(/time=([\d.]+) ms/g)].map((match) => Math.round(Number(match[1]) * 1000));
+  const local = output.includes("local error");
+  return Array.from({ length: count }, (_, i) => (local ? "EMSGSIZE" : times[i]));
+}
+
+const captured = goldenAvailable ? goldenCommands(TRAFFIC) : [];
+const busybox = captured.filter((one) => / exec alpine1 ping .*\d$/.test(one.command));
+const iputils = captured.filter((one) => / -n ping .*\d$/.test(one.command));
+
+describe.skipIf(!goldenAvailable)(goldenTitle("ping, as captured"), () => {
+  it.each(busybox.map((one) => [one.command, one] as const))("busybox: %s", (_, { argv, output, status }) => {
+    const host = new ProgramHost();
+    const words = argv.slice(argv.indexOf("ping"));
+    const count = Number(words[words.indexOf("-c") + 1]);
+    const result = host.run(busyboxPing, words, {
+      ns: scripted(host, fatesOf(output, count), Number(/ttl=(\d+)/.exec(output)?.[1] ?? 64)),
+      files: files(),
+    });
+    expect(result).toEqual({ out: output, err: "", status });
+  });
+
+  it.each(iputils.map((one) => [one.command, one] as const))("iputils: %s", (_, { argv, output, status }) => {
+    const host = new ProgramHost();
+    const words = argv.slice(argv.indexOf("ping"));
+    // The captured times are cut to three digits; the statistics give the exact ones.
+    const fates: Fate[] = output.includes("local error") ? fatesOf(output, 3) : [4947, 4346, 7021];
+    const result = host.run(iputilsPing, words, { ns: scripted(host, fates), files: files() });
+    const lines = output.split("\n");
+    const errors = lines.filter((line) => line.startsWith("ping: "));
+    const told = (text: string): string => text.replace(/time \d+ms/, "time _ms");
+    expect(told(result.out)).toBe(told(lines.filter((line) => !line.startsWith("ping: ")).join("\n")));
+    expect(result.err).toBe(errors.map((line) => `${line}\n`).join(""));
+    expect(result.status).toBe(status);
+  });
+
+  it("has both kinds to compare with", () => {
+    expect(busybox.length).toBeGreaterThan(6);
+    expect(iputils.length).toBe(3);
+  });
+});
+
+describe("ping", () => {
+  it("of busybox dies where there is no route, and for a bad name", () => {
+    const host = new ProgramHost();
+    const unreachable = host.run(busyboxPing, ["ping", "10.0.1.4"], {
+      ns: scripted(host, ["ENETUNREACH"]),
+      files: files(),
+    });
+    expect(unreachable).toEqual({
+      out: "PING 10.0.1.4 (10.0.1.4): 56 data bytes\n",
+      err: "ping: sendto: Network unreachable\n",
+      status: 1,
+    });
+    const bad = host.run(busyboxPing, ["ping", "x"], { files: files() });
+    expect(bad).toEqual({ out: "", err: "ping: bad address 'x'\n", status: 1 });
+  });
+
+  it("waits the last answer's time: -W when nothing came, a second otherwise", () => {
+    const host = new ProgramHost();
+    const before = host.os.now();
+    const times: number[] = [];
+    for (const fates of [[undefined], [500, undefined]] as const) {
+      const start = host.os.now();
+      let ended = 0;
+      const program = function* (context: Parameters<typeof busyboxPing>[0]) {
+        const status = yield* busyboxPing(context);
+        ended = context.os.now();
+        return status;
+      };
+      host.run(program, ["ping", "-c", String(fates.length), "-W", "3", "10.0.1.4"], {
+        ns: scripted(host, fates),
+        files: files(),
+      });
+      times.push((ended - start) / 1e9);
+    }
+    expect(times).toEqual([3, 2]);
+    expect(host.os.now()).toBeGreaterThan(before);
+  });
+
+  it.each([
+    ["busybox", busyboxPing, "3 packets transmitted, 3 packets received, 0% packet loss"],
+    ["iputils", iputilsPing, "3 packets transmitted, 3 received, 0% packet loss, time 2000ms"],
+  ] as const)("of %s ends at Ctrl-C with its statistics", (_, ping, line) => {
+    const host = new ProgramHost();
+    const result = { out: "", err: "", status: undefined };
+    const context = host.context(
+      ["ping", "10.0.1.4"],
+      { ns: scripted(host, [100, 100, 100, 100]), files: files() },
+      result,
+    );
+    const process = host.os.spawn("ping", ping(context));
+    host.network.runFor(2.5e9);
+    context.signals.push("SIGINT");
+    host.network.runFor(1e6);
+    expect(process.result).toBe(0);
+    expect(result.out).toContain(line);
+  });
+});
