@@ -2,14 +2,18 @@
  * Virtual time and the event queue. Events have a total order that does not depend on the worker:
  * (time, kind, source host, per-source counter).
  *
- * The queue is a binary heap in linear memory, root at index 1:
+ * Events of the present slot of 16 µs stand in a binary heap, root at index 1; later ones wait in a
+ * hierarchical wheel, where arming and disarming a far timer costs a list operation (kernel/time/timer.c).
+ * When the heap is empty the next slot that holds anything is poured into it, which is what sorts it.
  *
- *   node, 24 bytes:  +0 time i64 | +8 tie u64 | +16 event u32 | +20 unused
- *   tie:             kind (4 bits) | host index (20) | that host's counter (40)
+ *   heap node, 24 bytes:  +0 time i64 | +8 tie u64 | +16 event u32 | +20 unused
+ *   wheel:                7 levels of 256 lists, and a bit for each list that isn't empty; at level n a list
+ *                         holds the events whose slot number differs from the cursor's in byte n, not above
+ *   tie:                  kind (4 bits) | host index (20) | that host's counter (40)
  *
- * An event is any record that begins with EventNode. It knows its place in the heap, so it can be removed.
- * A timer that is moved to a later time stays where it is and is put back when its old time comes: TCP
- * re-arms its timers at nearly every segment.
+ * An event is any record that begins with EventNode. It knows its place, so it can be removed. A timer that
+ * is moved to a later time stays where it is and is put back when its old time comes: TCP re-arms its
+ * timers at nearly every segment.
  */
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
 import { Host } from "./host";
@@ -17,10 +21,14 @@ import { Host } from "./host";
 /** First words of everything that can stand in the queue. */
 @unmanaged
 export class EventNode {
-  /** Index in the heap; 0 = not queued. */
+  /** Index in the heap, or IN_WHEEL and the number of the list; 0 = not queued. */
   heapIdx: u32;
   /** EV_*: how to dispatch it. */
   evKind: u32;
+  evAt: i64; // when it is queued for
+  evTie: u64;
+  evNext: u32; // in its list of the wheel
+  evPrev: u32;
 }
 
 export const EV_FRAME: u32 = 0; // a Skb arrives at a port of the underlay
@@ -31,6 +39,20 @@ export const ORDER_PACKET: u64 = 0;
 export const ORDER_TIMER: u64 = 1;
 
 const NODE: usize = 24;
+
+const IN_WHEEL: u32 = 0x80000000;
+/** A slot of the wheel is 2^14 ns. */
+const SLOT_SHIFT: i64 = 14;
+const LEVELS: u32 = 7;
+/** Heads of the lists, [level][256]. */
+const lists: usize = memory.data(7 * 256 * 4, 16);
+/** A bit for each list that isn't empty, [level][256 bits]. */
+const bits: usize = memory.data(7 * 32, 16);
+/** Number of the first slot that has not been poured into the heap; events before it are in the heap. */
+let cursor: u64 = 0;
+/** Earliest time in the wheel, -1 when it has to be looked for. */
+let wheelMin: i64 = i64.MAX_VALUE;
+let inWheel: u32 = 0;
 
 /** Now, in ns since the start of the run. */
 export let now: i64 = 0;
@@ -44,13 +66,14 @@ let count: u32 = 0;
 
 /** How many events are pending. */
 export function pending(): u32 {
-  return count;
+  return count + inWheel;
 }
 
 /** Time of the next event; i64.MAX_VALUE when there is none. */
 @inline
 export function nextTime(): i64 {
-  return count == 0 ? i64.MAX_VALUE : load<i64>(heap + NODE);
+  if (count != 0) return load<i64>(heap + NODE);
+  return wheelMin >= 0 ? wheelMin : findWheelMin();
 }
 
 /** A tie-break for a new event of a host: consumes one of its counters. */
@@ -89,10 +112,172 @@ function siftUp(start: u32, time: i64, tie: u64, event: usize): void {
 /** Queues an event that is not queued. */
 export function schedule(event: usize, time: i64, tie: u64): void {
   assert(time >= now, "event in the past");
+  const node = changetype<EventNode>(event);
+  node.evAt = time;
+  node.evTie = tie;
+  if (<u64>(time >> SLOT_SHIFT) < cursor) heapInsert(event, time, tie);
+  else wheelInsert(node);
+}
+
+@inline
+function heapInsert(event: usize, time: i64, tie: u64): void {
   if (count + 2 > capacity) grow();
   count++;
   siftUp(count, time, tie, event);
 }
+
+// ---------------------------------------------------------------------------------------------- wheel
+
+function wheelInsert(node: EventNode): void {
+  const slot = <u64>(node.evAt >> SLOT_SHIFT);
+  const differs = slot ^ cursor;
+  const level = differs < 256 ? 0 : <u32>(63 - clz<u64>(differs)) >> 3;
+  const list = (level << 8) | (<u32>(slot >> (<u64>level << 3)) & 255);
+  const head = lists + (<usize>list << 2);
+  const first = load<u32>(head);
+  node.heapIdx = IN_WHEEL | list;
+  node.evNext = first;
+  node.evPrev = 0;
+  if (first != 0) changetype<EventNode>(<usize>first).evPrev = <u32>changetype<usize>(node);
+  else setBit(list);
+  store<u32>(head, <u32>changetype<usize>(node));
+  inWheel++;
+  if (node.evAt < wheelMin) wheelMin = node.evAt;
+}
+
+function wheelRemove(node: EventNode): void {
+  const list = node.heapIdx & ~IN_WHEEL;
+  if (node.evNext != 0) changetype<EventNode>(<usize>node.evNext).evPrev = node.evPrev;
+  if (node.evPrev != 0) changetype<EventNode>(<usize>node.evPrev).evNext = node.evNext;
+  else {
+    store<u32>(lists + (<usize>list << 2), node.evNext);
+    if (node.evNext == 0) clearBit(list);
+  }
+  node.heapIdx = 0;
+  inWheel--;
+  if (inWheel == 0) wheelMin = i64.MAX_VALUE;
+  else if (node.evAt == wheelMin) wheelMin = -1;
+}
+
+@inline
+function setBit(list: u32): void {
+  const word = bits + (<usize>(list >> 6) << 3);
+  store<u64>(word, load<u64>(word) | (<u64>1 << <u64>(list & 63)));
+}
+
+@inline
+function clearBit(list: u32): void {
+  const word = bits + (<usize>(list >> 6) << 3);
+  store<u64>(word, load<u64>(word) & ~(<u64>1 << <u64>(list & 63)));
+}
+
+/** The first list of a level from slot `from` on that isn't empty; 256 when there is none. */
+function nextList(level: u32, from: u32): u32 {
+  if (from > 255) return 256;
+  const words = bits + (<usize>level << 5);
+  let index = from >> 6;
+  let word = load<u64>(words + (<usize>index << 3)) & (u64.MAX_VALUE << <u64>(from & 63));
+  for (;;) {
+    if (word != 0) return (index << 6) | <u32>ctz<u64>(word);
+    if (++index == 4) return 256;
+    word = load<u64>(words + (<usize>index << 3));
+  }
+  return 256;
+}
+
+@inline
+function digit(level: u32): u32 {
+  return <u32>(cursor >> (<u64>level << 3)) & 255;
+}
+
+/** Empties a list and returns its first event. */
+@inline
+function takeList(list: u32): usize {
+  const head = lists + (<usize>list << 2);
+  const first = <usize>load<u32>(head);
+  store<u32>(head, 0);
+  clearBit(list);
+  return first;
+}
+
+/** Events whose slots the cursor's upper bytes have reached go down to where they now belong. */
+function cascade(): void {
+  for (let level = LEVELS - 1; level != 0; level--) {
+    const list = (level << 8) | digit(level);
+    if (load<u32>(lists + (<usize>list << 2)) == 0) continue;
+    let p = takeList(list);
+    while (p != 0) {
+      const node = changetype<EventNode>(p);
+      p = <usize>node.evNext;
+      inWheel--;
+      wheelInsert(node);
+    }
+  }
+}
+
+/** Moves the cursor on to the first level-0 list that isn't empty and returns it; the wheel isn't empty. */
+function seek(): u32 {
+  for (;;) {
+    cascade();
+    const found = nextList(0, digit(0));
+    if (found < 256) {
+      cursor = (cursor & ~(<u64>255)) | <u64>found;
+      return found;
+    }
+    let level: u32 = 1;
+    let slot = nextList(level, digit(level) + 1);
+    while (slot == 256) {
+      assert(++level < LEVELS, "the wheel has lost an event");
+      slot = nextList(level, digit(level) + 1);
+    }
+    const shift = <u64>level << 3;
+    cursor = (((cursor >> shift) & ~(<u64>255)) | <u64>slot) << shift;
+  }
+  return 0;
+}
+
+/** Pours the next slot into the heap. */
+function pour(): void {
+  let p = takeList(seek());
+  while (p != 0) {
+    const node = changetype<EventNode>(p);
+    const next = <usize>node.evNext;
+    inWheel--;
+    heapInsert(p, node.evAt, node.evTie);
+    p = next;
+  }
+  cursor++;
+  wheelMin = inWheel == 0 ? i64.MAX_VALUE : -1;
+}
+
+/**
+ * The earliest time in the wheel. The cursor stays where it is: it must not run ahead of the clock, or what is
+ * scheduled next would all go to the heap.
+ */
+function findWheelMin(): i64 {
+  let least: i64 = i64.MAX_VALUE;
+  // A level whose list of the cursor's own slot isn't empty has not been cascaded yet: it may hold the first.
+  for (let level: u32 = 0; level < LEVELS; level++) {
+    const slot = nextList(level, digit(level));
+    if (slot == 256) continue;
+    for (let p = <usize>load<u32>(lists + (<usize>((level << 8) | slot) << 2)); p != 0; p = <usize>changetype<EventNode>(p).evNext) {
+      const at = changetype<EventNode>(p).evAt;
+      if (at < least) least = at;
+    }
+    if (level != 0 && slot == digit(level)) continue;
+    // Whatever stands at higher levels in later slots is later.
+    if (!uncascadedAbove(level)) break;
+  }
+  wheelMin = least;
+  return least;
+}
+
+function uncascadedAbove(level: u32): bool {
+  while (++level < LEVELS) if (load<u32>(lists + (<usize>((level << 8) | digit(level)) << 2)) != 0) return true;
+  return false;
+}
+
+// ---------------------------------------------------------------------------------------------- heap
 
 function grow(): void {
   const size = capacity == 0 ? 1024 : capacity * 2;
@@ -127,6 +312,7 @@ function removeAt(index: u32): void {
 
 /** Takes the first event; there must be one. Advances `now` to its time. */
 export function popEvent(): usize {
+  if (count == 0) pour();
   const time = load<i64>(heap + NODE);
   const event = <usize>load<u32>(heap + NODE, 16);
   assert(time >= now, "time went backwards");
@@ -141,6 +327,10 @@ export function cancel(event: usize): void {
   const node = changetype<EventNode>(event);
   const index = node.heapIdx;
   if (index == 0) return;
+  if (index & IN_WHEEL) {
+    wheelRemove(node);
+    return;
+  }
   node.heapIdx = 0;
   removeAt(index);
 }
@@ -150,8 +340,7 @@ export function cancel(event: usize): void {
 /** A timer, embedded in the record that owns it. `fn` is called with `arg` when it expires. */
 @unmanaged
 export class Timer extends EventNode {
-  expires: i64; // -1 = not armed
-  queued: i64; // time at which it stands in the heap
+  expires: i64; // -1 = not armed; EventNode.evAt is the time at which it stands in the queue, not later
   fn: usize; // a function (arg: usize) => void
   arg: usize;
   host: usize;
@@ -178,10 +367,9 @@ export function timerMod(timer: Timer, expires: i64): void {
   if (expires < now) expires = now;
   timer.expires = expires;
   if (timer.heapIdx != 0) {
-    if (timer.queued <= expires) return; // put back when the old time comes
+    if (timer.evAt <= expires) return; // put back when the old time comes
     cancel(changetype<usize>(timer));
   }
-  timer.queued = expires;
   schedule(changetype<usize>(timer), expires, nextTie(changetype<Host>(timer.host), ORDER_TIMER));
 }
 
@@ -195,7 +383,6 @@ export function timerDel(timer: Timer): void {
 export function timerFire(timer: Timer): void {
   if (timer.expires < 0) return;
   if (timer.expires > now) {
-    timer.queued = timer.expires;
     schedule(changetype<usize>(timer), timer.expires, nextTie(changetype<Host>(timer.host), ORDER_TIMER));
     return;
   }

@@ -69,6 +69,8 @@ export interface ProcessRoot {
   readonly hostname: string;
   readonly files: FileSystem;
   readonly programs: ReadonlyMap<string, Program>;
+  /** The processes that run: a container's end ends them all. */
+  readonly processes: Set<RunningProgram>;
 }
 
 /** Standard streams of a process. */
@@ -100,6 +102,7 @@ export function notFoundReason(root: ProcessRoot, name: string): string {
 /** A running program with its signals and the programs it runs. */
 export class RunningProgram {
   readonly argv: readonly string[];
+  readonly root: ProcessRoot;
   /** Notified when `status` is set. */
   readonly exited = new Signal();
   readonly #signals = new Channel<string>();
@@ -121,6 +124,7 @@ export class RunningProgram {
     isInit: boolean,
   ) {
     this.argv = argv;
+    this.root = root;
     this.#isInit = isInit;
     this.#background = io.stdin.closed && io.stdin.length === 0;
     const context: ProgramContext = {
@@ -140,6 +144,7 @@ export class RunningProgram {
       exec: (childArgv, childIo) => this.#exec(root, childArgv, env, cwd, io, childIo ?? {}),
     };
     this.#process = root.os.spawn(argv[0] ?? "", this.#main(program, context));
+    root.processes.add(this);
   }
 
   /** Exit status; undefined while it runs. 128 + n when a signal ended it. */
@@ -191,10 +196,11 @@ export class RunningProgram {
     return child.status ?? 1;
   }
 
+  /** The program returned. What it left in the background runs on, as orphans do. */
   #finish(status: number): void {
     if (this.#status !== undefined) return;
     this.#status = status;
-    for (const child of [...this.#children]) child.signal("SIGKILL");
+    this.root.processes.delete(this);
     this.exited.notify();
   }
 
@@ -220,6 +226,7 @@ export class RunningProgram {
   /** Ends it by a signal, and its children with it. */
   #end(status: number, name: string): void {
     this.#status = status;
+    this.root.processes.delete(this);
     for (const child of [...this.#children]) child.signal(name);
     this.#process.kill();
     this.exited.notify();

@@ -200,16 +200,13 @@ function tunnel(name, length, { hash = 0, verify = 0, goal } = {}) {
 
 function events(pending, goal) {
   const kernel = new Kernel();
-  return {
-    name: `kernel, ${pending} pending`,
-    step: pending * 4,
-    goal,
-    run: (count) => kernel.x.eventLoop(pending, count),
-  };
+  kernel.x.eventFill(pending);
+  return { name: `kernel, ${pending} pending`, step: 100_000, goal, run: (count) => kernel.x.eventTurn(count) };
 }
 
 function objects(pending) {
-  return { name: `object heap in JavaScript, ${pending} pending`, step: pending, run: (count) => new ObjectHeap(pending).turn(count) };
+  const heap = new ObjectHeap(pending);
+  return { name: `object heap in JavaScript, ${pending} pending`, step: 100_000, run: (count) => heap.turn(count) };
 }
 
 /** A connection between containers that sends as fast as its window lets it, over 10 Gbit/s. */

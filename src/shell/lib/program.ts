@@ -51,25 +51,19 @@ export function quick(body: (context: ProgramContext) => number): Program {
   });
 }
 
-/** Waits for any of the sources, a signal or the deadline. @returns the signal, `ready` or `timeout` */
+/**
+ * Waits for any of the sources or the deadline. Signals are left to their default action: they end the program, or
+ * are ignored where it is PID 1 of a container (see ProgramContext.signals), as with tools that install no handler.
+ */
 export function* waitReady(
   context: ProgramContext,
   sources: readonly (Wakeable | Waitable)[],
   until?: Time,
-): Proc<string> {
-  const signal = context.signals.tryPop();
-  if (signal !== undefined) return signal;
-  const on = [...(sources as readonly Waitable[]), context.signals];
+): Proc<"ready" | "timeout"> {
+  const on = sources as readonly Waitable[];
   const wait: Wait = until === undefined ? { on } : { on, until };
-  const source = yield wait;
-  const after = context.signals.tryPop();
-  if (after !== undefined) return after;
-  return source === undefined ? "timeout" : "ready";
-}
-
-/** Whether a wait's result says that the program shall end. */
-export function isSignal(result: string): boolean {
-  return result.startsWith("SIG");
+  if (until !== undefined && context.os.now() >= until) return "timeout";
+  return (yield wait) === undefined ? "timeout" : "ready";
 }
 
 /** The errno of a refused operation; other errors are thrown on. */

@@ -3,7 +3,7 @@ import { formatDuration, parseDuration, SEC } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import { getopt, UsageError } from "../lib/options.ts";
-import { absolutePath, Failure, isSignal, quick, tool, waitReady } from "../lib/program.ts";
+import { absolutePath, Failure, quick, tool, waitReady } from "../lib/program.ts";
 import { ctime } from "./dig.ts";
 
 const echo: Program = quick((context) => {
@@ -59,7 +59,7 @@ const sleep: Program = tool(function* (context) {
     span += one;
   }
   const until = context.os.now() + Math.round(span);
-  while (context.os.now() < until) if (isSignal(yield* waitReady(context, [], until))) return 130;
+  while (context.os.now() < until) yield* waitReady(context, [], until);
   return 0;
 });
 
@@ -169,7 +169,7 @@ const yes: Program = tool(function* (context) {
   // A pipe here has no end, so output comes by the millisecond.
   for (;;) {
     context.stdout.write(line.repeat(64));
-    if (isSignal(yield* waitReady(context, [], context.os.now() + SEC / 1000))) return 130;
+    yield* waitReady(context, [], context.os.now() + SEC / 1000);
   }
 });
 

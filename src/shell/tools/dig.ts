@@ -16,7 +16,7 @@ import {
   reverseName,
   typeName,
 } from "../lib/dns-message.ts";
-import { die, isSignal, tool, waitReady } from "../lib/program.ts";
+import { die, tool, waitReady } from "../lib/program.ts";
 import { lookup, queryIds, readResolvConf } from "../lib/resolve.ts";
 
 const VERSION = "9.18.49-1~deb12u3-Debian";
@@ -140,7 +140,6 @@ function* askUdp(
         if (datagram !== undefined && readMessage(datagram.data)?.id === id) return datagram.data;
         if (datagram !== undefined) continue;
         const result = yield* waitReady(context, [socket], until);
-        if (isSignal(result)) return undefined;
         if (result === "timeout") {
           failed("timed out");
           break;

@@ -8,7 +8,7 @@ import { sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Process } from "../../scheduler/process.ts";
 import { readHead } from "../lib/http.ts";
 import { getopt } from "../lib/options.ts";
-import { absolutePath, encode, Failure, isSignal, muslError, tool, waitReady } from "../lib/program.ts";
+import { absolutePath, encode, Failure, muslError, tool, waitReady } from "../lib/program.ts";
 
 /** Seconds in which a request has to arrive (HEADER_READ_TIMEOUT). */
 const READ_TIMEOUT = 60;
@@ -60,7 +60,7 @@ function* serve(context: ProgramContext, listener: TcpSocket, home: string): Pro
         clients.add(context.os.spawn("httpd", answer(context, socket, home)));
         continue;
       }
-      if (isSignal(yield* waitReady(context, [listener]))) return 143;
+      yield* waitReady(context, [listener]);
     }
     return 0;
   } finally {

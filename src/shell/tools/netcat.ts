@@ -7,7 +7,7 @@ import type { TcpSocket, UdpSocket } from "../../kernel/types.ts";
 import { connectTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { getopt, type Options, UsageError } from "../lib/options.ts";
-import { busyboxUsage, decode, die, encode, errorText, isSignal, TextStream, tool, waitReady } from "../lib/program.ts";
+import { busyboxUsage, decode, die, encode, errorText, TextStream, tool, waitReady } from "../lib/program.ts";
 import { lookup } from "../lib/resolve.ts";
 
 const usage = busyboxUsage(
@@ -94,7 +94,6 @@ function* relay(context: ProgramContext, socket: TcpSocket, wait: number | undef
       const on: Waitable[] = [socket as unknown as Waitable];
       if (input) on.push(context.stdin);
       const result = yield* waitReady(context, on, until);
-      if (isSignal(result)) return 130;
       if (result === "timeout") return 0;
     }
   } catch (error) {
@@ -119,7 +118,7 @@ function* listenTcp(context: ProgramContext, port: number, options: Options): Pr
     for (;;) {
       let socket = listener.tryAccept();
       while (socket === undefined) {
-        if (isSignal(yield* waitReady(context, [listener]))) return 130;
+        yield* waitReady(context, [listener]);
         socket = listener.tryAccept();
       }
       const status = yield* relay(context, socket, options.number("w"));
@@ -174,7 +173,6 @@ function* relayUdp(context: ProgramContext, socket: UdpSocket, wait: number | un
     const ended = context.stdin.closed;
     if (ended && wait !== undefined) until ??= context.os.now() + wait * SEC;
     const result = yield* waitReady(context, ended ? [socket] : [socket, context.stdin], until);
-    if (isSignal(result)) return 130;
     if (result === "timeout") return 0;
   }
 }
@@ -192,7 +190,7 @@ function* listenUdp(context: ProgramContext, port: number, wait: number | undefi
         context.stdout.write(decode(datagram.data));
         return yield* relayUdp(context, socket, wait);
       }
-      if (isSignal(yield* waitReady(context, [socket]))) return 130;
+      yield* waitReady(context, [socket]);
     }
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;

@@ -6,7 +6,7 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { IcmpSocket, RawSocket, UdpSocket } from "../../kernel/types.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { getopt, UsageError } from "../lib/options.ts";
-import { busyboxUsage, die, isSignal, tool, waitReady } from "../lib/program.ts";
+import { busyboxUsage, die, tool, waitReady } from "../lib/program.ts";
 import { lookup, lookupAddress } from "../lib/resolve.ts";
 
 const BASE_PORT = 33434;
@@ -147,7 +147,6 @@ function* main(context: ProgramContext): Proc<number> {
         probe++;
         const sent = context.os.now();
         const answer = yield* ask(context, prober, ttl, probe, sent + wait);
-        if (answer === "interrupted") return 130;
         if (answer === undefined) {
           context.stdout.write("  *");
           continue;
@@ -191,13 +190,12 @@ function* ask(
   ttl: number,
   probe: number,
   until: Time,
-): Proc<Answer | "interrupted" | undefined> {
+): Proc<Answer | undefined> {
   prober.send(ttl, probe);
   for (;;) {
     const answer = prober.take(probe);
     if (answer !== undefined) return answer;
     const result = yield* waitReady(context, [prober.socket], until);
-    if (isSignal(result)) return "interrupted";
     if (result === "timeout") return prober.take(probe);
   }
 }
