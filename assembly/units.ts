@@ -7,11 +7,11 @@ import { NetDev } from "./link/netdev";
 import { flowSourcePort, vxlanOf, vxlanPull, vxlanPush } from "./link/vxlan";
 import { blocksInUse, bytesInUse, kmalloc } from "./memory/arena";
 import { SKB_CSUM_OK, SKB_HASHED, Skb, allocSkb, dropSkb, skbPull, skbPush, skbPut } from "./memory/skb";
-import { EventNode, Timer, cancel, nextTie, now, popEvent, schedule, timerDel, timerFire, timerMod, timerNew, timerPending } from "./sim/event";
+import { EventNode, Timer, cancel, nextTie, nextTime, now, popEvent, schedule, timerDel, timerFire, timerMod, timerNew, timerPending } from "./sim/event";
 import { Host, hostCreate, rand32 } from "./sim/host";
 import { adjust16, adjust32, checksum, fold64, sumBytes } from "./wire/checksum";
 import { emitEth } from "./wire/ethernet";
-import { emitIp, ipCheckOk, ipSendCheck } from "./wire/ipv4";
+import { emitIp, ipCheckOk, ipFinish, ipSetId } from "./wire/ipv4";
 import { innerSum } from "./wire/lco";
 import { udpCheckOk } from "./wire/udp";
 import { scratch } from "./memory/scratch";
@@ -153,13 +153,11 @@ export function vxlanLoop(from: usize, nic: usize, length: u32, count: u32, hash
     vxlanPush(vx, skb, src, dst, flowSourcePort(skbGetHash(skb), 32768, 60999), vx.port);
     const ip = skbPush(skb, 20);
     emitIp(ip, 0, false, 64, 17, src, dst);
-    store<u16>(ip, bswap<u16>(<u16>skb.len), 2);
-    store<u16>(ip, <u16>i, 4);
-    ipSendCheck(ip);
-    emitEth(skbPush(skb, 14), 0x525400770012, 0x525400770011, 0x0800);
+    ipSetId(ip, i);
+    ipFinish(ip, skb.len);
+    emitEth(ip - 14, 0x525400770012, 0x525400770011, 0x0800);
     // The far end.
-    skbPull(skb, 14);
-    skb.nh = skb.data;
+    skb.nh = ip;
     if (!ipCheckOk(ip, 20)) return through;
     skb.th = skbPull(skb, 20);
     if (verify && !udpCheckOk(ip, skb.th, skb.len)) return through;
@@ -182,8 +180,9 @@ export function eventTurn(count: u32): u32 {
   const own = ownHost();
   let sum: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
+    const due = nextTime(); // as run() does
     const event = popEvent();
-    sum += <u32>event ^ <u32>now;
+    sum += <u32>event ^ <u32>due;
     schedule(event, now + <i64>(rand32(own) >> 8), nextTie(own, 0));
   }
   return sum;

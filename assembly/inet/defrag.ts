@@ -310,12 +310,10 @@ function assemble(ns: NetNs, queue: FragQueue): usize {
   const whole = allocSkb(nsHost(ns), SKB_HEADROOM, header + queue.total);
   const ip = skbPut(whole, header + queue.total);
   memory.copy(ip, first.nh, header);
-  let valid: u32 = SKB_CSUM_OK;
   let p = queue.head;
   while (p != 0) {
     const part = changetype<Skb>(p);
     memory.copy(ip + header + part.cb0, part.data, part.len);
-    valid &= part.flags;
     p = <usize>part.next;
   }
   whole.nh = ip;
@@ -331,7 +329,8 @@ function assemble(ns: NetNs, queue: FragQueue): usize {
   whole.rtNextHop = first.rtNextHop;
   whole.rtType = first.rtType;
   whole.rtMtu = first.rtMtu;
-  whole.flags = (first.flags & ~SKB_CSUM_OK) | valid | SKB_FRAG_REASM;
+  // Pieces of two datagrams with one id make a whole that only its checksum gives away: it must be looked at.
+  whole.flags = (first.flags & ~SKB_CSUM_OK) | SKB_FRAG_REASM;
   if (queue.user != FRAG_LOCAL_DELIVER) whole.flags |= SKB_IGNORE_DF;
   whole.fragMax = queue.maxDfSize > queue.maxSize ? queue.maxDfSize : queue.maxSize;
   store<u16>(ip, bswap<u16>(<u16>(header + queue.total)), 2);

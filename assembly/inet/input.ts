@@ -140,6 +140,10 @@ export function ipRcvFinish(ns: NetNs, skb: Skb): void {
     skb.rtType = InRoute.type;
     skb.rtDev = InRoute.outDev;
     skb.rtNextHop = InRoute.nextHop;
+  } else if (skb.rtType == RTN_UNICAST) {
+    // The loopback brought it back with its output route, and that has no input (dst_discard).
+    dropSkb(skb, DROP_IP_INNOROUTES);
+    return;
   }
   if (skb.rtType == RTN_UNICAST) ipForward(ns, skb, InRoute.redirect);
   else if (skb.rtType == RTN_UNREACHABLE) ipError(ns, skb, InRoute.error);

@@ -119,7 +119,7 @@ export function neighCounted(host: Host): void {
 function periodic(arg: usize): void {
   const host = changetype<Host>(arg);
   const table = hostInet(host).neigh;
-  if (table.entries < threshold(host, SYS_GC_THRESH1)) return;
+  if (host.root == 0 || table.entries < threshold(host, SYS_GC_THRESH1)) return; // neighCounted arms it again
   let p = table.head;
   while (p != 0) {
     const neigh = changetype<Neigh>(p);

@@ -9,7 +9,7 @@ import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, SKB_HASHED, SKB_L4_HAS
 import { nfHook } from "../netfilter/netfilter";
 import { PMTUDISC_DO, PMTUDISC_WANT, Sock } from "../socket/socket";
 import { ETH_P_IP } from "../wire/ethernet";
-import { IP_HLEN, emitIp, ipDst, ipSendCheck, ipSetId, ipSrc, ipTtl } from "../wire/ipv4";
+import { IP_HLEN, emitIp, ipDst, ipFinish, ipSetId, ipSrc, ipTtl } from "../wire/ipv4";
 import { fibAddrType } from "./fib";
 import { ipFragment } from "./frag";
 import { sysctl } from "./inet";
@@ -29,8 +29,7 @@ export const IPID_HASHED: u32 = 1;
  */
 export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
   const ip = skb.data;
-  store<u16>(ip, bswap<u16>(<u16>skb.len), 2);
-  ipSendCheck(ip);
+  ipFinish(ip, skb.len);
   skb.nh = ip;
   skb.protocol = ETH_P_IP;
   skb.dev = skb.rtDev;

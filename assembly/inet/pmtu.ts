@@ -20,7 +20,7 @@ export class PmtuEntry {
   mtu: u32; // 0 = none learned
   locked: u32;
   gateway: u32; // by redirect, 0 = none
-  dev: usize; // device the redirect is about
+  dev: u32; // ifindex of the device the redirect is about
   expires: i64;
 }
 
@@ -88,7 +88,7 @@ export function pmtuUpdate(ns: NetNs, dst: u32, mtu: u32): void {
 export function redirectUpdate(ns: NetNs, dst: u32, gateway: u32, dev: NetDev): void {
   const entry = findOrMake(ns, dst);
   entry.gateway = gateway;
-  entry.dev = changetype<usize>(dev);
+  entry.dev = dev.ifindex;
   keep(ns, entry);
 }
 

@@ -112,7 +112,7 @@ function applyException(ns: NetNs, dst: u32): void {
     RtResult.rtMtu = entry.mtu;
     RtResult.rtLocked = entry.locked != 0;
   }
-  if (entry.gateway != 0 && entry.dev == RtResult.rtDev) RtResult.rtNextHop = entry.gateway;
+  if (entry.gateway != 0 && entry.dev == changetype<NetDev>(RtResult.rtDev).ifindex) RtResult.rtNextHop = entry.gateway;
 }
 
 /** The device that owns an address, 0 if none (__ip_dev_find). */

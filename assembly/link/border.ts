@@ -3,14 +3,14 @@
  * Numbers only: handles are addresses of records, times are ns as f64, errors are negative errno. A MAC
  * crosses as two words: its first 16 bits and its last 32. Names cross in scratch as 16 zero-padded bytes.
  */
-import { DEV_BRIDGE, DEV_NIC, DEV_VETH, DEV_VXLAN, EEXIST, EINVAL, ENOENT } from "../abi";
+import { DEV_BRIDGE, DEV_LOOPBACK, DEV_NIC, DEV_VETH, DEV_VXLAN, EEXIST, EINVAL, ENOENT } from "../abi";
 import { scratch } from "../memory/scratch";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_HEADROOM, allocSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
-import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
+import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy } from "./netns";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./underlay";
@@ -180,11 +180,12 @@ export function linkSetHairpin(at: usize, on: u32): void {
   else dev.flags &= ~IFF_HAIRPIN;
 }
 
-/** Moves a device to another namespace: 0, or -EEXIST when its name is taken there. */
+/** Moves a device to another namespace: 0, -EINVAL for what can't leave its own (NETIF_F_NETNS_LOCAL), -EEXIST when its name is taken there. */
 export function linkSetNs(at: usize, ns: usize): i32 {
   const dev = changetype<NetDev>(at);
   const to = changetype<NetNs>(ns);
   if (dev.ns == ns) return 0;
+  if (dev.kind == DEV_BRIDGE || dev.kind == DEV_LOOPBACK) return -EINVAL;
   if (devByName(to, dev.name, dev.nameHigh) != 0) return -EEXIST;
   devMove(dev, to);
   return 0;
@@ -311,7 +312,7 @@ function fdbAddMaster(dev: NetDev, address: u64, mode: u32): i32 {
   return 0;
 }
 
-/** Deletes an entry; a vtep ≠ 0 must match. 0 or -ENOENT. */
+/** Deletes an entry; with a vtep ≠ 0 only that destination of it, and the entry with its last one. 0 or -ENOENT. */
 export function fdbDel(at: usize, high: u32, low: u32, vtep: u32, master: u32): i32 {
   const dev = changetype<NetDev>(at);
   const owner = master ? dev.master : at;
@@ -321,7 +322,11 @@ export function fdbDel(at: usize, high: u32, low: u32, vtep: u32, master: u32): 
   const entry = changetype<FdbEntry>(found);
   if (master && entry.port != at) return -ENOENT;
   if (!master && dev.kind != DEV_VXLAN) return -ENOENT;
-  if (vtep != 0 && (entry.remotes == 0 || changetype<Remote>(entry.remotes).ip != vtep)) return -ENOENT;
+  if (vtep != 0) {
+    const removed = fdbDelRemote(entry, vtep);
+    if (!removed) return -ENOENT;
+    if (entry.remotes != 0) return 0;
+  }
   fdbRemove(listOf(changetype<NetDev>(owner)), entry);
   return 0;
 }
@@ -337,7 +342,8 @@ export function fdbDump(at: usize, skip: u32): u32 {
   if (dev.kind != DEV_BRIDGE && dev.kind != DEV_VXLAN) return 0;
   const list = listOf(dev);
   const ageing = dev.kind == DEV_BRIDGE ? bridgeOf(dev).ageing : vxlanOf(dev).ageing;
-  fdbSweep(list, ageing, dev.kind == DEV_VXLAN);
+  // A vxlan device without ageing keeps what it has learned; a bridge without it forgets at once.
+  if (ageing != 0 || dev.kind == DEV_BRIDGE) fdbSweep(list, ageing, dev.kind == DEV_VXLAN);
   let out = scratch();
   let count: u32 = 0;
   for (let p = list.head; p != 0 && count < 5000; p = changetype<FdbEntry>(p).devNext) {

@@ -2,13 +2,13 @@
  * The bridge (net/bridge): learning, ageing, flooding, up to 1023 ports, no STP (Docker's setting: a port
  * that comes up forwards at once). Netfilter sees bridged IPv4 frames where bridge-nf-call-iptables is on.
  */
-import { DEV_BRIDGE, DROP_BRIDGE_INVALID_SOURCE, DROP_BRIDGE_LINK_LOCAL, DROP_BRIDGE_NO_PORT, DROP_DEV_DOWN, DROP_PKT_TOO_BIG, EBUSY, EINVAL, EXFULL, NF_ACCEPT } from "../abi";
+import { DEV_BRIDGE, DEV_LOOPBACK, DROP_BRIDGE_INVALID_SOURCE, DROP_BRIDGE_LINK_LOCAL, DROP_BRIDGE_NO_PORT, DROP_DEV_DOWN, DROP_PKT_TOO_BIG, EBUSY, EINVAL, EXFULL, NF_ACCEPT } from "../abi";
 import { kfree, kmalloc } from "../memory/arena";
 import { PACKET_HOST, Skb, consumeSkb, copySkb, dropSkb, orphanSkb } from "../memory/skb";
 import { brNfForward, brNfPostRouting, brNfPreRouting } from "../netfilter/nfBridge";
 import { now } from "../sim/event";
 import { rand64 } from "../sim/host";
-import { ETH_P_IP, ethDst, ethSrc, ethType, isMulticast, isValidUnicast } from "../wire/ethernet";
+import { ETH_HLEN, ETH_P_IP, ethDst, ethSrc, ethType, isMulticast, isValidUnicast } from "../wire/ethernet";
 import { capture } from "./capture";
 import { FDB_LOCAL, FDB_PERMANENT, FdbEntry, FdbList, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devCreate, devXmit, forwardable, protocolReceive } from "./netdev";
@@ -111,7 +111,7 @@ export function bridgePortMtu(port: NetDev): void {
 
 /** br_add_if: 0 or -errno. */
 export function bridgeAddPort(dev: NetDev, port: NetDev): i32 {
-  if (port.kind == DEV_BRIDGE || dev.kind != DEV_BRIDGE || dev.ns != port.ns) return -EINVAL;
+  if (port.kind == DEV_BRIDGE || port.kind == DEV_LOOPBACK || dev.kind != DEV_BRIDGE || dev.ns != port.ns) return -EINVAL;
   if (port.master != 0) return -EBUSY;
   const bridge = bridgeOf(dev);
   const number = freeNumber(bridge);
@@ -151,6 +151,11 @@ export function bridgePortGone(port: NetDev): void {
   port.portNo = 0;
   port.portNext = 0;
   recalculate(dev);
+  // fdb_delete_local: another port, or the bridge, may have the same address.
+  for (let p = bridge.ports; p != 0; p = changetype<NetDev>(p).portNext) {
+    if (changetype<NetDev>(p).mac == port.mac) addLocal(dev, changetype<NetDev>(p), port.mac);
+  }
+  if (dev.mac == port.mac) addLocal(dev, dev, dev.mac);
 }
 
 /** A port went up or down: what was learned on it is forgotten when it goes down (br_fdb_delete_by_port). */
@@ -175,7 +180,7 @@ function learn(dev: NetDev, port: NetDev, mac: u64): void {
   if (found != 0) {
     const entry = changetype<FdbEntry>(found);
     if (entry.flags & FDB_LOCAL) return; // a frame with our own address as source
-    if (entry.port != changetype<usize>(port) && !(entry.flags & FDB_PERMANENT)) entry.port = changetype<usize>(port);
+    entry.port = changetype<usize>(port); // a static one too: only sticky entries stay
     entry.updated = now;
     return;
   }
@@ -253,7 +258,10 @@ export function handleFrameFinish(dev: NetDev, port: NetDev, skb: Skb): void {
  */
 @inline
 function capturePassing(dev: NetDev, skb: Skb): void {
-  if (dev.capId != 0 && (dev.flags & IFF_UP)) capture(dev, skb, 1);
+  if (dev.capId == 0 || !(dev.flags & IFF_UP)) return;
+  dev.rxPackets++;
+  dev.rxBytes += skb.len - ETH_HLEN;
+  capture(dev, skb, 1);
 }
 
 /** should_deliver, without VLANs and isolation. */
@@ -304,7 +312,7 @@ function deliverUp(dev: NetDev, skb: Skb): void {
   }
   skb.dev = changetype<usize>(dev);
   dev.rxPackets++;
-  dev.rxBytes += skb.len;
+  dev.rxBytes += skb.len - ETH_HLEN; // its header is off by then
   if (dev.capId != 0) capture(dev, skb, 1);
   if (!isMulticast(ethDst(skb.data))) skb.pktType = PACKET_HOST;
   protocolReceive(skb);

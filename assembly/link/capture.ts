@@ -1,31 +1,48 @@
 /**
  * Capture points. A captured frame is copied, behind a header (CAP_* in abi.ts), into one buffer that the
  * worker's program drains when run() returns RUN_CAPTURE or at the end of a window. The buffer is checked
- * between events: one event may record far less than the reserve, so the buffer never overflows unnoticed.
+ * between events; for one event that records more than the reserve (a flood through a large bridge) it grows.
  */
 import { CAP_CAPLEN, CAP_DIR, CAP_HEADER, CAP_HOST, CAP_LEN, CAP_POINT, CAP_SEQ, CAP_TIME } from "../abi";
-import { kmallocRaw } from "../memory/arena";
+import { kfree, kmallocRaw } from "../memory/arena";
 import { Skb } from "../memory/skb";
 import { now } from "../sim/event";
 import { Host } from "../sim/host";
 import { NetDev } from "./netdev";
 
 const SIZE: u32 = 8 << 20;
-/** run() returns when less than this is left. */
-const RESERVE: u32 = 4 << 20;
+/** run() returns when more than this is used. */
+const FULL: u32 = 4 << 20;
+/** One event may fill no more. */
+const MOST: u32 = 512 << 20;
 
 let buffer: usize = 0;
+let capacity: u32 = 0;
 let used: u32 = 0;
-/** Records that did not fit: stays 0 unless one event captures more than RESERVE bytes. */
+/** Records that did not fit: stays 0 unless one event captures more than MOST bytes. */
 let lost: u32 = 0;
+
+/** Makes room for `size` more bytes; false beyond the limit. */
+function grow(size: u32): bool {
+  let wanted = capacity == 0 ? SIZE : capacity;
+  while (used + size > wanted) wanted <<= 1;
+  if (wanted > MOST) return false;
+  const block = kmallocRaw(wanted);
+  if (capacity != 0) {
+    memory.copy(block, buffer, used);
+    kfree(buffer, capacity);
+  }
+  buffer = block;
+  capacity = wanted;
+  return true;
+}
 
 /** Records a frame on a device; dir 1 = inbound, 2 = outbound. */
 export function capture(dev: NetDev, skb: Skb, dir: u32): void {
-  if (buffer == 0) buffer = kmallocRaw(SIZE);
   const host = changetype<Host>(dev.host);
   const caplen = skb.len < dev.snaplen ? skb.len : dev.snaplen;
   const size = (CAP_HEADER + caplen + 7) & ~7;
-  if (used + size > SIZE) {
+  if (used + size > capacity && !grow(size)) {
     lost++;
     return;
   }
@@ -43,10 +60,10 @@ export function capture(dev: NetDev, skb: Skb, dir: u32): void {
 
 @inline
 export function captureWantsDraining(): bool {
-  return used > SIZE - RESERVE;
+  return used > FULL;
 }
 
-/** Address of the records. */
+/** Address of the records; another one after more were recorded. */
 export function captureBuffer(): usize {
   return buffer;
 }

@@ -122,3 +122,18 @@ export function fdbAddRemote(entry: FdbEntry, ip: u32, port: u32): void {
   while (load<u32>(at) != 0) at = <usize>load<u32>(at) + offsetof<Remote>("next");
   store<u32>(at, <u32>changetype<usize>(remote));
 }
+
+/** Takes a VTEP off an entry; false when it has no such one. */
+export function fdbDelRemote(entry: FdbEntry, ip: u32): bool {
+  let at = changetype<usize>(entry) + offsetof<FdbEntry>("remotes");
+  while (load<u32>(at) != 0) {
+    const remote = changetype<Remote>(<usize>load<u32>(at));
+    if (remote.ip == ip) {
+      store<u32>(at, <u32>remote.next);
+      kfree(changetype<usize>(remote), offsetof<Remote>());
+      return true;
+    }
+    at = changetype<usize>(remote) + offsetof<Remote>("next");
+  }
+  return false;
+}

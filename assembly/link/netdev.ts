@@ -8,7 +8,7 @@ import { arpRcv } from "../inet/arp";
 import { inetDevDown, inetDevGone, inetDevUp } from "../inet/inet";
 import { ipRcv } from "../inet/input";
 import { kfree, kmalloc } from "../memory/arena";
-import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_IPVS, SKB_SECPATH, Skb, consumeSkb, dropRoute, dropSkb, orphanSkb, resetCt } from "../memory/skb";
+import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_IPVS, SKB_NF_BRIDGED, SKB_SECPATH, Skb, consumeSkb, dropRoute, dropSkb, orphanSkb, resetCt } from "../memory/skb";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, ethDst, ethType, loadMac } from "../wire/ethernet";
 import { bridgeDestroy, bridgeHandleFrame, bridgePortGone, bridgePortState, bridgeXmit } from "./bridge";
 import { capture } from "./capture";
@@ -164,8 +164,11 @@ export function devXmit(dev: NetDev, skb: Skb): void {
     // A NIC captures and counts when its queue has taken the frame; loopback's frames show once, as libpcap has them
     // (pcap-linux.c, linux_check_direction: no outgoing packets of a loopback device).
     if (dev.capId != 0 && dev.kind != DEV_LOOPBACK) capture(dev, skb, 2);
-    dev.txPackets++;
-    dev.txBytes += skb.len;
+    // A veth and a tunnel count what they have got rid of.
+    if (dev.kind == DEV_BRIDGE || dev.kind == DEV_LOOPBACK) {
+      dev.txPackets++;
+      dev.txBytes += skb.len;
+    }
   }
   switch (dev.kind) {
     case DEV_VETH: {
@@ -199,11 +202,13 @@ export function forwardable(dev: NetDev, len: u32): bool {
 }
 
 /** Forgets what belongs to the namespace that a packet leaves (skb_scrub_packet). */
+@inline
 export function scrub(skb: Skb, crossesNs: bool): void {
   if (skb.ct != 0) resetCt(skb);
   skb.ctInfo = 0;
   dropRoute(skb);
-  skb.flags &= ~(SKB_IPVS | SKB_SECPATH);
+  skb.flags &= ~(SKB_IPVS | SKB_SECPATH | SKB_NF_BRIDGED);
+  skb.fragMax = 0; // nf_bridge's, an skb extension (skb_ext_reset)
   if (crossesNs) {
     skb.mark = 0;
     skb.priority = 0;
@@ -264,8 +269,11 @@ export function netifReceive(dev: NetDev, skb: Skb): void {
     dropSkb(skb, DROP_DEV_DOWN);
     return;
   }
-  dev.rxPackets++;
-  dev.rxBytes += skb.len;
+  // A tunnel has counted what it unpacked; its own ARP replies it doesn't count.
+  if (dev.kind != DEV_VXLAN) {
+    dev.rxPackets++;
+    dev.rxBytes += skb.len;
+  }
   if (dev.capId != 0) capture(dev, skb, 1);
   if (skb.len < ETH_HLEN) {
     dropSkb(skb, DROP_PKT_TOO_SMALL);

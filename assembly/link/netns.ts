@@ -9,6 +9,7 @@ import { nfNsExit, nfNsInit } from "../netfilter/netfilter";
 import { socketNsExit } from "../socket/socket";
 import { Host } from "../sim/host";
 import { NetDev, devCreate, devDestroy } from "./netdev";
+import { vxlanNsExit } from "./vxlan";
 
 @unmanaged
 export class NetNs {
@@ -50,13 +51,21 @@ export function nsCreate(host: Host): NetNs {
   return ns;
 }
 
-/** Destroys a namespace: sockets first, then devices, then the layers' records. NICs must have been moved out. */
+/**
+ * Destroys a namespace: sockets first, then devices (the loopback last, as others' routes lead to it; tunnels whose socket
+ * was here wherever they are), then the layers' records. NICs must have been moved out.
+ */
 export function nsDestroy(ns: NetNs): void {
   ns.dying = 1;
+  vxlanNsExit(ns);
   socketNsExit(ns);
-  while (ns.devs != 0) devDestroy(changetype<NetDev>(ns.devs));
+  while (ns.devs != 0) {
+    const next = changetype<NetDev>(ns.devs).nsNext;
+    devDestroy(changetype<NetDev>(ns.devs == ns.loopback && next != 0 ? next : ns.devs));
+  }
   nfNsExit(ns);
   inetNsExit(ns);
+  if (nsHost(ns).root == changetype<usize>(ns)) nsHost(ns).root = 0;
   kfree(changetype<usize>(ns), offsetof<NetNs>());
 }
 

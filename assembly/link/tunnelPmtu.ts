@@ -8,6 +8,7 @@ import { checksum, ipHeaderChecksum } from "../wire/checksum";
 import { ETH_HLEN, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isMulticast } from "../wire/ethernet";
 import { Host } from "../sim/host";
 import { NetDev, netifRx } from "./netdev";
+import { countBypass } from "./vxlan";
 
 /** The smallest MTU that is reported (IPv4 minimum reassembly size). */
 const MIN_REPORTED: u32 = 576;
@@ -55,5 +56,6 @@ function fragNeeded(dev: NetDev, host: Host, skb: Skb, ip: usize, mtu: u32): voi
   memory.copy(icmp + 8, ip, quoted);
   store<u16>(icmp, checksum(icmp, 8 + quoted), 2);
   reply.flags |= SKB_CSUM_OK;
+  countBypass(dev, dev, reply.len);
   netifRx(dev, reply);
 }

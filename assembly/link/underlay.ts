@@ -13,13 +13,16 @@
  */
 import { DROP_FULL_RING, DROP_PKT_TOO_BIG, DROP_WIRE_DOWN, DROP_WIRE_FILTER, DROP_WIRE_LOSS, DROP_WIRE_NO_PORT, DROP_WIRE_PARTITION, DROP_DEV_DOWN, OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_SKB, OUT_TIE } from "../abi";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
+import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew } from "../memory/hashtable";
 import { scratch } from "../memory/scratch";
 import { SKB_CSUM_OK, Skb, allocArrived, copySkb, dropRoute, dropSkb, orphanSkb, releaseSent, resetCt, transferSkb } from "../memory/skb";
 import { EV_FRAME, ORDER_PACKET, nextTie, now, schedule } from "../sim/event";
 import { Host, rand32 } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, ethDst, ethType, isMulticast } from "../wire/ethernet";
+import { SOCK_TCP, Sock } from "../socket/socket";
 import { capture } from "./capture";
 import { NetDev, forwardable, netifReceive } from "./netdev";
+import { TxCharges, chargeHold, chargesFree, chargesNew } from "./txcharge";
 
 /** Frame check sequence 4, preamble 8, inter-frame gap 12. */
 const WIRE_EXTRA: u32 = 24;
@@ -46,6 +49,9 @@ export class Port {
   queue: u32; // bytes on the wire that may wait
   group: u32; // partition: ports talk within their group only
   filters: usize; // first PortFilter
+  charges: usize; // TxCharges of its NIC, 0 = no connection has sent yet
+  segmentAt: usize; // Segment
+  segmentNext: usize; // next port of the segment, by id
   // Until when the port sends and receives: ns, and the rest as a fraction of `rate`, so that no rounding adds up.
   txBusy: i64;
   txRest: u64;
@@ -65,10 +71,20 @@ export class PortFilter {
   ethertype: u32; // 0 = any
 }
 
+/** The ports of one segment: who hears a broadcast. */
+@unmanaged
+export class Segment {
+  hnext: u32;
+  hhash: u32;
+  first: usize; // Port
+  last: usize;
+}
+
 const MAX_PORTS: u32 = 1 << 17;
 let ports: usize = 0; // array of Port pointers by id
 let portCount: u32 = 0;
 let ownWorker: u32 = 0;
+let segments: HashTable = changetype<HashTable>(0);
 
 /** MAC → port on a segment, open addressing: key u64 (segment << 48 | mac), port id. */
 let macs: usize = 0;
@@ -88,6 +104,7 @@ export function portAt(id: u32): Port {
 export function portCreate(segment: u32, hostIndex: u32, worker: u32, mac: u64, delay: i64, rate: u64): Port {
   if (ports == 0) ports = kmalloc(<usize>MAX_PORTS << 2);
   assert(portCount < MAX_PORTS, "too many ports");
+  assert(rate != 0, "a port's rate");
   const port = changetype<Port>(kmalloc(offsetof<Port>()));
   port.id = portCount++;
   port.segment = segment;
@@ -99,7 +116,23 @@ export function portCreate(segment: u32, hostIndex: u32, worker: u32, mac: u64, 
   port.queue = DEFAULT_QUEUE;
   store<u32>(ports + (<usize>port.id << 2), <u32>changetype<usize>(port));
   macInsert(port);
+  joinSegment(port);
   return port;
+}
+
+function joinSegment(port: Port): void {
+  if (changetype<usize>(segments) == 0) segments = tableNew(4);
+  let found: usize = 0;
+  for (let p = tableFirst(segments, port.segment); p != 0 && found == 0; p = linkNext(p)) if (linkHash(p) == port.segment) found = p;
+  if (found == 0) {
+    found = kmalloc(offsetof<Segment>());
+    tableInsert(segments, found, port.segment);
+  }
+  const segment = changetype<Segment>(found);
+  if (segment.last == 0) segment.first = changetype<usize>(port);
+  else changetype<Port>(segment.last).segmentNext = changetype<usize>(port);
+  segment.last = changetype<usize>(port);
+  port.segmentAt = found;
 }
 
 @inline
@@ -152,7 +185,11 @@ function macFind(segment: u32, mac: u64): usize {
 
 /** A NIC is destroyed (its host crashed): the port stays, unplugged. */
 export function nicDestroy(dev: NetDev): void {
-  if (dev.priv != 0) changetype<Port>(dev.priv).nic = 0;
+  if (dev.priv == 0) return;
+  const port = changetype<Port>(dev.priv);
+  if (port.charges != 0) chargesFree(changetype<TxCharges>(port.charges));
+  port.charges = 0;
+  port.nic = 0;
   dev.priv = 0;
 }
 
@@ -189,11 +226,12 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
   dev.txBytes += skb.len;
   const departure = serialise(port, start, size);
   port.sent++;
-  orphanSkb(skb);
+  if (skb.sk != 0) uncharge(port, skb);
   if (skb.ct != 0) resetCt(skb);
   dropRoute(skb);
   skb.mark = 0;
   skb.priority = 0;
+  skb.fragMax = 0;
   skb.flags &= SKB_CSUM_OK;
   if (port.flags & PORT_DOWN) {
     dropSkb(skb, DROP_WIRE_DOWN);
@@ -207,6 +245,16 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
   const found = macFind(port.segment, dst);
   if (found == 0 || found == changetype<usize>(port)) dropSkb(skb, DROP_WIRE_NO_PORT);
   else send(port, changetype<Port>(found), skb, departure);
+}
+
+/** Whom the frame was charged to: a connection until it has left, other sockets no longer. */
+function uncharge(port: Port, skb: Skb): void {
+  if (changetype<Sock>(skb.sk).type != SOCK_TCP || port.txBusy <= now) {
+    orphanSkb(skb);
+    return;
+  }
+  if (port.charges == 0) port.charges = changetype<usize>(chargesNew(changetype<Host>(port.host)));
+  chargeHold(changetype<TxCharges>(port.charges), skb, port.txBusy);
 }
 
 /** The port sends `size` bytes from `start` on: returns the ns in which the last bit leaves. */
@@ -223,14 +271,13 @@ function serialise(port: Port, start: i64, size: u32): i64 {
 
 function broadcast(from: Port, skb: Skb, departure: i64): void {
   let last: usize = 0;
-  for (let id: u32 = 0; id < portCount; id++) {
-    const to = portAt(id);
-    if (to.segment != from.segment || id == from.id) continue;
+  for (let p = changetype<Segment>(from.segmentAt).first; p != 0; p = changetype<Port>(p).segmentNext) {
+    if (p == changetype<usize>(from)) continue;
     if (last != 0) {
       const copy = copySkb(skb);
       send(from, changetype<Port>(last), copy, departure);
     }
-    last = changetype<usize>(to);
+    last = p;
   }
   if (last != 0) send(from, changetype<Port>(last), skb, departure);
   else dropSkb(skb, DROP_WIRE_NO_PORT);
@@ -254,6 +301,9 @@ function send(from: Port, to: Port, skb: Skb, departure: i64): void {
   }
   const arrival = departure + (from.delay > to.delay ? from.delay : to.delay);
   const tie = nextTie(host, ORDER_PACKET);
+  // On the wire it belongs to no device: the sender's may be gone before it arrives.
+  skb.dev = 0;
+  skb.inPort = 0;
   if (to.worker == ownWorker) {
     skb.cb0 = to.id;
     skb.cb1 = 0;
@@ -295,9 +345,10 @@ export function frameArrived(skb: Skb): void {
   const port = portAt(skb.cb0);
   const nic = port.nic;
   if (port.host == 0) {
-    dropSkb(skb, DROP_WIRE_NO_PORT); // nobody has plugged in there yet
+    releaseSent(skb); // nobody has plugged in there yet: lost, as wireImport loses it
     return;
   }
+  skb.dev = nic;
   if (skb.host != port.host) transferSkb(skb, changetype<Host>(port.host));
   if (skb.cb1 == 0 && received(port, skb)) return;
   if (port.flags & PORT_DOWN) {
@@ -354,6 +405,8 @@ class Outbox {
 }
 
 const MAX_WORKERS: u32 = 64;
+/** One more than the highest worker that was ever sent to. */
+let workersSeen: u32 = 0;
 /** Outbox [parity][worker]. */
 const outboxes: usize = memory.data(2 * 64 * 12, 16);
 let parity: u32 = 0;
@@ -365,6 +418,7 @@ function outbox(which: u32, worker: u32): Outbox {
 
 function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64): void {
   assert(to.worker < MAX_WORKERS, "worker index");
+  if (to.worker >= workersSeen) workersSeen = to.worker + 1;
   const box = outbox(parity, to.worker);
   if (box.count == box.capacity) {
     const capacity = box.capacity == 0 ? 1024 : box.capacity * 2;
@@ -402,7 +456,7 @@ export function outboxCount(worker: u32): u32 {
  */
 export function outboxFlip(): void {
   parity ^= 1;
-  for (let worker: u32 = 0; worker < MAX_WORKERS; worker++) {
+  for (let worker: u32 = 0; worker < workersSeen; worker++) {
     const box = outbox(parity, worker);
     for (let i: u32 = 0; i < box.count; i++) {
       releaseSent(changetype<Skb>(<usize>load<u32>(box.records + <usize>i * OUT_RECORD, OUT_SKB)));

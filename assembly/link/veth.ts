@@ -1,6 +1,6 @@
 /** Virtual Ethernet pairs (drivers/net/veth.c): what one end sends, the other receives, in its own namespace. */
 import { DEV_VETH, DROP_DEV_DOWN, DROP_PKT_TOO_BIG } from "../abi";
-import { Skb, dropSkb, orphanSkb } from "../memory/skb";
+import { Skb, dropSkb } from "../memory/skb";
 import { IFF_UP, NetDev, devCreate, forwardable, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
 
@@ -24,7 +24,7 @@ export function vethDestroy(dev: NetDev): usize {
   return peer;
 }
 
-/** veth_xmit and dev_forward_skb. */
+/** veth_xmit and dev_forward_skb. The packet stays charged to its socket across namespaces (skb_scrub_packet since 4.19). */
 export function vethXmit(dev: NetDev, skb: Skb): void {
   const peer = changetype<NetDev>(dev.priv);
   if (dev.priv == 0 || !(peer.flags & IFF_UP)) {
@@ -37,7 +37,8 @@ export function vethXmit(dev: NetDev, skb: Skb): void {
     dropSkb(skb, DROP_PKT_TOO_BIG);
     return;
   }
-  orphanSkb(skb);
+  dev.txPackets++;
+  dev.txBytes += skb.len;
   scrub(skb, dev.ns != peer.ns);
   netifRx(peer, skb);
 }

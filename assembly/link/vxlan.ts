@@ -11,14 +11,14 @@ import { sysctl } from "../inet/inet";
 import { RtResult, routeLookup } from "../inet/route";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
-import { SKB_HASHED, SKB_L4_HASH, Skb, copySkb, dropSkb, ensureHeadroom, orphanSkb, skbPull, skbPush } from "../memory/skb";
+import { SKB_HASHED, SKB_L4_HASH, Skb, copySkb, dropSkb, ensureHeadroom, skbPull, skbPush } from "../memory/skb";
 import { now } from "../sim/event";
 import { udpEncapClose, udpEncapOpen } from "../socket/udp";
 import { fold64, sumBytes } from "../wire/checksum";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isValidUnicast, loadMac, storeMac } from "../wire/ethernet";
 import { innerSum } from "../wire/lco";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
-import { IFF_UP, NetDev, devCreate, netifRx, scrub } from "./netdev";
+import { IFF_UP, NetDev, devCreate, devDestroy, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
 import { tunnelPmtuExceeded } from "./tunnelPmtu";
 
@@ -108,6 +108,19 @@ export function vxlanDestroy(dev: NetDev): void {
   dev.priv = 0;
 }
 
+/** vxlan_exit_batch_net: the namespace of the UDP socket goes, and with it devices that were moved elsewhere. */
+export function vxlanNsExit(ns: NetNs): void {
+  if (changetype<usize>(devices) == 0) return;
+  for (let i: u32 = 0; i <= devices.mask; i++) {
+    let p = tableFirst(devices, i);
+    while (p != 0) {
+      const vx = changetype<VxlanDev>(p - HLINK_OFFSET);
+      p = linkNext(p);
+      if (vx.sockNs == changetype<usize>(ns)) devDestroy(changetype<NetDev>(vx.dev));
+    }
+  }
+}
+
 // ---------------------------------------------------------------------------------------------- transmit
 
 /** vxlan_xmit: a frame leaves by the device (skb.data at its Ethernet header). */
@@ -148,7 +161,7 @@ function aged(vx: VxlanDev, entry: FdbEntry): bool {
 @inline
 export function flowSourcePort(hash: u32, min: u32, max: u32): u32 {
   const mixed = hash ^ (hash << 16);
-  return min + <u32>((<u64>mixed * <u64>(max - min)) >> 32);
+  return min + <u32>((<u64>mixed * <u64>(max > min ? max - min : 0)) >> 32);
 }
 
 /** vxlan_xmit_one: encapsulates in place and hands the datagram to the IP output of the socket's namespace. */
@@ -173,12 +186,17 @@ function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
   const src = RtResult.rtSrc;
   if (tunnelPmtuExceeded(dev, frame, RtResult.rtMtu, VXLAN_OVERHEAD)) return;
   const tos = outerTos(vx, frame);
+  const innerLen = frame.len - ETH_HLEN; // what iptunnel_xmit counts: from the inner network header on
   const skb = ensureHeadroom(frame, VXLAN_HEADROOM + ETH_HLEN);
   vxlanPush(vx, skb, src, remote.ip, sourcePort, remote.port != 0 ? remote.port : vx.port);
-  orphanSkb(skb);
   scrub(skb, dev.ns != vx.sockNs);
   skb.dev = changetype<usize>(dev);
-  if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) dev.txErrors++;
+  if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) {
+    dev.txErrors++;
+    return;
+  }
+  dev.txPackets++;
+  dev.txBytes += innerLen;
 }
 
 /** Prepends the VXLAN and UDP headers in place, checksum and all (vxlan_build_skb, udp_tunnel_xmit_skb). */
@@ -190,18 +208,19 @@ export function vxlanPush(vx: VxlanDev, skb: Skb, src: u32, dst: u32, sourcePort
   const length = <u32>bswap<u16>(<u16>skb.len);
   const flags: u32 = 0x00000008; // the I flag
   const vni = bswap<u32>(vx.vni << 8);
-  store<u32>(header, ports);
-  store<u32>(header, length, 4);
-  store<u32>(header, flags, 8);
-  store<u32>(header, vni, 12);
+  let check: u32 = 0;
   if (vx.flags & VXLAN_UDP_CSUM) {
     // The headers, the pseudo header, and the inner frame by local checksum offload (lco_csum).
     let sum = <u64>ports + <u64>length + <u64>flags + <u64>vni;
     sum += <u64>bswap<u32>(src) + <u64>bswap<u32>(dst) + (<u64>IPPROTO_UDP << 8) + <u64>length;
     sum += innerSum(skb, inner, innerLen);
-    const folded = <u16>~fold64(sum);
-    store<u16>(header, folded == 0 ? 0xffff : folded, 6);
+    check = ~fold64(sum) & 0xffff;
+    if (check == 0) check = 0xffff;
   }
+  store<u32>(header, ports);
+  store<u32>(header, length | (check << 16), 4);
+  store<u32>(header, flags, 8);
+  store<u32>(header, vni, 12);
   skb.th = header;
 }
 
@@ -215,13 +234,19 @@ function bypass(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
   }
   const far = changetype<VxlanDev>(found);
   const to = changetype<NetDev>(far.dev);
-  if (far.flags & VXLAN_LEARN && !snoop(to, far, ethSrc(frame.data), INADDR_LOOPBACK)) {
-    dropSkb(frame, DROP_VXLAN_MAC_MOVED);
-    return;
-  }
-  orphanSkb(frame);
+  // Whatever learning says of the address, the frame goes on.
+  if (far.flags & VXLAN_LEARN) snoop(to, far, ethSrc(frame.data), INADDR_LOOPBACK);
   scrub(frame, dev.ns != to.ns);
+  countBypass(dev, to, frame.len);
   netifRx(to, frame);
+}
+
+/** A frame that a tunnel hands to one of this host counts at both, with its Ethernet header (vxlan_encap_bypass). */
+export function countBypass(from: NetDev, to: NetDev, len: u32): void {
+  from.txPackets++;
+  from.txBytes += len;
+  to.rxPackets++;
+  to.rxBytes += len;
 }
 
 /** ip_tunnel_ecn_encap (RFC 6040): the inner ECN, but CE becomes ECT(0). */
@@ -319,6 +344,12 @@ export function vxlanPull(skb: Skb): usize {
     dropSkb(skb, DROP_VXLAN_MAC_MOVED);
     return 0;
   }
+  // "vxlan: Pull inner IP header in vxlan_rcv()": a frame that says IP must hold its header.
+  if (ethType(skb.data) == ETH_P_IP && skb.len < ETH_HLEN + 20) {
+    dev.rxErrors++;
+    dropSkb(skb, DROP_PKT_TOO_SMALL);
+    return 0;
+  }
   if (!decapsulateEcn(skb, outerTosByte)) {
     dev.rxErrors++;
     dropSkb(skb, DROP_VXLAN_ECN);
@@ -333,6 +364,8 @@ export function vxlanPull(skb: Skb): usize {
   skb.th = 0;
   skb.flags &= ~(SKB_HASHED | SKB_L4_HASH);
   scrub(skb, dev.ns != ns);
+  dev.rxPackets++;
+  dev.rxBytes += skb.len - ETH_HLEN; // behind eth_type_trans
   return changetype<usize>(dev);
 }
 
@@ -361,7 +394,7 @@ function snoop(dev: NetDev, vx: VxlanDev, mac: u64, vtep: u32): bool {
 /** IP_ECN_decapsulate (RFC 6040): false when outer CE meets an inner packet that is not ECN-capable. */
 function decapsulateEcn(skb: Skb, outer: u32): bool {
   const outerEcn = outer & 3;
-  if (outerEcn == 0 || ethType(skb.data) != ETH_P_IP || skb.len < ETH_HLEN + 20) return true;
+  if (outerEcn == 0 || ethType(skb.data) != ETH_P_IP) return true;
   const ip = skb.data + ETH_HLEN;
   const tos = <u32>load<u8>(ip, 1);
   const innerEcn = tos & 3;

@@ -85,6 +85,13 @@ export function tupleCopy(to: usize, from: usize): void {
   store<u64>(to, load<u64>(from, T_PORTS), T_PORTS);
 }
 
+/** Written in the words in which look-ups read it: a load that spans two younger stores stalls. */
+@inline
+function tupleStore(to: usize, src: u32, dst: u32, ports: u32, key: u32): void {
+  store<u64>(to, <u64>src | (<u64>dst << 32), T_SRC);
+  store<u64>(to, <u64>ports | (<u64>key << 32), T_PORTS);
+}
+
 /** The ICMP type that answers one, plus 1; 0 when it is no query (icmp_invert_tuple). */
 @inline
 function icmpInverse(type: u32): u32 {
@@ -105,10 +112,7 @@ export function tupleInvert(to: usize, from: usize): bool {
     if (inverse == 0) return false;
     ports = (ports & 0x00ffffff) | ((inverse - 1) << 24);
   } else ports = rotl<u32>(ports, 16);
-  store<u32>(to, dst, T_SRC);
-  store<u32>(to, src, T_DST);
-  store<u32>(to, ports, T_PORTS);
-  store<u32>(to, key, T_KEY);
+  tupleStore(to, dst, src, ports, key);
   return true;
 }
 
@@ -137,10 +141,7 @@ export function tupleOfPacket(nf: NfNs, ip: usize, len: u32, to: usize): bool {
     if (len < ihl + 8) return false;
     ports = <u32>bswap<u16>(load<u16>(th, 4)) | (<u32>load<u8>(th, 1) << 16) | (<u32>load<u8>(th) << 24);
   }
-  store<u32>(to, ipSrc(ip), T_SRC);
-  store<u32>(to, ipDst(ip), T_DST);
-  store<u32>(to, ports, T_PORTS);
-  store<u32>(to, (nf.zone << 8) | protocol, T_KEY);
+  tupleStore(to, ipSrc(ip), ipDst(ip), ports, (nf.zone << 8) | protocol);
   return true;
 }
 

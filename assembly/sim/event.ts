@@ -2,9 +2,9 @@
  * Virtual time and the event queue. Events have a total order that does not depend on the worker:
  * (time, kind, source host, per-source counter).
  *
- * Events of the present slot of 16 µs stand in a binary heap, root at index 1; later ones wait in a
- * hierarchical wheel, where arming and disarming a far timer costs a list operation (kernel/time/timer.c).
- * When the heap is empty the next slot that holds anything is poured into it, which is what sorts it.
+ * The next events stand in a binary heap, root at index 1. Where there are many, later ones wait in a
+ * hierarchical wheel, where arming and disarming a far timer costs a list operation (kernel/time/timer.c):
+ * a slot of 65 µs is poured into the heap, and so sorted, when its first event may be the next one.
  *
  *   heap node, 24 bytes:  +0 time i64 | +8 tie u64 | +16 event u32 | +20 unused
  *   wheel:                7 levels of 256 lists, and a bit for each list that isn't empty; at level n a list
@@ -41,14 +41,16 @@ export const ORDER_TIMER: u64 = 1;
 const NODE: usize = 24;
 
 const IN_WHEEL: u32 = 0x80000000;
-/** A slot of the wheel is 2^14 ns. */
-const SLOT_SHIFT: i64 = 14;
+/** So many events the heap takes whatever their time. */
+const SMALL_HEAP: u32 = 48;
+/** A slot of the wheel is 2^16 ns. */
+const SLOT_SHIFT: i64 = 16;
 const LEVELS: u32 = 7;
 /** Heads of the lists, [level][256]. */
 const lists: usize = memory.data(7 * 256 * 4, 16);
 /** A bit for each list that isn't empty, [level][256 bits]. */
 const bits: usize = memory.data(7 * 32, 16);
-/** Number of the first slot that has not been poured into the heap; events before it are in the heap. */
+/** Number of the first slot that has not been poured into the heap: the wheel holds no event before it. */
 let cursor: u64 = 0;
 /** Earliest time in the wheel, -1 when it has to be looked for. */
 let wheelMin: i64 = i64.MAX_VALUE;
@@ -72,8 +74,10 @@ export function pending(): u32 {
 /** Time of the next event; i64.MAX_VALUE when there is none. */
 @inline
 export function nextTime(): i64 {
-  if (count != 0) return load<i64>(heap + NODE);
-  return wheelMin >= 0 ? wheelMin : findWheelMin();
+  const wheel = wheelMin >= 0 ? wheelMin : findWheelMin();
+  if (count == 0) return wheel;
+  const first = load<i64>(heap + NODE);
+  return first < wheel ? first : wheel;
 }
 
 /** A tie-break for a new event of a host: consumes one of its counters. */
@@ -115,7 +119,7 @@ export function schedule(event: usize, time: i64, tie: u64): void {
   const node = changetype<EventNode>(event);
   node.evAt = time;
   node.evTie = tie;
-  if (<u64>(time >> SLOT_SHIFT) < cursor) heapInsert(event, time, tie);
+  if (count < SMALL_HEAP || <u64>(time >> SLOT_SHIFT) < cursor) heapInsert(event, time, tie);
   else wheelInsert(node);
 }
 
@@ -200,7 +204,10 @@ function takeList(list: u32): usize {
   return first;
 }
 
-/** Events whose slots the cursor's upper bytes have reached go down to where they now belong. */
+/**
+ * Events whose slots the cursor's upper bytes have reached go down to where they now belong: done whenever those bytes
+ * change, so that above level 0 the list of the cursor's own slot is always empty.
+ */
 function cascade(): void {
   for (let level = LEVELS - 1; level != 0; level--) {
     const list = (level << 8) | digit(level);
@@ -218,7 +225,6 @@ function cascade(): void {
 /** Moves the cursor on to the first level-0 list that isn't empty and returns it; the wheel isn't empty. */
 function seek(): u32 {
   for (;;) {
-    cascade();
     const found = nextList(0, digit(0));
     if (found < 256) {
       cursor = (cursor & ~(<u64>255)) | <u64>found;
@@ -232,6 +238,7 @@ function seek(): u32 {
     }
     const shift = <u64>level << 3;
     cursor = (((cursor >> shift) & ~(<u64>255)) | <u64>slot) << shift;
+    cascade();
   }
   return 0;
 }
@@ -247,6 +254,7 @@ function pour(): void {
     p = next;
   }
   cursor++;
+  if ((cursor & 255) == 0) cascade();
   wheelMin = inWheel == 0 ? i64.MAX_VALUE : -1;
 }
 
@@ -255,26 +263,19 @@ function pour(): void {
  * scheduled next would all go to the heap.
  */
 function findWheelMin(): i64 {
+  let level: u32 = 0;
+  let slot = nextList(0, digit(0));
+  while (slot == 256) {
+    assert(++level < LEVELS, "the wheel has lost an event");
+    slot = nextList(level, digit(level) + 1);
+  }
   let least: i64 = i64.MAX_VALUE;
-  // A level whose list of the cursor's own slot isn't empty has not been cascaded yet: it may hold the first.
-  for (let level: u32 = 0; level < LEVELS; level++) {
-    const slot = nextList(level, digit(level));
-    if (slot == 256) continue;
-    for (let p = <usize>load<u32>(lists + (<usize>((level << 8) | slot) << 2)); p != 0; p = <usize>changetype<EventNode>(p).evNext) {
-      const at = changetype<EventNode>(p).evAt;
-      if (at < least) least = at;
-    }
-    if (level != 0 && slot == digit(level)) continue;
-    // Whatever stands at higher levels in later slots is later.
-    if (!uncascadedAbove(level)) break;
+  for (let p = <usize>load<u32>(lists + (<usize>((level << 8) | slot) << 2)); p != 0; p = <usize>changetype<EventNode>(p).evNext) {
+    const at = changetype<EventNode>(p).evAt;
+    if (at < least) least = at;
   }
   wheelMin = least;
   return least;
-}
-
-function uncascadedAbove(level: u32): bool {
-  while (++level < LEVELS) if (load<u32>(lists + (<usize>((level << 8) | digit(level)) << 2)) != 0) return true;
-  return false;
 }
 
 // ---------------------------------------------------------------------------------------------- heap
@@ -312,7 +313,8 @@ function removeAt(index: u32): void {
 
 /** Takes the first event; there must be one. Advances `now` to its time. */
 export function popEvent(): usize {
-  if (count == 0) pour();
+  // At equal times the tie-break decides, so the slot must be in the heap.
+  while (inWheel != 0 && (count == 0 || load<i64>(heap + NODE) >= (wheelMin >= 0 ? wheelMin : findWheelMin()))) pour();
   const time = load<i64>(heap + NODE);
   const event = <usize>load<u32>(heap + NODE, 16);
   assert(time >= now, "time went backwards");

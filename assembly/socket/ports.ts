@@ -25,10 +25,22 @@ function isTaken(taken: usize, arg: usize, port: u32): bool {
   return changetype<(arg: usize, port: u32) => bool>(taken)(arg, port);
 }
 
+/** ip_local_port_range, both ends; a range whose ends were set the wrong way round holds its first port. */
+@inline
+function rangeLow(ns: NetNs): u32 {
+  return sysctl(ns, SYS_LOCAL_PORT_MIN);
+}
+
+@inline
+function rangeHigh(ns: NetNs, low: u32): u32 {
+  const high = sysctl(ns, SYS_LOCAL_PORT_MAX);
+  return high < low ? low : high;
+}
+
 /** A port for a UDP socket: random first, then pseudo-random steps through the range. */
 export function udpEphemeral(ns: NetNs, taken: usize, arg: usize): u32 {
-  const low = sysctl(ns, SYS_LOCAL_PORT_MIN);
-  const high = sysctl(ns, SYS_LOCAL_PORT_MAX);
+  const low = rangeLow(ns);
+  const high = rangeHigh(ns, low);
   const random = rand32(nsHost(ns));
   const step = (random | 1) * UDP_HTABLE_SIZE;
   let first = (<u32>((<u64>random * <u64>(high - low + 1)) >> 32) + low) & 0xffff;
@@ -93,8 +105,8 @@ function perturb(host: Host, period: u32, index: u32): Perturb {
 /** A port for a TCP connection src → dst:dport: even ones first, from a start that depends on the destination. */
 export function tcpConnectPort(ns: NetNs, src: u32, dst: u32, dport: u32, taken: usize, arg: usize): u32 {
   const host = nsHost(ns);
-  const low = sysctl(ns, SYS_LOCAL_PORT_MIN);
-  const high = sysctl(ns, SYS_LOCAL_PORT_MAX) + 1;
+  const low = rangeLow(ns);
+  const high = rangeHigh(ns, low) + 1;
   const remaining = high - low > 1 ? (high - low) & ~1 : high - low;
   const period = jiffies() / SHUFFLE_PERIOD;
   const hash = siphash4u32(bswap<u32>(src), bswap<u32>(dst), <u32>bswap<u16>(<u16>dport), period, host.tcpK0, host.tcpK1);
@@ -116,8 +128,8 @@ export function tcpConnectPort(ns: NetNs, src: u32, dst: u32, dport: u32, taken:
 
 /** A port for bind(0) of a TCP socket: odd ones first, from a random start. */
 export function tcpBindPort(ns: NetNs, taken: usize, arg: usize): u32 {
-  const low = sysctl(ns, SYS_LOCAL_PORT_MIN);
-  const high = sysctl(ns, SYS_LOCAL_PORT_MAX) + 1;
+  const low = rangeLow(ns);
+  const high = rangeHigh(ns, low) + 1;
   const remaining = high - low > 1 ? (high - low) & ~1 : high - low;
   const offset = randBelow(nsHost(ns), remaining) | 1;
   for (let parity: u32 = 0; parity < 2; parity++) {

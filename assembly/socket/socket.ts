@@ -181,6 +181,7 @@ export function sockError(sk: Sock, errno: u32): void {
 export function sockQueueRcv(sk: Sock, skb: Skb): bool {
   if (sk.rxBytes + skbCost(skb.len) > sk.rxMax) return false;
   skb.next = 0;
+  skb.dev = 0; // which may be gone before a program reads
   if (sk.rxTail == 0) sk.rxHead = changetype<usize>(skb);
   else changetype<Skb>(sk.rxTail).next = <u32>changetype<usize>(skb);
   sk.rxTail = changetype<usize>(skb);
@@ -215,13 +216,17 @@ export function chargeSkb(sk: Sock, skb: Skb): void {
 
 function uncharge(at: usize): void {
   const skb = changetype<Skb>(at);
-  const sk = changetype<Sock>(skb.sk);
+  sockUncharge(changetype<Sock>(skb.sk), skb.truesize);
+}
+
+/** `truesize` bytes that were charged to the socket have left (sock_wfree, tcp_wfree). */
+export function sockUncharge(sk: Sock, truesize: u32): void {
   if (sk.type == SOCK_TCP) {
-    tcpWfree(sk, skb.truesize);
+    tcpWfree(sk, truesize);
     return;
   }
   const wasFull = sk.txBytes >= sk.txMax;
-  sk.txBytes -= skb.truesize;
+  sk.txBytes -= truesize;
   if (sk.freeSize != 0) {
     if (sk.txBytes == 0) kfree(changetype<usize>(sk), sk.freeSize);
   } else if (wasFull && sk.txBytes < sk.txMax) sockWake(sk);

@@ -243,7 +243,9 @@ function synchronized(tp: TcpSock, skb: Skb): void {
   if (state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK) {
     if (!before(skb.cb0, tp.rcvNxt)) {
       afterText(tp);
-      dropSkb(skb, skb.cb0 == skb.cb1 ? DROP_TCP_FLAGS : DROP_TCP_OLD_DATA);
+      // A pure ACK has said what it had to say; data behind the FIN is nobody's.
+      if (skb.cb0 == skb.cb1) consumeSkb(skb);
+      else dropSkb(skb, DROP_TCP_OLD_DATA);
       return;
     }
   } else if ((state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2) && tp.flags & SOCK_DEAD && newData(tp, skb)) {

@@ -3,7 +3,8 @@
  * (net/ipv4/tcp_minisocks.c, tcp_input.c tcp_conn_request, inet_connection_sock.c, inet_timewait_sock.c).
  */
 import {
-  DROP_TCP_FLAGS, DROP_TCP_INVALID_SEQUENCE, DROP_TCP_LISTEN_OVERFLOW, DROP_TCP_PAWS, DROP_TCP_RESET, TCP_SYN_RECV,
+  DROP_TCP_FLAGS, DROP_TCP_INVALID_SEQUENCE, DROP_TCP_LISTEN_OVERFLOW, DROP_TCP_NO_SOCKET, DROP_TCP_PAWS, DROP_TCP_RESET,
+  TCP_SYN_RECV,
 } from "../abi";
 import { siphash3u32 } from "../hash/siphash";
 import { RtResult, routeLookup } from "../inet/route";
@@ -118,7 +119,7 @@ export function listenRcv(tp: TcpSock, skb: Skb): void {
   }
   if (flags & TCPHDR_ACK) {
     tcpSendReset(tcpNs(tp), skb);
-    dropSkb(skb, DROP_TCP_FLAGS);
+    dropSkb(skb, DROP_TCP_NO_SOCKET); // of a connection that is gone
     return;
   }
   if (!(flags & TCPHDR_SYN) || flags & TCPHDR_FIN) {

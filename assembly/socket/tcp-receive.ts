@@ -76,6 +76,7 @@ function queueRcv(tp: TcpSock, skb: Skb): void {
   }
   const tail = changetype<Skb>(tp.rxTail);
   skb.next = 0;
+  skb.dev = 0; // which may be gone before a program reads
   skb.truesize = fragSize(skb.len);
   skb.cb3 = tp.rxTail == 0 ? 1 : tail.cb3 + 1;
   if (skb.cb3 == 1 || skb.cb3 > MAX_FRAGS) {
@@ -185,6 +186,7 @@ function queueOfo(tp: TcpSock, skb: Skb): void {
     changetype<Skb>(prev).next = <u32>at;
   }
   if (skb.next == 0) tp.ofoTail = at;
+  skb.dev = 0;
   skb.truesize = fragSize(skb.len);
   if (prev == 0 || changetype<Skb>(prev).cb1 != seq) skb.truesize += SKB_HEAD;
   tp.rxBytes += skb.truesize;

@@ -4,7 +4,7 @@
  * tcp-output and tcp-xmit, tcp-timer, tcp-minisocks (requests, TIME_WAIT), tcp-icmp, tcp-user and tcp-border.
  */
 import {
-  DROP_NS_GONE, DROP_OTHERHOST, DROP_PKT_TOO_SMALL, DROP_TCP_CSUM, DROP_TCP_FLAGS, DROP_TCP_NO_SOCKET, IPPROTO_TCP,
+  DROP_NS_GONE, DROP_OTHERHOST, DROP_PKT_TOO_SMALL, DROP_TCP_CLOSE, DROP_TCP_CSUM, DROP_TCP_NO_SOCKET, IPPROTO_TCP,
   TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
 } from "../abi";
 import { IPID_ZERO, ipBuildAndSend } from "../inet/output";
@@ -223,7 +223,7 @@ export function tcpDoRcv(tp: TcpSock, skb: Skb): void {
   else if (tp.state == TCP_LISTEN) listenRcv(tp, skb);
   else if (tp.state == TCP_CLOSE) {
     tcpSendReset(changetype<NetNs>(tp.ns), skb);
-    dropSkb(skb, DROP_TCP_FLAGS);
+    dropSkb(skb, DROP_TCP_CLOSE);
   } else tcpRcvStateProcess(tp, skb);
 }
 

@@ -35,7 +35,7 @@ import { ICMP_HLEN, icmpCode, icmpEchoId, icmpEchoSeq, icmpType } from "../wire/
 import { ipDst, ipHlen, ipSrc, ipTtl } from "../wire/ipv4";
 import { UDP_HLEN, udpSport } from "../wire/udp";
 import { PING_ERROR, RawSock, pingOpenSock, pingSend, rawBindSock, rawDestroy, rawOpenSock, rawSend } from "./raw";
-import { SOCK_BROADCAST, SOCK_KERNEL, SOCK_SINK, SOCK_TCP, SOCK_UDP, Sock, sockDequeue } from "./socket";
+import { SOCK_BROADCAST, SOCK_SINK, SOCK_TCP, SOCK_UDP, Sock, sockDequeue } from "./socket";
 import { UdpSock, udpBindSock, udpConnectSock, udpDestroy, udpOpenSock, udpSend } from "./udp";
 import { UdpFlow, flowStart } from "./udpFlow";
 
@@ -164,14 +164,14 @@ export function sockReceived(at: usize): usize {
   return out;
 }
 
-/** Lists the UDP, ping and raw sockets of a namespace, newest first (SOCK_* records); kernel sockets are left out. */
+/** Lists the UDP, ping and raw sockets of a namespace, newest first (SOCK_* records); a vxlan's own socket is one of them, as in ss. */
 export function socketDump(ns: usize, skip: u32): u32 {
   const out = scratch();
   const most = SCRATCH_SIZE / SOCK_RECORD;
   let count: u32 = 0;
   for (let p = changetype<NetNs>(ns).sockets; p != 0 && count < most; p = changetype<Sock>(p).nsNext) {
     const sk = changetype<Sock>(p);
-    if (sk.type == SOCK_TCP || sk.flags & SOCK_KERNEL) continue;
+    if (sk.type == SOCK_TCP) continue;
     if (skip > 0) {
       skip--;
       continue;

@@ -82,7 +82,23 @@ export function emitIp(ip: usize, tos: u32, df: bool, ttl: u32, protocol: u32, s
 
 @inline
 export function ipSetId(ip: usize, id: u32): void {
-  store<u16>(ip, bswap<u16>(<u16>id), 4);
+  // Whole words, as they were written: a load that spans two younger stores stalls until both are in the cache.
+  store<u32>(ip, (load<u32>(ip, 4) & 0xffff0000) | <u32>bswap<u16>(<u16>id), 4);
+}
+
+/** Writes total length and checksum of a header (__ip_local_out). */
+@inline
+export function ipFinish(ip: usize, total: u32): void {
+  if (ipHlen(ip) != IP_HLEN) {
+    store<u16>(ip, bswap<u16>(<u16>total), 2);
+    ipSendCheck(ip);
+    return;
+  }
+  const first = (load<u32>(ip) & 0xffff) | (<u32>bswap<u16>(<u16>total) << 16);
+  const third = load<u32>(ip, 8) & 0xffff;
+  const sum = <u64>first + <u64>load<u32>(ip, 4) + <u64>third + <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16);
+  store<u32>(ip, first);
+  store<u32>(ip, third | ((~fold64(sum) & 0xffff) << 16), 8);
 }
 
 /** Computes and stores the header checksum (ip_send_check). */

@@ -24,8 +24,7 @@ export function udpLength(udp: usize): u32 {
 /** Writes the header; the checksum is left 0. */
 @inline
 export function emitUdp(udp: usize, sport: u32, dport: u32, length: u32): void {
-  store<u16>(udp, bswap<u16>(<u16>sport));
-  store<u16>(udp, bswap<u16>(<u16>dport), 2);
+  store<u32>(udp, <u32>bswap<u16>(<u16>sport) | (<u32>bswap<u16>(<u16>dport) << 16));
   store<u32>(udp, <u32>bswap<u16>(<u16>length), 4);
 }
 

@@ -11,7 +11,11 @@ export function drain(kernel) {
   while (at < end) {
     const length = view.getUint32(at + abi.CAP_CAPLEN, true);
     const bytes = kernel.u8().slice(at + abi.CAP_HEADER, at + abi.CAP_HEADER + length);
-    frames.push({ bytes, point: view.getUint32(at + abi.CAP_POINT, true), dir: view.getUint32(at + abi.CAP_DIR, true) });
+    frames.push({
+      bytes,
+      point: view.getUint32(at + abi.CAP_POINT, true),
+      dir: view.getUint32(at + abi.CAP_DIR, true),
+    });
     at += (abi.CAP_HEADER + length + 7) & ~7;
   }
   x.captureClear();
@@ -21,7 +25,15 @@ export function drain(kernel) {
 /** Makes traffic of all kinds and keeps one frame of each size and kind, with the device that received it (-1: it was sent). */
 export function collect(kernel, sides, connect) {
   const { x } = kernel;
-  const points = sides.flatMap((side) => [side.nic, side.vxlan, side.veth, side.eth0, side.eth1, side.gwPort, side.second]);
+  const points = sides.flatMap((side) => [
+    side.nic,
+    side.vxlan,
+    side.veth,
+    side.eth0,
+    side.eth1,
+    side.gwPort,
+    side.second,
+  ]);
   for (const [i, dev] of points.entries()) x.linkSetCapture(dev, i + 1, 65535);
   const [a, b] = sides;
   connect(a, b, 80);
@@ -53,10 +65,11 @@ export function collect(kernel, sides, connect) {
   for (let round = 0; round < 40; round++) {
     kernel.run(x.time() + 5e7);
     for (const side of sides) {
-      for (const listener of side.listeners) for (let sk = x.tcpAccept(listener); sk > 0; sk = x.tcpAccept(listener)) side.streams.push(sk);
+      for (const listener of side.listeners)
+        for (let sk = x.tcpAccept(listener); sk > 0; sk = x.tcpAccept(listener)) side.streams.push(sk);
       for (const sk of side.streams) {
         if (round < 6) x.tcpSend(sk, kernel.scratch, 700 * (round + 1));
-        while (x.tcpRecv(sk, kernel.scratch, 65536) > 0) continue;
+        while (x.tcpRecv(sk, kernel.scratch, 65536) > 0);
       }
     }
     if (round === 30) for (const side of sides) for (const sk of side.streams.splice(0)) x.tcpClose(sk);

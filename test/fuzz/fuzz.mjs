@@ -56,7 +56,11 @@ function furnish(side, index) {
     side.listeners.push(sk);
   }
   // A tunnel with a default destination, not a bridge port, with an address of its own.
-  const second = kernel.called(x.linkNewVxlan(side.ns, 5000, 4789, 1 | 16, 0, 1, 300e9), "vxlan1", 0x02dd00000001 + index);
+  const second = kernel.called(
+    x.linkNewVxlan(side.ns, 5000, 4789, 1 | 16, 0, 1, 300e9),
+    "vxlan1",
+    0x02dd00000001 + index,
+  );
   x.fdbAdd(second, 0, 0, ip(`192.168.77.1${2 - index}`), 0, 0);
   x.fdbAdd(second, 0, 0, ip("192.168.77.99"), 2, 0);
   kernel.address(second, `10.5.0.${1 + index}/24`);
@@ -99,7 +103,7 @@ function serve() {
     }
     for (const sk of side.streams) {
       if (mutator.below(2) === 0) x.tcpSend(sk, kernel.scratch, 1 + mutator.below(3000));
-      while (x.tcpRecv(sk, kernel.scratch, 65536) > 0) continue;
+      while (x.tcpRecv(sk, kernel.scratch, 65536) > 0);
     }
     while (side.streams.length > 12 || (side.streams.length > 0 && mutator.below(20) === 0)) {
       const [sk] = side.streams.splice(mutator.below(side.streams.length), 1);
@@ -169,7 +173,8 @@ function plant(size) {
 function checkMemory() {
   const bytes = kernel.u8();
   for (const { block, size } of canaries) {
-    for (let at = block; at < block + size; at++) if (bytes[at] !== CANARY) fail(`byte ${at - block} behind a packet was written`);
+    for (let at = block; at < block + size; at++)
+      if (bytes[at] !== CANARY) fail(`byte ${at - block} behind a packet was written`);
   }
   // Nothing lives below 1024: a store through a null handle would show there.
   for (let at = 0; at < 1024; at++) if (bytes[at] !== lowest[at]) fail(`a store through a null pointer, offset ${at}`);
@@ -246,7 +251,8 @@ for (const host of hosts) {
   if (live !== 0) fail(`${live} packets are still somewhere`);
 }
 const rest = x.memoryInUse();
-if (peaks.length > 3 && Math.max(...peaks.slice(-3)) > 2 * Math.max(...peaks.slice(0, 3)) + 4e6) fail(`memory grows: ${peaks}`);
+if (peaks.length > 3 && Math.max(...peaks.slice(-3)) > 2 * Math.max(...peaks.slice(0, 3)) + 4e6)
+  fail(`memory grows: ${peaks}`);
 // What is left are rate limits by address, which Linux too keeps up to inet_peer_threshold (65664, here of 32 bytes) in each of
 // six namespaces.
 if (rest > baseline + 6 * 65664 * 32 + 4e6) fail(`${rest} bytes are held at the end, ${baseline} at the beginning`);
@@ -263,8 +269,12 @@ const bare = x.blocksHeld() - canaries.length;
 if (bare > 60) fail(`${bare} blocks are held without any namespace`);
 
 const seconds = (cpu.user + cpu.system) / 1e6;
-console.log(`seed ${seed}: ${done} frames, ${Math.round(done / seconds)} a second, ${x.eventCount()} events, ${corpus.length} seeds`);
-console.log(`memory: ${baseline} bytes at first, peaks ${peaks.join(" ")}, ${rest} at the end; blocks: ${heldAtEnd}, without namespaces ${bare}; canaries: ${canaries.length}`);
+console.log(
+  `seed ${seed}: ${done} frames, ${Math.round(done / seconds)} a second, ${x.eventCount()} events, ${corpus.length} seeds`,
+);
+console.log(
+  `memory: ${baseline} bytes at first, peaks ${peaks.join(" ")}, ${rest} at the end; blocks: ${heldAtEnd}, without namespaces ${bare}; canaries: ${canaries.length}`,
+);
 const table = hosts.map((host) => kernel.drops(host));
 for (const [name, reason] of REASONS) {
   const [a, b] = table.map((counts) => counts[reason]);

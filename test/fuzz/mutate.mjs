@@ -2,7 +2,10 @@
 
 const MAX = 9200;
 const EDGES = [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 19, 20, 31, 32, 63, 64, 127, 128, 254, 255];
-const EDGES16 = [0, 1, 7, 8, 19, 20, 21, 27, 28, 59, 60, 127, 128, 255, 256, 1399, 1400, 1500, 0x1fff, 0x2000, 0x3fff, 0x7fff, 0x8000, 0xfff8, 0xffff];
+const EDGES16 = [
+  0, 1, 7, 8, 19, 20, 21, 27, 28, 59, 60, 127, 128, 255, 256, 1399, 1400, 1500, 0x1fff, 0x2000, 0x3fff, 0x7fff, 0x8000,
+  0xfff8, 0xffff,
+];
 
 function sum(bytes, from, to, start) {
   let total = start;
@@ -110,7 +113,8 @@ export class Mutator {
       }
       case 5:
         return this.#field(bytes);
-      case 6: { // this head, that tail
+      case 6: {
+        // this head, that tail
         const other = corpus[this.below(corpus.length)].bytes;
         const cut = [14, 34, 42, 50, 64, 84][this.below(6)];
         const from = [14, 34, 42, 50, 64, 84][this.below(6)];
@@ -119,7 +123,8 @@ export class Mutator {
         joined.set(other.subarray(from, from + joined.length - Math.min(cut, length)), Math.min(cut, length));
         return joined;
       }
-      case 7: { // a frame inside a tunnel's datagram
+      case 7: {
+        // a frame inside a tunnel's datagram
         const outer = corpus[this.below(corpus.length)].bytes;
         if (outer.length < 64 || get16(outer, 36) !== 4789) return bytes;
         const joined = new Uint8Array(Math.min(MAX, 50 + length));
@@ -129,7 +134,8 @@ export class Mutator {
         put16(joined, 38, joined.length - 34);
         return joined;
       }
-      case 8: { // a fragment of it
+      case 8: {
+        // a fragment of it
         if (length < 60) return bytes;
         const offset = this.below(4) === 0 ? this.below(0x2000) : this.below(200);
         put16(bytes, 20, offset | (this.below(3) > 0 ? 0x2000 : 0));
@@ -140,7 +146,8 @@ export class Mutator {
         if (length < 38) return bytes;
         for (let i = 1 + this.below(2); i > 0; i--) bytes[[29, 33, 35, 37, 28, 32][this.below(6)]] = this.below(256);
         return bytes;
-      case 10: { // the sender's and the receiver's side swapped
+      case 10: {
+        // the sender's and the receiver's side swapped
         if (length < 38) return bytes;
         for (const [a, b, n] of [
           [26, 30, 4],
@@ -153,7 +160,8 @@ export class Mutator {
         return bytes;
       }
       default: // random inside
-        for (let at = this.below(length), n = this.below(24); n > 0 && at < length; n--, at++) bytes[at] = this.below(256);
+        for (let at = this.below(length), n = this.below(24); n > 0 && at < length; n--, at++)
+          bytes[at] = this.below(256);
         return bytes;
     }
   }
@@ -163,8 +171,9 @@ export class Mutator {
     const base = bytes.length > 100 && get16(bytes, 36) === 4789 && this.below(2) === 0 ? 50 : 0;
     const at = base + [12, 14, 16, 18, 20, 22, 24, 36, 38, 40, 42, 46, 48, 50, 52, 54, 56, 58][this.below(18)];
     if (at + 2 > bytes.length) return bytes;
-    if (this.below(3) === 0) bytes[at] = EDGES[this.below(EDGES.length)];
-    else if (this.below(3) === 0) put16(bytes, at, get16(bytes, at) + this.below(17) - 8);
+    const how = this.below(3);
+    if (how === 0) bytes[at] = EDGES[this.below(EDGES.length)];
+    else if (how === 1) put16(bytes, at, get16(bytes, at) + this.below(17) - 8);
     else put16(bytes, at, EDGES16[this.below(EDGES16.length)]);
     return bytes;
   }

@@ -1,7 +1,7 @@
 /** Vectors of the kernel's hash functions (jhash, SipHash, flow hash, tunnel source ports), from the kernel's headers. */
 import { describe, expect, it } from "vitest";
-import { unhex } from "../support/wasm.ts";
 import { loadUnits } from "../support/units.ts";
+import { unhex } from "../support/wasm.ts";
 
 const { x, u8, view } = loadUnits();
 const at = x["scratch"]() as number;

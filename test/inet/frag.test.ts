@@ -237,6 +237,32 @@ describe("reassembly", () => {
     expect(net.imbalance(h2)).toBe(0n);
   });
 
+  it("pieces of two datagrams with one id are given away by the checksum", () => {
+    const net = new Net();
+    const [h1, h2] = [net.host(), net.host()];
+    net.nic(h1, "192.168.77.11");
+    net.nic(h2, "192.168.77.12");
+    const sk = net.x["udpOpen"](net.root(h1)) as number;
+    const server = net.x["udpOpen"](net.root(h2)) as number;
+    net.x["udpBind"](server, 0, 5000);
+    net.x["udpConnect"](sk, ip("192.168.77.12"), 5000);
+    net.send(sk, 1);
+    net.run(SEC);
+    expect(net.recv(server)?.data).toHaveLength(1);
+    net.x["portSet"](0, 0, 50_000, 1e10, 0, 1000, 0); // no room for the second piece
+    net.send(sk, new Uint8Array(2000).fill(1));
+    net.run(SEC);
+    net.x["portSet"](0, 0, 50_000, 1e10, 0, 1_538_000, 0);
+    net.x["sockSetSink"](server, 1);
+    for (let i = 1; i < 65_536; i++) net.send(sk, 1); // until its counter comes round
+    net.run(SEC);
+    net.x["sockSetSink"](server, 0);
+    net.send(sk, new Uint8Array(2000).fill(2));
+    net.run(SEC);
+    expect(net.recv(server)).toBeUndefined();
+    expect(net.drops(h2, abi.DROP_UDP_CSUM)).toBe(1);
+  });
+
   it("CE in any fragment marks the whole; not-ECT mixed with ECT is refused", () => {
     const { net, h2, n2, inject } = listening();
     const raw = net.x["rawOpen"](n2, 200) as number;

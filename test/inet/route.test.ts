@@ -308,4 +308,16 @@ describe("input", () => {
     expect(net.routeGet(n1, "10.7.0.1")).toMatchObject({ via: ip("192.168.77.13") });
     expect(net.imbalance(h1)).toBe(0n);
   });
+
+  it("what a unicast route leads into the loopback ends there", () => {
+    const { net, h1, n1 } = routed();
+    const lo = net.lo(n1);
+    net.x["routeAdd"](n1, ip("10.99.0.0"), 16, 0, lo, 0, 0, 1, 3, ANY, 0, 0);
+    const sk = net.x["udpOpen"](n1) as number;
+    expect(net.sendTo(sk, "10.99.1.1", 9, 10)).toBe(0);
+    net.run(MS);
+    expect(net.drops(h1, abi.DROP_IP_INNOROUTES)).toBe(1);
+    expect(net.drops(h1, abi.DROP_IP_TTL)).toBe(0);
+    expect(net.live(h1)).toBe(0);
+  });
 });

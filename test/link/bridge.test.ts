@@ -109,6 +109,23 @@ describe("learning", () => {
     net.inject(port(0), plain(A, B));
     expect(net.out()).toHaveLength(3);
   });
+
+  it("lets static entries follow a move, too", () => {
+    net.x["fdbAdd"](port(3), 0x0242, 0xa, 0, 0, 1);
+    net.inject(port(2), plain(B, A));
+    net.out();
+    net.inject(port(0), plain(A, B));
+    expect(net.out()).toEqual([point(2)]);
+  });
+
+  it("keeps an address of its own while another port has it", () => {
+    net.setMac(port(0), "024200000077");
+    net.setMac(port(1), "024200000077");
+    net.x["linkSetMaster"](port(0), 0);
+    net.inject(port(2), plain("024200000077", A));
+    expect(net.out()).toEqual([]);
+    expect(net.drops(host, abi.DROP_UNHANDLED_PROTO)).toBe(1);
+  });
 });
 
 describe("local delivery", () => {
@@ -186,7 +203,9 @@ describe("ports", () => {
     const results = made.map((dev) => net.x["linkSetMaster"](dev, big) as number);
     expect(results.slice(0, 1023).every((result) => result === 0)).toBe(true);
     expect(results[1023]).toBe(-abi.EXFULL);
-    expect(made.slice(0, 1023).map((dev) => net.info(dev).portNo)).toEqual(Array.from({ length: 1023 }, (_, i) => i + 1));
+    expect(made.slice(0, 1023).map((dev) => net.info(dev).portNo)).toEqual(
+      Array.from({ length: 1023 }, (_, i) => i + 1),
+    );
     net.x["linkSetMaster"](made[500], 0);
     net.x["linkDel"](made[70]);
     expect(net.x["linkSetMaster"](made[1023], big)).toBe(0);
@@ -201,6 +220,24 @@ describe("ports", () => {
     const inner = net.bridge(ns, "br2");
     expect(net.x["linkSetMaster"](inner, bridge)).toBe(-abi.EINVAL);
     expect(net.x["linkSetMaster"](port(0), other)).toBe(-abi.EINVAL);
+    expect(net.x["linkSetMaster"](net.lo(ns), bridge)).toBe(-abi.EINVAL);
+  });
+
+  it("are captured all at once, however much one event is", () => {
+    const big = net.bridge(ns, "br9");
+    for (let i = 2000; i < 2600; i++) {
+      const { port: each, far: end } = net.port(big, ns, far, i);
+      net.capture(end);
+      for (const dev of [each, end]) net.x["linkSetMtu"](dev, 9000);
+    }
+    net.drain();
+    net.frames.length = 0;
+    net.k.name("p2000");
+    net.inject(net.x["linkByName"](ns) as number, plain(BROADCAST, A, 9014));
+    net.drain();
+    expect(net.x["captureLost"]()).toBe(0);
+    expect(net.frames).toHaveLength(1 + 2 * 599);
+    expect(net.frames.every((frame) => frame.bytes.length === 9014)).toBe(true);
   });
 
   it("count what passes them, and every buffer ends once", () => {

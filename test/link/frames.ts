@@ -23,7 +23,12 @@ export function eth(dst: string, src: string, type: number, payload: Uint8Array)
 
 /** A frame of an ethertype that no stack handles. */
 export function plain(dst: string, src: string, length = 60, type = 0x88b5): Uint8Array {
-  return eth(dst, src, type, Uint8Array.from({ length: length - 14 }, (_, i) => i & 255));
+  return eth(
+    dst,
+    src,
+    type,
+    Uint8Array.from({ length: length - 14 }, (_, i) => i & 255),
+  );
 }
 
 export interface Info {
@@ -59,7 +64,10 @@ export class LinkNet extends Net {
       errors: count(offset + 16),
       dropped: count(offset + 24),
     });
-    const address = view.getBigUint64(at + 16, true).toString(16).padStart(12, "0");
+    const address = view
+      .getBigUint64(at + 16, true)
+      .toString(16)
+      .padStart(12, "0");
     return {
       kind: u(0),
       ifindex: u(4),

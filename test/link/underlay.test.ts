@@ -50,14 +50,19 @@ class Wire extends LinkNet {
   }
 
   /** Sends a frame with an IP length of `length` from host to host, tagged. */
-  send(from: number, to: number | "all", length: number, tag = 0): number {
+  transmit(from: number, to: number | "all", length: number, tag = 0): void {
     const payload = new Uint8Array(length).fill(tag);
     const dst = to === "all" ? BROADCAST : this.address(to);
-    this.inject(this.taps[from] as number, eth(dst, `0299000000${from.toString(16).padStart(2, "0")}`, 0x88b5, payload));
-    return 0;
+    this.inject(
+      this.taps[from] as number,
+      eth(dst, `0299000000${from.toString(16).padStart(2, "0")}`, 0x88b5, payload),
+    );
   }
 
-  set(index: number, options: { down?: boolean; delay?: number; rate?: number; loss?: number; queue?: number; group?: number }): void {
+  set(
+    index: number,
+    options: { down?: boolean; delay?: number; rate?: number; loss?: number; queue?: number; group?: number },
+  ): void {
     const { down = false, delay = 50_000, rate = 10 * G, loss = 0, queue = 1_538_000, group = 0 } = options;
     this.x["portSet"](this.ports[index], down ? 1 : 0, delay, rate, Math.round(loss * 2 ** 32), queue, group);
   }
@@ -89,11 +94,11 @@ describe("serialisation (kernel facts 10)", () => {
     const net = new Wire();
     net.attach({ rate: gigabits * G });
     net.attach({ rate: gigabits * G });
-    net.send(0, 1, length);
+    net.transmit(0, 1, length);
     expect(net.arrivals().map((arrival) => arrival.time)).toEqual([50_000 + one]);
     const start = net.now;
     const count = 500;
-    for (let i = 0; i < count; i++) net.send(0, 1, length);
+    for (let i = 0; i < count; i++) net.transmit(0, 1, length);
     const times = net.arrivals().map((arrival) => arrival.time - start - 50_000);
     expect(times).toEqual(Array.from({ length: count }, (_, i) => Math.ceil((i + 1) * exact - 1e-6)));
   });
@@ -103,9 +108,9 @@ describe("serialisation (kernel facts 10)", () => {
     net.attach({ delay: 50_000 });
     net.attach({ delay: 20_000 });
     net.attach({ delay: 300_000 });
-    net.send(0, 1, 1500);
-    net.send(1, 2, 40);
-    net.send(2, 0, 40);
+    net.transmit(0, 1, 1500);
+    net.transmit(1, 2, 40);
+    net.transmit(2, 0, 40);
     expect(net.arrivals().map((arrival) => [arrival.point, arrival.time])).toEqual([
       [1, 51_231],
       [2, 300_068], // a tie: host 1 before host 2
@@ -118,17 +123,17 @@ describe("queues", () => {
   it("a receiver's port adds time only under contention", () => {
     const net = new Wire();
     for (let i = 0; i < 3; i++) net.attach({ rate: G });
-    net.send(0, 2, 1500, 1);
-    net.send(1, 2, 1500, 2);
+    net.transmit(0, 2, 1500, 1);
+    net.transmit(1, 2, 1500, 2);
     // Both last bits would be there at once: the second waits for one more serialisation.
     expect(net.arrivals().map((arrival) => [arrival.bytes[20], arrival.time])).toEqual([
       [1, 62_304],
       [2, 74_608],
     ]);
     const start = net.now;
-    net.send(0, 2, 1500, 1);
+    net.transmit(0, 2, 1500, 1);
     net.run(6_152); // half a frame later
-    net.send(1, 2, 1500, 2);
+    net.transmit(1, 2, 1500, 2);
     expect(net.arrivals().map((arrival) => arrival.time - start)).toEqual([62_304, 74_608]);
   });
 
@@ -136,7 +141,7 @@ describe("queues", () => {
     const net = new Wire();
     net.attach({ rate: 10 * G });
     net.attach({ rate: G });
-    for (let i = 0; i < 5; i++) net.send(0, 1, 1500, i);
+    for (let i = 0; i < 5; i++) net.transmit(0, 1, 1500, i);
     const arrivals = net.arrivals();
     expect(arrivals.map((arrival) => arrival.bytes[20])).toEqual([0, 1, 2, 3, 4]);
     const gaps = arrivals.slice(1).map((arrival, i) => arrival.time - (arrivals[i] as Arrival).time);
@@ -149,7 +154,7 @@ describe("queues", () => {
     const net = new Wire();
     for (let i = 0; i < 3; i++) net.attach({ rate: G });
     net.set(0, { rate: G, queue: 10 * 1538 });
-    for (let i = 0; i < 20; i++) net.send(0, 2, 1500, i);
+    for (let i = 0; i < 20; i++) net.transmit(0, 2, 1500, i);
     // Ten frames' worth of bits may stand in the port, the one on the wire included.
     expect(net.arrivals().map((arrival) => arrival.bytes[20])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(net.drops(net.hosts[0] as number, abi.DROP_FULL_RING)).toBe(10);
@@ -157,8 +162,8 @@ describe("queues", () => {
     net.set(0, { rate: G });
     net.set(2, { rate: G, queue: 3 * 1538 });
     for (let i = 0; i < 10; i++) {
-      net.send(0, 2, 1500, i);
-      net.send(1, 2, 1500, 100 + i);
+      net.transmit(0, 2, 1500, i);
+      net.transmit(1, 2, 1500, 100 + i);
     }
     const got = net.arrivals();
     const dropped = net.drops(net.hosts[2] as number, abi.DROP_FULL_RING);
@@ -177,7 +182,7 @@ describe("faults", () => {
     net.x["linkSetCapture"](net.nics[0], 0, 0);
     net.x["linkSetCapture"](net.nics[1], 0, 0);
     for (let i = 0; i < 100_000; i++) {
-      net.send(0, 1, 46);
+      net.transmit(0, 1, 46);
       if (i % 500 === 0) net.run(1e6);
     }
     net.run(1e9);
@@ -193,18 +198,18 @@ describe("faults", () => {
     for (let i = 0; i < 4; i++) net.attach();
     net.set(2, { group: 1 });
     net.set(3, { group: 1 });
-    net.send(0, "all", 46, 1);
-    net.send(2, 3, 46, 2);
-    net.send(2, 0, 46, 3);
+    net.transmit(0, "all", 46, 1);
+    net.transmit(2, 3, 46, 2);
+    net.transmit(2, 0, 46, 3);
     const delivered = net.arrivals().map((arrival) => `${arrival.point}:${arrival.bytes[20]}`);
     expect(delivered.sort()).toEqual(["1:1", "3:2"]);
     expect(net.drops(net.hosts[0] as number, abi.DROP_WIRE_PARTITION)).toBe(2);
     expect(net.drops(net.hosts[2] as number, abi.DROP_WIRE_PARTITION)).toBe(1);
     for (let i = 0; i < 4; i++) net.set(i, { down: i === 1 });
     expect(net.info(net.nics[1] as number).carrier).toBe(0);
-    net.send(0, 1, 46);
-    net.send(1, 0, 46);
-    net.send(0, 2, 46);
+    net.transmit(0, 1, 46);
+    net.transmit(1, 0, 46);
+    net.transmit(0, 2, 46);
     expect(net.arrivals().map((arrival) => arrival.point)).toEqual([2]);
     expect(net.drops(net.hosts[1] as number, abi.DROP_WIRE_DOWN)).toBe(2);
     for (const host of net.hosts) expect(net.imbalance(host)).toBe(0n);
@@ -225,7 +230,11 @@ describe("faults", () => {
     };
     const filter = (port: number, ...args: number[]): void => net.x["portFilterAdd"](net.ports[port], ...args);
     filter(1, 0, 17, 4789, 0);
-    expect([passes(frame(4789)), passes(frame(4790)), passes(frame(4789, undefined, true))]).toEqual([false, true, true]);
+    expect([passes(frame(4789)), passes(frame(4790)), passes(frame(4789, undefined, true))]).toEqual([
+      false,
+      true,
+      true,
+    ]);
     net.x["portFilterClear"](net.ports[1]);
     filter(0, 0, 0, 5000, 0); // a source port counts too
     expect(passes(frame(1))).toBe(false);
@@ -235,7 +244,7 @@ describe("faults", () => {
     filter(0, 0, 0, 0, ip("10.9.9.9"));
     expect([passes(frame(1)), passes(frame(1, "10.9.9.9"))]).toEqual([true, false]);
     filter(0, 0x88b5, 0, 0, 0);
-    net.send(0, 1, 46);
+    net.transmit(0, 1, 46);
     expect(net.arrivals()).toEqual([]);
     expect(passes(frame(1))).toBe(true);
     expect(net.drops(net.hosts[0] as number, abi.DROP_WIRE_FILTER)).toBe(4);
@@ -245,8 +254,8 @@ describe("faults", () => {
     const net = new Wire();
     net.attach();
     net.attach({ segment: 1 });
-    net.send(0, 1, 46); // on another segment
-    net.send(0, 0, 46);
+    net.transmit(0, 1, 46); // on another segment
+    net.transmit(0, 0, 46);
     expect(net.arrivals()).toEqual([]);
     expect(net.drops(net.hosts[0] as number, abi.DROP_WIRE_NO_PORT)).toBe(1);
     // A port whose host doesn't exist yet, and one whose NIC is gone.
@@ -254,7 +263,7 @@ describe("faults", () => {
     net.attach();
     net.x["linkDel"](net.nics[2]);
     const before = net.k.get(0, 1024);
-    net.send(0, "all", 46);
+    net.transmit(0, "all", 46);
     net.run(1e9);
     expect(net.k.get(0, 1024)).toEqual(before);
     for (const host of net.hosts) expect(net.imbalance(host)).toBe(0n);
@@ -264,8 +273,18 @@ describe("faults", () => {
   it("reaches everybody with a broadcast but its sender", () => {
     const net = new Wire();
     for (let i = 0; i < 5; i++) net.attach();
-    net.send(3, "all", 46);
+    net.transmit(3, "all", 46);
     expect(net.arrivals().map((arrival) => arrival.point)).toEqual([0, 1, 2, 4]);
+  });
+
+  it("keeps broadcasts on their segment, in order of ports", () => {
+    const net = new Wire();
+    for (let i = 0; i < 8; i++) net.attach({ segment: i % 3 });
+    net.transmit(4, "all", 46);
+    expect(net.arrivals().map((arrival) => arrival.point)).toEqual([1, 7]);
+    net.transmit(3, "all", 46);
+    expect(net.arrivals().map((arrival) => arrival.point)).toEqual([0, 6]);
+    for (const host of net.hosts) expect(net.imbalance(host)).toBe(0n);
   });
 });
 
@@ -273,7 +292,12 @@ describe("faults", () => {
 
 /** Hosts 0 … 3, each in the worker that `place` says; every worker knows all ports. */
 class Cluster {
-  readonly workers: { kernel: RawKernel; taps: Map<number, number>; nics: Map<number, number>; hosts: Map<number, number> }[];
+  readonly workers: {
+    kernel: RawKernel;
+    taps: Map<number, number>;
+    nics: Map<number, number>;
+    hosts: Map<number, number>;
+  }[];
   readonly log: string[] = [];
   readonly place: readonly number[];
 
@@ -282,7 +306,9 @@ class Cluster {
     const count = Math.max(...place) + 1;
     this.workers = Array.from({ length: count }, (_, worker) => {
       const kernel = loadKernel(worker);
-      const ports = place.map((where, index) => kernel.x["portNew"](0, index, where, 0x5254, index + 1, 50_000, 1e9) as number);
+      const ports = place.map(
+        (where, index) => kernel.x["portNew"](0, index, where, 0x5254, index + 1, 50_000, 1e9) as number,
+      );
       const [taps, nics, hosts] = [new Map<number, number>(), new Map<number, number>(), new Map<number, number>()];
       for (const [index, where] of place.entries()) {
         if (where !== worker) continue;
@@ -319,7 +345,7 @@ class Cluster {
     for (let end = from; end < until; ) {
       end = Math.min(end + 50_000, until);
       for (const { kernel } of this.workers) {
-        while (kernel.x["run"](end, 1000) !== abi.RUN_DONE) continue;
+        while (kernel.x["run"](end, 1000) !== abi.RUN_DONE);
         this.#drain(kernel);
       }
       this.#exchange();
@@ -337,7 +363,15 @@ class Cluster {
           const u = (offset: number) => source.kernel.view().getUint32(at + offset, true);
           const length = u(abi.OUT_LEN);
           const data = source.kernel.get(u(abi.OUT_DATA), length);
-          const into = target.kernel.x["wireImport"](u(abi.OUT_PORT), u(4), u(0), u(12), u(8), length, u(abi.OUT_FLAGS)) as number;
+          const into = target.kernel.x["wireImport"](
+            u(abi.OUT_PORT),
+            u(4),
+            u(0),
+            u(12),
+            u(8),
+            length,
+            u(abi.OUT_FLAGS),
+          ) as number;
           target.kernel.put(into >>> 0, data);
         }
       }
@@ -352,7 +386,9 @@ class Cluster {
       const u = (offset: number) => view.getUint32(at + offset, true);
       const tag = view.getUint8(at + abi.CAP_HEADER + 20);
       // The record's own number is the host's: it orders what happens at one instant.
-      this.log.push(`${u(abi.CAP_HOST)} #${u(abi.CAP_SEQ)} ${view.getBigUint64(at, true)} ${u(abi.CAP_DIR)} ${tag} ${u(abi.CAP_LEN)}`);
+      this.log.push(
+        `${u(abi.CAP_HOST)} #${u(abi.CAP_SEQ)} ${view.getBigUint64(at, true)} ${u(abi.CAP_DIR)} ${tag} ${u(abi.CAP_LEN)}`,
+      );
       at += (abi.CAP_HEADER + u(abi.CAP_CAPLEN) + 7) & ~7;
     }
     kernel.x["captureClear"]();

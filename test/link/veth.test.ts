@@ -46,6 +46,7 @@ describe("veth", () => {
     net.sendTo(sk, "10.0.0.2", 9, 100);
     expect(net.info(near).tx.dropped).toBe(1);
     expect(net.drops(host, abi.DROP_DEV_DOWN)).toBe(1);
+    expect(net.info(near).tx.packets).toBe(0);
     expect(net.info(far).rx.packets).toBe(0);
   });
 

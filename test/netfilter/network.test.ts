@@ -337,3 +337,48 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a captured host's rules, on wires
     expect(lab.rules.list("filter").find((chain) => chain.name === "FORWARD")?.rules[2]?.packets).toBe(2);
   });
 });
+
+describe("MASQUERADE of a bridged packet", () => {
+  it("takes the address that suits the destination, not the sender's own next hop", () => {
+    const net = new Net();
+    const host = net.host();
+    const root = net.root(host);
+    const bridge = net.x["linkNewBridge"](root, -1) as number;
+    net.named(bridge, "br0");
+    net.up(bridge);
+    net.addr(bridge, "192.168.5.1", 24);
+    net.addr(bridge, "10.9.0.1", 24);
+    const containers = [3, 4].map((last) => {
+      const ns = net.x["netnsNew"](host) as number;
+      const [port, eth] = net.veth(root, ns, [`veth${last}`, "eth0"], [0xac120100 + last, 0xac120000 + last]);
+      net.x["linkSetMaster"](port, bridge);
+      net.up(port);
+      net.up(eth);
+      net.addr(eth, `192.168.5.${last}`, 24);
+      return { ns, eth };
+    });
+    const [from, to] = containers as [(typeof containers)[0], (typeof containers)[0]];
+    net.addr(to.eth, "10.9.0.7", 24);
+    net.x["routeAdd"](
+      from.ns,
+      0,
+      0,
+      ip("192.168.5.4"),
+      0,
+      0,
+      0,
+      abi.RTN_UNICAST,
+      abi.RTPROT_BOOT,
+      0,
+      abi.RT_TABLE_MAIN,
+      0,
+    );
+    const rules = new Machine({ kernel: net.k, ns: root });
+    rules.append("nat", "POSTROUTING", { src: yes({ ip: ip("192.168.5.0"), prefix: 24 }) }, { kind: "MASQUERADE" });
+    const [client, server] = [from.ns, to.ns].map((ns) => net.x["udpOpen"](ns) as number) as [number, number];
+    net.x["udpBind"](server, 0, 7000);
+    net.sendTo(client, "10.9.0.7", 7000, 10);
+    net.run(SEC);
+    expect(net.recv(server)).toMatchObject({ src: ip("10.9.0.1") });
+  });
+});

@@ -131,7 +131,9 @@ for (; round <= rounds && x.blocksHeld() === blocks; round++) {
   if (x.memoryInUse() !== bytes) steps++;
   bytes = x.memoryInUse();
 }
-console.log(`after ${round - 1} rounds: ${blocks} blocks at first, ${x.blocksHeld()} now; ${bytes} bytes, changed ${steps} times`);
+console.log(
+  `after ${round - 1} rounds: ${blocks} blocks at first, ${x.blocksHeld()} now; ${bytes} bytes, changed ${steps} times`,
+);
 // Blocks must be as many as before. Their size may grow where a cache of the machines' own namespaces does: input and
 // output routes, each from 1 entry to 256 in four steps, two machines.
 if (x.blocksHeld() !== blocks || steps > 16) process.exitCode = 1;

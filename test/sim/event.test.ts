@@ -65,6 +65,46 @@ describe("event queue", () => {
     }
   }, 60_000);
 
+  it("keeps the order over all horizons, from ns to years, with hundreds pending", () => {
+    const { x } = units;
+    const random = generator(271828);
+    const model: { event: number; time: bigint; tie: number }[] = [];
+    const place = (time: bigint, tie: number): number => {
+      const at = model.findIndex((each) => each.time > time || (each.time === time && each.tie > tie));
+      return at < 0 ? model.length : at;
+    };
+    let now = 0n;
+    for (let step = 0; step < 60_000; step++) {
+      const want = 20 + (Math.floor(step / 500) % 20) * 40; // few and many by turns
+      const choice = random(100);
+      if (model.length < want && choice < 60) {
+        const time = now + ((BigInt(random(2 ** 32)) << 24n) >> BigInt(random(56)));
+        const tie = random(8) * 1_000_000 + step;
+        const event = x["eventNew"]() as number;
+        x["schedule"](event, time, BigInt(tie));
+        model.splice(place(time, tie), 0, { event, time, tie });
+      } else if (choice < 75 && model.length > 0) {
+        const [gone] = model.splice(random(4) === 0 ? 0 : random(model.length), 1);
+        x["cancel"](gone?.event);
+      } else {
+        same(x["nextTime"](), model[0]?.time ?? 0x7fffffffffffffffn);
+        const first = model.shift();
+        if (first === undefined) continue;
+        same(x["popEvent"](), first.event);
+        now = first.time;
+      }
+      same(x["pending"](), model.length);
+      // A look at the next time, and a jump of the clock to just before it, must not disturb anything.
+      if (random(20) === 0 && model[0] !== undefined) {
+        same(x["nextTime"](), model[0].time);
+        if (random(4) === 0) {
+          now = model[0].time;
+          x["setNow"](now);
+        }
+      }
+    }
+  });
+
   it("holds 200,000 events and returns them sorted", () => {
     const { x } = units;
     const random = generator(99);

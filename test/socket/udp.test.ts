@@ -41,6 +41,16 @@ describe("bind and connect", () => {
     expect(net.sendTo(sk, "192.168.77.12", 9, 1)).toBe(-abi.EAGAIN);
   });
 
+  it("a range whose ends stand the wrong way round has its first port only", () => {
+    const { net, n1, open } = pair();
+    net.sysctl(n1, abi.SYS_LOCAL_PORT_MIN, 50000);
+    net.sysctl(n1, abi.SYS_LOCAL_PORT_MAX, 49999);
+    expect(net.local(open(n1)).port).toBe(50000);
+    const tcp = net.x["tcpOpen"](n1) as number;
+    expect(net.x["tcpConnect"](tcp, ip("192.168.77.12"), 80)).toBe(0);
+    expect(net.local(tcp).port).toBe(50000);
+  });
+
   it("a wildcard collides with every address, different addresses do not", () => {
     const { net, n1, d1, open } = pair();
     net.addr(d1, "192.168.77.21", 24);

@@ -24,6 +24,9 @@ export const xzAvailable = ((): boolean => {
   }
 })();
 
+if (process.env["SWARMWIRE_NO_SKIP"] !== undefined && goldenAvailable && !xzAvailable)
+  throw new Error("SWARMWIRE_NO_SKIP is set, and tests would be skipped: there is no xz program");
+
 /** A title for a group of tests that says why it is skipped, if it is. */
 export function goldenTitle(title: string, needsXz = false): string {
   if (!goldenAvailable) return `${title} [skipped: ${goldenFolder} is absent]`;

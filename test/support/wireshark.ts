@@ -74,6 +74,12 @@ const DEFAULT_PREFS: Record<string, string> = {
   "nameres.use_external_name_resolver": "FALSE",
 };
 
+/**
+ * Dissectors that guess from the first byte or two and now and then (one datagram in some 10,000) take encrypted
+ * gossip for ISO 8602 or CIGI: then the frame counts as malformed, in captures of a real swarm too. `name,0`: off.
+ */
+const GUESSES_OFF = "cltp_udp,0\ncigi_udp,0\n";
+
 const require = createRequire(import.meta.url);
 const folder = dirname(require.resolve("@goodtools/wiregasm/dist/wiregasm.js"));
 
@@ -143,6 +149,7 @@ export async function openTrace(bytes: Uint8Array, options: TraceOptions = {}): 
     if (found !== null) warnings.push(`${found[1]}: ${found[2]}`);
   });
   if (options.espSa !== undefined) lib.FS.writeFile("/wireshark/esp_sa", options.espSa);
+  lib.FS.writeFile("/wireshark/heuristic_protos", GUESSES_OFF);
   if (!lib.init()) throw new Error("Wireshark does not start");
   for (const [key, value] of Object.entries({ ...DEFAULT_PREFS, ...options.prefs })) {
     const dot = key.indexOf(".");

@@ -34,7 +34,9 @@ describe("checksum", () => {
     const block = new Uint8Array(9100).map(() => random(256));
     u8().set(block, base);
     for (let length = 0; length <= 9000; length++) {
-      for (const shift of length < 300 ? Array.from({ length: 16 }, (_, i) => i) : [length % 16, (length * 7 + 3) % 16]) {
+      for (const shift of length < 300
+        ? Array.from({ length: 16 }, (_, i) => i)
+        : [length % 16, (length * 7 + 3) % 16]) {
         const got = x["sumFolded"](base + shift, length) as number;
         if (same(got) !== same(naive(block, shift, length))) expect.fail(`length ${length} at ${shift}: ${got}`);
       }
@@ -53,7 +55,7 @@ describe("checksum", () => {
   it("adjusts to a changed word as if summed anew", () => {
     const random = generator(17);
     for (let i = 0; i < 20_000; i++) {
-      const bytes = new Uint8Array(20).map(() => random(5) === 0 ? 255 * random(2) : random(256));
+      const bytes = new Uint8Array(20).map(() => (random(5) === 0 ? 255 * random(2) : random(256)));
       u8().set(bytes, base);
       const old = x["checksumOf"](base, 20) as number;
       const at = 2 * random(9);
@@ -91,7 +93,7 @@ describe("local checksum offload", () => {
     data.setUint16(12, random(10) === 0 ? 0x86dd : 0x0800);
     bytes[14] = 0x40 | (header / 4);
     data.setUint16(16, header + segment);
-    data.setUint16(20, random(8) === 0 ? [0x2000, 0x00b9][random(2)] as number : 0x4000);
+    data.setUint16(20, random(8) === 0 ? ([0x2000, 0x00b9][random(2)] as number) : 0x4000);
     bytes[23] = protocol;
     // A right checksum of TCP and UDP: over the pseudo header too.
     const field = 14 + header + (protocol === 6 ? 16 : 6);
