@@ -21,6 +21,7 @@ export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /** Any JSON value; responses are plain objects with Docker's keys in Docker's order. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+/** A response, or a part of one. */
 export type JsonObject = { readonly [key: string]: Json | undefined };
 
 /** An attached container or exec: what the raw or multiplexed stream carries. */
@@ -34,6 +35,7 @@ export interface AttachStream {
   detach(): void;
 }
 
+/** POST /swarm/init. */
 export interface SwarmInitRequest {
   ListenAddr?: string;
   AdvertiseAddr?: string;
@@ -46,6 +48,7 @@ export interface SwarmInitRequest {
   Availability?: string;
 }
 
+/** POST /swarm/join. */
 export interface SwarmJoinRequest {
   ListenAddr?: string;
   AdvertiseAddr?: string;
@@ -55,6 +58,7 @@ export interface SwarmJoinRequest {
   Availability?: string;
 }
 
+/** POST /networks/create. */
 export interface NetworkCreateRequest {
   Name: string;
   CheckDuplicate?: boolean;
@@ -79,12 +83,14 @@ export interface NetworkCreateRequest {
   Labels?: Record<string, string>;
 }
 
+/** A container on one network, as a request has it. */
 export interface EndpointSettings {
   IPAMConfig?: { IPv4Address?: string };
   Aliases?: readonly string[];
   DriverOpts?: Record<string, string>;
 }
 
+/** POST /containers/create. */
 export interface ContainerCreateRequest {
   Image: string;
   Hostname?: string;
@@ -121,6 +127,7 @@ export interface ContainerCreateRequest {
   NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointSettings> };
 }
 
+/** POST /containers/{id}/exec. */
 export interface ExecCreateRequest {
   Cmd: readonly string[];
   Tty?: boolean;
@@ -133,6 +140,7 @@ export interface ExecCreateRequest {
   WorkingDir?: string;
 }
 
+/** The requests of one engine. */
 export interface EngineApi {
   ping(): { readonly swarm: string };
   version(): JsonObject;

@@ -11,6 +11,7 @@ import type { Image } from "./program.ts";
 import { RestartManager } from "./restart-manager.ts";
 import { OutputLog, StandardStreams } from "./stdio.ts";
 
+/** The states that `docker ps --filter status=` knows, but for `paused` and `dead`. */
 export type ContainerStatus = "created" | "running" | "restarting" | "removing" | "exited";
 
 /** A network that the container is to be on, or is on. */
@@ -59,6 +60,7 @@ export interface ContainerParts {
   readonly now: () => Time;
 }
 
+/** A container and what it is doing. Only lifecycle.ts and containers.ts change its state. */
 export class Container {
   readonly id: string;
   name: string;

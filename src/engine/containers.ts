@@ -26,6 +26,7 @@ export interface ContainersOptions {
   readonly hostsFile: string;
 }
 
+/** The containers of one engine. */
 export class Containers {
   readonly #options: ContainersOptions;
   readonly #random: Random;
@@ -140,9 +141,16 @@ export class Containers {
       if (!(error instanceof ApiError)) throw error;
       throw new ApiError(error.status, `Error when allocating new name: ${error.message}`);
     }
+    const { name: old, anonymous } = container;
     container.name = wished.slice(1);
     container.anonymous = false;
-    this.#options.networking.renamed(container);
+    try {
+      this.#options.networking.renamed(container);
+    } catch (error) {
+      container.name = old;
+      container.anonymous = anonymous;
+      throw error;
+    }
   }
 
   /**

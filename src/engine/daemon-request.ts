@@ -6,6 +6,7 @@ import { assert } from "../base/errors.ts";
 import { type HostRuntime, join, type Proc, type Process } from "../scheduler/process.ts";
 import { isDefect } from "./refusals.ts";
 
+/** A request that runs, and its answer. */
 export class DaemonRequest<T> {
   readonly process: Process;
   #outcome: { readonly value: T } | { readonly refusal: unknown } | undefined;

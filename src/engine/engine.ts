@@ -2,100 +2,92 @@
  * One Docker Engine: its API over containers, libnetwork and the swarm (moby daemon, daemon/cluster,
  * api/server/router; 20.10).
  */
-import { type Ipv4, parseCidr } from "../base/addr.ts";
+import type { Ipv4 } from "../base/addr.ts";
 import { newHexId } from "../base/ids.ts";
-import { formatRfc3339 } from "../base/wall-clock.ts";
 import { NetworkController } from "../libnetwork/controller.ts";
 import { createDefaultNetworks } from "../libnetwork/default-networks.ts";
 import type { DaemonLog } from "../libnetwork/log.ts";
 import { createNetworkDb } from "../libnetwork/networkdb/networkdb.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import { Channel, join, type Proc, type Process } from "../scheduler/process.ts";
+import type { Channel, Proc } from "../scheduler/process.ts";
 import type { ApiNodeSpec, ApiSwarmSpec } from "../swarm/api/convert.ts";
-import type { Availability } from "../swarm/api/objects.ts";
-import { SwarmNode } from "../swarm/node.ts";
+import type { SwarmNode } from "../swarm/node.ts";
 import * as api from "./api.ts";
 import { ContainerNetworks } from "./container-networks.ts";
 import { Containers } from "./containers.ts";
-import { EngineExecutor } from "./executor.ts";
-import { matchesFilters } from "./filters.ts";
+import { inDaemon } from "./daemon-request.ts";
+import { checkFilters, matchesFilters } from "./filters.ts";
+import { checkSignal } from "./lifecycle.ts";
+import { type LogOptions, readLogs } from "./logs.ts";
+import { NetworkConnector } from "./network-connect.ts";
 import { NetworkRequests } from "./network-requests.ts";
 import type { ImageStore } from "./program.ts";
 import { refusable } from "./refusals.ts";
-import { imageView, infoView, versionView } from "./system-views.ts";
+import type { OutputChunk } from "./stdio.ts";
+import { SwarmMembership } from "./swarm-membership.ts";
+import { execView, imageView, infoView, topView, versionView } from "./system-views.ts";
 import { containerDetails, containerSummary } from "./views.ts";
 
 const { ApiError } = api;
 
+/** What an engine is made with. */
 export interface EngineOptions {
   readonly os: HostOs;
   readonly images: ImageStore;
   /** Text of the host's /etc/resolv.conf. */
   readonly resolvConf: string;
+  /** Text of the host's /etc/hosts. */
+  readonly hostsFile?: string;
   /** The daemon's log; nothing is kept by default. */
   readonly log?: DaemonLog;
   /** Told of each address that a container gets. */
   readonly onAddress?: (ip: Ipv4, container: string) => void;
 }
 
+/** The Engine of one host. */
 export class Engine implements api.EngineApi {
   readonly #os: HostOs;
   readonly #images: ImageStore;
-  readonly #log: DaemonLog;
   readonly #id: string;
   readonly controller: NetworkController;
   readonly containers: Containers;
-  readonly swarm: SwarmNode;
-  readonly #networks: ContainerNetworks;
+  readonly #membership: SwarmMembership;
+  readonly #connector: NetworkConnector;
   readonly #networkRequests: NetworkRequests;
-  readonly #executor: EngineExecutor;
-  #agentStarting: Process<unknown> | undefined;
 
+  /** Starts the daemon: libnetwork and the default networks. */
   constructor(options: EngineOptions) {
-    const { os } = options;
+    const { os, images, log = () => {} } = options;
     this.#os = os;
-    this.#images = options.images;
-    this.#log = options.log ?? (() => {});
+    this.#images = images;
     this.#id = newHexId(os.random.fork("engine"));
     this.controller = new NetworkController({
       os,
-      log: this.#log,
+      log,
       networkDb: createNetworkDb,
       resolvConf: options.resolvConf,
     });
     createDefaultNetworks(this.controller);
-    this.#executor = new EngineExecutor(
-      os,
+    this.#membership = new SwarmMembership(os, this.controller, (id) => this.#disconnectAll(id));
+    const networks = new ContainerNetworks(
       this.controller,
-      () => this.swarm.attachments,
-      () => this.#startAgent(),
-    );
-    this.swarm = new SwarmNode({ os, executor: this.#executor });
-    const provider = {
-      swarm: this.swarm,
-      get active(): boolean {
-        return this.swarm.isAgent;
-      },
-      *attachNetwork(
-        target: string,
-        containerId: string,
-        addresses: readonly string[],
-      ): Proc<{ networkId: string; address: Ipv4 | undefined }> {
-        const result = yield* this.swarm.attachNetwork(target, containerId, addresses);
-        return { networkId: result.networkId, address: parseCidr(result.addresses[0] ?? "")?.ip };
-      },
-      *detachNetwork(target: string, containerId: string): Proc<void> {
-        yield* this.swarm.detachNetwork(target, containerId);
-      },
-    };
-    this.#networks = new ContainerNetworks(
-      this.controller,
-      provider,
-      (reference) => this.containers.get(reference),
+      this.#membership.attachmentProvider(),
+      { get: (reference) => this.containers.get(reference), list: () => this.containers.list() },
       options.onAddress,
     );
-    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, this.#networks);
-    this.containers = new Containers(os, options.images, this.#networks, this.#log);
+    this.#connector = new NetworkConnector(networks);
+    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, networks);
+    this.containers = new Containers({ os, images, networking: networks, log, hostsFile: options.hostsFile ?? "" });
+  }
+
+  /** The node's part in its swarm. */
+  get swarm(): SwarmNode {
+    return this.#membership.node;
+  }
+
+  /** A request that changes something: it runs to its end even if its client doesn't wait for it. */
+  *#serve<T>(name: string, request: Proc<T>): Proc<T> {
+    return yield* inDaemon(this.#os, name, refusable(request));
   }
 
   // --------------------------------------------------------------------------------------------- system
@@ -127,66 +119,25 @@ export class Engine implements api.EngineApi {
   // ---------------------------------------------------------------------------------------------- swarm
 
   *swarmInit(request: api.SwarmInitRequest): Proc<string> {
-    return yield* refusable(
-      this.swarm.init({
-        ...(request.ListenAddr === undefined ? {} : { listenAddr: request.ListenAddr }),
-        ...(request.AdvertiseAddr === undefined ? {} : { advertiseAddr: request.AdvertiseAddr }),
-        ...(request.DataPathAddr === undefined ? {} : { dataPathAddr: request.DataPathAddr }),
-        ...(request.DataPathPort === undefined ? {} : { dataPathPort: request.DataPathPort }),
-        ...(request.DefaultAddrPool === undefined ? {} : { defaultAddrPool: request.DefaultAddrPool }),
-        ...(request.SubnetSize === undefined ? {} : { subnetSize: request.SubnetSize }),
-        ...(request.Availability ? { availability: request.Availability.toLowerCase() as Availability } : {}),
-      }),
-    );
+    return yield* this.#serve("swarm init", this.#membership.init(request));
   }
 
   *swarmJoin(request: api.SwarmJoinRequest): Proc<void> {
-    yield* refusable(
-      this.swarm.join({
-        ...(request.ListenAddr === undefined ? {} : { listenAddr: request.ListenAddr }),
-        ...(request.AdvertiseAddr === undefined ? {} : { advertiseAddr: request.AdvertiseAddr }),
-        ...(request.DataPathAddr === undefined ? {} : { dataPathAddr: request.DataPathAddr }),
-        ...(request.Availability ? { availability: request.Availability.toLowerCase() as Availability } : {}),
-        remoteAddrs: request.RemoteAddrs,
-        joinToken: request.JoinToken,
-      }),
-    );
+    yield* this.#serve("swarm join", this.#membership.join(request));
   }
 
-  /** Leaves: tasks first, then attachable networks lose their containers, then gossip ends (cluster.Leave, DaemonLeavesCluster). */
   *swarmLeave(force: boolean): Proc<void> {
-    yield* refusable(this.swarm.leave(force));
-    for (const network of this.controller.networks()) {
-      if (network.scope !== "swarm" || network.ingress) continue;
-      for (const container of this.containers.list()) {
-        const on = [...container.networks].find(([, attachment]) => attachment.networkId === network.id);
-        if (on !== undefined) yield* this.#networks.disconnect(container, on[0]);
-      }
-      network.delete({ force: true });
-    }
-    this.#executor.reset();
-    this.#agentStarting?.kill();
-    yield* this.controller.agentStop();
+    yield* this.#serve("swarm leave", this.#membership.leave(force));
   }
 
-  /** The network agent starts when the node is in a swarm and has keys (libnetwork clusterAgentInit). */
-  #startAgent(): void {
-    if (this.controller.agent !== undefined || (this.#agentStarting !== undefined && !this.#agentStarting.done)) return;
-    this.#agentStarting = this.#os.spawn("network agent", this.#agentMain());
-  }
-
-  *#agentMain(): Proc<void> {
-    let addresses = this.swarm.networkAgentAddresses();
-    while (addresses === undefined || !this.swarm.isAgent) {
-      yield { on: [this.swarm.changed] };
-      addresses = this.swarm.networkAgentAddresses();
+  /** The node leaves the swarm: its containers lose the swarm's network, and run on. */
+  *#disconnectAll(networkId: string): Proc<void> {
+    for (const container of this.containers.list()) {
+      const on = [...container.networks.values()].some(
+        (attachment) => attachment.networkId === networkId && attachment.endpointId !== undefined,
+      );
+      if (on) yield* this.#connector.disconnect(container, networkId);
     }
-    yield* this.controller.agentStart({
-      advertiseAddress: addresses.advertiseIp,
-      bindAddress: addresses.bindIp,
-      dataPathAddress: addresses.dataPathIp,
-      remoteAddresses: addresses.remoteIps,
-    });
   }
 
   *swarmInspect(): Proc<api.JsonObject> {
@@ -199,10 +150,12 @@ export class Engine implements api.EngineApi {
     spec: api.JsonObject,
   ): Proc<void> {
     const rotate = { worker: flags.rotateWorkerToken ?? false, manager: flags.rotateManagerToken ?? false };
-    yield* refusable(this.swarm.control.update(version, spec as unknown as ApiSwarmSpec, rotate));
+    const update = this.swarm.control.update(version, spec as unknown as ApiSwarmSpec, rotate);
+    yield* this.#serve("swarm update", update);
   }
 
   *nodeList(filters: api.Filters = {}): Proc<readonly api.JsonObject[]> {
+    checkFilters("node", filters);
     const nodes = (yield* refusable(this.swarm.control.listNodes())) as unknown as api.JsonObject[];
     return nodes.filter((node) => matchesFilters("node", node, filters));
   }
@@ -212,11 +165,11 @@ export class Engine implements api.EngineApi {
   }
 
   *nodeUpdate(id: string, version: number, spec: api.JsonObject): Proc<void> {
-    yield* refusable(this.swarm.control.updateNode(id, version, spec as unknown as ApiNodeSpec));
+    yield* this.#serve("node update", this.swarm.control.updateNode(id, version, spec as unknown as ApiNodeSpec));
   }
 
   *nodeRemove(id: string, force: boolean): Proc<void> {
-    yield* refusable(this.swarm.control.removeNode(id, force));
+    yield* this.#serve("node rm", this.swarm.control.removeNode(id, force));
   }
 
   // ------------------------------------------------------------------------------------------- networks
@@ -230,25 +183,26 @@ export class Engine implements api.EngineApi {
   }
 
   *networkCreate(request: api.NetworkCreateRequest): Proc<{ Id: string; Warning: string }> {
-    return yield* this.#networkRequests.create(request);
+    return yield* this.#serve("network create", this.#networkRequests.create(request));
   }
 
   *networkRemove(id: string): Proc<void> {
-    yield* this.#networkRequests.remove(id);
+    yield* this.#serve("network rm", this.#networkRequests.remove(id));
   }
 
   *networkPrune(filters: api.Filters = {}): Proc<{ NetworksDeleted: readonly string[] }> {
-    return yield* this.#networkRequests.prune(filters);
+    return yield* this.#serve("network prune", this.#networkRequests.prune(filters));
   }
 
   *networkConnect(id: string, request: { Container: string; EndpointConfig?: api.EndpointSettings }): Proc<void> {
     const container = this.containers.get(request.Container);
-    yield* refusable(this.#networks.connect(container, id, request.EndpointConfig ?? {}));
+    yield* this.#serve("network connect", this.#connector.connect(container, id, request.EndpointConfig ?? {}));
   }
 
   *networkDisconnect(id: string, request: { Container: string; Force?: boolean }): Proc<void> {
-    const container = this.containers.get(request.Container);
-    yield* refusable(this.#networks.disconnect(container, id));
+    const container = request.Force ? this.containers.find(request.Container) : this.containers.get(request.Container);
+    if (container === undefined) this.#connector.forceDelete(request.Container, id);
+    else yield* this.#serve("network disconnect", this.#connector.disconnect(container, id));
   }
 
   // ----------------------------------------------------------------------------------------- containers
@@ -263,57 +217,56 @@ export class Engine implements api.EngineApi {
   }
 
   *containerStart(id: string): Proc<void> {
-    yield* refusable(this.containers.start(this.containers.get(id)));
+    const container = this.containers.get(id);
+    yield* this.#serve(`start ${container.name}`, this.containers.lifecycle.start(container));
   }
 
   *containerStop(id: string, timeoutSec?: number): Proc<boolean> {
-    return yield* this.containers.stop(this.containers.get(id), timeoutSec);
+    const container = this.containers.get(id);
+    return yield* this.#serve(`stop ${container.name}`, this.containers.lifecycle.stop(container, timeoutSec));
   }
 
   *containerRestart(id: string, timeoutSec?: number): Proc<void> {
     const container = this.containers.get(id);
-    yield* this.containers.stop(container, timeoutSec);
-    yield* refusable(this.containers.start(container));
+    try {
+      yield* this.#serve(`restart ${container.name}`, this.containers.lifecycle.restart(container, timeoutSec));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      throw new ApiError(error.status, `Cannot restart container ${id}: ${error.message}`);
+    }
   }
 
-  // biome-ignore lint/correctness/useYield: the API's shape
   *containerKill(id: string, signal = "SIGKILL"): Proc<void> {
-    const found = this.containers.find(id);
-    if (found === undefined) throw new ApiError(404, `Cannot kill container: ${id}: No such container: ${id}`);
-    this.containers.kill(found, signal);
+    checkSignal(signal);
+    const container = this.containers.find(id);
+    if (container === undefined) throw new ApiError(404, `Cannot kill container: ${id}: No such container: ${id}`);
+    yield* this.#serve(`kill ${container.name}`, this.containers.lifecycle.kill(container, id, signal));
   }
 
-  // biome-ignore lint/correctness/useYield: the API's shape
   *containerRename(id: string, name: string): Proc<void> {
-    this.containers.rename(this.containers.get(id), name);
+    yield* this.#serve(`rename ${id}`, this.containers.rename(id, name));
   }
 
   *containerWait(
     id: string,
     condition: "not-running" | "next-exit" | "removed" = "not-running",
   ): Proc<{ StatusCode: number }> {
-    const container = this.containers.get(id);
-    if (condition !== "not-running") {
-      // Its next exit: also of a container that doesn't run yet.
-      const before = container.finishedAt;
-      while (!container.removed && (container.running || container.finishedAt === before))
-        yield { on: [container.changed] };
-    }
-    while (condition === "removed" ? !container.removed : container.running) yield { on: [container.changed] };
-    return { StatusCode: container.exitCode };
+    return { StatusCode: yield* this.containers.lifecycle.wait(this.containers.get(id), condition) };
   }
 
   *containerRemove(id: string, options: { force?: boolean } = {}): Proc<void> {
-    yield* this.containers.remove(this.containers.get(id), options.force ?? false);
+    const container = this.containers.get(id);
+    yield* this.#serve(`rm ${container.name}`, this.containers.remove(container, id, options.force ?? false));
   }
 
   *containerList(
     options: { all?: boolean; limit?: number; filters?: api.Filters } = {},
   ): Proc<readonly api.JsonObject[]> {
     const { filters = {} } = options;
+    checkFilters("container", filters);
     const all =
       options.all === true ||
-      options.limit !== undefined ||
+      (options.limit ?? 0) > 0 ||
       filters["status"] !== undefined ||
       filters["exited"] !== undefined;
     const now = this.#os.now();
@@ -322,7 +275,7 @@ export class Engine implements api.EngineApi {
       .filter((container) => all || container.running)
       .map((container) => containerSummary(container, this.controller, now))
       .filter((summary) => matchesFilters("container", summary, filters));
-    return options.limit === undefined || options.limit < 0 ? shown : shown.slice(0, options.limit);
+    return options.limit === undefined || options.limit <= 0 ? shown : shown.slice(0, options.limit);
   }
 
   // biome-ignore lint/correctness/useYield: the API's shape
@@ -330,89 +283,36 @@ export class Engine implements api.EngineApi {
     return containerDetails(this.containers.get(id), this.controller);
   }
 
-  containerLogs(
-    id: string,
-    options: { follow?: boolean; tail?: number; timestamps?: boolean },
-  ): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }> {
-    const { streams } = this.containers.get(id);
-    const lines: { stream: "stdout" | "stderr"; text: string }[] = [];
-    for (const entry of streams.log) {
-      for (const text of entry.text.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
-        const last = lines.at(-1);
-        if (last !== undefined && last.stream === entry.stream && !last.text.endsWith("\n")) last.text += text;
-        else
-          lines.push({
-            stream: entry.stream,
-            text: options.timestamps ? `${formatRfc3339(entry.time)} ${text}` : text,
-          });
-      }
-    }
-    const channel = options.follow ? streams.follow() : new Channel<{ stream: "stdout" | "stderr"; text: string }>();
-    const out = new Channel<{ stream: "stdout" | "stderr"; text: string }>();
-    for (const line of options.tail === undefined ? lines : options.tail === 0 ? [] : lines.slice(-options.tail))
-      out.push(line);
-    if (!options.follow) {
-      out.close();
-      return out;
-    }
-    this.#os.spawn("docker logs -f", this.#copy(channel, out));
-    return out;
+  containerLogs(id: string, options: LogOptions): Channel<OutputChunk> {
+    return readLogs(this.#os, this.containers.get(id), options);
   }
 
-  *#copy<T>(from: Channel<T>, to: Channel<T>): Proc<void> {
-    for (;;) {
-      const item = yield* from.pop();
-      if (item === undefined) break;
-      to.push(item);
-    }
-    to.close();
-  }
-
+  /** One that doesn't run yet is attached to before it starts. */
   containerAttach(id: string): api.AttachStream {
-    return this.containers.get(id).streams.attach();
+    const { streams, request } = this.containers.get(id);
+    return streams.attach(request.StdinOnce ?? false);
   }
 
   containerTop(id: string): api.JsonObject {
     const container = this.containers.get(id);
     if (!container.running) throw new ApiError(409, `Container ${container.id} is not running`);
-    const start = formatRfc3339(container.startedAt ?? 0).slice(11, 16);
-    const processes = [["root", String(container.pid), "1", "0", start, "?", "00:00:00", container.argv.join(" ")]];
-    return { Titles: ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"], Processes: processes };
+    if (container.restarting)
+      throw new ApiError(409, `Container ${container.id} is restarting, wait until the container is running`);
+    return topView(container);
   }
 
   // biome-ignore lint/correctness/useYield: the API's shape
   *execCreate(container: string, request: api.ExecCreateRequest): Proc<{ Id: string }> {
-    return { Id: this.containers.execCreate(this.containers.get(container), request).id };
+    return { Id: this.containers.execs.create(this.containers.get(container), request).id };
   }
 
   // biome-ignore lint/correctness/useYield: the API's shape
   *execStart(id: string, detach: boolean): Proc<api.AttachStream | undefined> {
-    const stream = this.containers.execStart(id);
-    if (!detach) return stream;
-    stream.detach();
-    return undefined;
+    return this.containers.execs.start(id, detach);
   }
 
   execInspect(id: string): api.JsonObject {
-    const { exec, container } = this.containers.exec(id);
-    const [entrypoint = "", ...args] = exec.argv;
-    return {
-      ID: exec.id,
-      Running: exec.running,
-      ExitCode: exec.exitCode ?? null,
-      ProcessConfig: { tty: exec.tty, entrypoint, arguments: args, privileged: false },
-      OpenStdin: true,
-      OpenStderr: true,
-      OpenStdout: true,
-      CanRemove: false,
-      ContainerID: container.id,
-      DetachKeys: "",
-      Pid: exec.pid,
-    };
-  }
-
-  /** Waits until nothing is being started; used when the machine is switched off in order. */
-  *settle(): Proc<void> {
-    if (this.#agentStarting !== undefined) yield* join(this.#agentStarting);
+    const { exec, container } = this.containers.execs.get(id);
+    return execView(exec, container);
   }
 }

@@ -16,6 +16,7 @@ const KEEP = 5 * MINUTE;
 /** The exit status of an exec whose command can't be started, whatever the reason (20.10's ContainerExecStart). */
 const CANNOT_START = 126;
 
+/** The execs of all containers of one engine, by ID. */
 export class Execs {
   readonly #os: HostOs;
   readonly #random: Random;
@@ -105,7 +106,15 @@ export class Execs {
     for (const item of exec.env) setVariable(env, item);
     const cwd = exec.workingDir || container.request.WorkingDir || container.image.workingDir || "/";
     const { stdin, stdout, stderr } = exec.streams;
-    const running = new RunningProgram(root, program, exec.argv, env, cwd, { stdin, stdout, stderr, tty: exec.tty }, false);
+    const running = new RunningProgram(
+      root,
+      program,
+      exec.argv,
+      env,
+      cwd,
+      { stdin, stdout, stderr, tty: exec.tty },
+      false,
+    );
     exec.program = running;
     exec.running = true;
     exec.pid = 1000 + running.pid;

@@ -8,7 +8,7 @@ import { MS, SEC } from "../base/time.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import { ActiveEndpointsError, type NetworkSpec } from "../libnetwork/network.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import { type Proc, sleep } from "../scheduler/process.ts";
+import { join, type Proc, sleep } from "../scheduler/process.ts";
 import type {
   EncryptionKey,
   NetworkAttachment,
@@ -19,6 +19,8 @@ import type {
 } from "../swarm/api/objects.ts";
 import { AttachmentController, type Attachments } from "../swarm/attachments.ts";
 import type { Executor, TaskController } from "../swarm/executor.ts";
+import { DaemonRequest } from "./daemon-request.ts";
+import { isDefect } from "./refusals.ts";
 import { ENGINE_VERSION } from "./version.ts";
 
 /** How long a task waits for its node's load balancer address, and how often it looks (adapter.go waitNodeAttachments). */
@@ -39,6 +41,7 @@ const LOG_PLUGINS = [
   "syslog",
 ];
 
+/** What the swarm's agent asks of the engine. */
 export class EngineExecutor implements Executor {
   readonly #os: HostOs;
   readonly #controller: NetworkController;
@@ -46,6 +49,8 @@ export class EngineExecutor implements Executor {
   readonly #keysArrived: () => void;
   /** This node's load balancer address on each network: network ID → CIDR (daemon AttachmentStore). */
   #lbAddresses = new Map<string, string>();
+  /** Networks that are being made, by ID: that goes on when the task that wanted it has ended. */
+  readonly #creating = new Map<string, DaemonRequest<void>>();
   #ingress: { readonly id: string; readonly address: string } | undefined;
 
   /** @param keysArrived the network agent may start now, if it doesn't run */
@@ -109,8 +114,8 @@ export class EngineExecutor implements Executor {
     try {
       yield* this.#controller.ensureNetwork(networkSpecOf(network, address));
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      this.#controller.log("error", `failed to set up the ingress network: ${error.message}`);
+      if (isDefect(error)) throw error;
+      this.#controller.log("error", `failed to set up the ingress network: ${(error as Error).message}`);
     }
   }
 
@@ -163,11 +168,28 @@ export class EngineExecutor implements Executor {
         throw new UserError(`failed to find a load balancer IP to use for network: ${network.id}`);
       yield* sleep(this.#os, LB_POLL);
     }
-    yield* this.#controller.ensureNetwork(networkSpecOf(network, this.#lbAddresses.get(network.id) as string));
+    const spec = networkSpecOf(network, this.#lbAddresses.get(network.id) as string);
+    const running = this.#creating.get(spec.id);
+    const creation =
+      running !== undefined && !running.process.done
+        ? running
+        : new DaemonRequest(this.#os, `create network ${spec.name}`, this.#ensure(spec));
+    this.#creating.set(spec.id, creation);
+    yield* creation.result();
   }
 
-  // biome-ignore lint/correctness/useYield: the interface is a program's
+  *#ensure(spec: NetworkSpec & { readonly id: string }): Proc<void> {
+    try {
+      yield* this.#controller.ensureNetwork(spec);
+    } finally {
+      this.#creating.delete(spec.id);
+    }
+  }
+
+  /** A network that is still being made is removed afterwards, unless somebody else has come to use it. */
   *#removeLocal(id: string): Proc<void> {
+    const creation = this.#creating.get(id);
+    if (creation !== undefined) yield* join(creation.process);
     this.#deleteLocal(id);
   }
 

@@ -1,6 +1,7 @@
 /** A container's root file system: the image's files, what was written since, and files that Docker generates. */
 import type { FileSystem } from "./program.ts";
 
+/** Three layers: written above generated above the image. */
 export class LayeredFiles implements FileSystem {
   readonly #lower: ReadonlyMap<string, string>;
   readonly #generated: ReadonlyMap<string, () => string>;

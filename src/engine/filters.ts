@@ -1,5 +1,6 @@
 /** `filters` of list requests (moby api/types/filters, daemon/network/filter.go, daemon/list.go, daemon/cluster/filters.go). */
 import { ApiError, type Filters, type JsonObject } from "./api.ts";
+import { withTag } from "./container-config.ts";
 
 type Kind = "container" | "network" | "node";
 
@@ -14,30 +15,49 @@ function labelMatches(labels: Record<string, unknown>, wanted: string): boolean 
 
 const PREDEFINED = new Set(["bridge", "host", "none"]);
 
+/** Filter values of IDs and names are regular expressions; what is none matches itself only (filters.Match). */
+function regexMatches(text: string, wanted: string): boolean {
+  if (text === wanted) return true;
+  try {
+    return new RegExp(wanted).test(text);
+  } catch {
+    return false;
+  }
+}
+
+const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false };
+
 /** One test per filter key; several values of a key are alternatives, but labels must all match. */
 const TESTS: Record<Kind, Record<string, (object: JsonObject, value: string) => boolean>> = {
   network: {
-    id: (network, value) => text(network["Id"]).startsWith(value),
-    name: (network, value) => text(network["Name"]).includes(value),
+    id: (network, value) => regexMatches(text(network["Id"]), value),
+    name: (network, value) => regexMatches(text(network["Name"]), value),
     driver: (network, value) => network["Driver"] === value,
     scope: (network, value) => network["Scope"] === value,
     label: (network, value) => labelMatches(record(network["Labels"]), value),
     type: (network, value) => (value === "builtin") === PREDEFINED.has(text(network["Name"])),
     dangling: (network, value) =>
-      (value === "true" || value === "1") ===
+      BOOLEANS[value] ===
       (Object.keys(record(network["Containers"])).length === 0 && !PREDEFINED.has(text(network["Name"]))),
   },
   container: {
-    id: (container, value) => text(container["Id"]).startsWith(value),
-    name: (container, value) => (container["Names"] as readonly string[]).some((name) => name.includes(value)),
+    id: (container, value) => regexMatches(text(container["Id"]), value),
+    name: (container, value) =>
+      (container["Names"] as readonly string[]).some(
+        (name) => regexMatches(name, value) || regexMatches(name.replace(/^\//, ""), value),
+      ),
     status: (container, value) => container["State"] === value,
     label: (container, value) => labelMatches(record(container["Labels"]), value),
-    ancestor: (container, value) =>
-      text(container["Image"]) === value || `${text(container["Image"])}:latest` === value,
+    ancestor: (container, value) => {
+      const id = text(container["ImageID"]);
+      return withTag(text(container["Image"])) === withTag(value) || id === value || id.slice(7).startsWith(value);
+    },
     exited: (container, value) => text(container["Status"]).startsWith(`Exited (${value})`),
     network: (container, value) => {
       const networks = record(record(container["NetworkSettings"])["Networks"]);
-      return value in networks || Object.values(networks).some((network) => record(network)["NetworkID"] === value);
+      if (value in networks) return true;
+      return value !== "" && Object.values(networks).some((one) => text(record(one)["NetworkID"]).startsWith(value));
     },
   },
   node: {
@@ -50,11 +70,30 @@ const TESTS: Record<Kind, Record<string, (object: JsonObject, value: string) => 
   },
 };
 
-/** @throws ApiError 400 for a filter that the list doesn't have */
+/** Whether a value is one that the key can have; keys that take anything are not here. */
+const VALUES: Record<Kind, Record<string, (value: string) => boolean>> = {
+  network: { type: (value) => value === "builtin" || value === "custom", dangling: (value) => value in BOOLEANS },
+  container: { status: (value) => STATUSES.includes(value), exited: (value) => /^-?\d+$/.test(value) },
+  node: {
+    role: (value) => value === "manager" || value === "worker",
+    membership: (value) => value === "accepted" || value === "pending",
+  },
+};
+
+/** @throws ApiError 400 for a filter that the list doesn't have, or a value that it can't have */
+export function checkFilters(kind: Kind, filters: Filters): void {
+  for (const [key, values] of Object.entries(filters)) {
+    if (TESTS[kind][key] === undefined) throw new ApiError(400, `Invalid filter '${key}'`);
+    const wrong = values.find((value) => VALUES[kind][key]?.(value) === false);
+    if (wrong !== undefined) throw new ApiError(400, `Invalid filter '${key}=${wrong}'`);
+  }
+}
+
+/** Whether an object passes filters that were checked. */
 export function matchesFilters(kind: Kind, object: JsonObject, filters: Filters): boolean {
   return Object.entries(filters).every(([key, values]) => {
     const test = TESTS[kind][key];
-    if (test === undefined) throw new ApiError(400, `Invalid filter '${key}'`);
+    if (test === undefined) return false;
     return key === "label" || key === "node.label"
       ? values.every((value) => test(object, value))
       : values.some((value) => test(object, value));

@@ -34,6 +34,7 @@ const STOP_TIMEOUT_SEC = 10;
 const CREATE_FAILED =
   "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
 
+/** Starts and ends the containers of one engine. */
 export class Lifecycle {
   readonly #os: HostOs;
   readonly #networking: ContainerNetworking;
@@ -113,8 +114,7 @@ export class Lifecycle {
     const ns = sandbox.kind === "host" ? this.#os.kernel.root : (sandbox.ns ?? sandbox.setKey());
     container.ns = ns;
     // runc's default since 20.10: any port may be bound in a container's own network namespace.
-    if (sandbox.kind !== "host" && !shared)
-      setSysctlIfKnown(ns, "net.ipv4.ip_unprivileged_port_start", 0, this.#log);
+    if (sandbox.kind !== "host" && !shared) setSysctlIfKnown(ns, "net.ipv4.ip_unprivileged_port_start", 0, this.#log);
     container.files.regenerate();
     const root: ProcessRoot = {
       os: this.#os,
@@ -232,12 +232,9 @@ export class Lifecycle {
 
   /** `docker kill` (ContainerKill). @param reference as messages show it */
   *kill(container: Container, reference: string, signal: string): Proc<void> {
-    const number = /^\d+$/.test(signal) ? Number(signal) : undefined;
     const name = parseSignal(signal);
     const refuse = (status: number, message: string): ApiError =>
       new ApiError(status, `Cannot kill container: ${reference}: ${message}`);
-    if (number === 0 || (number === undefined && name === undefined))
-      throw new ApiError(400, `Invalid signal: ${signal}`);
     if (name === undefined) throw refuse(500, `The linux daemon does not support signal ${signal}`);
     yield* container.lock.free();
     if (!container.running) throw refuse(409, `Container ${container.id} is not running`);
@@ -277,4 +274,10 @@ export class Lifecycle {
       yield { on: [container.changed] };
     return container.exitCode;
   }
+}
+
+/** What `docker kill -s` may say: a name, or any number but 0. @throws ApiError 400 */
+export function checkSignal(signal: string): void {
+  const number = /^\d+$/.test(signal) && Number(signal) > 0;
+  if (!number && parseSignal(signal) === undefined) throw new ApiError(400, `Invalid signal: ${signal}`);
 }

@@ -1,6 +1,7 @@
 /** A lock between the programs of one host, for requests that must not run into each other (Go's sync.Mutex). */
 import { type Proc, Signal } from "../scheduler/process.ts";
 
+/** Held by one program at a time. */
 export class Mutex {
   #held = false;
   readonly #freed = new Signal();

@@ -5,17 +5,19 @@ import { formatRfc3339 } from "../base/wall-clock.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import type { DriverType } from "../libnetwork/drivers/driver.ts";
 import { inspectNetwork } from "../libnetwork/inspect.ts";
+import { OPTION_ENCRYPTED } from "../libnetwork/labels.ts";
 import { ActiveEndpointsError, type IpamConfig, type Network } from "../libnetwork/network.ts";
 import type { Proc } from "../scheduler/process.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import { ApiError, type Filters, type JsonObject, type NetworkCreateRequest } from "./api.ts";
 import type { ContainerNetworks } from "./container-networks.ts";
-import { matchesFilters } from "./filters.ts";
+import { checkFilters, matchesFilters } from "./filters.ts";
 import { refusable, toApiError } from "./refusals.ts";
 
 /** Names that the Engine keeps for its own networks. */
 const PREDEFINED = new Set(["bridge", "host", "none", "default"]);
 
+/** Answers the requests under `/networks`. */
 export class NetworkRequests {
   readonly #controller: NetworkController;
   readonly #swarm: SwarmNode;
@@ -42,6 +44,7 @@ export class NetworkRequests {
   }
 
   *list(filters: Filters = {}): Proc<readonly JsonObject[]> {
+    checkFilters("network", filters);
     const local = this.#localNetworks().map((network) => this.#view(network, false));
     const known = new Set(local.map((network) => network["Id"]));
     const swarm = (yield* this.#swarmNetworks()).filter((network) => !known.has(network["Id"]));
@@ -56,11 +59,10 @@ export class NetworkRequests {
     ) {
       return this.#view(local, options.verbose ?? false);
     }
-    const found = (yield* this.#swarmNetworks()).filter((network) => network["Id"] === id || network["Name"] === id);
-    const byPrefix =
-      found.length > 0
-        ? found
-        : (yield* this.#swarmNetworks()).filter((network) => String(network["Id"]).startsWith(id));
+    const all = yield* this.#swarmNetworks();
+    const found = all.filter((network) => network["Id"] === id || network["Name"] === id);
+    if (found.length > 1) throw new ApiError(400, `network ${id} is ambiguous (${found.length} matches found on name)`);
+    const byPrefix = found.length > 0 ? found : all.filter((network) => String(network["Id"]).startsWith(id));
     if (byPrefix.length > 1)
       throw new ApiError(400, `network ${id} is ambiguous (${byPrefix.length} matches found based on ID prefix)`);
     const [first] = byPrefix;
@@ -78,6 +80,10 @@ export class NetworkRequests {
     if (taken !== undefined) throw new ApiError(409, `network with name ${name} already exists`);
     if (driver !== "overlay" && driver !== "bridge" && driver !== "host" && driver !== "null")
       throw new ApiError(404, `plugin "${driver}" not found`);
+    if (request.ConfigOnly) throw new ApiError(501, "config-only networks are not emulated");
+    if (request.EnableIPv6) throw new ApiError(501, "IPv6 is not emulated");
+    if (driver === "overlay" && request.Options?.[OPTION_ENCRYPTED] !== undefined)
+      throw new ApiError(501, "encrypted overlay networks are not emulated yet");
     if (driver === "host" || driver === "null")
       throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
     if (driver === "overlay" || request.Scope === "swarm") return yield* this.#createSwarmNetwork(request, driver);
@@ -133,7 +139,9 @@ export class NetworkRequests {
     }
   }
 
+  /** Swarm networks that nothing uses, then local ones. */
   *prune(filters: Filters = {}): Proc<{ NetworksDeleted: readonly string[] }> {
+    checkFilters("network", filters);
     const deleted: string[] = [];
     for (const network of yield* this.#swarmNetworks()) {
       if (network["Ingress"] === true || !matchesFilters("network", network, filters)) continue;

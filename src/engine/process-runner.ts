@@ -54,6 +54,9 @@ const SIGNAL_ALIASES: Readonly<Record<string, string>> = {
 /** Signals whose default action is not to end the process. Those that stop a process do nothing here. */
 const HARMLESS = new Set(["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"]);
 
+/** How often, at one instant, a program that doesn't wait for signals is looked at before the default action comes. */
+const DELIVERY_ROUNDS = 3;
+
 /** `TERM`, `SIGTERM`, `15` → `SIGTERM`; undefined when it is no signal. */
 export function parseSignal(text: string): string | undefined {
   const name = text.toUpperCase();
@@ -175,7 +178,7 @@ export class RunningProgram {
     env: Map<string, string>,
     cwd: string,
     io: ProcessIo,
-    own: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string },
+    own: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string; ns?: NetNs },
   ): Proc<number> {
     const program = findProgram(root, argv[0] ?? "");
     if (program === undefined) return 127;
@@ -185,7 +188,8 @@ export class RunningProgram {
       stderr: own.stderr ?? io.stderr,
       tty: io.tty && (own.stdin ?? io.stdin) === io.stdin && (own.stdout ?? io.stdout) === io.stdout,
     };
-    const child = new RunningProgram(root, program, argv, own.env ?? env, own.cwd ?? cwd, childIo, false);
+    const childRoot = own.ns === undefined ? root : { ...root, ns: own.ns };
+    const child = new RunningProgram(childRoot, program, argv, own.env ?? env, own.cwd ?? cwd, childIo, false);
     this.#children.push(child);
     try {
       yield* child.wait();
@@ -215,12 +219,22 @@ export class RunningProgram {
       this.#end(128 + number, name);
       return;
     }
-    if (this.#signals.awaited) {
-      this.#signals.push(name);
-      return;
+    // A program that was woken at this instant reads its signals again once it has run.
+    if (this.#signals.awaited) this.#signals.push(name);
+    else this.root.os.spawn(`${name} to ${this.argv[0]}`, this.#deliver(name, 128 + number));
+  }
+
+  /** A program that is about to run may be about to wait for signals again: it is given that chance. */
+  *#deliver(name: string, status: number): Proc<void> {
+    const { os } = this.root;
+    for (let round = 0; round < DELIVERY_ROUNDS && this.#status === undefined; round++) {
+      if (this.#signals.awaited) {
+        this.#signals.push(name);
+        return;
+      }
+      yield { until: os.now() };
     }
-    if (this.#isInit || HARMLESS.has(name)) return;
-    this.#end(128 + number, name);
+    if (this.#status === undefined && !this.#isInit && !HARMLESS.has(name)) this.#end(status, name);
   }
 
   /** Ends it by a signal, and its children with it. */

@@ -77,6 +77,7 @@ export interface FileSystem {
   list(directory: string): string[] | undefined;
 }
 
+/** What a program is run with. */
 export interface ProgramContext {
   readonly argv: readonly string[];
   readonly env: Map<string, string>;
@@ -93,10 +94,13 @@ export interface ProgramContext {
   readonly hostname: string;
   /** Signals sent to the process: SIGINT, SIGTERM … A program that doesn't read them ignores all but SIGKILL if it is PID 1, else dies. */
   readonly signals: Channel<string>;
-  /** Runs another program of the same root file system: argv[0] is looked up in PATH. Status 127 if there is none. */
+  /**
+   * Runs another program of the same root file system: argv[0] is looked up in PATH. Status 127 if there is none.
+   * `ns` is the network namespace that it enters first (setns(2)).
+   */
   exec(
     argv: readonly string[],
-    io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string },
+    io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string; ns?: NetNs },
   ): Proc<number>;
   /** Names of the programs that exec() finds. */
   readonly programs: readonly string[];

@@ -8,6 +8,7 @@ const MAX_TIMEOUT = 60 * SEC;
 /** A container that ran this long has recovered: the waits begin anew. */
 const RECOVERED = 10 * SEC;
 
+/** Decides for one container, from one start by hand to the next. */
 export class RestartManager {
   readonly #policy: string;
   readonly #maximum: number;

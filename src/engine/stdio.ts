@@ -7,6 +7,7 @@ import { Channel } from "../scheduler/process.ts";
 import type { AttachStream } from "./api.ts";
 import { type Output, Pipe } from "./program.ts";
 
+/** Where a chunk was written. */
 export type StreamName = "stdout" | "stderr";
 
 /** A piece of output on its way to a client. */

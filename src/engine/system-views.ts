@@ -1,11 +1,12 @@
-/** What `GET /version`, `/info` and `/images/json` show (moby daemon/info.go, daemon/images/images.go; 20.10). */
+/** What `GET /version`, `/info`, `/images/json`, `/exec/{id}/json` and `…/top` show (moby daemon/info.go, images/images.go, inspect.go, top_unix.go; 20.10). */
 import { formatRfc3339, unixSeconds } from "../base/wall-clock.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { JsonObject } from "./api.ts";
-import type { Container } from "./container.ts";
+import type { Container, Exec } from "./container.ts";
 import type { Image } from "./program.ts";
 import { API_VERSION, ENGINE_VERSION, KERNEL_VERSION, MIN_API_VERSION } from "./version.ts";
 
+/** `GET /version`. */
 export function versionView(): JsonObject {
   return {
     Platform: { Name: "" },
@@ -28,7 +29,7 @@ export function versionView(): JsonObject {
   };
 }
 
-/** @param parts.id the Engine's own ID: at least 48 hex digits */
+/** `GET /info`. @param parts.id the Engine's own ID: at least 48 hex digits */
 export function infoView(parts: {
   readonly id: string;
   readonly os: HostOs;
@@ -83,6 +84,7 @@ export function infoView(parts: {
   };
 }
 
+/** One entry of `GET /images/json`. */
 export function imageView(image: Image): JsonObject {
   return {
     Containers: -1,
@@ -95,5 +97,47 @@ export function imageView(image: Image): JsonObject {
     SharedSize: -1,
     Size: image.sizeBytes,
     VirtualSize: image.sizeBytes,
+  };
+}
+
+/** `GET /exec/{id}/json`. */
+export function execView(exec: Exec, container: Container): JsonObject {
+  const [entrypoint = "", ...args] = exec.argv;
+  return {
+    ID: exec.id,
+    Running: exec.running,
+    ExitCode: exec.exitCode ?? null,
+    ProcessConfig: { tty: exec.tty, entrypoint, arguments: args, privileged: false },
+    OpenStdin: exec.attachStdin,
+    OpenStderr: true,
+    OpenStdout: true,
+    CanRemove: false,
+    ContainerID: container.id,
+    DetachKeys: "",
+    Pid: exec.pid,
+  };
+}
+
+/** `GET /containers/{id}/top`: what `ps -ef` says of the container's process and its execs. */
+export function topView(container: Container): JsonObject {
+  const row = (pid: number, parent: number, time: number | undefined, tty: boolean, argv: readonly string[]) => [
+    "root",
+    String(pid),
+    String(parent),
+    "0",
+    formatRfc3339(time ?? 0).slice(11, 16),
+    tty ? "pts/0" : "?",
+    "00:00:00",
+    argv.join(" "),
+  ];
+  // The shim, whose child every process of the container is, is not emulated; it came just before the container.
+  const shim = container.pid - 1;
+  const execs = [...container.execs.values()].filter((exec) => exec.running);
+  return {
+    Titles: ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"],
+    Processes: [
+      row(container.pid, shim, container.startedAt, container.tty, container.argv),
+      ...execs.map((exec) => row(exec.pid, shim, container.startedAt, exec.tty, exec.argv)),
+    ],
   };
 }

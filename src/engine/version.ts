@@ -1,5 +1,8 @@
 /** What the engine says it is. */
 export const ENGINE_VERSION = "20.10.24";
+/** The newest API version of that engine. */
 export const API_VERSION = "1.41";
+/** The oldest one it still answers. */
 export const MIN_API_VERSION = "1.12";
+/** What `uname -r` says. */
 export const KERNEL_VERSION = "6.1.0-56-amd64";

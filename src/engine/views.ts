@@ -1,11 +1,12 @@
 /** What `GET /containers/json` and `/containers/{id}/json` show (moby daemon/inspect.go, daemon/list.go, api/types). */
-import { formatIpv4, formatMac } from "../base/addr.ts";
+import { type Cidr, formatIpv4, formatMac } from "../base/addr.ts";
 import { SEC, type Time } from "../base/time.ts";
 import { formatRfc3339, unixSeconds } from "../base/wall-clock.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import type { JsonObject } from "./api.ts";
 import type { Container, NetworkAttachment } from "./container.ts";
-import { networkModeOf } from "./container-networks.ts";
+import { configEnv } from "./container-config.ts";
+import { hostConfigView } from "./host-config-view.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -24,41 +25,39 @@ export function humanDuration(ns: Time): string {
   if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
   if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
   if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
-  return `${Math.floor(hours / 24 / 365)} years`;
+  return `${Math.floor(Math.floor(ns / (3600 * SEC)) / 24 / 365)} years`;
 }
 
 /** `Up 5 minutes`, `Exited (0) 8 seconds ago` (container/state.go String). */
 export function statusText(container: Container, now: Time): string {
+  const since = (time: Time | undefined): string => humanDuration(now - (time ?? now));
   switch (container.status) {
     case "running":
-      return `Up ${humanDuration(now - (container.startedAt ?? now))}`;
+      return `Up ${since(container.startedAt)}`;
     case "restarting":
-      return `Restarting (${container.exitCode}) ${humanDuration(now - (container.finishedAt ?? now))} ago`;
+      return `Restarting (${container.exitCode}) ${since(container.finishedAt)} ago`;
     case "exited":
-      return `Exited (${container.exitCode}) ${humanDuration(now - (container.finishedAt ?? now))} ago`;
+      return `Exited (${container.exitCode}) ${since(container.finishedAt)} ago`;
     case "created":
       return "Created";
-    default:
-      return container.status.charAt(0).toUpperCase() + container.status.slice(1);
+    case "removing":
+      return "Removal In Progress";
   }
 }
 
-function endpointView(controller: NetworkController, attachment: NetworkAttachment, containerId: string): JsonObject {
-  const { settings, networkId, endpointId } = attachment;
+function endpointView(controller: NetworkController, attachment: NetworkAttachment): JsonObject {
+  const { settings, networkId, endpointId, aliases } = attachment;
   const network = networkId === undefined ? undefined : controller.network(networkId);
   const endpoint = endpointId === undefined ? undefined : network?.endpoint(endpointId);
-  const wished = settings.IPAMConfig?.IPv4Address;
-  const aliases = endpoint === undefined ? (settings.Aliases ?? []) : endpoint.aliases;
+  const given = attachment.attachedAs !== undefined && endpoint?.address !== undefined;
   return {
-    IPAMConfig:
-      wished !== undefined
-        ? { IPv4Address: wished }
-        : network?.scope === "swarm" && endpoint?.address !== undefined
-          ? { IPv4Address: formatIpv4(endpoint.address.ip) }
-          : null,
+    // What the swarm gave shows like what was asked for.
+    IPAMConfig: given
+      ? { IPv4Address: formatIpv4((endpoint.address as Cidr).ip) }
+      : ((settings.IPAMConfig as JsonObject | undefined) ?? null),
     Links: null,
-    Aliases: aliases.length === 0 ? (settings.Aliases === undefined ? null : [containerId.slice(0, 12)]) : [...aliases],
-    NetworkID: network?.id ?? "",
+    Aliases: aliases.length === 0 ? null : [...aliases],
+    NetworkID: networkId ?? "",
     EndpointID: endpoint?.id ?? "",
     Gateway: endpoint?.gateway === undefined ? "" : formatIpv4(endpoint.gateway),
     IPAddress: endpoint?.address === undefined ? "" : formatIpv4(endpoint.address.ip),
@@ -67,13 +66,13 @@ function endpointView(controller: NetworkController, attachment: NetworkAttachme
     GlobalIPv6Address: "",
     GlobalIPv6PrefixLen: 0,
     MacAddress: endpoint?.mac === undefined ? "" : formatMac(endpoint.mac),
-    DriverOpts: null,
+    DriverOpts: settings.DriverOpts ?? null,
   };
 }
 
 function networksView(container: Container, controller: NetworkController): JsonObject {
   const entries = [...container.networks].map(
-    ([name, attachment]) => [name, endpointView(controller, attachment, container.id)] as const,
+    ([name, attachment]) => [name, endpointView(controller, attachment)] as const,
   );
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -99,109 +98,118 @@ export function containerSummary(container: Container, controller: NetworkContro
 
 /** `GET /containers/{id}/json`. */
 export function containerDetails(container: Container, controller: NetworkController): JsonObject {
-  const { request } = container;
-  const { sandbox } = container;
-  const bridge = container.networks.get("bridge");
-  const onBridge = bridge === undefined ? undefined : endpointView(controller, bridge, container.id);
   const [path = "", ...args] = container.argv;
+  const directory = `/var/lib/docker/containers/${container.id}`;
+  const execs = [...container.execs.values()].filter((exec) => exec.running).map((exec) => exec.id);
   return {
     Id: container.id,
     Created: formatRfc3339(container.created),
     Path: path,
     Args: args,
-    State: {
-      Status: container.status,
-      Running: container.running,
-      Paused: false,
-      Restarting: container.status === "restarting",
-      OOMKilled: false,
-      Dead: false,
-      Pid: container.pid,
-      ExitCode: container.exitCode,
-      Error: container.error,
-      StartedAt: container.startedAt === undefined ? NEVER : formatRfc3339(container.startedAt),
-      FinishedAt: container.finishedAt === undefined ? NEVER : formatRfc3339(container.finishedAt),
-    },
+    State: stateView(container),
     Image: container.image.id,
-    ResolvConfPath: `/var/lib/docker/containers/${container.id}/resolv.conf`,
-    HostnamePath: `/var/lib/docker/containers/${container.id}/hostname`,
-    HostsPath: `/var/lib/docker/containers/${container.id}/hosts`,
-    LogPath: `/var/lib/docker/containers/${container.id}/${container.id}-json.log`,
+    ResolvConfPath: `${directory}/resolv.conf`,
+    HostnamePath: `${directory}/hostname`,
+    HostsPath: `${directory}/hosts`,
+    LogPath: `${directory}/${container.id}-json.log`,
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
     Driver: "overlay2",
     Platform: "linux",
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "docker-default",
-    ExecIDs:
-      container.execs.size === 0
-        ? null
-        : [...container.execs.values()].filter((exec) => exec.running).map((exec) => exec.id),
-    HostConfig: {
-      Binds: null,
-      ContainerIDFile: "",
-      LogConfig: { Type: "json-file", Config: {} },
-      NetworkMode:
-        networkModeOf(container) === "bridge"
-          ? (request.HostConfig?.NetworkMode ?? "default")
-          : networkModeOf(container),
-      PortBindings: (request.HostConfig?.PortBindings as JsonObject | undefined) ?? {},
-      RestartPolicy: {
-        Name: request.HostConfig?.RestartPolicy?.Name ?? "no",
-        MaximumRetryCount: request.HostConfig?.RestartPolicy?.MaximumRetryCount ?? 0,
-      },
-      AutoRemove: request.HostConfig?.AutoRemove ?? false,
-      Dns: [...(request.HostConfig?.Dns ?? [])],
-      DnsOptions: [...(request.HostConfig?.DnsOptions ?? [])],
-      DnsSearch: [...(request.HostConfig?.DnsSearch ?? [])],
-      ExtraHosts: request.HostConfig?.ExtraHosts === undefined ? null : [...request.HostConfig.ExtraHosts],
-      Privileged: request.HostConfig?.Privileged ?? false,
-    },
+    AppArmorProfile: "",
+    ExecIDs: execs.length === 0 ? null : execs,
+    HostConfig: hostConfigView(container.request),
+    GraphDriver: graphDriverView(container),
     Mounts: [],
-    Config: {
-      Hostname: container.hostname,
-      Domainname: "",
-      User: request.User ?? "",
-      AttachStdin: request.AttachStdin ?? false,
-      AttachStdout: request.AttachStdout ?? false,
-      AttachStderr: request.AttachStderr ?? false,
-      Tty: container.tty,
-      OpenStdin: request.OpenStdin ?? false,
-      StdinOnce: request.StdinOnce ?? false,
-      Env: [...(request.Env ?? []), ...container.image.env],
-      Cmd: request.Cmd !== undefined && request.Cmd.length > 0 ? [...request.Cmd] : [...container.image.cmd],
-      Image: request.Image,
-      Volumes: null,
-      WorkingDir: request.WorkingDir ?? container.image.workingDir,
-      Entrypoint:
-        request.Entrypoint === undefined
-          ? container.image.entrypoint.length === 0
-            ? null
-            : [...container.image.entrypoint]
-          : [...request.Entrypoint],
-      OnBuild: null,
-      Labels: request.Labels ?? {},
+    Config: configView(container),
+    NetworkSettings: networkSettingsView(container, controller),
+  };
+}
+
+function stateView(container: Container): JsonObject {
+  return {
+    Status: container.status,
+    Running: container.running,
+    Paused: false,
+    Restarting: container.restarting,
+    OOMKilled: false,
+    Dead: false,
+    Pid: container.pid,
+    ExitCode: container.exitCode,
+    Error: container.error,
+    StartedAt: container.startedAt === undefined ? NEVER : formatRfc3339(container.startedAt),
+    FinishedAt: container.finishedAt === undefined ? NEVER : formatRfc3339(container.finishedAt),
+  };
+}
+
+/** Layers by content: the image's by its ID, the container's by its own. */
+function graphDriverView({ id, image }: Container): JsonObject {
+  const layers = "/var/lib/docker/overlay2";
+  return {
+    Data: {
+      LowerDir: `${layers}/${id}-init/diff:${layers}/${image.id.slice("sha256:".length)}/diff`,
+      MergedDir: `${layers}/${id}/merged`,
+      UpperDir: `${layers}/${id}/diff`,
+      WorkDir: `${layers}/${id}/work`,
     },
-    NetworkSettings: {
-      Bridge: "",
-      SandboxID: sandbox?.id ?? "",
-      HairpinMode: false,
-      LinkLocalIPv6Address: "",
-      LinkLocalIPv6PrefixLen: 0,
-      Ports: {},
-      SandboxKey: sandbox?.key ?? "",
-      SecondaryIPAddresses: null,
-      SecondaryIPv6Addresses: null,
-      EndpointID: onBridge?.["EndpointID"] ?? "",
-      Gateway: onBridge?.["Gateway"] ?? "",
-      GlobalIPv6Address: "",
-      GlobalIPv6PrefixLen: 0,
-      IPAddress: onBridge?.["IPAddress"] ?? "",
-      IPPrefixLen: onBridge?.["IPPrefixLen"] ?? 0,
-      IPv6Gateway: "",
-      MacAddress: onBridge?.["MacAddress"] ?? "",
-      Networks: networksView(container, controller),
-    },
+    Name: "overlay2",
+  };
+}
+
+function configView(container: Container): JsonObject {
+  const { request, image } = container;
+  const env = configEnv(image, request);
+  const entrypoint = request.Entrypoint ?? (image.entrypoint.length === 0 ? undefined : image.entrypoint);
+  const cmd = request.Cmd !== undefined && request.Cmd.length > 0 ? request.Cmd : image.cmd;
+  return {
+    Hostname: container.hostname,
+    Domainname: "",
+    User: request.User ?? "",
+    AttachStdin: request.AttachStdin ?? false,
+    AttachStdout: request.AttachStdout ?? false,
+    AttachStderr: request.AttachStderr ?? false,
+    ...(Object.keys(request.ExposedPorts ?? {}).length > 0 ? { ExposedPorts: request.ExposedPorts as JsonObject } : {}),
+    Tty: container.tty,
+    OpenStdin: request.OpenStdin ?? false,
+    StdinOnce: request.StdinOnce ?? false,
+    Env: env.length === 0 ? null : env,
+    Cmd: request.Entrypoint !== undefined && (request.Cmd ?? []).length === 0 ? null : [...cmd],
+    Image: request.Image,
+    Volumes: null,
+    WorkingDir: request.WorkingDir || image.workingDir,
+    Entrypoint: entrypoint === undefined ? null : [...entrypoint],
+    ...(request.MacAddress ? { MacAddress: request.MacAddress } : {}),
+    OnBuild: null,
+    Labels: request.Labels ?? {},
+    ...(request.StopSignal ? { StopSignal: request.StopSignal } : {}),
+    ...(request.StopTimeout === undefined ? {} : { StopTimeout: request.StopTimeout }),
+  };
+}
+
+/** The part of old: addresses on the network `bridge` stand here too. */
+function networkSettingsView(container: Container, controller: NetworkController): JsonObject {
+  const bridge = container.networks.get("bridge");
+  const onBridge = bridge === undefined ? undefined : endpointView(controller, bridge);
+  return {
+    Bridge: "",
+    SandboxID: container.sandboxId,
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    Ports: {},
+    SandboxKey: container.sandboxKey,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: onBridge?.["EndpointID"] ?? "",
+    Gateway: onBridge?.["Gateway"] ?? "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: onBridge?.["IPAddress"] ?? "",
+    IPPrefixLen: onBridge?.["IPPrefixLen"] ?? 0,
+    IPv6Gateway: "",
+    MacAddress: onBridge?.["MacAddress"] ?? "",
+    Networks: networksView(container, controller),
   };
 }

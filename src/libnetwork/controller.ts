@@ -211,6 +211,19 @@ export class NetworkController {
     return [...this.#sandboxes.values()];
   }
 
+  /** The namespaces that there are, by the names of their files in /run/docker/netns. */
+  namespaceFiles(): ReadonlyMap<string, NetNs> {
+    const files = new Map<string, NetNs>();
+    for (const sandbox of this.sandboxes()) {
+      if (sandbox.ns !== undefined && sandbox.kind !== "host") files.set(sandbox.dockerNetnsName, sandbox.ns);
+    }
+    for (const network of this.networks()) {
+      const overlay = this.overlay.network(network.id);
+      if (overlay?.sandbox !== undefined) files.set(overlay.dockerNetnsName, overlay.sandbox.ns);
+    }
+    return files;
+  }
+
   sandboxOf(containerId: string): Sandbox | undefined {
     return this.sandboxes().find((s) => s.containerId === containerId);
   }

@@ -56,7 +56,8 @@ export interface JoinState {
 export class Endpoint {
   readonly network: Network;
   readonly id: string;
-  readonly name: string;
+  #name: string;
+  #anonymous: boolean;
   /** Undefined on `host` and `none`. */
   readonly address: Cidr | undefined;
   readonly mac: Mac | undefined;
@@ -76,10 +77,15 @@ export class Endpoint {
   ) {
     this.network = network;
     this.id = id;
-    this.name = name;
+    this.#name = name;
+    this.#anonymous = options.anonymous === true;
     this.address = address;
     this.mac = mac;
     this.options = options;
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   get sandbox(): Sandbox | undefined {
@@ -101,7 +107,27 @@ export class Endpoint {
   /** The name DNS knows it by first; undefined when it is anonymous without aliases. */
   get dnsName(): string | undefined {
     if (this.network.isDefaultBridge) return undefined;
-    return this.options.anonymous === true ? this.aliases[0] : this.name;
+    return this.#anonymous ? this.aliases[0] : this.name;
+  }
+
+  /**
+   * The container goes by another name: the old one is withdrawn and the new one published (endpoint.rename). On an
+   * overlay that fails in 20.10, as the entry of the old name stands in NetworkDB until it is reaped.
+   */
+  rename(name: string): void {
+    const enabled = this.#serviceEnabled;
+    if (enabled) this.withdrawService(true);
+    this.network.updateLocalNames(this, false);
+    this.#name = name;
+    this.#anonymous = false;
+    this.network.updateLocalNames(this, true);
+    if (!enabled) return;
+    try {
+      this.publishService();
+    } catch (error) {
+      if (!(error instanceof Error && error.name === "NetworkDbError")) throw error;
+      throw new UserError(`Could not add service state for endpoint ${name} to cluster on rename: ${error.message}`);
+    }
   }
 
   /** An endpoint of docker_gwbridge that libnetwork made itself. */
@@ -208,8 +234,8 @@ export class Endpoint {
     const { ip } = this.address;
     if (service !== undefined) this.network.controller.services.add(this.network, this.#binding(name, service, ip));
     else addContainerNames(this.network, this.id, name, this.aliases, ip);
-    this.network.controller.agent?.db.createEntry(ENDPOINT_TABLE, this.network.id, this.id, this.#record(name, false));
     this.#published = true;
+    this.network.controller.agent?.db.createEntry(ENDPOINT_TABLE, this.network.id, this.id, this.#record(name, false));
   }
 
   #record(name: string, disabled: boolean): Uint8Array {

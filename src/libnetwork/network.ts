@@ -227,21 +227,21 @@ export class Network {
     }
     const endpoint = new Endpoint(this, id, name, address, mac, options);
     this.#endpoints.set(id, endpoint);
-    this.#updateLocalNames(endpoint, true);
+    this.updateLocalNames(endpoint, true);
     return endpoint;
   }
 
   /** Called by Endpoint.delete. */
   removeEndpoint(endpoint: Endpoint): void {
     assert(this.#endpoints.delete(endpoint.id), "endpoint deleted twice", endpoint.id);
-    this.#updateLocalNames(endpoint, false);
+    this.updateLocalNames(endpoint, false);
     if (endpoint.address === undefined) return;
     this.driver.deleteEndpoint(this.id, endpoint.id);
     this.#releaseAddress(endpoint.address.ip);
   }
 
-  /** Names on networks that are not gossiped (updateSvcRecord): the endpoint's, then its aliases. */
-  #updateLocalNames(endpoint: Endpoint, add: boolean): void {
+  /** Called by Endpoint. Names on networks that are not gossiped (updateSvcRecord): the endpoint's, then its aliases. */
+  updateLocalNames(endpoint: Endpoint, add: boolean): void {
     if (this.scope === "swarm" || endpoint.address === undefined) return;
     const name = endpoint.dnsName;
     if (name === undefined) return;

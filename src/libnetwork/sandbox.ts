@@ -206,8 +206,11 @@ export class Sandbox implements ResolverBackend {
     for (const endpoint of ordered) endpoint.withdrawService(false);
   }
 
-  /** Leaves and deletes all endpoints, stops the resolver, ends the namespace. */
-  delete(): void {
+  /**
+   * Leaves and deletes all endpoints, stops the resolver, ends the namespace.
+   * @param keepNamespace a process of another container lives in it still: nothing but `lo` is left there
+   */
+  delete(keepNamespace = false): void {
     this.#deleting = true;
     for (const endpoint of [...this.#endpoints]) {
       if (!endpoint.onGatewayNetwork) endpoint.delete(true);
@@ -215,7 +218,7 @@ export class Sandbox implements ResolverBackend {
     clearDefaultGateway(this);
     this.#resolver?.stop();
     this.#resolver = undefined;
-    this.#osl?.destroy();
+    if (!keepNamespace) this.#osl?.destroy();
     this.#osl = undefined;
     this.controller.forgetSandbox(this);
   }

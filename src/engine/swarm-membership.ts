@@ -1,0 +1,143 @@
+/**
+ * The engine's part in a swarm: init, join and leave one at a time, and the network agent that starts with the
+ * first keys (moby daemon/cluster/swarm.go, daemon/network.go DaemonLeavesCluster, libnetwork clusterAgentInit; 20.10).
+ */
+import { parseCidr } from "../base/addr.ts";
+import { KernelError } from "../base/errors.ts";
+import type { NetworkController } from "../libnetwork/controller.ts";
+import type { HostOs } from "../scheduler/os.ts";
+import type { Proc, Process } from "../scheduler/process.ts";
+import type { Availability } from "../swarm/api/objects.ts";
+import { SwarmNode } from "../swarm/node.ts";
+import { ApiError, type SwarmInitRequest, type SwarmJoinRequest } from "./api.ts";
+import type { AttachmentProvider } from "./container-networks.ts";
+import { EngineExecutor } from "./executor.ts";
+import { Mutex } from "./mutex.ts";
+
+/** Takes every container off a network (clearAttachableNetworks). */
+type Disconnect = (networkId: string) => Proc<void>;
+
+/** One engine's swarm node, its executor and its network agent. */
+export class SwarmMembership {
+  readonly node: SwarmNode;
+  readonly #os: HostOs;
+  readonly #controller: NetworkController;
+  readonly #executor: EngineExecutor;
+  readonly #disconnect: Disconnect;
+  /** moby's controlMutex. */
+  readonly #lock = new Mutex();
+  #agentStarting: Process | undefined;
+
+  constructor(os: HostOs, controller: NetworkController, disconnect: Disconnect) {
+    this.#os = os;
+    this.#controller = controller;
+    this.#disconnect = disconnect;
+    this.#executor = new EngineExecutor(
+      os,
+      controller,
+      () => this.node.attachments,
+      () => this.#startAgent(),
+    );
+    this.node = new SwarmNode({ os, executor: this.#executor, log: (level, text) => controller.log(level, text) });
+  }
+
+  /** How standalone containers get on the swarm's networks. */
+  attachmentProvider(): AttachmentProvider {
+    const { node } = this;
+    return {
+      get active(): boolean {
+        return node.isAgent;
+      },
+      *attachNetwork(target, containerId, addresses) {
+        const result = yield* node.attachNetwork(target, containerId, addresses);
+        return { networkId: result.networkId, address: parseCidr(result.addresses[0] ?? "")?.ip };
+      },
+      *detachNetwork(target, containerId) {
+        yield* node.detachNetwork(target, containerId);
+      },
+    };
+  }
+
+  *init(request: SwarmInitRequest): Proc<string> {
+    if (request.AutoLockManagers) throw new ApiError(501, "autolock is not emulated");
+    const availability = availabilityOf(request.Availability);
+    return yield* this.#lock.run(
+      this.node.init({
+        ...(request.ListenAddr === undefined ? {} : { listenAddr: request.ListenAddr }),
+        ...(request.AdvertiseAddr === undefined ? {} : { advertiseAddr: request.AdvertiseAddr }),
+        ...(request.DataPathAddr === undefined ? {} : { dataPathAddr: request.DataPathAddr }),
+        ...(request.DataPathPort === undefined ? {} : { dataPathPort: request.DataPathPort }),
+        ...(request.DefaultAddrPool === undefined ? {} : { defaultAddrPool: request.DefaultAddrPool }),
+        ...(request.SubnetSize === undefined ? {} : { subnetSize: request.SubnetSize }),
+        ...(availability === undefined ? {} : { availability }),
+      }),
+    );
+  }
+
+  *join(request: SwarmJoinRequest): Proc<void> {
+    const availability = availabilityOf(request.Availability);
+    yield* this.#lock.run(
+      this.node.join({
+        ...(request.ListenAddr === undefined ? {} : { listenAddr: request.ListenAddr }),
+        ...(request.AdvertiseAddr === undefined ? {} : { advertiseAddr: request.AdvertiseAddr }),
+        ...(request.DataPathAddr === undefined ? {} : { dataPathAddr: request.DataPathAddr }),
+        ...(availability === undefined ? {} : { availability }),
+        remoteAddrs: request.RemoteAddrs,
+        joinToken: request.JoinToken,
+      }),
+    );
+  }
+
+  /** Tasks first, then attachable networks lose their containers, then gossip ends. */
+  *leave(force: boolean): Proc<void> {
+    yield* this.#lock.run(this.#leave(force));
+  }
+
+  *#leave(force: boolean): Proc<void> {
+    yield* this.node.leave(force);
+    for (const network of this.#controller.networks()) {
+      if (network.scope !== "swarm" || network.ingress) continue;
+      yield* this.#disconnect(network.id);
+      // A container's end may have taken the network with it meanwhile.
+      if (this.#controller.network(network.id) === network) network.delete({ force: true });
+    }
+    this.#agentStarting?.kill();
+    this.#agentStarting = undefined;
+    yield* this.#controller.agentStop();
+    this.#executor.reset();
+  }
+
+  /** Called when keys arrive. */
+  #startAgent(): void {
+    if (this.#controller.agent !== undefined || this.#agentStarting?.done === false) return;
+    this.#agentStarting = this.#os.spawn("network agent", this.#agentMain());
+  }
+
+  *#agentMain(): Proc<void> {
+    let addresses = this.node.networkAgentAddresses();
+    while (addresses === undefined || !this.node.isAgent) {
+      yield { on: [this.node.changed] };
+      addresses = this.node.networkAgentAddresses();
+    }
+    try {
+      yield* this.#controller.agentStart({
+        advertiseAddress: addresses.advertiseIp,
+        bindAddress: addresses.bindIp,
+        dataPathAddress: addresses.dataPathIp,
+        remoteAddresses: addresses.remoteIps,
+      });
+    } catch (error) {
+      // Somebody else holds port 7946.
+      if (!(error instanceof KernelError)) throw error;
+      this.#controller.log("error", `error in agentInit: ${error.message}`);
+    }
+  }
+}
+
+/** `active`, `pause` or `drain`; undefined where nothing was said. @throws ApiError 400 */
+function availabilityOf(text: string | undefined): Availability | undefined {
+  if (text === undefined || text === "") return undefined;
+  const availability = text.toLowerCase();
+  if (availability === "active" || availability === "pause" || availability === "drain") return availability;
+  throw new ApiError(400, `invalid Availability: "${text}"`);
+}
