@@ -15,11 +15,12 @@ export function imageStore(images: readonly Image[] = [alpine, busybox]): ImageS
     find(reference) {
       const name = normalizeReference(reference);
       const [repository] = name.split(":");
-      // A tag of an image that is here stands for it: the emulation knows one version of each.
+      const digits = reference.replace(/^sha256:/, "");
       return (
-        images.find(
-          (image) => image.tag === name || image.id.startsWith(reference) || image.id.slice(7).startsWith(reference),
-        ) ?? (name.endsWith(":latest") ? undefined : images.find((image) => image.tag.split(":")[0] === repository))
+        images.find((image) => image.tag === name) ??
+        (/^[0-9a-f]+$/.test(digits) ? images.find((image) => image.id.slice(7).startsWith(digits)) : undefined) ??
+        // Another tag of an image that is here stands for it: the emulation knows one version of each.
+        (name.endsWith(":latest") ? undefined : images.find((image) => image.tag.split(":")[0] === repository))
       );
     },
     list: () => images,

@@ -13,7 +13,8 @@ import { INFO, INSPECT_ANY, SYSTEM, VERSION } from "./system.ts";
 
 const { aliases: _, ...PS_ALONE } = PS;
 
-const ROOT: Command = {
+/** The tree of commands. */
+export const ROOT: Command = {
   use: "docker",
   short: "A self-sufficient runtime for containers",
   commands: [

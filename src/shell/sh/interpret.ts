@@ -114,12 +114,7 @@ export class Shell {
   *#anyCommand(command: Command, io: Io, own: boolean): Proc<number> {
     if (command.kind === "simple") return yield* this.#command(command, io, own);
     const redirected = yield* this.#redirect(command.redirections, io);
-    if (redirected === undefined) return 1;
-    try {
-      return yield* this.#compound(command, redirected.io);
-    } finally {
-      redirected.finish();
-    }
+    return redirected === undefined ? 1 : yield* this.#compound(command, redirected);
   }
 
   *#compound(command: CompoundCommand, io: Io): Proc<number> {
@@ -187,33 +182,28 @@ export class Shell {
       assigned.set(name, (yield* this.#expand(value, false)).join(" "));
     const argv: string[] = [];
     for (const word of command.words) argv.push(...(yield* this.#expand(word, true)));
-    const redirected = yield* this.#redirect(command.redirections, outer);
-    if (redirected === undefined) return 1;
-    const { io, finish } = redirected;
-    try {
-      if (argv.length === 0) {
-        for (const [name, value] of assigned) this.variables.set(name, value);
-        return command.words.length === 0 && assigned.size > 0 ? 0 : this.status;
-      }
-      const builtin = argv[0] === "read" ? yield* this.#read(argv, io) : this.#builtin(argv, io, own);
-      if (builtin !== undefined) return builtin;
-      const env = new Map([...this.#exported(), ...assigned]);
-      const status = yield* this.#context.exec(argv, { ...io, env, cwd: this.#cwd });
-      if (status === 127 && !this.#context.programs.includes(argv[0] as string))
-        io.stderr.write(`sh: ${argv[0]}: not found\n`);
-      return status;
-    } finally {
-      finish();
+    const io = yield* this.#redirect(command.redirections, outer);
+    if (io === undefined) return 1;
+    if (argv.length === 0) {
+      for (const [name, value] of assigned) this.variables.set(name, value);
+      return command.words.length === 0 && assigned.size > 0 ? 0 : this.status;
     }
+    const builtin = argv[0] === "read" ? yield* this.#read(argv, io) : this.#builtin(argv, io, own);
+    if (builtin !== undefined) return builtin;
+    const env = new Map([...this.#exported(), ...assigned]);
+    const status = yield* this.#context.exec(argv, { ...io, env, cwd: this.#cwd });
+    if (status === 127 && !this.#context.programs.includes(argv[0] as string))
+      io.stderr.write(`sh: ${argv[0]}: not found\n`);
+    return status;
   }
 
   #exported(): Map<string, string> {
     return new Map([...this.variables].filter(([name]) => this.#exportedNames.has(name)));
   }
 
-  *#redirect(redirections: readonly Redirection[], outer: Io): Proc<{ io: Io; finish: () => void } | undefined> {
+  /** Opens what a command's streams are sent to. Files are there, and cut, at once; what is written is there at once too. */
+  *#redirect(redirections: readonly Redirection[], outer: Io): Proc<Io | undefined> {
     let { stdin, stdout, stderr } = outer;
-    const files = new Map<string, string>();
     const fs: FileSystem = this.#context.files;
     for (const { fd, op, target } of redirections) {
       const name = (yield* this.#expand(target, false)).join(" ");
@@ -244,19 +234,14 @@ export class Shell {
         else stdout = output;
         continue;
       }
-      if (path !== "/dev/null") files.set(path, op === ">>" ? (fs.read(path) ?? "") : "");
-      const output: Output = {
-        write: (text) => (path === "/dev/null" ? undefined : files.set(path, (files.get(path) ?? "") + text)),
-      };
+      const append = (text: string) => fs.write(path, (fs.read(path) ?? "") + text);
+      if (path !== "/dev/null" && op === ">>") append("");
+      else if (path !== "/dev/null") fs.write(path, "");
+      const output: Output = { write: path === "/dev/null" ? () => {} : append };
       if (fd === 2) stderr = output;
       else stdout = output;
     }
-    return {
-      io: { stdin, stdout, stderr },
-      finish: () => {
-        for (const [path, text] of files) fs.write(path, text);
-      },
-    };
+    return { stdin, stdout, stderr };
   }
 
   #path(name: string): string {

@@ -112,9 +112,19 @@ function linkShow(context: ProgramContext, words: readonly string[]): number {
   return 0;
 }
 
-export const bridge: Program = quick((context) => {
-  const flags = context.argv.slice(1).filter((word) => word.startsWith("-"));
-  const [object = "", verb = "show", ...rest] = context.argv.slice(1).filter((word) => !word.startsWith("-"));
+export const bridge: Program = quick((outer) => {
+  const words = outer.argv.slice(1);
+  let context = outer;
+  const at = words.findIndex((word) => word === "-n" || word === "-netns");
+  if (at >= 0) {
+    const [, name = ""] = words.splice(at, 2);
+    const ns = outer.os.kernel.namespaces().find((one) => one.name === name);
+    if (ns === undefined)
+      return refuse(outer, `Cannot open network namespace "${name}": No such file or directory`, 255);
+    context = { ...outer, ns };
+  }
+  const flags = words.filter((word) => word.startsWith("-"));
+  const [object = "", verb = "show", ...rest] = words.filter((word) => !word.startsWith("-"));
   if (object !== "" && "fdb".startsWith(object)) {
     if (verb === "show" || verb === "list" || verb === "lst")
       return fdbShow(

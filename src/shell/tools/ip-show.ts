@@ -59,8 +59,7 @@ export function addrShow(ns: NetNs, links: readonly LinkInfo[], options: ShowOpt
       continue;
     }
     if (options.oneline) {
-      for (const one of addresses)
-        out += `${`${link.index}: ${link.name}`.padEnd(10)} ${addressText(ns, one).slice(4).replace("\n", "\\")}\n`;
+      for (const one of addresses) out += `${link.index}: ${link.name}${addressText(ns, one).replace("\n", "\\")}\n`;
       continue;
     }
     const [head, ...rest] = linkText(ns, link, options, false).split("\n");

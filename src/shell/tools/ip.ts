@@ -172,8 +172,35 @@ function dispatch(request: Request): string {
   }
 }
 
+/** `ip netns exec NAME COMMAND`: the namespace and the command; undefined for every other command line. */
+function netnsExec(words: readonly string[]): { name: string; command: readonly string[] } | undefined {
+  const [object = "", verb = "", name = "", ...command] = words;
+  return object.length > 1 && "netns".startsWith(object) && verb !== "" && "exec".startsWith(verb)
+    ? { name, command }
+    : undefined;
+}
+
 /** The program; `iproute2` on hosts, `busybox` in containers. */
 export function ipProgram(style: IpStyle): Program {
+  const plain = showOrChange(style);
+  return function* (context) {
+    const inside = style === "iproute2" ? netnsExec(context.argv.slice(1)) : undefined;
+    if (inside === undefined) return yield* plain(context);
+    const { name, command } = inside;
+    const ns = context.os.kernel.namespaces().find((one) => one.name === name);
+    const refuse = (message: string): number => {
+      context.stderr.write(`${message}\n`);
+      return 255;
+    };
+    if (name === "") return refuse("No netns name specified");
+    if (command.length === 0) return refuse("No command specified");
+    if (ns === undefined) return refuse(`Cannot open network namespace "${name}": No such file or directory`);
+    if (context.programs.includes(command[0] as string)) return yield* context.exec(command, { ns });
+    return refuse(`exec of "${command[0]}" failed: No such file or directory`);
+  };
+}
+
+function showOrChange(style: IpStyle): Program {
   return quick((context) => {
     const words = context.argv.slice(1);
     let ns = context.ns;

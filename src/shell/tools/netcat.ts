@@ -158,7 +158,8 @@ function* sendUdp(
 function* relayUdp(context: ProgramContext, socket: UdpSocket, wait: number | undefined): Proc<number> {
   let until: Time | undefined;
   for (;;) {
-    if (socket.takeError() !== undefined) return 1;
+    // A refused port ends it without a word.
+    if (socket.takeError() !== undefined) return 0;
     const datagram = socket.tryRecv();
     if (datagram !== undefined) {
       context.stdout.write(decode(datagram.data));

@@ -68,7 +68,10 @@ function udpProber(context: ProgramContext, target: Ipv4, port: number, length: 
     socket: icmp,
     send(ttl, probe) {
       sender.setTtl(ttl);
-      sender.sendTo(new Uint8Array(Math.max(0, length - HEADERS)), target, port + probe);
+      // outdata_t: the probe's number and its TTL, then zeros.
+      const data = new Uint8Array(Math.max(0, length - HEADERS));
+      data.set([probe & 255, ttl].slice(0, data.length));
+      sender.sendTo(data, target, port + probe);
     },
     take(probe) {
       sender.takeError();

@@ -27,7 +27,7 @@ export function compactJson(value: Json): string {
 function scalar(value: null | boolean | number | string): string {
   if (typeof value !== "string") return String(value);
   return JSON.stringify(value)
-    .replace(/\\(.)/g, (escape, letter: string) => (letter === "b" ? "\\u0008" : letter === "f" ? "\\u000c" : escape))
+    .replace(/\\(.)/g, (escaped, letter: string) => (letter === "b" ? "\\u0008" : letter === "f" ? "\\u000c" : escaped))
     .replaceAll("\u2028", "\\u2028")
     .replaceAll("\u2029", "\\u2029");
 }
