@@ -4,10 +4,15 @@ import { UserError } from "../base/errors.ts";
 /** A flag: `value` names its argument in help; without one it is a switch. */
 export interface Flag {
   readonly value?: string;
+  /** May be given several times. */
   readonly repeat?: boolean;
   readonly help: string;
 }
 
+/** A command's flags by name. */
+export type FlagTable = Readonly<Record<string, Flag>>;
+
+/** A command line taken apart. */
 export interface ParsedArgs {
   readonly positional: readonly string[];
   /** The last value of a flag; "" of a switch that is on. */
@@ -16,8 +21,14 @@ export interface ParsedArgs {
   has(name: string): boolean;
 }
 
-/** @param command its name, for messages */
-export function parseArgs(command: string, argv: readonly string[], flags: Readonly<Record<string, Flag>>): ParsedArgs {
+/** Every command has it; `-h` is short for it. */
+export const HELP_FLAG: Flag = { help: "this text" };
+
+/**
+ * @param command its name, for messages
+ * @throws UserError for a flag that the command doesn't have, or that is used wrongly
+ */
+export function parseArgs(command: string, argv: readonly string[], flags: FlagTable): ParsedArgs {
   const positional: string[] = [];
   const values = new Map<string, string[]>();
   for (let i = 0; i < argv.length; i++) {
@@ -30,7 +41,7 @@ export function parseArgs(command: string, argv: readonly string[], flags: Reado
       positional.push(arg);
       continue;
     }
-    const [name = "", inline] = splitOnce(arg.replace(/^--?/, ""));
+    const [name, inline] = arg === "-h" ? ["help", undefined] : splitOnce(arg.replace(/^--?/, ""));
     const flag = flags[name];
     if (flag === undefined)
       throw new UserError(`swarmwire ${command}: unknown flag ${arg}; see swarmwire ${command} --help`);
@@ -44,7 +55,7 @@ export function parseArgs(command: string, argv: readonly string[], flags: Reado
     }
     const list = values.get(name) ?? [];
     if (list.length > 0 && !flag.repeat) throw new UserError(`swarmwire ${command}: --${name} was given twice`);
-    list.push(value as string);
+    list.push(value);
     values.set(name, list);
   }
   return {
@@ -60,8 +71,27 @@ function splitOnce(text: string): [string, string | undefined] {
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }
 
+/**
+ * The number that a flag gives; undefined when it wasn't given.
+ * @throws UserError when it isn't whole or out of bounds
+ */
+export function wholeNumber(
+  command: string,
+  args: ParsedArgs,
+  name: string,
+  least: number,
+  most: number,
+): number | undefined {
+  const text = args.get(name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most)
+    throw new UserError(`swarmwire ${command}: --${name} ${text}: expected a number from ${least} to ${most}`);
+  return value;
+}
+
 /** The flags of a command, as help lists them. */
-export function formatFlags(flags: Readonly<Record<string, Flag>>): string {
+export function formatFlags(flags: FlagTable): string {
   const rows = Object.entries(flags).map(
     ([name, flag]) => [`--${name}${flag.value === undefined ? "" : ` ${flag.value}`}`, flag.help] as const,
   );

@@ -1,8 +1,10 @@
-/** Finds lab files: a path, or the name of one in the gallery. */
+/** Lab files: finding them, by path or by name in the gallery, and the commands `labs`, `check` and `schema`. */
 import { readdirSync, readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { parseLab } from "../lab/parse.ts";
 import type { LabPlan } from "../lab/plan.ts";
+import { LAB_SCHEMA } from "../lab/schema.ts";
+import { type FlagTable, HELP_FLAG, parseArgs } from "./args.ts";
 
 /** The gallery stands in the source tree, beside dist. */
 const GALLERIES = ["../lab/gallery/", "../../../src/lab/gallery/"].map((place) => new URL(place, import.meta.url));
@@ -11,8 +13,10 @@ function read(path: string | URL): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new UserError(`${path}: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (code === "EISDIR") throw new UserError(`${path}: a directory, not a lab file`);
+    throw new UserError(`${path}: ${message}`);
   }
 }
 
@@ -37,8 +41,53 @@ export function loadLab(name: string): LabPlan {
   const text = read(name);
   if (text !== undefined) return parseLab(name, text);
   for (const gallery of GALLERIES) {
-    const found = read(new URL(`${name}.yaml`, gallery));
+    const found = /^[\w/-]+$/.test(name) ? read(new URL(`${name}.yaml`, gallery)) : undefined;
     if (found !== undefined) return parseLab(`${name}.yaml`, found);
   }
   throw new UserError(`${name}: no such file, and no lab of that name; there are ${galleryNames().join(", ")}`);
+}
+
+const FLAGS: FlagTable = { help: HELP_FLAG };
+
+function wantsHelp(command: string, argv: readonly string[], usage: string, text: string): boolean {
+  const args = parseArgs(command, argv, FLAGS);
+  if (args.has("help")) process.stdout.write(`Usage: swarmwire ${usage}\n\n${text}\n`);
+  return args.has("help");
+}
+
+/** `swarmwire labs`. @returns the exit status */
+export function labsCommand(argv: readonly string[]): number {
+  if (wantsHelp("labs", argv, "labs", "Lists the labs that come with swarmwire: swarmwire run NAME runs one."))
+    return 0;
+  const names = galleryNames();
+  const width = Math.max(0, ...names.map((name) => name.length)) + 3;
+  for (const name of names) process.stdout.write(`${name.padEnd(width)}${loadLab(name).description}\n`);
+  return 0;
+}
+
+/** `swarmwire check LAB...`: says of each what is wrong with it. @returns the exit status */
+export function checkCommand(argv: readonly string[]): number {
+  const text = "Reads lab files and says what is wrong with them: file, line, column, field and what was expected.";
+  if (wantsHelp("check", argv, "check LAB...", text)) return 0;
+  const names = parseArgs("check", argv, FLAGS).positional;
+  if (names.length === 0) throw new UserError("swarmwire check: which lab?");
+  let status = 0;
+  for (const name of names) {
+    try {
+      const { hosts, steps } = loadLab(name);
+      process.stdout.write(`${name}: ok, ${hosts.length} hosts, ${steps.length} steps\n`);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      process.stderr.write(`${error.message}\n`);
+      status = 2;
+    }
+  }
+  return status;
+}
+
+/** `swarmwire schema`. @returns the exit status */
+export function schemaCommand(argv: readonly string[]): number {
+  if (wantsHelp("schema", argv, "schema", "Prints the JSON Schema of lab files, for editors.")) return 0;
+  process.stdout.write(`${JSON.stringify(LAB_SCHEMA, null, 2)}\n`);
+  return 0;
 }

@@ -1,7 +1,6 @@
 /** The command `swarmwire`. Only this file decides the exit status and prints errors. */
 import { UserError } from "../base/errors.ts";
-import { LAB_SCHEMA } from "../lab/schema.ts";
-import { galleryNames, loadLab } from "./labs.ts";
+import { checkCommand, labsCommand, schemaCommand } from "./labs.ts";
 import { runCommand } from "./run.ts";
 import { shellCommand } from "./shell.ts";
 
@@ -18,37 +17,42 @@ Usage: swarmwire COMMAND
 swarmwire COMMAND --help says more.
 `;
 
+const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Promise<number>>> = {
+  run: runCommand,
+  shell: shellCommand,
+  labs: labsCommand,
+  check: checkCommand,
+  schema: schemaCommand,
+};
+
+/** Written to a pipe whose reader has gone, as `| head` does (128 + SIGPIPE). */
+const BROKEN_PIPE = 141;
+
 async function main(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
-  switch (command) {
-    case "run":
-      return await runCommand(rest);
-    case "shell":
-      return await shellCommand(rest);
-    case "labs":
-      for (const name of galleryNames()) process.stdout.write(`${name.padEnd(28)}${loadLab(name).description}\n`);
-      return 0;
-    case "check":
-      for (const name of rest) loadLab(name);
-      return 0;
-    case "schema":
-      process.stdout.write(`${JSON.stringify(LAB_SCHEMA, null, 2)}\n`);
-      return 0;
-    case undefined:
-    case "help":
-    case "--help":
-    case "-h":
-      process.stdout.write(HELP);
-      return command === undefined ? 2 : 0;
-    default:
-      throw new UserError(`swarmwire: there is no command ${command}; see swarmwire --help`);
+  if (command === undefined || ["help", "--help", "-h"].includes(command)) {
+    (command === undefined ? process.stderr : process.stdout).write(HELP);
+    return command === undefined ? 2 : 0;
   }
+  const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+  if (run === undefined) throw new UserError(`swarmwire: there is no command ${command}; see swarmwire --help`);
+  return await run(rest);
 }
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(BROKEN_PIPE);
+  process.stderr.write(`swarmwire: standard output: ${error.message}\n`);
+  process.exit(1);
+});
 
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 2;
+  if (error instanceof UserError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 2;
+  } else {
+    process.stderr.write(`swarmwire: a defect: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  }
 }

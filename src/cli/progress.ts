@@ -5,6 +5,7 @@ const INTERVAL_MS = 200;
 /** Nothing is shown of what takes less. */
 const DELAY_MS = 700;
 
+/** The line; nothing at all where standard error is no terminal. */
 export class Progress {
   readonly #off: boolean;
   #timer: NodeJS.Timeout | undefined;
@@ -16,7 +17,7 @@ export class Progress {
     this.#off = off || !process.stderr.isTTY;
   }
 
-  /** @param now virtual time */
+  /** Begins to show. @param now virtual time */
   follow(now: () => number, steps: number): void {
     if (this.#off) return;
     this.#lastOutput = Date.now();
@@ -28,6 +29,7 @@ export class Progress {
     }, INTERVAL_MS);
   }
 
+  /** Which step runs, from 0. */
   step(index: number): void {
     this.#step = index;
   }

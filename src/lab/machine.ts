@@ -1,44 +1,44 @@
 /**
- * What runs on a lab's host: eth0 with its address, a Docker Engine, and shell sessions in which steps are typed.
+ * What runs on a lab's host: eth0 with its address, a Docker Engine, and terminals on which steps are typed.
  */
 import { broadcastOf, formatIpv4 } from "../base/addr.ts";
-import { MS } from "../base/time.ts";
-import type { AttachStream, EngineApi } from "../engine/api.ts";
 import { Engine } from "../engine/engine.ts";
-import { LayeredFiles } from "../engine/filesystem.ts";
 import { type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
-import { Pipe, type Program } from "../engine/program.ts";
+import type { Program } from "../engine/program.ts";
 import { imageStore } from "../images/store.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostMachine, MachineFactory } from "../scheduler/machine.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import { type Proc, sleep } from "../scheduler/process.ts";
+import type { Proc } from "../scheduler/process.ts";
 import { dockerProgram } from "../shell/docker/docker.ts";
 import { Shell } from "../shell/sh/interpret.ts";
 import { hostTools } from "../shell/tools/registry.ts";
+import { HostFiles } from "./host-files.ts";
 import { nsenter } from "./nsenter.ts";
 import type { HostPlan } from "./plan.ts";
 import type { MachineEvent, MachineRequest } from "./protocol.ts";
+import { Terminal } from "./terminal.ts";
 
-/** A session that waits for input is looked at again after this, so that output on its way has arrived. */
-const SETTLE = 1 * MS;
+const HOME = "/root";
 
-/** One terminal: a shell line that runs, and what it is attached to. */
+/** A terminal and what runs on it. */
 interface Session {
-  /** The request whose output this is: the last one that typed into it. */
-  id: number;
-  readonly stdin: Pipe;
-  program: RunningProgram | undefined;
-  /** Name of the container it is attached to. */
-  terminal: string | undefined;
+  readonly terminal: Terminal;
+  readonly program: RunningProgram;
 }
 
 class LabMachine implements HostMachine {
   readonly #os: HostOs;
   readonly #plan: HostPlan;
   readonly #emit: (event: MachineEvent) => void;
+  /** Open terminals by the request that opened them, in that order. */
   readonly #sessions = new Map<number, Session>();
+  /** What the login shell keeps from one line to the next. */
+  #variables: ReadonlyMap<string, string> = new Map();
+  #status = 0;
   #engine: Engine | undefined;
+  #root: ProcessRoot | undefined;
+  #namespaceAt: (path: string) => NetNs | undefined = () => undefined;
 
   constructor(os: HostOs, plan: HostPlan, emit: (event: unknown) => void) {
     this.#os = os;
@@ -51,16 +51,32 @@ class LabMachine implements HostMachine {
     root.link.set("lo", { up: true });
     root.addr.add("eth0", this.#plan.address, { broadcast: broadcastOf(this.#plan.address) });
     root.link.set("eth0", { up: true });
+    const name = this.#os.hostName;
+    const hostsFile = `127.0.0.1\tlocalhost\n127.0.1.1\t${name}\n`;
+    const resolvConf = this.#plan.dns.map((server) => `nameserver ${formatIpv4(server)}\n`).join("");
     this.#engine = new Engine({
       os: this.#os,
       images: imageStore(),
-      resolvConf: this.#resolvConf(),
-      onAddress: (ip, name) => this.#emit({ kind: "name", id: 0, address: formatIpv4(ip), name }),
+      resolvConf,
+      hostsFile,
+      onAddress: (ip, container) => this.#emit({ kind: "name", id: 0, address: formatIpv4(ip), name: container }),
     });
-  }
-
-  #resolvConf(): string {
-    return this.#plan.dns.map((server) => `nameserver ${formatIpv4(server)}\n`).join("");
+    const etc = new Map([
+      ["/etc/hostname", `${name}\n`],
+      ["/etc/hosts", hostsFile],
+      ["/etc/resolv.conf", resolvConf],
+    ]);
+    const { controller } = this.#engine;
+    const files = new HostFiles(etc, () => controller.namespaceFiles());
+    this.#namespaceAt = (path) => files.namespaceAt(path);
+    this.#root = {
+      os: this.#os,
+      ns: root,
+      hostname: name,
+      files,
+      programs: hostTools,
+      processes: new Set(),
+    };
   }
 
   command(id: number, request: unknown): void {
@@ -70,128 +86,106 @@ class LabMachine implements HostMachine {
         this.#run(id, asked);
         return;
       case "type": {
-        const session = [...this.#sessions.values()].find((candidate) => candidate.terminal === asked.terminal);
-        if (session === undefined) {
-          this.#emit({ kind: "refused", id, message: `no terminal is open on ${asked.terminal}` });
-          return;
-        }
-        this.#type(session, id, `${asked.line}\n`);
+        const open = [...this.#sessions.values()].filter(({ terminal }) => terminal.container === asked.terminal);
+        const session = open.at(-1);
+        if (session === undefined) this.#refuse(id, `no terminal is open on ${asked.terminal}`);
+        else this.#type(session, id, `${asked.line}\n`);
         return;
       }
-      case "input": {
-        const session = this.#sessions.get(asked.session);
-        if (session === undefined) this.#emit({ kind: "refused", id, message: "the session has ended" });
-        else this.#type(session, id, asked.text);
+      case "names":
+        this.#os.spawn("names", this.#names(id));
         return;
-      }
-      case "interrupt":
-        this.#sessions.get(asked.session)?.program?.interrupt();
+    }
+    const session = this.#sessions.get(asked.session);
+    if (session === undefined) this.#refuse(id, "the terminal is closed");
+    else if (asked.kind === "input") this.#type(session, id, asked.text);
+    else if (asked.kind === "eof") this.#type(session, id, "");
+    else if (asked.kind === "hangup") session.program.signal("SIGKILL");
+    else {
+      if (asked.answer) session.terminal.expect(id);
+      session.program.interrupt();
     }
   }
 
-  #type(session: Session, id: number, text: string): void {
-    session.id = id;
-    session.stdin.push(text);
-    this.#os.spawn("terminal", this.#watch(session, id));
+  #refuse(id: number, message: string): void {
+    this.#emit({ kind: "refused", id, message });
+  }
+
+  #type({ terminal }: Session, id: number, text: string): void {
+    terminal.expect(id);
+    terminal.stdin.push(text);
+  }
+
+  *#names(id: number): Proc<void> {
+    const engine = this.#engine as Engine;
+    const networks = yield* engine.networkList();
+    this.#emit({
+      kind: "names",
+      id,
+      containers: engine.containers.list().map((container) => container.name),
+      networks: networks.map((network) => String(network["Name"])),
+      images: engine.imageList().flatMap((image) => image["RepoTags"] as string[]),
+    });
   }
 
   #run(id: number, request: MachineRequest & { kind: "run" }): void {
-    const session: Session = { id, stdin: new Pipe(), program: undefined, terminal: undefined };
-    this.#sessions.set(id, session);
-    const write = (stream: "stdout" | "stderr") => ({
-      write: (text: string) => this.#emit({ kind: "output", id: session.id, stream, text }),
-    });
+    const terminal = new Terminal(id, this.#os, this.#emit);
+    const { stdin } = terminal;
     if (request.stdin !== undefined) {
-      session.stdin.push(request.stdin);
-      session.stdin.close();
+      if (request.stdin !== "") stdin.push(request.stdin);
+      stdin.close();
     }
-    const login: Program = function* (context) {
-      const shell = new Shell(context);
-      for (const [name, value] of Object.entries(request.variables)) shell.variables.set(name, value);
-      return yield* shell.run(request.line);
-    };
     const env = new Map([
       ["PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-      ["HOME", "/root"],
+      ["HOME", HOME],
       ["USER", "root"],
       ["TERM", "xterm"],
     ]);
-    const io = { stdin: session.stdin, stdout: write("stdout"), stderr: write("stderr"), tty: true };
-    session.program = new RunningProgram(this.#root(session), login, ["sh"], env, "/root", io, false);
-    this.#os.spawn("terminal", this.#watch(session, id));
+    const stdout = { write: (text: string) => terminal.write("stdout", text) };
+    const stderr = { write: (text: string) => terminal.write("stderr", text) };
+    const cwd = this.#variables.get("PWD") ?? HOME;
+    const io = { stdin, stdout, stderr, tty: true };
+    const program = new RunningProgram(this.#rootFor(terminal), this.#login(request), ["sh"], env, cwd, io, false);
+    this.#sessions.set(id, { terminal, program });
+    this.#os.spawn("terminal", this.#serve(terminal, program));
   }
 
-  #root(session: Session): ProcessRoot {
-    const name = this.#os.hostName;
-    const programs = new Map<string, Program>(hostTools);
-    const root: ProcessRoot = {
-      os: this.#os,
-      ns: this.#os.kernel.root,
-      hostname: name,
-      files: new LayeredFiles(
-        new Map([
-          ["/etc/hostname", `${name}\n`],
-          ["/etc/hosts", `127.0.0.1\tlocalhost\n127.0.1.1\t${name}\n`],
-          ["/etc/resolv.conf", this.#resolvConf()],
-        ]),
-        new Map(),
-      ),
-      programs,
+  *#serve(terminal: Terminal, program: RunningProgram): Proc<void> {
+    yield* terminal.serve(program);
+    this.#sessions.delete(terminal.key);
+  }
+
+  /** One line of the login shell. What it sets is there on the next line. */
+  #login(request: MachineRequest & { kind: "run" }): Program {
+    const machine = this;
+    return function* (context) {
+      const shell = new Shell(context);
+      shell.status = machine.#status;
+      for (const [name, value] of [...machine.#variables, ...Object.entries(request.variables)])
+        shell.variables.set(name, value);
+      const status = yield* shell.run(request.line);
+      machine.#variables = shell.variables;
+      machine.#status = status;
+      return status;
     };
-    programs.set("docker", dockerProgram(this.#observed(session)));
+  }
+
+  /** The host's root as programs on a terminal see it: docker and nsenter know the terminal and the engine. */
+  #rootFor(terminal: Terminal): ProcessRoot {
+    const engine = this.#engine as Engine;
+    const programs = new Map(hostTools);
+    const root: ProcessRoot = { ...(this.#root as ProcessRoot), programs };
+    programs.set("docker", dockerProgram(terminal.observe(engine)));
     programs.set(
       "nsenter",
-      nsenter(root, (pid) => this.#namespaceOf(pid)),
+      nsenter(root, (pid) => this.#namespaceOf(pid), this.#namespaceAt),
     );
     return root;
   }
 
   #namespaceOf(pid: number): NetNs | undefined {
     if (pid === 1) return this.#os.kernel.root;
-    const container = this.#engine?.containers.list().find((candidate) => candidate.pid === pid && candidate.running);
-    return container?.sandbox?.ns;
-  }
-
-  /** The engine as this session's docker sees it: an attached container gives the terminal its name. */
-  #observed(session: Session): EngineApi {
-    const engine = this.#engine as Engine;
-    return new Proxy(engine, {
-      get: (target, key) => {
-        if (key === "containerAttach") {
-          return (id: string): AttachStream => {
-            session.terminal = target.containers.get(id).name;
-            return target.containerAttach(id);
-          };
-        }
-        const value: unknown = Reflect.get(target, key, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
-  }
-
-  /** Tells when the request has ended, or its program waits for input. */
-  *#watch(session: Session, id: number): Proc<void> {
-    const { program, stdin } = session;
-    if (program === undefined) return;
-    for (;;) {
-      if (session.id !== id) return;
-      if (program.status !== undefined) {
-        this.#sessions.forEach((candidate, key) => {
-          if (candidate === session) this.#sessions.delete(key);
-        });
-        this.#emit({ kind: "exit", id, status: program.status });
-        return;
-      }
-      if (stdin.idle) {
-        yield* sleep(this.#os, SETTLE);
-        if (stdin.idle && program.status === undefined && session.id === id) {
-          this.#emit({ kind: "idle", id, terminal: session.terminal });
-          return;
-        }
-        continue;
-      }
-      yield { on: [stdin.idled, program.exited] };
-    }
+    return this.#engine?.containers.list().find((container) => container.pid === pid)?.ns;
   }
 }
 

@@ -2,9 +2,8 @@
  * Reads a lab file: YAML → checked against the schema → a plan with all defaults expanded. Every error names
  * file, line, column, field and what was expected.
  */
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import { type Document, isNode, LineCounter, parseDocument } from "yaml";
 import {
+  broadcastOf,
   type Cidr,
   cidrContains,
   formatCidr,
@@ -15,103 +14,10 @@ import {
   parseIpv4,
 } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
-import { MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
+import { formatDuration, MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
+import { parseFilter } from "../scheduler/faults.ts";
 import type { Fault, HostPlan, LabPlan, Step } from "./plan.ts";
-import { LAB_SCHEMA } from "./schema.ts";
-
-type Path = readonly (string | number)[];
-
-/** A lab file's text with the means to point into it. */
-class Source {
-  readonly #file: string;
-  readonly #lines = new LineCounter();
-  readonly doc: Document;
-
-  constructor(file: string, text: string) {
-    this.#file = file;
-    this.doc = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
-    const error = this.doc.errors[0];
-    if (error !== undefined) throw this.#at(error.pos[0], error.message);
-  }
-
-  /** An error at a field. Points at the key where the field itself is wrong or missing. */
-  error(path: Path, expected: string): UserError {
-    let node: unknown;
-    for (let length = path.length; node === undefined && length >= 0; length--) {
-      node = length === 0 ? this.doc.contents : this.doc.getIn(path.slice(0, length), true);
-    }
-    const offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
-    return this.#at(offset, `${formatPath(path)}: ${expected}`);
-  }
-
-  #at(offset: number, message: string): UserError {
-    const { line, col } = this.#lines.linePos(offset);
-    return new UserError(`${this.#file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${message}`);
-  }
-}
-
-function formatPath(path: Path): string {
-  let out = "";
-  for (const part of path) out += typeof part === "number" ? `[${part}]` : out === "" ? part : `.${part}`;
-  return out === "" ? "lab" : out;
-}
-
-const validate = new Ajv2020({
-  allErrors: false,
-  verbose: true,
-  allowUnionTypes: true,
-  strict: false,
-  useDefaults: false,
-}).compile(LAB_SCHEMA);
-
-/** What a schema error means, in one clause. */
-function explain(error: ErrorObject): { extra: Path; expected: string } {
-  const params = error.params as Record<string, unknown>;
-  switch (error.keyword) {
-    case "additionalProperties": {
-      const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
-      return {
-        extra: [String(params["additionalProperty"])],
-        expected: `unknown key; expected one of ${known.join(", ")}`,
-      };
-    }
-    case "required":
-      return { extra: [String(params["missingProperty"])], expected: "missing" };
-    case "type":
-      return { extra: [], expected: `expected ${[params["type"]].flat().join(" or ")}` };
-    case "enum":
-      return {
-        extra: [],
-        expected: `expected one of ${(params["allowedValues"] as unknown[]).map(String).join(", ")}`,
-      };
-    case "const":
-      return { extra: [], expected: `expected ${String(params["allowedValue"])}` };
-    case "pattern": {
-      const description = (error.parentSchema as { description?: string }).description;
-      return {
-        extra: [],
-        expected: description === undefined ? "not in the expected form" : `expected ${lower(description)}`,
-      };
-    }
-    default:
-      return { extra: [], expected: error.message ?? "not as expected" };
-  }
-}
-
-function lower(sentence: string): string {
-  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
-}
-
-function pointerToPath(pointer: string, root: unknown): Path {
-  const path: (string | number)[] = [];
-  let at = root;
-  for (const raw of pointer.split("/").slice(1)) {
-    const key = raw.replaceAll("~1", "/").replaceAll("~0", "~");
-    path.push(Array.isArray(at) ? Number(key) : key);
-    at = (at as Record<string, unknown>)[key];
-  }
-  return path;
-}
+import { type Path, Source } from "./source.ts";
 
 // Shapes of a file that passed the schema.
 interface RawLink {
@@ -131,7 +37,6 @@ interface RawFault {
   link?: "up" | "down";
   latency?: string | number;
   loss?: number | string;
-  bandwidth?: string;
   crash?: true;
   restart?: true;
   heal?: true;
@@ -156,13 +61,7 @@ const STEP_OPTIONS = new Set(["wait", "fault", "as", "expect", "reject", "exit",
  */
 export function parseLab(file: string, text: string): LabPlan {
   const source = new Source(file, text);
-  const raw: unknown = source.doc.toJS();
-  if (!validate(raw)) {
-    const error = validate.errors?.[0] as ErrorObject;
-    const { extra, expected } = explain(error);
-    throw source.error([...pointerToPath(error.instancePath, raw), ...extra], expected);
-  }
-  return resolve(source, file, raw as RawLab);
+  return resolve(source, file, source.checked() as RawLab);
 }
 
 function resolve(source: Source, file: string, raw: RawLab): LabPlan {
@@ -170,6 +69,8 @@ function resolve(source: Source, file: string, raw: RawLab): LabPlan {
   const subnet = parseCidr(network.subnet ?? "192.168.77.0/24");
   if (subnet === undefined || subnet.prefix > 29)
     throw source.error(["network", "subnet"], "expected a subnet like 192.168.77.0/24");
+  if (parseRate(network.bandwidth ?? "1bit") === 0)
+    throw source.error(["network", "bandwidth"], "expected more than 0");
   const hosts = resolveHosts(source, raw, networkOf(subnet), network);
   const steps = (raw.steps ?? []).map((step, index) => resolveStep(source, step, ["steps", index], hosts));
   return {
@@ -199,6 +100,15 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
   let next = subnet.ip + 11;
   for (const [key, value] of Object.entries(raw.hosts)) {
     const host = value ?? {};
+    if (STEP_OPTIONS.has(key))
+      throw source.error(["hosts", key], "is a word of steps: call the host something else", true);
+    if (parseRate(host.bandwidth ?? "1bit") === 0)
+      throw source.error(["hosts", key, "bandwidth"], "expected more than 0");
+    const dns = (host.dns ?? []).map((text, index) => {
+      const server = parseIpv4(text);
+      if (server === undefined) throw source.error(["hosts", key, "dns", index], "expected an IPv4 address");
+      return server;
+    });
     if (host.count !== undefined && host.address !== undefined)
       throw source.error(["hosts", key, "address"], "can't stand beside count");
     for (let i = 1; i <= (host.count ?? 1); i++) {
@@ -213,8 +123,8 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
         address = next++;
       }
       const field = host.address === undefined ? ["hosts", key] : ["hosts", key, "address"];
-      if (!cidrContains(subnet, address))
-        throw source.error(field, `${formatIpv4(address)} is not in ${formatCidr(subnet)}`);
+      if (!cidrContains(subnet, address) || address === subnet.ip || address === broadcastOf(subnet))
+        throw source.error(field, `${formatIpv4(address)} is not an address for a host in ${formatCidr(subnet)}`);
       const other = taken.get(address);
       if (other !== undefined) throw source.error(field, `${formatIpv4(address)} is ${other}'s`);
       taken.set(address, name);
@@ -225,7 +135,7 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
         bandwidth: parseRate(host.bandwidth ?? network.bandwidth ?? "10Gbit") as number,
         loss: chance(host.loss ?? network.loss, 0),
         mtu: host.mtu ?? network.mtu ?? 1500,
-        dns: (host.dns ?? []).map((text) => parseIpv4(text) as Ipv4),
+        dns,
       });
     }
   }
@@ -245,81 +155,125 @@ function matchHosts(pattern: string, hosts: readonly HostPlan[]): string[] {
 
 function resolveStep(source: Source, step: Record<string, unknown>, path: Path, hosts: readonly HostPlan[]): Step {
   const targets = Object.keys(step).filter((key) => !STEP_OPTIONS.has(key));
-  const kinds = targets.length + (step["wait"] === undefined ? 0 : 1) + (step["fault"] === undefined ? 0 : 1);
-  if (kinds !== 1) {
-    const what =
-      kinds === 0
-        ? "expected a host and its command, wait or fault"
-        : `expected one of ${[...targets, "wait", "fault"].join(", ")}`;
-    throw source.error(kinds === 0 ? path : [...path, targets[1] ?? targets[0] ?? "wait"], what);
+  for (const key of targets) hostsOfKey(source, key, path, hosts);
+  const kinds = [...targets, ...["wait", "fault"].filter((key) => step[key] !== undefined)];
+  const [key, second] = kinds;
+  if (key === undefined) throw source.error(path, "expected a host and its command, wait or fault");
+  if (second !== undefined) throw source.error([...path, second], `a step is one thing: ${kinds.join(" or ")}`, true);
+  if (key === "wait" || key === "fault") {
+    const extra = Object.keys(step).find((other) => other !== key);
+    if (extra !== undefined) throw source.error([...path, extra], `means nothing beside ${key}`, true);
   }
-  if (step["wait"] !== undefined) return { kind: "wait", duration: span(step["wait"] as string, 0) };
-  if (step["fault"] !== undefined)
-    return { kind: "fault", fault: resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts) };
-  const key = targets[0] as string;
-  const slash = key.indexOf("/");
-  const pattern = slash < 0 ? key : key.slice(0, slash);
+  if (key === "wait") return { kind: "wait", duration: span(step["wait"] as string, 0) };
+  if (key === "fault") return resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts);
+  return resolveCommand(source, step, key, path, hosts);
+}
+
+/** Hosts of a step's key, `HOST` or `HOST/CONTAINER`. */
+function hostsOfKey(source: Source, key: string, path: Path, hosts: readonly HostPlan[]): string[] {
+  const pattern = key.split("/")[0] as string;
   const matched = matchHosts(pattern, hosts);
-  if (matched.length === 0)
-    throw source.error(
-      [...path, key],
-      `no host is called ${pattern}; there are ${hosts
-        .slice(0, 8)
-        .map((host) => host.name)
-        .join(", ")}`,
-    );
-  const list = (value: unknown): string[] =>
-    value === undefined ? [] : typeof value === "string" ? [value] : (value as string[]);
-  const patterns = (field: string) =>
-    list(step[field]).map((text, index) => {
-      const regex = /^\/(.*)\/([a-z]*)$/s.exec(text);
-      if (regex === null) return text;
-      try {
-        return new RegExp(regex[1] as string, regex[2]);
-      } catch (error) {
-        throw source.error(
-          Array.isArray(step[field]) ? [...path, field, index] : [...path, field],
-          `not a regular expression: ${(error as Error).message}`,
-        );
-      }
-    });
+  if (matched.length > 0) return matched;
+  const known = hosts.slice(0, 8).map((host) => host.name);
+  const options = [...STEP_OPTIONS].join(", ");
+  throw source.error(
+    [...path, key],
+    `no host is called ${pattern}; there are ${known.join(", ")}${hosts.length > known.length ? " …" : ""}, and the words ${options}`,
+    true,
+  );
+}
+
+function resolveCommand(
+  source: Source,
+  step: Record<string, unknown>,
+  key: string,
+  path: Path,
+  hosts: readonly HostPlan[],
+): Step {
+  const slash = key.indexOf("/");
+  const terminal = slash < 0 ? undefined : key.slice(slash + 1);
+  if (terminal !== undefined && step["stdin"] !== undefined)
+    throw source.error([...path, "stdin"], "means nothing on a terminal: type it in a step of its own", true);
   return {
     kind: "command",
-    hosts: matched,
-    terminal: slash < 0 ? undefined : key.slice(slash + 1),
+    hosts: hostsOfKey(source, key, path, hosts),
+    terminal,
     command: step[key] as string,
     as: step["as"] as string | undefined,
-    expect: patterns("expect"),
-    reject: patterns("reject"),
-    exit: (step["exit"] as number | undefined) ?? 0,
+    expect: patternsOf(source, step, "expect", path),
+    reject: patternsOf(source, step, "reject", path),
+    exit: (step["exit"] as number | undefined) ?? (terminal === undefined ? 0 : undefined),
     stdin: step["stdin"] as string | undefined,
     timeout: span(step["timeout"] as string | undefined, 600 * SEC),
   };
 }
 
-function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly HostPlan[]): Fault {
-  const named = raw.host === undefined ? [] : [raw.host].flat();
-  const resolved = named.flatMap((pattern) => {
-    const matched = matchHosts(pattern, hosts);
-    if (matched.length === 0) throw source.error([...path, "host"], `no host is called ${pattern}`);
-    return matched;
+/** Substrings, and /regular expressions/ with flags. */
+function patternsOf(
+  source: Source,
+  step: Record<string, unknown>,
+  field: "expect" | "reject",
+  path: Path,
+): (string | RegExp)[] {
+  const value = step[field] as string | string[] | undefined;
+  return (value === undefined ? [] : [value].flat()).map((text, index) => {
+    const regex = /^\/(.*)\/([a-z]*)$/s.exec(text);
+    if (regex === null) return text;
+    try {
+      return new RegExp(regex[1] as string, regex[2]);
+    } catch (error) {
+      const at = Array.isArray(value) ? [...path, field, index] : [...path, field];
+      throw source.error(at, `not a regular expression: ${(error as Error).message}`);
+    }
   });
-  for (const [index, group] of (raw.partition ?? []).entries()) {
-    for (const name of group)
-      if (matchHosts(name, hosts).length === 0)
-        throw source.error([...path, "partition", index], `no host is called ${name}`);
-  }
-  if (raw.partition === undefined && raw.heal === undefined && resolved.length === 0)
+}
+
+function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly HostPlan[]): Step {
+  const match = (pattern: string, field: Path): string[] => {
+    const matched = matchHosts(pattern, hosts);
+    if (matched.length === 0) throw source.error([...path, ...field], `no host is called ${pattern}`);
+    return matched;
+  };
+  const resolved = (raw.host === undefined ? [] : [raw.host].flat()).flatMap((pattern) => match(pattern, ["host"]));
+  const partition = raw.partition?.map((group, index) => group.flatMap((name) => match(name, ["partition", index])));
+  const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
+  if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
+  const needsHost = Object.keys(raw).find((key) => !["host", "partition", "heal"].includes(key));
+  if (resolved.length === 0 && (needsHost !== undefined || (partition === undefined && raw.heal === undefined)))
     throw source.error([...path, "host"], "missing");
+  if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
   const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
   if (raw.drop !== undefined) fault.drop = raw.drop;
   if (raw.link !== undefined) fault.link = raw.link;
   if (raw.latency !== undefined) fault.latency = span(raw.latency, MS);
   if (raw.loss !== undefined) fault.loss = chance(raw.loss, 0);
-  if (raw.bandwidth !== undefined) fault.bandwidth = parseRate(raw.bandwidth) as number;
   if (raw.crash) fault.crash = true;
   if (raw.restart) fault.restart = true;
   if (raw.heal) fault.heal = true;
-  if (raw.partition) fault.partition = raw.partition.map((group) => group.flatMap((name) => matchHosts(name, hosts)));
-  return fault;
+  if (partition) fault.partition = partition;
+  return { kind: "fault", fault, text: faultText(fault) };
+}
+
+function checkFilter(source: Source, filter: string, path: Path): void {
+  try {
+    parseFilter(filter);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw source.error(path, error.message);
+  }
+}
+
+/** `host2: drop udp port 4789`. */
+function faultText(fault: Fault): string {
+  const parts: string[] = [];
+  if (fault.heal) parts.push("heal");
+  if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);
+  if (fault.link !== undefined) parts.push(`link ${fault.link}`);
+  if (fault.latency !== undefined) parts.push(`latency ${formatDuration(fault.latency)}`);
+  if (fault.loss !== undefined) parts.push(`loss ${Number((fault.loss * 100).toFixed(6))}%`);
+  if (fault.crash) parts.push("crash");
+  if (fault.restart) parts.push("restart");
+  if (fault.partition !== undefined)
+    parts.push(`partition ${fault.partition.map((group) => group.join(" ")).join(" | ")}`);
+  return `${fault.hosts.length > 0 ? `${fault.hosts.join(", ")}: ` : ""}${parts.join(", ")}`;
 }

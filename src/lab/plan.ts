@@ -2,6 +2,7 @@
 import type { Cidr, Ipv4 } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
 
+/** A host and its link. */
 export interface HostPlan {
   readonly name: string;
   /** Address of eth0 with the subnet's prefix. */
@@ -25,32 +26,40 @@ export interface Fault {
   readonly link?: "up" | "down";
   readonly latency?: Time;
   readonly loss?: number;
-  readonly bandwidth?: number;
   readonly crash?: true;
   readonly restart?: true;
   readonly heal?: true;
   readonly partition?: readonly (readonly string[])[];
 }
 
+/** A command line typed on one or more hosts, and what is expected of it. */
 export interface CommandStep {
   readonly kind: "command";
   readonly hosts: readonly string[];
   /** The container whose open terminal is typed into; undefined = the host's own shell. */
   readonly terminal: string | undefined;
   readonly command: string;
+  /** Keeps standard output under this name. */
   readonly as: string | undefined;
+  /** Substrings, or regular expressions, of the output. */
   readonly expect: readonly (string | RegExp)[];
   readonly reject: readonly (string | RegExp)[];
-  readonly exit: number;
+  /** The expected status; undefined: any, on a container's terminal. */
+  readonly exit: number | undefined;
+  /** Typed answers, then end of file. */
   readonly stdin: string | undefined;
+  /** Virtual time after which it has failed. */
   readonly timeout: Time;
 }
 
+/** What is done at one point of a lab. */
 export type Step =
   | CommandStep
   | { readonly kind: "wait"; readonly duration: Time }
-  | { readonly kind: "fault"; readonly fault: Fault };
+  /** `text` says it in words. */
+  | { readonly kind: "fault"; readonly fault: Fault; readonly text: string };
 
+/** A whole lab. */
 export interface LabPlan {
   readonly name: string;
   readonly description: string;

@@ -1,7 +1,8 @@
 /** What the lab's runner asks of a host's machine, and what the machine tells it. Plain data: it crosses workers. */
 
+/** A request of the runner, delivered as an event of the host. */
 export type MachineRequest =
-  /** Runs a command line in a fresh shell session on the host. */
+  /** Runs a command line on a new terminal of the host. Without `stdin`, the terminal's keyboard is at hand. */
   | {
       readonly kind: "run";
       readonly line: string;
@@ -10,17 +11,32 @@ export type MachineRequest =
     }
   /** Types a line into the open terminal of a container. */
   | { readonly kind: "type"; readonly terminal: string; readonly line: string }
-  /** Ctrl-C in the session of an earlier request. */
-  | { readonly kind: "interrupt"; readonly session: number }
-  /** Types a line into the session of an earlier request. */
-  | { readonly kind: "input"; readonly session: number; readonly text: string };
+  /** Types text on the terminal of an earlier request. */
+  | { readonly kind: "input"; readonly session: number; readonly text: string }
+  /** Ctrl-D there. */
+  | { readonly kind: "eof"; readonly session: number }
+  /** Ctrl-C there. With `answer`, this request is told when the terminal is idle again; without, who typed last is. */
+  | { readonly kind: "interrupt"; readonly session: number; readonly answer: boolean }
+  /** Takes that terminal away: what runs on it ends. */
+  | { readonly kind: "hangup"; readonly session: number }
+  /** Names that a user may want to type. */
+  | { readonly kind: "names" };
 
+/** What names of a host's engine there are. */
+export interface HostNames {
+  readonly containers: readonly string[];
+  readonly networks: readonly string[];
+  readonly images: readonly string[];
+}
+
+/** `id` is that of the request that the event belongs to: the last one that typed on the terminal. */
 export type MachineEvent =
   | { readonly kind: "output"; readonly id: number; readonly stream: "stdout" | "stderr"; readonly text: string }
-  /** The command has ended. */
+  /** What ran on the terminal has ended. */
   | { readonly kind: "exit"; readonly id: number; readonly status: number }
-  /** It waits for input: its terminal stays open, under the container's name. */
+  /** It waits for input: its terminal stays open, under the container's name if it is one's. */
   | { readonly kind: "idle"; readonly id: number; readonly terminal: string | undefined }
+  | ({ readonly kind: "names"; readonly id: number } & HostNames)
   /** A container got an address. */
   | { readonly kind: "name"; readonly id: 0; readonly address: string; readonly name: string }
   /** There is no such terminal. */

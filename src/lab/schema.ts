@@ -93,10 +93,13 @@ export const LAB_SCHEMA = {
               link: { enum: ["up", "down"] },
               latency: duration,
               loss: probability,
-              bandwidth: rate,
               crash: { const: true, description: "The host loses power." },
               restart: { const: true, description: "The host boots again after a crash." },
-              heal: { const: true, description: "Undoes drops, cuts, loss and partitions of the host, or of all." },
+              heal: {
+                const: true,
+                description:
+                  "Mends the wire of the host: drops, cuts, loss, latency. Without host: of all, and partitions.",
+              },
               partition: {
                 type: "array",
                 minItems: 2,

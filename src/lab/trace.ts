@@ -9,6 +9,7 @@ import { CaptureWriteError, PcapngWriter, type Sink } from "../pcap-writer/index
 import type { CapturedFrame, CapturePoint, CaptureSink } from "../scheduler/captures.ts";
 import type { LabPlan } from "./plan.ts";
 
+/** Writes what the cluster captures; a write that fails ends the capture, not the run. */
 export class LabTrace implements CaptureSink {
   readonly #writer: PcapngWriter;
   /** What is written for each point; an interface block only when its first frame comes. */
@@ -28,8 +29,14 @@ export class LabTrace implements CaptureSink {
     this.names(plan.hosts.map((host) => ({ address: formatIpv4(host.address.ip), names: [host.name] })));
   }
 
+  /** Frames written. */
   get packets(): number {
     return this.#writer.packets;
+  }
+
+  /** Devices that are captured on, with frames or without. */
+  get points(): number {
+    return this.#points.size;
   }
 
   /** The write error that ended the capture, if one did. */
@@ -54,7 +61,10 @@ export class LabTrace implements CaptureSink {
       this.#guard(() => this.#writer.names(entries.map(({ address, names }) => ({ address, names: [...names] }))));
   }
 
-  /** Devices come under passing names (docker makes both ends of a veth on the host); only those with frames are written. */
+  /**
+   * A device is captured on from now on. Devices come under passing names (docker makes both ends of a veth on the
+   * host), so that only those with frames are written.
+   */
   point(point: CapturePoint): void {
     this.#points.set(point.id, point);
   }
@@ -78,6 +88,7 @@ export class LabTrace implements CaptureSink {
     return found;
   }
 
+  /** A frame passed there. */
   frame(frame: CapturedFrame): void {
     if (this.#failed !== undefined) return;
     const target = this.#interface(frame.point);

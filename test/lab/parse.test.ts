@@ -51,6 +51,7 @@ steps:
     expect(plan.steps[1]).toMatchObject({ hosts: ["b"], terminal: "box" });
     expect(plan.steps[2]).toEqual({ kind: "wait", duration: 5400 * SEC });
     expect(plan.steps[3]).toMatchObject({ kind: "fault", fault: { hosts: ["a", "c-1"], drop: "udp port 4789" } });
+    expect(plan.steps[3]).toMatchObject({ text: "a, c-1: drop udp port 4789" });
   });
 
   it.each([
@@ -59,23 +60,67 @@ steps:
     ["hosts:\n  a: { latency: fast }\n", /^x\.yaml:2:\d+: hosts\.a\.latency: expected one-way delay/],
     ["name: x\n", /^x\.yaml:1:1: hosts: missing/],
     ["hosts: {a: {}}\nsteps:\n  - b: ls\n", /^x\.yaml:3:\d+: steps\[0\]\.b: no host is called b; there are a/],
-    ["hosts: {a: {}}\nsteps:\n  - a: ls\n    wait: 5s\n", /^x\.yaml:3:\d+: steps\[0\]\.a: expected one of a, wait, fault/],
-    ["hosts: {a: {}}\nsteps:\n  - expect: [x]\n", /^x\.yaml:3:\d+: steps\[0\]: expected a host and its command, wait or fault/],
-    ["hosts: {a: {}}\nsteps:\n  - a: ls\n    expect: ['/(/']\n", /^x\.yaml:4:\d+: steps\[0\]\.expect\[0\]: not a regular expression/],
-    ["hosts: {a: {address: 1.2.3.4}}\n", /^x\.yaml:1:\d+: hosts\.a\.address: 1\.2\.3\.4 is not in 192\.168\.77\.0\/24/],
+    [
+      "hosts: {a: {}}\nsteps:\n  - a: ls\n    wait: 5s\n",
+      /^x\.yaml:4:5: steps\[0\]\.wait: a step is one thing: a or wait/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - expect: [x]\n",
+      /^x\.yaml:3:\d+: steps\[0\]: expected a host and its command, wait or fault/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - a: ls\n    expect: ['/(/']\n",
+      /^x\.yaml:4:\d+: steps\[0\]\.expect\[0\]: not a regular expression/,
+    ],
+    [
+      "hosts: {a: {address: 1.2.3.4}}\n",
+      /^x\.yaml:1:22: hosts\.a\.address: 1\.2\.3\.4 is not an address for a host in 192\.168\.77\.0\/24/,
+    ],
     ["hosts: {a: {address: 192.168.77.12}, b: {}, c: {}}\n", undefined],
     ["hosts: {a: {address: 192.168.77.12}, b: {address: 192.168.77.12}}\n", /192\.168\.77\.12 is a's/],
     ["hosts: {a: {}}\nsteps:\n  - fault: { drop: x }\n", /steps\[0\]\.fault\.host: missing/],
+    ["hosts: {a: {address: 192.168.77.255}}\n", /192\.168\.77\.255 is not an address for a host/],
+    ["hosts: {wait: {}}\n", /^x\.yaml:1:9: hosts\.wait: is a word of steps/],
+    ["hosts: {a: {dns: [1.2.3.444]}}\n", /^x\.yaml:1:19: hosts\.a\.dns\[0\]: expected an IPv4 address/],
+    ["hosts: {a: {bandwidth: 0Gbit}}\n", /hosts\.a\.bandwidth: expected more than 0/],
+    ["hosts: {'a b': {}}\n", /^x\.yaml:1:9: hosts\.a b: expected a name of letters/],
+    [
+      "hosts: {a: {}}\nsteps:\n  - a: ls\n    expcet: x\n",
+      /^x\.yaml:4:5: steps\[0\]\.expcet: no host is called expcet; there are a, and the words wait, /,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - wait: 5s\n    exit: 1\n",
+      /^x\.yaml:4:5: steps\[0\]\.exit: means nothing beside wait/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - a/c: ls\n    stdin: y\n",
+      /^x\.yaml:4:5: steps\[0\]\.stdin: means nothing on a terminal/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - fault: { host: a, drop: udp prt 4 }\n",
+      /^x\.yaml:3:29: steps\[0\]\.fault\.drop: filter "udp prt 4"/,
+    ],
+    [
+      "hosts: {a: {}, b: {}}\nsteps:\n  - fault: { partition: [[a], [a, b]] }\n",
+      /fault\.partition: a is in two groups/,
+    ],
+    ["hosts: {a: {}}\nsteps:\n  - fault: { heal: true, loss: 5% }\n", /steps\[0\]\.fault\.host: missing/],
+    [
+      "hosts: {a: {}}\nsteps:\n  - fault: { host: a, bandwidth: 1Gbit }\n",
+      /^x\.yaml:3:\d+: steps\[0\]\.fault\.bandwidth: unknown key/,
+    ],
     ["hosts: [\n", /^x\.yaml:\d+:\d+: /],
     ["hosts: {a: {}}\nhosts: {b: {}}\n", /^x\.yaml:2:1: Map keys must be unique/],
   ])("names file, line, column and field: %j", (text, message) => {
-    if (message === undefined) expect(parseLab("x.yaml", text).hosts.map((host) => formatCidr(host.address))).toHaveLength(3);
+    if (message === undefined)
+      expect(parseLab("x.yaml", text).hosts.map((host) => formatCidr(host.address))).toHaveLength(3);
     else expect(errorOf(text)).toMatch(message);
   });
 
   it("reads every lab of the gallery", () => {
     const files = (readdirSync(GALLERY, { recursive: true }) as string[]).filter((name) => name.endsWith(".yaml"));
     expect(files.length).toBeGreaterThan(4);
-    for (const file of files) expect(parseLab(file, readFileSync(join(GALLERY, file), "utf8")).description).not.toBe("");
+    for (const file of files)
+      expect(parseLab(file, readFileSync(join(GALLERY, file), "utf8")).description).not.toBe("");
   });
 });

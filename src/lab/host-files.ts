@@ -1,0 +1,30 @@
+/** Files of a host: those of its root file system, and /run/docker/netns, where dockerd mounts its namespaces. */
+import { LayeredFiles } from "../engine/filesystem.ts";
+import type { NetNs } from "../kernel/types.ts";
+
+/** Where Docker bind-mounts a namespace's file (libnetwork osl/namespace_linux.go); /var/run leads to /run. */
+const NETNS = /^(?:\/var)?\/run\/docker\/netns(?:\/([^/]*))?$/;
+
+/** The host's files; `namespaces` tells the present namespaces by the names of their files. */
+export class HostFiles extends LayeredFiles {
+  readonly #namespaces: () => ReadonlyMap<string, NetNs>;
+
+  constructor(files: ReadonlyMap<string, string>, namespaces: () => ReadonlyMap<string, NetNs>) {
+    super(files, new Map());
+    this.#namespaces = namespaces;
+  }
+
+  /** The namespace that a path names; undefined when there is no such file, or it is none of a namespace. */
+  namespaceAt(path: string): NetNs | undefined {
+    return this.#namespaces().get(NETNS.exec(path)?.[1] ?? "");
+  }
+
+  override read(path: string): string | undefined {
+    return this.namespaceAt(path) === undefined ? super.read(path) : "";
+  }
+
+  override list(directory: string): string[] | undefined {
+    const found = NETNS.exec(directory.replace(/\/$/, ""));
+    return found !== null && found[1] === undefined ? [...this.#namespaces().keys()].sort() : super.list(directory);
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * A lab that runs: its hosts are up, and whoever holds the session types on their terminals, breaks things, and
+ * lets virtual time pass. What it reports does not depend on the number of workers.
+ */
+import { assert } from "../base/errors.ts";
+import { MS, SEC, type Time } from "../base/time.ts";
+import type { WasmModule } from "../kernel/wasm.ts";
+import type { CaptureSink } from "../scheduler/captures.ts";
+import { Cluster } from "../scheduler/cluster.ts";
+import type { HostEvent, MachineFactory } from "../scheduler/machine.ts";
+import type { CaptureConfig, RefusedCommand } from "../scheduler/partition.ts";
+import type { Platform } from "../scheduler/platform.ts";
+import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
+import type { Fault, LabPlan } from "./plan.ts";
+import type { HostNames, MachineEvent, MachineRequest } from "./protocol.ts";
+
+/** Virtual time from power-on to the first step: a host's boot. */
+const BOOT = 1 * SEC;
+/** Time runs in slices of this length, between which a stop is noticed. */
+const SLICE = 200 * MS;
+
+/** What a session is made with. */
+export interface LabOptions {
+  /** The compiled kernel. */
+  readonly module: WasmModule;
+  /** What runs on hosts: a factory for one worker, or the URL of a module for several. */
+  readonly machines: MachineFactory | string;
+  readonly workers?: number;
+  readonly platform?: Platform;
+  readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
+  /** Overrides the lab's seed. */
+  readonly seed?: string;
+  /** Called now and then while time passes, so that the caller's own events get their turn. */
+  readonly breathe?: () => Promise<void>;
+}
+
+/** What happens on a terminal while nobody types on it. */
+export interface TerminalObserver {
+  /** It prints: a program in the background, or what somebody else's command did to it. */
+  lateOutput?(late: LateOutput): void;
+  /** What ran on it has ended. */
+  terminalClosed?(closed: { readonly host: string; readonly terminal: string | undefined; readonly time: Time }): void;
+}
+
+/** Output that belongs to no step. */
+export interface LateOutput {
+  readonly host: string;
+  /** The container whose terminal it is; undefined: the host's own. */
+  readonly terminal: string | undefined;
+  readonly stream: "stdout" | "stderr";
+  readonly text: string;
+  readonly time: Time;
+}
+
+/** What to do on a terminal of a host. */
+export type TerminalInput =
+  /** A command line on a new terminal. */
+  | { readonly command: string; readonly stdin?: string | undefined }
+  /** A line typed on the open terminal of a container. */
+  | { readonly command: string; readonly terminal: string }
+  /** A line, or a key, on the terminal of an earlier command. */
+  | { readonly command: string; readonly into: number }
+  | { readonly key: "eof" | "interrupt"; readonly into: number };
+
+/** How a command went, up to its end or until it waits for input. */
+export interface CommandOutcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Undefined when it waits for input, or was given up. */
+  readonly exit: number | undefined;
+  /** It waits for input. */
+  readonly idle: boolean;
+  /** The container whose terminal is open now. */
+  readonly terminal: string | undefined;
+  /** Why it could not be typed. */
+  readonly refused: string | undefined;
+  readonly id: number;
+}
+
+/** A lab that runs: typed into step by step. Close it. */
+export class LabSession {
+  readonly plan: LabPlan;
+  readonly cluster: Cluster;
+  /** What steps kept with `as`. */
+  readonly variables: Record<string, string> = {};
+  /** Names that containers had, by address. */
+  readonly addresses = new Map<string, readonly string[]>();
+  /** Who waits for the events of a request. */
+  readonly #waiting = new Map<number, (event: MachineEvent) => void>();
+  /** Open terminals by the last request that typed on them. */
+  readonly #terminals = new Map<number, { readonly host: string; readonly terminal: string | undefined }>();
+  readonly #breathe: () => Promise<void>;
+  #observer: TerminalObserver = {};
+  #stopped = false;
+
+  private constructor(plan: LabPlan, cluster: Cluster, breathe: () => Promise<void>) {
+    this.plan = plan;
+    this.cluster = cluster;
+    this.#breathe = breathe;
+  }
+
+  /** Makes the hosts and boots them. */
+  static async start(plan: LabPlan, options: LabOptions): Promise<LabSession> {
+    const hosts = plan.hosts.map(
+      (host): HostSpec => ({
+        name: host.name,
+        nics: [{ latency: host.latency, bandwidth: host.bandwidth, loss: host.loss, mtu: host.mtu }],
+        machine: host,
+      }),
+    );
+    let session: LabSession | undefined;
+    const cluster = await Cluster.create({
+      topology: resolveTopology(options.seed ?? plan.seed, hosts),
+      module: options.module,
+      machines: options.machines,
+      ...(options.workers === undefined ? {} : { workers: options.workers }),
+      ...(options.platform === undefined ? {} : { platform: options.platform }),
+      ...(options.capture === undefined ? {} : { capture: options.capture }),
+      onEvent: (event) => session?.deliver(event),
+    });
+    session = new LabSession(plan, cluster, options.breathe ?? (async () => {}));
+    try {
+      await cluster.runUntil(BOOT);
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return session;
+  }
+
+  /** Who hears of terminals that nobody types on. */
+  observe(observer: TerminalObserver): void {
+    this.#observer = observer;
+  }
+
+  /** Called by the cluster for each event, in total order. */
+  deliver({ host, time, payload }: HostEvent): void {
+    const name = this.plan.hosts[host]?.name ?? "";
+    const event = machineEvent(name, payload as MachineEvent | RefusedCommand);
+    if (event.kind === "name") {
+      const names = this.addresses.get(event.address) ?? [];
+      if (!names.includes(event.name)) this.addresses.set(event.address, [...names, event.name]);
+      return;
+    }
+    const waiting = this.#waiting.get(event.id);
+    if (waiting !== undefined) waiting(event);
+    else this.#late(name, time, event);
+  }
+
+  /** A terminal on which nobody types says something. */
+  #late(host: string, time: Time, event: MachineEvent): void {
+    const open = this.#terminals.get(event.id);
+    const terminal = open?.terminal;
+    if (event.kind === "output")
+      this.#observer.lateOutput?.({ host, terminal, stream: event.stream, text: event.text, time });
+    if (event.kind !== "exit" || open === undefined) return;
+    this.#terminals.delete(event.id);
+    this.#observer.terminalClosed?.({ host, terminal, time });
+  }
+
+  /** Ends the run soon. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  async close(): Promise<void> {
+    await this.cluster.stop();
+  }
+
+  /**
+   * Types on a terminal of a host, until what runs there ends or waits for input.
+   * @param limit virtual time at which it is given up
+   * @param onPosted told the request's id before time goes on
+   */
+  async command(
+    host: string,
+    input: TerminalInput,
+    limit: Time,
+    onOutput: (stream: "stdout" | "stderr", text: string) => void,
+    onPosted: (id: number) => void = () => {},
+  ): Promise<CommandOutcome> {
+    const id = this.cluster.post(this.cluster.hostIndex(host), this.cluster.now, this.#requestOf(input));
+    onPosted(id);
+    if ("into" in input) this.#terminals.delete(input.into);
+    let stdout = "";
+    let stderr = "";
+    const end = await this.#answer(id, limit, (stream, text) => {
+      if (stream === "stdout") stdout += text;
+      else stderr += text;
+      onOutput(stream, text);
+    });
+    const idle = end?.kind === "idle";
+    const terminal = end?.kind === "idle" ? end.terminal : undefined;
+    if (idle || end === undefined) this.#terminals.set(id, { host, terminal });
+    return {
+      stdout,
+      stderr,
+      exit: end?.kind === "exit" ? end.status : undefined,
+      idle,
+      terminal,
+      refused: end?.kind === "refused" ? end.message : undefined,
+      id,
+    };
+  }
+
+  #requestOf(input: TerminalInput): MachineRequest {
+    if ("key" in input) return { kind: input.key, session: input.into, answer: true };
+    const line = input.command;
+    if ("into" in input) return { kind: "input", session: input.into, text: `${line}\n` };
+    if ("terminal" in input) return { kind: "type", terminal: input.terminal, line };
+    return { kind: "run", line, stdin: input.stdin, variables: { ...this.variables } };
+  }
+
+  /** Runs until a request is answered; undefined when the limit or a stop came first. */
+  async #answer(
+    id: number,
+    limit: Time,
+    onOutput: (stream: "stdout" | "stderr", text: string) => void,
+  ): Promise<MachineEvent | undefined> {
+    let end: MachineEvent | undefined;
+    this.#waiting.set(id, (event) => {
+      if (event.kind === "output") onOutput(event.stream, event.text);
+      else end ??= event;
+    });
+    const { cluster } = this;
+    while (end === undefined && cluster.now < limit && !this.#stopped) {
+      await cluster.runUntilEvent((event) => isAnswer(event, id), Math.min(limit, cluster.now + SLICE));
+      await this.#breathe();
+    }
+    this.#waiting.delete(id);
+    return end;
+  }
+
+  /** Ctrl-C for a command that runs: by the id that `onPosted` told, of the terminal's first request. */
+  interrupt(host: string, id: number): void {
+    const request: MachineRequest = { kind: "interrupt", session: id, answer: false };
+    this.cluster.post(this.cluster.hostIndex(host), this.cluster.now, request);
+  }
+
+  /** Takes the terminal of a command away: what runs on it ends. */
+  hangup(host: string, id: number): void {
+    this.#terminals.delete(id);
+    this.cluster.post(this.cluster.hostIndex(host), this.cluster.now, {
+      kind: "hangup",
+      session: id,
+    } satisfies MachineRequest);
+  }
+
+  /** Names of a host's containers, networks and images. */
+  async names(host: string): Promise<HostNames> {
+    const { cluster } = this;
+    const id = cluster.post(cluster.hostIndex(host), cluster.now, { kind: "names" } satisfies MachineRequest);
+    const answer = await this.#answer(id, cluster.now + SLICE, () => {});
+    return answer?.kind === "names" ? answer : { containers: [], networks: [], images: [] };
+  }
+
+  /** Applies a fault now. */
+  fault(fault: Fault): void {
+    const { cluster } = this;
+    const all = this.plan.hosts.map((host) => host.name);
+    const hosts = fault.hosts.length > 0 || fault.heal === undefined ? fault.hosts : all;
+    if (fault.partition !== undefined) cluster.inject({ kind: "partition", groups: fault.partition }, cluster.now);
+    if (fault.heal && fault.hosts.length === 0) cluster.inject({ kind: "partition", groups: [] }, cluster.now);
+    for (const host of hosts) {
+      if (fault.heal) this.#heal(host);
+      if (fault.drop !== undefined) cluster.inject({ kind: "drop", host, filter: fault.drop }, cluster.now);
+      if (fault.link !== undefined) cluster.inject({ kind: "link", host, up: fault.link === "up" }, cluster.now);
+      if (fault.latency !== undefined) cluster.inject({ kind: "latency", host, latency: fault.latency }, cluster.now);
+      if (fault.loss !== undefined) cluster.inject({ kind: "loss", host, loss: fault.loss }, cluster.now);
+      if (fault.crash) cluster.inject({ kind: "crash", host }, cluster.now);
+      if (fault.restart) cluster.inject({ kind: "restart", host }, cluster.now);
+      if (fault.crash || fault.restart)
+        for (const [id, open] of this.#terminals) if (open.host === host) this.#terminals.delete(id);
+    }
+  }
+
+  /** The wire as the lab has it. */
+  #heal(host: string): void {
+    const { cluster } = this;
+    const plan = this.plan.hosts.find((candidate) => candidate.name === host);
+    assert(plan !== undefined, "a host of the plan", host);
+    cluster.inject({ kind: "pass", host }, cluster.now);
+    cluster.inject({ kind: "link", host, up: true }, cluster.now);
+    cluster.inject({ kind: "loss", host, loss: plan.loss }, cluster.now);
+    cluster.inject({ kind: "latency", host, latency: plan.latency }, cluster.now);
+  }
+
+  /** Lets virtual time pass; less of it after a stop. */
+  async wait(duration: Time): Promise<void> {
+    const { cluster } = this;
+    const end = cluster.now + duration;
+    // Long waits take longer slices: little happens in them.
+    const slice = Math.max(SLICE, Math.floor(duration / 1000));
+    while (cluster.now < end && !this.#stopped) {
+      await cluster.runUntil(Math.min(end, cluster.now + slice));
+      await this.#breathe();
+    }
+  }
+}
+
+/** A host that is switched off answers like a terminal that isn't there. */
+function machineEvent(host: string, payload: MachineEvent | RefusedCommand): MachineEvent {
+  if ("kind" in payload) return payload;
+  return { kind: "refused", id: payload.id, message: `${host} is switched off` };
+}
+
+function isAnswer(event: HostEvent, id: number): boolean {
+  const payload = event.payload as MachineEvent | RefusedCommand;
+  if (payload.id !== id) return false;
+  return !("kind" in payload) || (payload.kind !== "output" && payload.kind !== "name");
+}
