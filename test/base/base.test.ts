@@ -17,7 +17,7 @@ import {
 import { ERRNO_NUMBER, errnoName, KernelError } from "../../src/base/errors.ts";
 import { newHexId, newSwarmId, shortId } from "../../src/base/ids.ts";
 import { Random } from "../../src/base/random.ts";
-import { formatDuration, HOUR, MINUTE, MS, parseDuration, parseRate, SEC, US } from "../../src/base/time.ts";
+import { formatDuration, HOUR, MINUTE, parseDuration, parseRate, SEC, US } from "../../src/base/time.ts";
 import { formatRfc3339, parseRfc3339 } from "../../src/base/wall-clock.ts";
 
 describe("time", () => {
@@ -31,16 +31,9 @@ describe("time", () => {
   });
 
   it("prints them as Go does", () => {
-    expect([0, 999, 50 * US, 1.5 * SEC, 90 * SEC, 12 * HOUR, 12 * HOUR + 61 * SEC, 1500 * US].map(formatDuration)).toEqual([
-      "0s",
-      "999ns",
-      "50µs",
-      "1.5s",
-      "1m30s",
-      "12h0m0s",
-      "12h1m1s",
-      "1.5ms",
-    ]);
+    expect(
+      [0, 999, 50 * US, 1.5 * SEC, 90 * SEC, 12 * HOUR, 12 * HOUR + 61 * SEC, 1500 * US].map(formatDuration),
+    ).toEqual(["0s", "999ns", "50µs", "1.5s", "1m30s", "12h0m0s", "12h1m1s", "1.5ms"]);
   });
 
   it("what it prints it reads", () => {
@@ -65,7 +58,8 @@ describe("addresses", () => {
   it("IPv4", () => {
     expect(parseIpv4("10.0.0.5")).toBe(0x0a000005);
     expect(formatIpv4(0xffffffff)).toBe("255.255.255.255");
-    for (const bad of ["", "1.2.3", "1.2.3.256", "1.2.3.4.5", "a.b.c.d", " 1.2.3.4"]) expect(parseIpv4(bad)).toBeUndefined();
+    for (const bad of ["", "1.2.3", "1.2.3.256", "1.2.3.4.5", "a.b.c.d", " 1.2.3.4"])
+      expect(parseIpv4(bad)).toBeUndefined();
     fc.assert(fc.property(fc.nat({ max: 0xffffffff }), (ip) => parseIpv4(formatIpv4(ip)) === ip));
   });
 

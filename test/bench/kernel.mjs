@@ -8,9 +8,11 @@ const MODULE = process.env.KERNEL_WASM ?? new URL("../../build/kernel.wasm", imp
 
 /** The numbers of assembly/abi.ts: plain integer constants, one a line. */
 export const abi = Object.fromEntries(
-  [...readFileSync(new URL("../../assembly/abi.ts", import.meta.url), "utf8").matchAll(/^export const (\w+) = (\w+);/gm)].map(
-    ([, name, value]) => [name, Number(value)],
-  ),
+  [
+    ...readFileSync(new URL("../../assembly/abi.ts", import.meta.url), "utf8").matchAll(
+      /^export const (\w+) = (\w+);/gm,
+    ),
+  ].map(([, name, value]) => [name, Number(value)]),
 );
 
 let compiled;
@@ -83,7 +85,9 @@ export class Kernel {
   /** Conservation of a host's packets. */
   packets(host) {
     const at = this.x.hostPackets(host);
-    const [made, done, dropped, sent, arrived, live] = Array.from({ length: 6 }, (_, i) => Number(this.view().getBigUint64(at + 8 * i, true)));
+    const [made, done, dropped, sent, arrived, live] = Array.from({ length: 6 }, (_, i) =>
+      Number(this.view().getBigUint64(at + 8 * i, true)),
+    );
     return { made, done, dropped, sent, arrived, live };
   }
 
@@ -108,8 +112,19 @@ export class Kernel {
 
 const TABLES = { raw: abi.TABLE_RAW, mangle: abi.TABLE_MANGLE, nat: abi.TABLE_NAT, filter: abi.TABLE_FILTER };
 const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17 };
-const STATES = { ESTABLISHED: abi.CTSTATE_ESTABLISHED, RELATED: abi.CTSTATE_RELATED, NEW: abi.CTSTATE_NEW, INVALID: abi.CTSTATE_INVALID };
-const TARGETS = { ACCEPT: abi.T_ACCEPT, DROP: abi.T_DROP, RETURN: abi.T_RETURN, MASQUERADE: abi.T_MASQUERADE, REDIRECT: abi.T_REDIRECT };
+const STATES = {
+  ESTABLISHED: abi.CTSTATE_ESTABLISHED,
+  RELATED: abi.CTSTATE_RELATED,
+  NEW: abi.CTSTATE_NEW,
+  INVALID: abi.CTSTATE_INVALID,
+};
+const TARGETS = {
+  ACCEPT: abi.T_ACCEPT,
+  DROP: abi.T_DROP,
+  RETURN: abi.T_RETURN,
+  MASQUERADE: abi.T_MASQUERADE,
+  REDIRECT: abi.T_REDIRECT,
+};
 
 /** The body of a rule (RULE_* of abi.ts) from the words behind `-A CHAIN`. */
 function ruleBody(words) {
@@ -295,7 +310,11 @@ export function twoHosts(kernel, options = {}) {
     x.inetSysctlSet(ns, abi.SYS_IP_FORWARD, 1);
     const overlay = x.netnsNew(host);
     x.netnsSetBrNf(overlay, bridgeNf ? 1 : 0);
-    const vxlan = kernel.called(x.linkNewVxlan(ns, 4097, 4789, VXLAN_DOCKER, 0, 0, 300e9), "vxlan0", 0x02aa00000001 + index);
+    const vxlan = kernel.called(
+      x.linkNewVxlan(ns, 4097, 4789, VXLAN_DOCKER, 0, 0, 300e9),
+      "vxlan0",
+      0x02aa00000001 + index,
+    );
     x.linkSetNs(vxlan, overlay);
     x.linkSetMtu(vxlan, 1450);
     const bridge = kernel.called(x.linkNewBridge(overlay, -1), "br0");
@@ -320,7 +339,22 @@ export function twoHosts(kernel, options = {}) {
     kernel.address(gateway, "172.18.0.1/16");
     kernel.address(eth1, "172.18.0.2/16");
     x.routeAdd(container, 0, 0, ip("172.18.0.1"), 0, 0, 0, abi.RTN_UNICAST, abi.RTPROT_BOOT, 0xffffffff, 0, 0);
-    return { host, ns, nic, overlay, bridge, vxlan, container, veth, eth0, eth1, gateway, gwPort, ip: ip(`10.0.1.${last}`), last };
+    return {
+      host,
+      ns,
+      nic,
+      overlay,
+      bridge,
+      vxlan,
+      container,
+      veth,
+      eth0,
+      eth1,
+      gateway,
+      gwPort,
+      ip: ip(`10.0.1.${last}`),
+      last,
+    };
   });
   for (const [index, side] of sides.entries()) {
     const far = sides[1 - index];

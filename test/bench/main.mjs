@@ -24,7 +24,9 @@ function units() {
   const sources = readdirSync(`${root}assembly`, { recursive: true }).filter((name) => name.endsWith(".ts"));
   if (sources.some((name) => statSync(`${root}assembly/${name}`).mtimeMs > built)) {
     const compiler = `${root}node_modules/assemblyscript/bin/asc.js`;
-    execFileSync(process.execPath, [compiler, "assembly/units.ts", "--target", "release", "--outFile", out], { cwd: root });
+    execFileSync(process.execPath, [compiler, "assembly/units.ts", "--target", "release", "--outFile", out], {
+      cwd: root,
+    });
   }
   return root + out;
 }
@@ -53,7 +55,7 @@ function measure(variants) {
       variant.run(variant.step);
       count += variant.step;
     }
-    return Math.max(variant.step, Math.ceil((count / 3 / variant.step)) * variant.step);
+    return Math.max(variant.step, Math.ceil(count / 3 / variant.step) * variant.step);
   });
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, variant] of variants.entries()) {
@@ -65,7 +67,15 @@ function measure(variants) {
   return variants.map((variant, i) => {
     variant.check?.();
     const ns = median(samples[i]);
-    return { name: variant.name, ns, least: Math.min(...samples[i]), most: Math.max(...samples[i]), goal: variant.goal, peers: variant.peers ?? [], note: variant.note };
+    return {
+      name: variant.name,
+      ns,
+      least: Math.min(...samples[i]),
+      most: Math.max(...samples[i]),
+      goal: variant.goal,
+      peers: variant.peers ?? [],
+      note: variant.note,
+    };
   });
 }
 
@@ -76,7 +86,9 @@ function print(title, results, unit) {
     const rate = 1e9 / ns >= 1e6 ? `${(1e9 / ns / 1e6).toFixed(2)} M` : `${(1e9 / ns / 1e3).toFixed(1)} k`;
     const ratios = peers.map((peer) => `${(PEERS[peer].ns / ns).toFixed(2)}x ${PEERS[peer].name}`);
     if (goal !== undefined) ratios.unshift(`goal ${goal} ns: ${ns <= goal ? "reached" : "missed"}`);
-    console.log(`  ${name.padEnd(wide)} ${ns.toFixed(1).padStart(8)} ns/${unit} (${least.toFixed(1)} … ${most.toFixed(1)}), ${rate}/s  ${ratios.join(", ")}`);
+    console.log(
+      `  ${name.padEnd(wide)} ${ns.toFixed(1).padStart(8)} ns/${unit} (${least.toFixed(1)} … ${most.toFixed(1)}), ${rate}/s  ${ratios.join(", ")}`,
+    );
   }
 }
 
@@ -84,7 +96,9 @@ const chosen = names.length === 0 ? Object.keys(BENCHES) : names;
 const all = {};
 if (!json) {
   const cpu = os.cpus()[0]?.model ?? "unknown";
-  console.log(`${cpu}, ${os.cpus().length} cores; Node ${process.versions.node}, V8 ${process.versions.v8}; median of ${ROUNDS} samples, CPU time`);
+  console.log(
+    `${cpu}, ${os.cpus().length} cores; Node ${process.versions.node}, V8 ${process.versions.v8}; median of ${ROUNDS} samples, CPU time`,
+  );
 }
 for (const name of chosen) {
   const bench = BENCHES[name];

@@ -62,9 +62,9 @@ export class Scenario {
     const hosts = new Map<string, HostOs>();
     const session = await LabSession.start(labOf(lab), {
       module: await loadKernel(),
-      machines: (os, config, emit) => {
-        hosts.set(os.hostName, os);
-        return createMachine(os, config, emit);
+      machines: (...parts) => {
+        hosts.set(parts[0].hostName, parts[0]);
+        return createMachine(...parts);
       },
       capture: { patterns: ["*"], snaplen: 262_144, sink: recorder },
     });

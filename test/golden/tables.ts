@@ -34,8 +34,7 @@ export function sections(path: string): Map<string, string[]> {
     if (line.startsWith("### ")) {
       current = [];
       found.set(line.slice(4), current);
-    }
-    else if (line !== "") current.push(line);
+    } else if (line !== "") current.push(line);
   }
   return found;
 }

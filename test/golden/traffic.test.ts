@@ -7,9 +7,11 @@
  * timestamps, random MACs (br0), the clock in an echo's first bytes. Times are compared only where a timer makes them.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatMac } from "../../src/base/addr.ts";
 import { goldenAvailable, goldenTitle, xzAvailable } from "../support/golden.ts";
 import { type DescribeOptions, Describer, type Frame } from "./frames.ts";
 import { GOLDEN_MACS, goldenCommand, goldenFrames, type Ran, Scenario } from "./scenario.ts";
+import { goldenTables, ourTables } from "./tables.ts";
 
 const B = "B-standalone-attachable/manager";
 const TRAFFIC = `${B}/traffic-alpine1.txt`;
@@ -71,6 +73,16 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(
       expect(golden.length, `the capture has frames at ${point}`).toBeGreaterThan(0);
       expect(lines(ours, lab.macs(), options), point).toEqual(lines(golden, GOLDEN_MACS, options));
     }
+
+    it.each(["cat /etc/resolv.conf", "cat /etc/hosts", "ip addr", "ip route", "ip neigh"])(
+      "in the container: %s",
+      async (program) => {
+        const command = `docker exec alpine1 ${program}`;
+        const ran = await again(command);
+        const settled = (text: string) => text.replace(/\r/g, "").replace(/\b[0-9a-f]{12}\b/g, "HEX12");
+        expect(settled(ran.stdout)).toBe(settled(goldenCommand(TRAFFIC, command).output));
+      },
+    );
 
     it("the first ping: ARP answered by the vxlan's proxy, then ICMP in VXLAN", async () => {
       const command = "docker exec alpine1 ping -c 5 alpine2";
@@ -242,8 +254,19 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(
       },
     );
 
+    it("traceroute: a datagram of TTL 1, and the port's absence from the other end", async () => {
+      const command = "docker exec alpine1 traceroute -n -m 3 -q 1 -w 2 10.0.1.4";
+      const ran = await again(command);
+      same("manager/alpine1/eth0", ran, command, {}, between("10.0.1.2", "10.0.1.4"));
+      same("manager/host/eth0", ran, command, { checksums: true }, isVxlan);
+      expect(ran.stdout.replace(/[\d.]+ ms/, "…")).toBe(
+        goldenCommand(TRAFFIC, command).output.replace(/[\d.]+ ms/, "…"),
+      );
+    });
+
     it("UDP to a listener: 10 bytes with DF, 4000 bytes in three fragments", async () => {
-      await lab.run("worker-1", "docker exec -d alpine2 nc -u -l -p 9001");
+      // The capture's listener said nothing back; a bare socket does the same.
+      lab.namespace("worker-1", "alpine2").socket.udp().bind(0, 9001);
       const small = "echo udp-hello | nsenter -t 2845 -n nc -u -w 1 10.0.1.4 9001";
       const first = await again(small);
       same("manager/alpine1/eth0", first, small, {}, between("10.0.1.2", "10.0.1.4"));
@@ -260,7 +283,7 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(
 
     it("a closed UDP port: ICMP 3/3 with TOS 0xc0 that quotes the datagram", async () => {
       const command = "echo udp-closed | nsenter -t 2845 -n nc -u -w 1 10.0.1.4 4445";
-      const ran = await lab.run("manager", command.replace("-t 2845", `-t ${pid}`), 1);
+      const ran = await again(command);
       same("manager/alpine1/eth0", ran, command, {}, between("10.0.1.2", "10.0.1.4"));
       same("manager/host/eth0", ran, command, { checksums: true }, isVxlan);
     });
@@ -275,6 +298,23 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(
       same("manager/host/eth0", ran, command, { checksums: true }, isVxlan);
       expect(ran.stdout + ran.stderr).toContain("nc: can't connect to remote host (10.0.1.4): Connection refused");
       expect(ran.stdout).toContain("refused rc=1");
+    });
+
+    it("what traffic leaves in the tables: learned MACs, neighbours gone stale and failed", async () => {
+      await lab.wait(60);
+      // The capture's container had also talked to its default gateway.
+      const kept = (list: readonly string[]) =>
+        list.filter((line) => !line.startsWith("172.18.0.1 ")).map((line) => line.replace(/02:5a:34:55:45:3a/, "~"));
+      const gateway = formatMac(lab.namespace("manager", "test-net").link.get("br0").mac);
+      for (const [file, name] of [
+        ["ns-1-k6jjce19a4", "test-net"],
+        ["ns-ctr-alpine1", "alpine1"],
+      ] as const) {
+        const golden = goldenTables(`${B}/state-2-after-traffic/${file}.txt`);
+        const ours = ourTables(lab.namespace("manager", name));
+        expect(kept(ours.fdb), name).toEqual(kept(golden.fdb));
+        expect(kept(ours.neighbours.map((line) => line.replace(gateway, "~"))), name).toEqual(kept(golden.neighbours));
+      }
     });
   },
 );
