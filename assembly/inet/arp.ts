@@ -42,7 +42,7 @@ import { Addr, ifaMatch, selectAddr } from "./addr";
 import { fibAddrType } from "./fib";
 import { InDev, confDev, confMax } from "./inet";
 import { NEIGH_OVERRIDE, Neigh, neighCreate, neighEventNs, neighLookup, neighUpdate } from "./neigh";
-import { InRoute, routeInput } from "./routeInput";
+import { InRoute, routeInput } from "./route-input";
 import { RtResult, routeLookup } from "./route";
 
 /** Sends one ARP packet (arp_send_dst). */

@@ -19,7 +19,7 @@ import { IP_DF, IP_MF, IP_OFFSET, ipDst, ipFrag, ipHlen, ipId, ipProtocol, ipSen
 import { icmpSend } from "./icmp";
 import { InetNs, inetOf, sysctl } from "./inet";
 import { peerNextRid } from "./peer";
-import { InRoute, routeInput } from "./routeInput";
+import { InRoute, routeInput } from "./route-input";
 import { SNMP_IPEXT_REASM_OVERLAPS, SNMP_IP_REASM_FAILS, SNMP_IP_REASM_OKS, SNMP_IP_REASM_REQDS, SNMP_IP_REASM_TIMEOUT, snmpInc } from "./snmp";
 
 // Users of reassembly (enum ip_defrag_users): each has queues of its own.

@@ -30,7 +30,7 @@ import { IPID_HASHED, sendRouted } from "./output";
 import { icmpGlobalAllow, peerAllow } from "./peer";
 import { RtResult, routeLookup } from "./route";
 import { SNMP_ICMP_OUT_ERRORS, SNMP_ICMP_RATELIMIT_GLOBAL, SNMP_ICMP_RATELIMIT_HOST, snmpInc } from "./snmp";
-import { countOut } from "./icmpCount";
+import { countOut } from "./icmp-count";
 
 /** Largest error message: what every host must be able to reassemble. */
 const MAX_ERROR: u32 = 576;

@@ -22,10 +22,10 @@ import { Addr, addrAdd, addrAnnounce, addrFlush } from "./addr";
 import { Fib, fibAddIfaddr, fibFree, fibNew, fibSyncDown } from "./fib";
 import { defragPurgeDev, defragPurgeNs } from "./defrag";
 import { neighFlushDev } from "./neigh";
-import { HostNeigh, hostNeighNew } from "./neighTable";
+import { HostNeigh, hostNeighNew } from "./neigh-table";
 import { pmtuExpire, pmtuPurge } from "./pmtu";
 import { peerPurge } from "./peer";
-import { RouteCache, cacheFree, cacheNew } from "./routeCache";
+import { RouteCache, cacheFree, cacheNew } from "./route-cache";
 import { SNMP_COUNT } from "./snmp";
 
 /** What all namespaces of a host share. */

@@ -32,11 +32,11 @@ import {
 import { IP_HLEN, ipCheckOk, ipDst, ipHlen, ipIsFragment, ipProtocol, ipSrc, ipTotalLength } from "../wire/ipv4";
 import { FRAG_LOCAL_DELIVER, ipDefrag } from "./defrag";
 import { ipForward } from "./forward";
-import { icmpRcv } from "./icmpRcv";
+import { icmpRcv } from "./icmp-rcv";
 import { icmpSend } from "./icmp";
 import { confDev, inetOf } from "./inet";
 import { peerErrorAllow } from "./peer";
-import { EXDEV, InRoute, routeInput } from "./routeInput";
+import { EXDEV, InRoute, routeInput } from "./route-input";
 import {
   SNMP_IPEXT_IN_CSUM_ERRORS,
   SNMP_IPEXT_IN_NO_ROUTES,

@@ -20,7 +20,7 @@ import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from "../wire/icmp";
 import { arpSolicit } from "./arp";
 import { icmpSend } from "./icmp";
 import { InDev, confDev, hostInet, inDevOf } from "./inet";
-import { gcListAdd, gcListRemove, gcListUpdate, neighCounted, neighRoom } from "./neighTable";
+import { gcListAdd, gcListRemove, gcListUpdate, neighCounted, neighRoom } from "./neigh-table";
 import { SNMP_NEIGH_TABLE_FULLS, snmpInc } from "./snmp";
 
 export const NUD_IN_TIMER: u32 = 0x1b; // INCOMPLETE | REACHABLE | DELAY | PROBE

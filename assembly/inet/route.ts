@@ -14,7 +14,7 @@ import { isLocalAddr, selectAddr } from "./addr";
 import { Route, fibError, fibLookup } from "./fib";
 import { InetNs, confMax, inetOf } from "./inet";
 import { PmtuEntry, pmtuFind } from "./pmtu";
-import { CacheEntry, RTC_LOCKED, cacheClaim, cacheSlot } from "./routeCache";
+import { CacheEntry, RTC_LOCKED, cacheClaim, cacheSlot } from "./route-cache";
 
 /** IP_MAX_MTU. */
 const MAX_MTU: u32 = 65535;

@@ -5,7 +5,7 @@
 import { DEV_BRIDGE, DEV_LOOPBACK, DROP_BRIDGE_INVALID_SOURCE, DROP_BRIDGE_LINK_LOCAL, DROP_BRIDGE_NO_PORT, DROP_DEV_DOWN, DROP_PKT_TOO_BIG, EBUSY, EINVAL, EXFULL, NF_ACCEPT } from "../abi";
 import { kfree, kmalloc } from "../memory/arena";
 import { PACKET_HOST, Skb, consumeSkb, copySkb, dropSkb, orphanSkb } from "../memory/skb";
-import { brNfForward, brNfPostRouting, brNfPreRouting } from "../netfilter/nfBridge";
+import { brNfForward, brNfPostRouting, brNfPreRouting } from "../netfilter/nf-bridge";
 import { now } from "../sim/event";
 import { rand64 } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, ethDst, ethSrc, ethType, isMulticast, isValidUnicast } from "../wire/ethernet";

@@ -22,7 +22,7 @@ import { ETH_HLEN, ETH_P_IP, ethDst, ethType, isMulticast } from "../wire/ethern
 import { SOCK_TCP, Sock } from "../socket/socket";
 import { capture } from "./capture";
 import { NetDev, forwardable, netifReceive } from "./netdev";
-import { TxCharges, chargeHold, chargesFree, chargesNew } from "./txcharge";
+import { TxCharges, chargeHold, chargesFree, chargesNew } from "./tx-charge";
 
 /** Frame check sequence 4, preamble 8, inter-frame gap 12. */
 const WIRE_EXTRA: u32 = 24;

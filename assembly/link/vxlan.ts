@@ -20,7 +20,7 @@ import { innerSum } from "../wire/lco";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_UP, NetDev, devCreate, devDestroy, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
-import { tunnelPmtuExceeded } from "./tunnelPmtu";
+import { tunnelPmtuExceeded } from "./tunnel-pmtu";
 
 export const VXLAN_LEARN: u32 = 1;
 export const VXLAN_PROXY: u32 = 2;

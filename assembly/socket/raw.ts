@@ -10,7 +10,7 @@ import {
   RTN_LOCAL,
 } from "../abi";
 import { fibAddrType } from "../inet/fib";
-import { countOut } from "../inet/icmpCount";
+import { countOut } from "../inet/icmp-count";
 import { InetNs, hostInet, inetOf } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kmalloc } from "../memory/arena";

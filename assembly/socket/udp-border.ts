@@ -37,7 +37,7 @@ import { UDP_HLEN, udpSport } from "../wire/udp";
 import { PING_ERROR, RawSock, pingOpenSock, pingSend, rawBindSock, rawDestroy, rawOpenSock, rawSend } from "./raw";
 import { SOCK_BROADCAST, SOCK_SINK, SOCK_TCP, SOCK_UDP, Sock, sockDequeue } from "./socket";
 import { UdpSock, udpBindSock, udpConnectSock, udpDestroy, udpOpenSock, udpSend } from "./udp";
-import { UdpFlow, flowStart } from "./udpFlow";
+import { UdpFlow, flowStart } from "./udp-flow";
 
 /** socket(AF_INET, SOCK_DGRAM): a handle. */
 export function udpOpen(ns: usize): usize {

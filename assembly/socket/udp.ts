@@ -25,7 +25,7 @@ import { UDP_HLEN, emitUdp, udpCheckOk, udpDport, udpLength, udpSetCheck, udpSpo
 import { datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
 import { udpEphemeral } from "./ports";
 import { PMTUDISC_DONT, SOCK_BROADCAST, SOCK_KERNEL, SOCK_SINK, SOCK_UDP, Sock, forgetWake, sockError, sockFree, sockInit, sockPurge, sockQueueRcv, sockUnlink, sockWake } from "./socket";
-import { flowsStop } from "./udpFlow";
+import { flowsStop } from "./udp-flow";
 
 /** Largest datagram: 65535 less IP and UDP headers is refused later by size; this is sendmsg's own limit. */
 const MAX_SEND: u32 = 0xffff;

@@ -12,7 +12,7 @@ import { INADDR_BROADCAST, isLoopbackIp, isMulticastIp, isZeronet } from "../wir
 import { onLink } from "./arp";
 import { Route, fibAddrType, fibError, fibLookup } from "./fib";
 import { InDev, confDev, confMax, inetOf } from "./inet";
-import { RTC_REDIRECT, cacheClaim, cacheSlot } from "./routeCache";
+import { RTC_REDIRECT, cacheClaim, cacheSlot } from "./route-cache";
 
 /** errno that ip_route_input returns for a source that fails the reverse path test. */
 export const EXDEV: i32 = 18;

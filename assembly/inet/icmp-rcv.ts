@@ -46,7 +46,7 @@ import { IP_HLEN, ipDst, ipHlen, ipProtocol, ipSrc } from "../wire/ipv4";
 import { onLink } from "./arp";
 import { fibAddrType } from "./fib";
 import { icmpReply } from "./icmp";
-import { countIn } from "./icmpCount";
+import { countIn } from "./icmp-count";
 import { confAll, confDev, confMax, sysctl } from "./inet";
 import { pmtuUpdate, redirectUpdate } from "./pmtu";
 import { SNMP_ICMP_IN_CSUM_ERRORS, SNMP_ICMP_IN_ERRORS, snmpInc } from "./snmp";
