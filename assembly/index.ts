@@ -5,7 +5,9 @@
 import { RUN_BUDGET, RUN_CAPTURE, RUN_DONE, RUN_WAKES } from "./abi";
 import { captureWantsDraining } from "./link/capture";
 import { softirq } from "./link/netdev";
-import { frameArrived, outboxFlip as flip, setWorker, wireImport as importFrame } from "./link/underlay";
+import { outboxFlip as flip, wireImport as importFrame } from "./link/outbox";
+import { setWorker } from "./link/port";
+import { frameArrived } from "./link/underlay";
 import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
 import { EV_FRAME, EventNode, Timer, nextTime, now, pending, popEvent, setNow, timerFire } from "./sim/event";
@@ -14,7 +16,7 @@ import { netfilterInit } from "./netfilter/netfilter";
 
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
 export { dropLog } from "./link/drops";
-export { outboxCount, outboxRecords } from "./link/underlay";
+export { outboxCount, outboxRecords } from "./link/outbox";
 export { scratch } from "./memory/scratch";
 export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
 export * from "./link/border";

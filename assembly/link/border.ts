@@ -13,7 +13,7 @@ import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy } from "./netns";
-import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./underlay";
+import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
 import { vethCreate } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
 
