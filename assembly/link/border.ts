@@ -373,6 +373,7 @@ export function portNew(segment: u32, hostIndex: u32, worker: u32, macHigh: u32,
 
 /** Changes a port: loss is a fraction of 2^32, queue in bytes on the wire, group for partitions. */
 export function portSet(id: u32, down: u32, delayNs: f64, rateBps: f64, loss: u32, queue: u32, group: u32): void {
+  assert(rateBps >= 1, "a port's rate");
   const port = portAt(id);
   port.flags = down ? port.flags | PORT_DOWN : port.flags & ~PORT_DOWN;
   port.delay = <i64>delayNs;

@@ -82,12 +82,9 @@ export function nicXmit(dev: NetDev, skb: Skb): void {
     return;
   }
   const dst = ethDst(skb.data);
-  if (isMulticast(dst)) {
-    broadcast(port, skb, departure);
-    return;
-  }
-  const found = macFind(port.segment, dst);
-  if (found == 0 || found == changetype<usize>(port)) dropSkb(skb, DROP_WIRE_NO_PORT);
+  const found: usize = isMulticast(dst) ? <usize>0 : macFind(port.segment, dst);
+  if (found == 0) flood(port, skb, departure);
+  else if (found == changetype<usize>(port)) dropSkb(skb, DROP_WIRE_NO_PORT);
   else send(port, changetype<Port>(found), skb, departure);
 }
 
@@ -113,7 +110,8 @@ function serialise(port: Port, start: i64, size: u32): i64 {
   return port.txBusy + <i64>(rest != 0);
 }
 
-function broadcast(from: Port, skb: Skb, departure: i64): void {
+/** To all other ports of the segment: broadcasts, multicasts, and MAC addresses that no port was made with (a NIC's can be changed). */
+function flood(from: Port, skb: Skb, departure: i64): void {
   let last: usize = 0;
   for (let p = changetype<Segment>(from.segmentAt).first; p != 0; p = changetype<Port>(p).segmentNext) {
     if (p == changetype<usize>(from)) continue;

@@ -250,7 +250,7 @@ describe("faults", () => {
     expect(net.drops(net.hosts[0] as number, abi.DROP_WIRE_FILTER)).toBe(4);
   });
 
-  it("drops for unknown addresses, and for hosts that aren't there", () => {
+  it("drops where nobody else is, to its own address, and for hosts that aren't there", () => {
     const net = new Wire();
     net.attach();
     net.attach({ segment: 1 });
@@ -268,6 +268,14 @@ describe("faults", () => {
     expect(net.k.get(0, 1024)).toEqual(before);
     for (const host of net.hosts) expect(net.imbalance(host)).toBe(0n);
     expect(net.live(net.hosts[0] as number)).toBe(0);
+  });
+
+  it("floods what goes to an address that no port was made with, as a switch does", () => {
+    const net = new Wire();
+    for (let i = 0; i < 3; i++) net.attach();
+    net.inject(net.taps[0] as number, eth("02420a000003", "029900000000", 0x88b5, new Uint8Array(46)));
+    expect(net.arrivals().map((arrival) => arrival.point)).toEqual([1, 2]);
+    for (const host of net.hosts) expect(net.imbalance(host)).toBe(0n);
   });
 
   it("reaches everybody with a broadcast but its sender", () => {
