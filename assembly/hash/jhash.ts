@@ -39,10 +39,22 @@ export function jhash1(a: u32, initval: u32): u32 {
 /** jhash2: `count` 32-bit words at `at`. */
 export function jhash2(at: usize, count: u32, initval: u32): u32 {
   const iv = INITVAL + (count << 2) + initval;
-  return words(at, count, iv);
+  return count == 0 ? iv : words(at, count, iv, load<u32>(at + (<usize>(count - 1) << 2)));
 }
 
-function words(at: usize, count: u32, iv: u32): u32 {
+/** jhash: `length` bytes at `at`; the last word is filled up with zeros. */
+export function jhash(at: usize, length: u32, initval: u32): u32 {
+  const iv = INITVAL + length + initval;
+  if (length == 0) return iv;
+  const count = (length + 3) >> 2;
+  const tail = at + (<usize>(count - 1) << 2);
+  let last: u32 = 0;
+  for (let i: u32 = length - ((count - 1) << 2); i > 0; i--) last = (last << 8) | <u32>load<u8>(tail + i - 1);
+  return words(at, count, iv, last);
+}
+
+/** The words of either, of which the last one is given. */
+function words(at: usize, count: u32, iv: u32, last: u32): u32 {
   let a = iv;
   let b = iv;
   let c = iv;
@@ -65,47 +77,13 @@ function words(at: usize, count: u32, iv: u32): u32 {
     at += 12;
     count -= 3;
   }
-  if (count == 0) return c;
-  if (count == 3) c += load<u32>(at, 8);
-  if (count >= 2) b += load<u32>(at, 4);
-  a += load<u32>(at);
-  return jhashFinal(a, b, c);
-}
-
-/** jhash: `length` bytes at `at`. */
-export function jhash(at: usize, length: u32, initval: u32): u32 {
-  let a = INITVAL + length + initval;
-  let b = a;
-  let c = a;
-  while (length > 12) {
-    a += load<u32>(at);
+  if (count == 3) {
+    c += last;
     b += load<u32>(at, 4);
-    c += load<u32>(at, 8);
-    a = (a - c) ^ rotl<u32>(c, 4);
-    c += b;
-    b = (b - a) ^ rotl<u32>(a, 6);
-    a += c;
-    c = (c - b) ^ rotl<u32>(b, 8);
-    b += a;
-    a = (a - c) ^ rotl<u32>(c, 16);
-    c += b;
-    b = (b - a) ^ rotl<u32>(a, 19);
-    a += c;
-    c = (c - b) ^ rotl<u32>(b, 4);
-    b += a;
-    at += 12;
-    length -= 12;
-  }
-  if (length == 0) return c;
-  let word: u32 = 0;
-  for (let i: u32 = 0; i < length; i++) {
-    word |= <u32>load<u8>(at + i) << ((i & 3) << 3);
-    if ((i & 3) == 3 || i == length - 1) {
-      if (i < 4) a += word;
-      else if (i < 8) b += word;
-      else c += word;
-      word = 0;
-    }
-  }
+    a += load<u32>(at);
+  } else if (count == 2) {
+    b += last;
+    a += load<u32>(at);
+  } else a += last;
   return jhashFinal(a, b, c);
 }

@@ -9,15 +9,13 @@ import {
 import { SKB_CSUM_OK, Skb, dropSkb, resetCt } from "../memory/skb";
 import { now } from "../sim/event";
 import { checksum, fold64, pseudoSum, sumBytes } from "../wire/checksum";
+import { ipDst, ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import {
   Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctOfLink, ctRefresh, ctTuple,
 } from "./conntrack";
 import { CT_ACCEPT, CT_INVALID, CT_REPEAT, tcpPacket } from "./ct-tcp";
 import { NfNs, ctlOf } from "./nfns";
-import {
-  ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, NR_ICMP_TYPES, T_DIR, T_DST,
-  ipDst, ipIhl, ipLaterFragment, ipProto, tupleInvert, tupleOfPacket,
-} from "./tuple";
+import { ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, NR_ICMP_TYPES, T_DIR, T_DST, tupleInvert, tupleOfPacket } from "./tuple";
 
 const tuple: usize = memory.data(32, 16);
 const inner: usize = memory.data(32, 16);
@@ -28,8 +26,8 @@ const inner: usize = memory.data(32, 16);
  */
 export function l4ChecksumOk(skb: Skb, ip: usize, th: usize, len: u32): bool {
   if (skb.flags & SKB_CSUM_OK) return true;
-  if (fold64(pseudoSum(ip, ipProto(ip), len) + sumBytes(th, len)) != 0xffff) return false;
-  if (ipProto(ip) != <u32>IPPROTO_UDP) skb.flags |= SKB_CSUM_OK;
+  if (fold64(pseudoSum(ip, ipProtocol(ip), len) + sumBytes(th, len)) != 0xffff) return false;
+  if (ipProtocol(ip) != <u32>IPPROTO_UDP) skb.flags |= SKB_CSUM_OK;
   return true;
 }
 
@@ -66,7 +64,7 @@ function icmpPacket(nf: NfNs, ct: Ct): i32 {
 }
 
 function handlePacket(nf: NfNs, ct: Ct, skb: Skb, hook: u32, ip: usize, th: usize, len: u32): i32 {
-  const protocol = ipProto(ip);
+  const protocol = ipProtocol(ip);
   if (protocol == <u32>IPPROTO_TCP) return tcpPacket(nf, ct, skb, hook, ip, th, len);
   if (protocol == <u32>IPPROTO_UDP) return udpPacket(nf, ct, skb, hook, ip, th, len);
   if (protocol == <u32>IPPROTO_ICMP) return icmpPacket(nf, ct);
@@ -89,7 +87,7 @@ function icmpError(nf: NfNs, skb: Skb, hook: u32, ip: usize, th: usize, len: u32
   if (!icmpIsError(type)) return true;
   const quoted = th + 8;
   const left = len - 8;
-  if (left < 20 || load<u8>(quoted) >> 4 != 4 || ipIhl(quoted) < 20 || ipIhl(quoted) > left || ipLaterFragment(quoted)) return false;
+  if (left < 20 || load<u8>(quoted) >> 4 != 4 || ipHlen(quoted) < 20 || ipHlen(quoted) > left || ipLaterFragment(quoted)) return false;
   if (!tupleOfPacket(nf, quoted, left, tuple) || !tupleInvert(inner, tuple)) return false;
   const link = ctFind(nf, inner);
   if (link == 0) return false;
@@ -128,13 +126,13 @@ export function conntrackIn(nf: NfNs, skb: Skb, hook: u32): u32 {
   skb.ctInfo = 0;
   const ip = skb.nh;
   const len = <u32>(skb.data + skb.len - ip);
-  const ihl = ipIhl(ip);
+  const ihl = ipHlen(ip);
   if (ihl > len || ipLaterFragment(ip)) {
     nf.invalid++;
     return NF_ACCEPT;
   }
   const th = ip + ihl;
-  if (ipProto(ip) == <u32>IPPROTO_ICMP) {
+  if (ipProtocol(ip) == <u32>IPPROTO_ICMP) {
     if (!icmpError(nf, skb, hook, ip, th, len - ihl)) {
       nf.invalid++;
       return NF_ACCEPT;

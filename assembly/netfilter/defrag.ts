@@ -20,7 +20,7 @@ import {
 import { Host } from "../sim/host";
 import { checksum } from "../wire/checksum";
 import { ETH_HLEN } from "../wire/ethernet";
-import { ipIhl } from "./tuple";
+import { ipHlen } from "../wire/ipv4";
 
 /** IP_DEFRAG_CONNTRACK_BRIDGE_IN: queues apart from those of routed and delivered packets. */
 const FRAG_BRIDGE_IN: u32 = 4;
@@ -47,7 +47,7 @@ export function bridgeDefragment(skb: Skb): usize {
 /** br_nf_ip_fragment: sends a reassembled frame (skb.data at its Ethernet header) in pieces of the sender's size. */
 export function brFragment(port: NetDev, skb: Skb): void {
   const ip = skb.data + ETH_HLEN;
-  const ihl = ipIhl(ip);
+  const ihl = ipHlen(ip);
   const mtu = skb.fragMax < port.mtu ? skb.fragMax : port.mtu;
   const piece = (mtu - ihl) & ~7;
   const end = skb.len - ETH_HLEN - ihl;

@@ -14,8 +14,8 @@ import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_IPVS, SKB_SECPATH, Skb } from "../memory/skb";
 import { Host, rand32 } from "../sim/host";
+import { ipDst, ipHlen, ipLaterFragment, ipProtocol, ipSrc } from "../wire/ipv4";
 import { IP_CT_IS_REPLY, IP_CT_UNTRACKED } from "./conntrack";
-import { ipDst, ipIhl, ipLaterFragment, ipProto, ipSrc } from "./tuple";
 
 /** The name of no device (nulldevname). */
 const noName: usize = memory.data(16, 16);
@@ -48,8 +48,8 @@ function sameName(name: usize, rule: usize, value: usize, mask: usize): bool {
 function matchTransport(body: usize, flags: u32, invert: u32, ip: usize, len: u32): bool {
   const wants = flags & (M_SPORT | M_DPORT | M_ICMP_TYPE);
   if (ipLaterFragment(ip)) return false;
-  const ihl = ipIhl(ip);
-  const protocol = ipProto(ip);
+  const ihl = ipHlen(ip);
+  const protocol = ipProtocol(ip);
   const need: u32 = protocol == <u32>IPPROTO_TCP ? 20 : 8;
   if (len < ihl + need) {
     hotdrop = true;
@@ -142,7 +142,7 @@ export function ruleMatches(body: usize, ns: NetNs, skb: Skb, ip: usize, len: u3
   if (flags & M_DST && ((ipDst(ip) & load<u32>(body, RULE_DST_MASK)) == load<u32>(body, RULE_DST)) == not(invert, M_DST)) return false;
   if (flags & M_IN && sameName(inName, body, RULE_IN, RULE_IN_MASK) == not(invert, M_IN)) return false;
   if (flags & M_OUT && sameName(outName, body, RULE_OUT, RULE_OUT_MASK) == not(invert, M_OUT)) return false;
-  if (flags & M_PROTO && (ipProto(ip) == load<u32>(body, RULE_PROTO)) == not(invert, M_PROTO)) return false;
+  if (flags & M_PROTO && (ipProtocol(ip) == load<u32>(body, RULE_PROTO)) == not(invert, M_PROTO)) return false;
   if (flags & M_CTSTATE && ((stateBit(skb) & load<u32>(body, RULE_CTSTATE)) != 0) == not(invert, M_CTSTATE)) return false;
   if (flags & TRANSPORT && !matchTransport(body, flags, invert, ip, len)) return false;
   return !(flags & REST) || matchRest(body, flags, invert, ns, skb, ip, len);

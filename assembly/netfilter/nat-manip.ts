@@ -5,8 +5,9 @@
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_SRC_NAT, IPS_SRC_NAT_DONE } from "../abi";
 import { Skb } from "../memory/skb";
 import { adjust16, adjust32, checksum } from "../wire/checksum";
+import { ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import { Ct, ctTuple, dirOfInfo } from "./conntrack";
-import { ICMP_REDIRECT, IPPROTO_UDPLITE, T_DPORT, T_DST, T_SPORT, T_SRC, ipIhl, ipLaterFragment, ipProto } from "./tuple";
+import { ICMP_REDIRECT, IPPROTO_UDPLITE, T_DPORT, T_DST, T_SPORT, T_SRC } from "./tuple";
 
 // enum nf_nat_manip_type
 export const MANIP_SRC: u32 = 0;
@@ -23,7 +24,7 @@ function hasId(type: u32): bool {
  * into the IP packet at `ip`, of which `len` bytes are there. False when its transport header is cut off.
  */
 function rewrite(ip: usize, len: u32, manip: u32, address: u32, port: u32, id: u32): bool {
-  const ihl = ipIhl(ip);
+  const ihl = ipHlen(ip);
   const field = ip + (manip == MANIP_SRC ? 12 : 16);
   const oldIp = load<u32>(field);
   const newIp = bswap<u32>(address);
@@ -34,7 +35,7 @@ function rewrite(ip: usize, len: u32, manip: u32, address: u32, port: u32, id: u
 }
 
 function rewriteL4(ip: usize, th: usize, left: u32, manip: u32, oldIp: u32, newIp: u32, port: u32, id: u32): bool {
-  const protocol = ipProto(ip);
+  const protocol = ipProtocol(ip);
   if (protocol == <u32>IPPROTO_TCP || protocol == <u32>IPPROTO_UDP || protocol == IPPROTO_UDPLITE) {
     // Eight bytes are all that an ICMP error must quote: the checksum may be cut off.
     if (left < 8) return false;
@@ -82,7 +83,7 @@ export function natPacket(skb: Skb, ct: Ct, manip: u32): bool {
 /** nf_nat_icmp_reply_translation: an ICMP error and the packet inside it. False: drop it. */
 export function natIcmpError(skb: Skb, ct: Ct, manip: u32): bool {
   const ip = skb.nh;
-  const ihl = ipIhl(ip);
+  const ihl = ipHlen(ip);
   const len = <u32>(skb.data + skb.len - ip);
   if (len < ihl + 8 + 20) return false;
   const icmp = ip + ihl;
@@ -97,7 +98,7 @@ export function natIcmpError(skb: Skb, ct: Ct, manip: u32): bool {
   const id = <u32>load<u16>(other, T_SPORT);
   const quoted = icmp + 8;
   const left = len - ihl - 8;
-  if (ipIhl(quoted) < 20 || ipIhl(quoted) > left) return false;
+  if (ipHlen(quoted) < 20 || ipHlen(quoted) > left) return false;
   // Inside: a packet of the other direction, so the other end of it is rewritten.
   const ok =
     manip == MANIP_SRC

@@ -6,7 +6,7 @@ import {
   IPPROTO_ICMP, IPS_CONFIRMED, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_SRC_NAT, IPS_SRC_NAT_DONE, NAT_RANGE_MAP_IPS, NAT_RANGE_PROTO_SPECIFIED, NF_ACCEPT, NF_DROP,
   NF_LOCAL_OUT, RULE_T_IP, RULE_T_IP_MAX, RULE_T_NAT, RULE_T_PORT_MAX, RULE_T_PORT_MIN,
 } from "../abi";
-import { jhashFinal } from "../hash/jhash";
+import { jhash2, jhashFinal } from "../hash/jhash";
 import { Addr, primaryAddr } from "../inet/addr";
 import { InDev } from "../inet/inet";
 import { NetDev } from "../link/netdev";
@@ -14,10 +14,11 @@ import { NetNs } from "../link/netns";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { Skb } from "../memory/skb";
 import { Host, rand32 } from "../sim/host";
+import { ipDst } from "../wire/ipv4";
 import { Ct, ctKill, ctTuple, ctTupleUsed } from "./conntrack";
 import { MANIP_DST, MANIP_SRC } from "./nat-manip";
 import { NfNs, nfOf } from "./nfns";
-import { T_DPORT, T_DST, T_KEY, T_PORTS, T_SPORT, T_SRC, hasPorts, ipDst, tupleCopy, tupleEqual, tupleInvert, tupleProto } from "./tuple";
+import { T_DPORT, T_DST, T_KEY, T_PORTS, T_SPORT, T_SRC, hasPorts, tupleCopy, tupleEqual, tupleInvert, tupleProto } from "./tuple";
 
 const MAX_ATTEMPTS: u32 = 128;
 
@@ -94,30 +95,17 @@ function appropriateSource(tuple: usize, result: usize): bool {
   return false;
 }
 
+/** union nf_inet_addr. */
+const addressWords: usize = memory.data(16, 4);
+
 /** find_best_ips_proto: the address, spread over a range by hashing source and destination. */
 function chooseAddress(tuple: usize, manip: u32): void {
   if (!(rangeFlags & NAT_RANGE_MAP_IPS)) return;
   let address = rangeMin;
   if (rangeMin != rangeMax) {
     // jhash2 over the four words of an address union of which IPv4 uses the first.
-    let a = <u32>0xdeadbeef + 16 + bswap<u32>(load<u32>(tuple, T_DST));
-    const iv = a;
-    a += bswap<u32>(load<u32>(tuple, T_SRC));
-    let b = iv;
-    let c = iv;
-    a = (a - c) ^ rotl<u32>(c, 4);
-    c += b;
-    b = (b - a) ^ rotl<u32>(a, 6);
-    a += c;
-    c = (c - b) ^ rotl<u32>(b, 8);
-    b += a;
-    a = (a - c) ^ rotl<u32>(c, 16);
-    c += b;
-    b = (b - a) ^ rotl<u32>(a, 19);
-    a += c;
-    c = (c - b) ^ rotl<u32>(b, 4);
-    b += a;
-    const j = jhashFinal(a, b, c);
+    store<u32>(addressWords, bswap<u32>(load<u32>(tuple, T_SRC)));
+    const j = jhash2(addressWords, 4, bswap<u32>(load<u32>(tuple, T_DST)));
     address = rangeMin + <u32>((<u64>j * <u64>(rangeMax - rangeMin + 1)) >> 32);
   }
   if (manip == MANIP_SRC) store<u32>(tuple, address, T_SRC);

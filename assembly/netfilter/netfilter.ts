@@ -22,6 +22,7 @@ import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_NF_BRIDGED, SKB_REROUTE, Skb, dropSkb, setCtDestructor } from "../memory/skb";
 import { Timer, timerDel, timerInit } from "../sim/event";
+import { ipIsFragment, ipProtocol } from "../wire/ipv4";
 import {
   CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctSweep, ctTuple, dirOfInfo,
 } from "./conntrack";
@@ -32,7 +33,7 @@ import { MANIP_DST, MANIP_SRC, natIcmpError, natPacket } from "./nat-manip";
 import { NfNs, nfOf, tableOf } from "./nfns";
 import { answered, clearAnswered } from "./reject";
 import { Chain, firstChain, tablesFree, tablesInit } from "./tables";
-import { T_DST, T_SRC, ipIsFragment, ipProto } from "./tuple";
+import { T_DST, T_SRC } from "./tuple";
 
 export { nfMasqAddrGone, nfMasqDevDown } from "./nat";
 export { ctAttach } from "./ct-proto";
@@ -180,7 +181,7 @@ function nat(nf: NfNs, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usi
   const manip = hook == <u32>NF_POST_ROUTING || hook == <u32>NF_LOCAL_IN ? MANIP_SRC : MANIP_DST;
   const info = skb.ctInfo;
   const related = info == IP_CT_RELATED || info == IP_CT_RELATED + IP_CT_IS_REPLY;
-  if (related && ipProto(skb.nh) == <u32>IPPROTO_ICMP) return natIcmpError(skb, ct, manip) || dropped(skb, DROP_NETFILTER_DROP);
+  if (related && ipProtocol(skb.nh) == <u32>IPPROTO_ICMP) return natIcmpError(skb, ct, manip) || dropped(skb, DROP_NETFILTER_DROP);
   if ((related || info == IP_CT_NEW) && !natInitialized(ct, manip)) {
     if (tableVerdict(nf.table2, ns, hook, skb, inDev, outDev) != <u32>NF_ACCEPT) return dropped(skb, DROP_NETFILTER_DROP);
     if (!natInitialized(ct, manip) && natNullBinding(nf, ct, manip) != <u32>NF_ACCEPT) return dropped(skb, DROP_NETFILTER_DROP);
@@ -241,7 +242,7 @@ function localOut(ns: NetNs, nf: NfNs, skb: Skb, outDev: usize): u32 {
   const hook: u32 = NF_LOCAL_OUT;
   // No reassembly here: what the host sends is cut into fragments behind POST_ROUTING, never before.
   if (!pass(nf.table0, ns, hook, skb, 0, outDev)) return NF_DROP;
-  if (answered != 0 && ipProto(skb.nh) == <u32>IPPROTO_ICMP) {
+  if (answered != 0 && ipProtocol(skb.nh) == <u32>IPPROTO_ICMP) {
     ctAttach(skb, changetype<Skb>(answered));
     clearAnswered();
   }

@@ -24,25 +24,25 @@ import { NetNs } from "../link/netns";
 import { PACKET_HOST, PACKET_OTHERHOST, SKB_NF_BRIDGED, Skb, dropSkb, skbPull, skbPush } from "../memory/skb";
 import { checksum } from "../wire/checksum";
 import { ETH_HLEN, storeMac } from "../wire/ethernet";
+import { ipDst, ipHlen, ipIsFragment } from "../wire/ipv4";
 import { brFragment, bridgeDefragment } from "./defrag";
 import { nfHook } from "./netfilter";
 import { nfOf } from "./nfns";
-import { ipDst, ipIhl, ipIsFragment } from "./tuple";
 
 /** br_validate_ipv4: checks the header, cuts padding off. False when the frame was dropped. */
 function validate(skb: Skb): bool {
   const ip = skb.data + ETH_HLEN;
   const len = skb.len - ETH_HLEN;
-  if (skb.len < ETH_HLEN + 20 || load<u8>(ip) >> 4 != 4 || ipIhl(ip) < 20 || ipIhl(ip) > len) {
+  if (skb.len < ETH_HLEN + 20 || load<u8>(ip) >> 4 != 4 || ipHlen(ip) < 20 || ipHlen(ip) > len) {
     dropSkb(skb, DROP_IP_INHDR);
     return false;
   }
-  if (checksum(ip, ipIhl(ip)) != 0) {
+  if (checksum(ip, ipHlen(ip)) != 0) {
     dropSkb(skb, DROP_IP_CSUM);
     return false;
   }
   const total = <u32>bswap<u16>(load<u16>(ip, 2));
-  if (total > len || total < ipIhl(ip)) {
+  if (total > len || total < ipHlen(ip)) {
     dropSkb(skb, DROP_IP_INHDR);
     return false;
   }

@@ -21,11 +21,12 @@ import {
   tcpSeq,
   tcpSport,
 } from "../wire/tcp";
+import { ipDst, ipHlen, ipLaterFragment, ipProtocol, ipSrc } from "../wire/ipv4";
 import { Ct } from "./conntrack";
 import { ctAttach, l4ChecksumOk } from "./ct-proto";
 import { tcpSetClosing } from "./ct-tcp";
 import { nfOf } from "./nfns";
-import { ICMP_DEST_UNREACH, ipDst, ipIhl, ipLaterFragment, ipProto, ipSrc } from "./tuple";
+import { ICMP_DEST_UNREACH } from "./tuple";
 
 const ICMP_PORT_UNREACH: u32 = 3;
 
@@ -55,9 +56,9 @@ export function reject(ns: NetNs, skb: Skb, body: usize): void {
 /** nf_send_unreach answers only packets whose checksum is right. */
 function checksumFits(skb: Skb): bool {
   const ip = skb.nh;
-  const th = ip + ipIhl(ip);
+  const th = ip + ipHlen(ip);
   const len = <u32>(skb.data + skb.len - th);
-  const protocol = ipProto(ip);
+  const protocol = ipProtocol(ip);
   if (skb.flags & SKB_CSUM_OK) return true;
   if (protocol == <u32>IPPROTO_TCP) return l4ChecksumOk(skb, ip, th, len);
   if (protocol == 17) return len < 8 || load<u16>(th, 6) == 0 || l4ChecksumOk(skb, ip, th, len);
@@ -67,9 +68,9 @@ function checksumFits(skb: Skb): bool {
 /** nf_send_reset. */
 function sendReset(ns: NetNs, skb: Skb): void {
   const ip = skb.nh;
-  const th = ip + ipIhl(ip);
+  const th = ip + ipHlen(ip);
   const len = <u32>(skb.data + skb.len - th);
-  if (ipProto(ip) != <u32>IPPROTO_TCP || len < 20) return;
+  if (ipProtocol(ip) != <u32>IPPROTO_TCP || len < 20) return;
   const flags = tcpFlags(th);
   if (flags & TCPHDR_RST || !l4ChecksumOk(skb, ip, th, len)) return;
   const src = ipDst(ip);

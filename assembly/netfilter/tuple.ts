@@ -9,6 +9,7 @@
  * Addresses and ports in host order. Two tuples are equal when the 16 bytes from +8 are.
  */
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../abi";
+import { ipDst, ipHlen, ipProtocol, ipSrc } from "../wire/ipv4";
 import { NfNs } from "./nfns";
 
 export const TUPLE: usize = 32;
@@ -36,38 +37,6 @@ export const ICMP_TIMESTAMP: u32 = 13;
 export const ICMP_INFO_REQUEST: u32 = 15;
 export const ICMP_ADDRESS: u32 = 17;
 export const NR_ICMP_TYPES: u32 = 18;
-
-@inline
-export function ipIhl(ip: usize): u32 {
-  return (<u32>load<u8>(ip) & 15) << 2;
-}
-
-@inline
-export function ipProto(ip: usize): u32 {
-  return <u32>load<u8>(ip, 9);
-}
-
-@inline
-export function ipSrc(ip: usize): u32 {
-  return bswap<u32>(load<u32>(ip, 12));
-}
-
-@inline
-export function ipDst(ip: usize): u32 {
-  return bswap<u32>(load<u32>(ip, 16));
-}
-
-/** Fragment offset is not 0: there is no transport header. */
-@inline
-export function ipLaterFragment(ip: usize): bool {
-  return (load<u16>(ip, 6) & 0xff1f) != 0;
-}
-
-/** MF or an offset: part of a fragmented packet (ip_is_fragment). */
-@inline
-export function ipIsFragment(ip: usize): bool {
-  return (load<u16>(ip, 6) & 0xff3f) != 0;
-}
 
 @inline
 export function tupleProto(tuple: usize): u32 {
@@ -129,9 +98,9 @@ export function hasPorts(protocol: u32): bool {
  * header's own length). False when its transport header is cut off.
  */
 export function tupleOfPacket(nf: NfNs, ip: usize, len: u32, to: usize): bool {
-  const ihl = ipIhl(ip);
+  const ihl = ipHlen(ip);
   const th = ip + ihl;
-  const protocol = ipProto(ip);
+  const protocol = ipProtocol(ip);
   let ports: u32 = 0;
   if (hasPorts(protocol)) {
     if (len < ihl + 4) return false;

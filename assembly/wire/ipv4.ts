@@ -70,6 +70,12 @@ export function ipIsFragment(ip: usize): bool {
   return (load<u16>(ip, 6) & 0xff3f) != 0;
 }
 
+/** True where there is no transport header: the fragment offset is not 0. */
+@inline
+export function ipLaterFragment(ip: usize): bool {
+  return (load<u16>(ip, 6) & 0xff1f) != 0;
+}
+
 /** Writes a header without options; total length, id and checksum are left 0. */
 @inline
 export function emitIp(ip: usize, tos: u32, df: bool, ttl: u32, protocol: u32, src: u32, dst: u32): void {
