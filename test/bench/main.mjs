@@ -1,7 +1,7 @@
 /**
  * Benchmarks of the kernel. CPU time of the process, warmed up, variants taken in turn, the median of their samples.
  *
- *   node test/bench/main.mjs [road | parts | tunnel | events | tcp]... [--rounds N] [--json]
+ *   node test/bench/main.mjs [road | parts | tunnel | events | tcp | crypto]... [--rounds N] [--json]
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -33,6 +33,7 @@ function units() {
 
 process.env.KERNEL_WASM ??= units();
 const { BENCHES, PEERS } = await import("./benches.mjs");
+const { cryptoBench } = await import("./crypto.mjs");
 
 function cpuNs() {
   const { user, system } = process.cpuUsage();
@@ -92,7 +93,7 @@ function print(title, results, unit) {
   }
 }
 
-const chosen = names.length === 0 ? Object.keys(BENCHES) : names;
+const chosen = names.length === 0 ? [...Object.keys(BENCHES), "crypto"] : names;
 const all = {};
 if (!json) {
   const cpu = os.cpus()[0]?.model ?? "unknown";
@@ -101,9 +102,13 @@ if (!json) {
   );
 }
 for (const name of chosen) {
+  if (name === "crypto") {
+    all[name] = cryptoBench(ROUNDS, json);
+    continue;
+  }
   const bench = BENCHES[name];
   if (bench === undefined) {
-    console.error(`no benchmark "${name}"; there are ${Object.keys(BENCHES).join(", ")}`);
+    console.error(`no benchmark "${name}"; there are ${Object.keys(BENCHES).join(", ")}, crypto`);
     process.exit(2);
   }
   const results = measure(bench.variants());
