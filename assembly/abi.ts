@@ -173,10 +173,39 @@ export const DROP_TCP_RESET = 58; // an RST that was not acceptable
 export const DROP_TCP_ABORT_ON_DATA = 59;
 export const DROP_RAW_NO_SOCKET = 60;
 export const DROP_NS_GONE = 61; // its namespace or device was destroyed
-export const DROP_XFRM = 62; // see the xfrm counters
+export const DROP_XFRM_POLICY = 62; // IPsec: no policy, and the default is to block
 export const DROP_IPVS = 63;
 export const DROP_CAPACITY = 64; // a limit of the emulator itself
-export const DROP_REASONS = 65; // how many there are
+// Those that /proc/net/xfrm_stat counts, in its order: DROP_XFRM_IN_ERROR + XFRM_*.
+export const DROP_XFRM_IN_ERROR = 65;
+export const DROP_XFRM_IN_BUFFER_ERROR = 66;
+export const DROP_XFRM_IN_HDR_ERROR = 67;
+export const DROP_XFRM_IN_NO_STATES = 68;
+export const DROP_XFRM_IN_STATE_PROTO_ERROR = 69;
+export const DROP_XFRM_IN_STATE_MODE_ERROR = 70;
+export const DROP_XFRM_IN_STATE_SEQ_ERROR = 71;
+export const DROP_XFRM_IN_STATE_EXPIRED = 72;
+export const DROP_XFRM_IN_STATE_MISMATCH = 73;
+export const DROP_XFRM_IN_STATE_INVALID = 74;
+export const DROP_XFRM_IN_TMPL_MISMATCH = 75;
+export const DROP_XFRM_IN_NO_POLS = 76;
+export const DROP_XFRM_IN_POL_BLOCK = 77;
+export const DROP_XFRM_IN_POL_ERROR = 78;
+export const DROP_XFRM_OUT_ERROR = 79;
+export const DROP_XFRM_OUT_BUNDLE_GEN_ERROR = 80;
+export const DROP_XFRM_OUT_BUNDLE_CHECK_ERROR = 81;
+export const DROP_XFRM_OUT_NO_STATES = 82;
+export const DROP_XFRM_OUT_STATE_PROTO_ERROR = 83;
+export const DROP_XFRM_OUT_STATE_MODE_ERROR = 84;
+export const DROP_XFRM_OUT_STATE_SEQ_ERROR = 85;
+export const DROP_XFRM_OUT_STATE_EXPIRED = 86;
+export const DROP_XFRM_OUT_POL_BLOCK = 87;
+export const DROP_XFRM_OUT_POL_DEAD = 88;
+export const DROP_XFRM_OUT_POL_ERROR = 89;
+export const DROP_XFRM_FWD_HDR_ERROR = 90;
+export const DROP_XFRM_OUT_STATE_INVALID = 91;
+export const DROP_XFRM_ACQUIRE_ERROR = 92;
+export const DROP_REASONS = 93; // how many there are
 
 // Capture record (see assembly/link/capture.ts), byte offsets.
 export const CAP_TIME = 0; // u64 virtual time, ns
@@ -534,3 +563,106 @@ export const TCPREC_RXQ = 24; // bytes to read; of a listener: connections that 
 export const TCPREC_TXQ = 28; // bytes not acknowledged; of a listener: backlog
 export const TCPREC_TIMER = 32; // f64 ns until the retransmission (TIME_WAIT) timer, -1 = none
 export const TCPREC_RECORD = 40;
+
+/*
+ * IPsec (xfrm/border.ts). Counters of /proc/net/xfrm_stat (LINUX_MIB_XFRM…), in its order.
+ */
+export const XFRM_IN_ERROR = 0;
+export const XFRM_IN_BUFFER_ERROR = 1;
+export const XFRM_IN_HDR_ERROR = 2;
+export const XFRM_IN_NO_STATES = 3;
+export const XFRM_IN_STATE_PROTO_ERROR = 4;
+export const XFRM_IN_STATE_MODE_ERROR = 5;
+export const XFRM_IN_STATE_SEQ_ERROR = 6;
+export const XFRM_IN_STATE_EXPIRED = 7;
+export const XFRM_IN_STATE_MISMATCH = 8;
+export const XFRM_IN_STATE_INVALID = 9;
+export const XFRM_IN_TMPL_MISMATCH = 10;
+export const XFRM_IN_NO_POLS = 11;
+export const XFRM_IN_POL_BLOCK = 12;
+export const XFRM_IN_POL_ERROR = 13;
+export const XFRM_OUT_ERROR = 14;
+export const XFRM_OUT_BUNDLE_GEN_ERROR = 15;
+export const XFRM_OUT_BUNDLE_CHECK_ERROR = 16;
+export const XFRM_OUT_NO_STATES = 17;
+export const XFRM_OUT_STATE_PROTO_ERROR = 18;
+export const XFRM_OUT_STATE_MODE_ERROR = 19;
+export const XFRM_OUT_STATE_SEQ_ERROR = 20;
+export const XFRM_OUT_STATE_EXPIRED = 21;
+export const XFRM_OUT_POL_BLOCK = 22;
+export const XFRM_OUT_POL_DEAD = 23;
+export const XFRM_OUT_POL_ERROR = 24;
+export const XFRM_FWD_HDR_ERROR = 25;
+export const XFRM_OUT_STATE_INVALID = 26;
+export const XFRM_ACQUIRE_ERROR = 27;
+export const XFRM_COUNTERS = 28;
+
+// Directions and actions of a policy (include/uapi/linux/xfrm.h).
+export const XFRM_POLICY_IN = 0;
+export const XFRM_POLICY_OUT = 1;
+export const XFRM_POLICY_FWD = 2;
+export const XFRM_POLICY_ALLOW = 0;
+export const XFRM_POLICY_BLOCK = 1;
+
+// A selector: u32 each; seven words.
+export const XSEL_SRC = 0;
+export const XSEL_SRC_PREFIX = 4;
+export const XSEL_DST = 8;
+export const XSEL_DST_PREFIX = 12;
+export const XSEL_PROTO = 16;
+export const XSEL_SPORT = 20;
+export const XSEL_DPORT = 24;
+
+// A state in scratch, to add (xfrmStateAdd) and listed (xfrmStateDump). Byte offsets; u32 but where said.
+export const XSA_SRC = 0;
+export const XSA_DST = 4;
+export const XSA_SPI = 8;
+export const XSA_MARK = 12;
+export const XSA_MARK_MASK = 16;
+export const XSA_REQID = 20;
+export const XSA_KEY_LEN = 24; // bytes of the key, salt not counted
+export const XSA_ICV = 28; // bytes
+export const XSA_FLAGS = 32; // XSA_F_*
+export const XSA_WINDOW = 36; // packets
+export const XSA_SEQ = 40;
+export const XSA_SEQ_HI = 44;
+export const XSA_OSEQ = 48;
+export const XSA_OSEQ_HI = 52;
+export const XSA_HARD_BYTES = 56; // f64, Infinity = none
+export const XSA_HARD_PACKETS = 64; // f64
+export const XSA_SEL = 72; // XSEL_*
+export const XSA_KEY = 100; // key and 4-byte salt, up to 36 bytes
+export const XSA_IV_MASK = 136; // 8 bytes: XORed into the IV, with XSA_F_IV_MASK
+// … and what only the list tells.
+export const XSA_BYTES = 144; // u64
+export const XSA_PACKETS = 152; // u64
+export const XSA_ADDED = 160; // i64 ns
+export const XSA_USED = 168; // i64 ns, -1 = never
+export const XSA_STAT_WINDOW = 176;
+export const XSA_STAT_REPLAY = 180;
+export const XSA_STAT_FAILED = 184;
+export const XSA_WORDS = 188; // of the bitmap
+export const XSA_BITMAP = 192; // XSA_MAX_WORDS words
+export const XSA_RECORD = 704;
+export const XSA_MAX_WORDS = 128; // XFRMA_REPLAY_ESN_MAX / 32
+export const XSA_F_EXT = 1; // the extended replay attribute
+export const XSA_F_ESN = 2; // … with extended sequence numbers
+export const XSA_F_SELECTOR = 4;
+export const XSA_F_IV_MASK = 8; // the IV's random part is given
+
+// A policy in scratch, to add and listed; u32 but where said.
+export const XPOL_SEL = 0; // XSEL_*
+export const XPOL_DIR = 28; // XFRM_POLICY_*
+export const XPOL_MARK = 32;
+export const XPOL_MARK_MASK = 36;
+export const XPOL_PRIORITY = 40;
+export const XPOL_ACTION = 44; // XFRM_POLICY_ALLOW, XFRM_POLICY_BLOCK
+export const XPOL_TMPLS = 48; // how many
+export const XPOL_TMPL = 52; // XPOL_MAX_TMPLS times source, destination, SPI, reqid
+export const XPOL_INDEX = 148;
+export const XPOL_ADDED = 152; // i64 ns
+export const XPOL_USED = 160; // i64 ns, -1 = never
+export const XPOL_RECORD = 168;
+export const XPOL_MAX_TMPLS = 6; // XFRM_MAX_DEPTH
+
+export const EREMOTE = 66;

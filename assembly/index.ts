@@ -10,18 +10,21 @@ import { setWorker } from "./link/port";
 import { frameArrived } from "./link/underlay";
 import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
-import { EV_FRAME, EventNode, Timer, nextTime, now, pending, popEvent, setNow, timerFire } from "./sim/event";
+import { EV_FRAME, EventNode, Timer, clock, nextTime, pending, now, popEvent, setNow, skipped, timerFire } from "./sim/event";
 import { socketInit, wakeCount } from "./socket/socket";
 import { netfilterInit } from "./netfilter/netfilter";
 
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
 export { dropLog } from "./link/drops";
 export { outboxCount, outboxRecords } from "./link/outbox";
+export { quietSkip, quietUntil } from "./quiet";
 export { scratch } from "./memory/scratch";
 export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
 export * from "./link/border";
 export * from "./inet/border";
 export * from "./netfilter/border";
+export * from "./xfrm/border";
+export * from "./crypto/border";
 export * from "./socket/udp-border";
 export * from "./socket/tcp-border";
 
@@ -40,7 +43,7 @@ let events: u64 = 0;
  * after RUN_DONE the clock stands at `until`.
  */
 export function run(until: f64, budget: u32): u32 {
-  const end = <i64>until;
+  const end = <i64>until - skipped;
   let left = budget;
   while (nextTime() <= end) {
     const event = popEvent();
@@ -56,14 +59,14 @@ export function run(until: f64, budget: u32): u32 {
   return RUN_DONE;
 }
 
-/** The clock, ns. */
+/** The time of day, ns. */
 export function time(): f64 {
-  return <f64>now;
+  return <f64>clock();
 }
 
 /** Moves the clock forward to a time before which nothing is due: a fault or a boot happens then. */
 export function setTime(to: f64): void {
-  const time = <i64>to;
+  const time = <i64>to - skipped;
   assert(nextTime() >= time, "events are due before that time");
   if (now < time) setNow(time);
 }
@@ -71,7 +74,7 @@ export function setTime(to: f64): void {
 /** When the next event is due, ns; infinity when there is none. */
 export function nextEvent(): f64 {
   const next = nextTime();
-  return next == i64.MAX_VALUE ? Infinity : <f64>next;
+  return next == i64.MAX_VALUE ? Infinity : <f64>(next + skipped);
 }
 
 /** Events handled so far. */

@@ -18,6 +18,8 @@ import { scratch } from "./memory/scratch";
 
 export { jhash, jhash1, jhash2, jhash2words, jhash3 } from "./hash/jhash";
 export { hsiphash, siphash, siphash2u32, siphash3u32, siphash4u32 } from "./hash/siphash";
+export { gcmKeyFree, gcmKeyNew, gcmOpen, gcmSeal } from "./crypto/gcm";
+export { scalarBlock, scalarKey, scalarOpen, scalarSeal } from "./crypto/gcm-scalar";
 export { kfree, kmalloc, kmallocRaw } from "./memory/arena";
 export { cancel, nextTime, pending, popEvent, schedule, setNow } from "./sim/event";
 export { scratch } from "./memory/scratch";

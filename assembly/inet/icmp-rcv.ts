@@ -5,6 +5,7 @@ import {
   CONF_SHARED_MEDIA,
   DROP_ICMP_CSUM,
   DROP_INVALID_ICMP,
+  IPPROTO_ESP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   RTN_BROADCAST,
@@ -18,7 +19,7 @@ import {
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_CSUM_OK, Skb, consumeSkb, dropSkb } from "../memory/skb";
-import { now } from "../sim/event";
+import { clock } from "../sim/event";
 import { pingRcv, rawErr } from "../socket/raw";
 import { tcpErr } from "../socket/tcp";
 import { udpErr } from "../socket/udp";
@@ -43,6 +44,7 @@ import {
   icmpType,
 } from "../wire/icmp";
 import { IP_HLEN, ipDst, ipHlen, ipProtocol, ipSrc } from "../wire/ipv4";
+import { espErrorKnown } from "../xfrm/esp";
 import { onLink } from "./arp";
 import { fibAddrType } from "./fib";
 import { icmpReply } from "./icmp";
@@ -114,7 +116,8 @@ function error(ns: NetNs, skb: Skb, type: u32): bool {
   // Nothing about packets to broadcast addresses.
   if (fibAddrType(ns, ipDst(inner)) == RTN_BROADCAST) return true;
   if (skb.len < ICMP_HLEN + header + 8) return true;
-  if (type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED) pmtuUpdate(ns, ipDst(inner), info);
+  const believed = ipProtocol(inner) != IPPROTO_ESP || espErrorKnown(ns, skb.mark, inner, header);
+  if (believed && type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED) pmtuUpdate(ns, ipDst(inner), info);
   toProtocol(ns, skb, inner, header, type, code, info);
   return true;
 }
@@ -149,7 +152,7 @@ function redirect(ns: NetNs, skb: Skb): bool {
 /** icmp_timestamp: the reply carries the times of receive and transmit, ms since midnight UT. */
 function timestamp(ns: NetNs, skb: Skb): bool {
   if (skb.len < ICMP_HLEN + 12) return false;
-  const ms = bswap<u32>(<u32>((now / 1_000_000) % 86_400_000));
+  const ms = bswap<u32>(<u32>((clock() / 1_000_000) % 86_400_000));
   store<u32>(skb.data, ms, 12);
   store<u32>(skb.data, ms, 16);
   skb.len = ICMP_HLEN + 12;

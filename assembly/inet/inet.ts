@@ -15,7 +15,7 @@ import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, tableNew } from "../memory/hashtable";
 import { nfMasqDevDown } from "../netfilter/netfilter";
-import { Timer, now, timerInit } from "../sim/event";
+import { Timer, clock, timerInit } from "../sim/event";
 import { Host } from "../sim/host";
 import { INADDR_LOOPBACK } from "../wire/ipv4";
 import { Addr, addrAdd, addrAnnounce, addrFlush } from "./addr";
@@ -83,7 +83,7 @@ export class InDev {
   neighHead: usize; // all of them, newest first
   lastNeigh: usize; // the one found last
   reachableTime: i64; // drawn from base_reachable_time
-  reachableDrawn: i64; // when
+  reachableDrawn: i64; // for which period
 }
 
 @inline
@@ -286,8 +286,8 @@ export function inetDevChanged(dev: NetDev): void {
   rtFlush(changetype<NetNs>(dev.ns));
 }
 
-/** Jiffies (HZ = 250) since boot; boot is the start of the run. */
+/** Jiffies (HZ = 250) since boot; boot is the start of the run. Skipped time counts. */
 @inline
 export function jiffies(): u32 {
-  return <u32>(now / 4_000_000);
+  return <u32>(clock() / 4_000_000);
 }

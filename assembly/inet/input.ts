@@ -1,16 +1,17 @@
 /** IPv4 input (net/ipv4/ip_input.c): header checks, routing, delivery to transports. */
 import {
   CONF_FORWARDING, DEV_LOOPBACK, DROP_IP_CSUM, DROP_IP_INADDRERRORS, DROP_IP_INHDR, DROP_IP_INNOROUTES, DROP_IP_NOPROTO, DROP_IP_RPFILTER,
-  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, EACCES, EHOSTUNREACH, ENETUNREACH, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, NF_ACCEPT, NF_LOCAL_IN,
-  NF_PRE_ROUTING, RTN_UNICAST, RTN_UNREACHABLE,
+  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, EACCES, EHOSTUNREACH, ENETUNREACH, IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, NF_ACCEPT, NF_LOCAL_IN,
+  NF_PRE_ROUTING, RTN_UNICAST, RTN_UNREACHABLE, XFRM_POLICY_IN,
 } from "../abi";
 import { NetDev } from "../link/netdev";
-import { NetNs } from "../link/netns";
+import { NetNs, nsHost } from "../link/netns";
 import {
   PACKET_OTHERHOST,
   SKB_FRAG_REASM,
   SKB_IGNORE_DF,
   SKB_SECPATH,
+  SKB_XFRM_DONE,
   Skb,
   consumeSkb,
   dropRoute,
@@ -30,6 +31,8 @@ import {
   ICMP_PROT_UNREACH,
 } from "../wire/icmp";
 import { IP_HLEN, ipCheckOk, ipDst, ipHlen, ipIsFragment, ipProtocol, ipSrc, ipTotalLength } from "../wire/ipv4";
+import { espRcv, xfrmPolicyCheck } from "../xfrm/input";
+import { XFRM_FLAG_IN } from "../xfrm/records";
 import { FRAG_LOCAL_DELIVER, ipDefrag } from "./defrag";
 import { ipForward } from "./forward";
 import { icmpRcv } from "./icmp-rcv";
@@ -47,6 +50,7 @@ import {
   SNMP_IP_IN_RECEIVES,
   SNMP_IP_IN_UNKNOWN_PROTOS,
   SNMP_TCPEXT_IP_REVERSE_PATH_FILTER,
+  SNMP_UDP_IN_ERRORS,
   snmpInc,
 } from "./snmp";
 
@@ -88,7 +92,7 @@ export function ipRcv(skb: Skb): void {
   skb.nh = ip;
   skb.th = ip + header;
   skb.fragMax = 0;
-  skb.flags &= ~(SKB_IGNORE_DF | SKB_FRAG_REASM);
+  skb.flags &= ~(SKB_IGNORE_DF | SKB_FRAG_REASM | SKB_XFRM_DONE);
   if (skb.sk != 0) orphanSkb(skb);
   // Only the loopback brings a packet with its route (skb_dst kept by loopback_xmit).
   if (dev.kind != DEV_LOOPBACK) dropRoute(skb);
@@ -192,6 +196,15 @@ export function ipLocalDeliverFinish(ns: NetNs, skb: Skb): void {
   skb.th = ip + ipHlen(ip);
   const raw = inetOf(ns).raw != 0 && rawDeliver(ns, skb, protocol);
   skbPull(skb, <u32>(skb.th - skb.data));
+  // Those that ask themselves in Linux ask at the same place: with their socket's policies, which there are none of.
+  if (ns.xfrmFlags & XFRM_FLAG_IN && protocol != IPPROTO_ESP) {
+    const reason = xfrmPolicyCheck(ns, skb, XFRM_POLICY_IN);
+    if (reason != 0) {
+      if (protocol == IPPROTO_UDP) snmpInc(ns, SNMP_UDP_IN_ERRORS);
+      dropSkb(skb, reason);
+      return;
+    }
+  }
   if (protocol == IPPROTO_UDP) {
     snmpInc(ns, SNMP_IP_IN_DELIVERS);
     udpRcv(skb);
@@ -201,6 +214,9 @@ export function ipLocalDeliverFinish(ns: NetNs, skb: Skb): void {
   } else if (protocol == IPPROTO_ICMP) {
     snmpInc(ns, SNMP_IP_IN_DELIVERS);
     icmpRcv(skb);
+  } else if (protocol == IPPROTO_ESP && nsHost(ns).esp4 != 0) {
+    snmpInc(ns, SNMP_IP_IN_DELIVERS);
+    espRcv(ns, skb);
   } else if (raw) {
     snmpInc(ns, SNMP_IP_IN_DELIVERS);
     consumeSkb(skb);

@@ -1,14 +1,18 @@
 /**
  * IP identification (net/ipv4/route.c ip_idents_reserve, __ip_select_ident): counters in buckets chosen by
- * SipHash, advanced by a random amount that grows with the time since the bucket was last used.
+ * SipHash, advanced by a random amount that grows with the time since the bucket was last used. Every 300 s of the
+ * clock a bucket starts from another random number: nobody can tell that from its jumps, and a host's ids don't
+ * depend on how much of a long rest was run.
  */
 import { siphash3u32 } from "../hash/siphash";
 import { kmalloc } from "../memory/arena";
-import { Host, rand32, randBelow } from "../sim/host";
+import { Host, randOf } from "../sim/host";
 import { jiffies } from "./inet";
 
 /** The smallest table of the kernel (it scales with memory: one bucket per 64 KiB, up to 2^18). */
 const BUCKETS: u32 = 2048;
+/** Jiffies after which a bucket starts anew. */
+const PERIOD: u32 = 75_000;
 
 /**
  * Hashes computed lately, direct-mapped: a tunnel asks for every packet.
@@ -43,9 +47,9 @@ export function ipSelectIdent(host: Host, src: u32, dst: u32, protocol: u32, seg
   const time = jiffies() + 1;
   const last = load<u32>(bucket, 4);
   let counter = load<u32>(bucket);
-  if (last == 0)
-    counter = rand32(host); // the table starts out random
-  else if (last != time) counter += randBelow(host, time - last);
+  if (last == 0 || last / PERIOD != time / PERIOD)
+    counter = randOf(host, <i64>(time / PERIOD), hash & (BUCKETS - 1));
+  else if (last != time) counter += <u32>((<u64>randOf(host, time, hash) * <u64>(time - last)) >> 32);
   store<u32>(bucket, counter + segs);
   store<u32>(bucket, time, 4);
   return <u16>counter;

@@ -14,7 +14,7 @@ import {
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kmalloc } from "../memory/arena";
-import { Timer, now, timerInit, timerMod, timerPending } from "../sim/event";
+import { TIMER_UPKEEP, Timer, now, timerInit, timerMod, timerPending } from "../sim/event";
 import { Host } from "../sim/host";
 import { confDev, hostInet, sysctl } from "./inet";
 import { NUD_IN_TIMER, Neigh, neighFree } from "./neigh";
@@ -38,6 +38,7 @@ export class HostNeigh extends Timer {
 export function hostNeighNew(host: Host): HostNeigh {
   const table = changetype<HostNeigh>(kmalloc(offsetof<HostNeigh>()));
   timerInit(table, host, changetype<usize>(periodic), changetype<usize>(host));
+  table.upkeep = TIMER_UPKEEP;
   return table;
 }
 

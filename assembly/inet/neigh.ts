@@ -13,8 +13,8 @@ import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
 import { Skb, dropSkb, ensureHeadroom, skbCost, skbHeadroom, skbPush } from "../memory/skb";
-import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
-import { Host, randBelow } from "../sim/host";
+import { TIMER_UPKEEP, Timer, clock, now, timerDel, timerInit, timerMod } from "../sim/event";
+import { Host, randOf } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, MAC_BROADCAST, emitEth } from "../wire/ethernet";
 import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from "../wire/icmp";
 import { arpSolicit } from "./arp";
@@ -119,6 +119,7 @@ export function neighCreate(dev: NetDev, ip: u32, exempt: bool): usize {
   const inDev = inDevOf(dev);
   const neigh = changetype<Neigh>(kmalloc(offsetof<Neigh>()));
   timerInit(neigh, host, changetype<usize>(timerHandler), changetype<usize>(neigh));
+  neigh.upkeep = TIMER_UPKEEP;
   neigh.ip = ip;
   neigh.dev = changetype<usize>(dev);
   neigh.used = now;
@@ -280,13 +281,15 @@ function arm(neigh: Neigh, at: i64): void {
   timerMod(neigh, at);
 }
 
-/** The device's reachable time: base/2 + random[0, base), drawn again every 300 s (neigh_rand_reach_time). */
+/** The device's reachable time: base/2 + random[0, base), drawn for every 300 s of the clock (neigh_rand_reach_time). */
 function reachableTime(dev: NetDev): i64 {
   const inDev = inDevOf(dev);
-  if (inDev.reachableDrawn < 0 || now > inDev.reachableDrawn + REDRAW) {
+  const period = clock() / REDRAW;
+  if (inDev.reachableDrawn != period) {
     const base = confDev(dev, CONF_BASE_REACHABLE_MS);
-    inDev.reachableTime = <i64>((base >> 1) + randBelow(changetype<Host>(dev.host), base)) * MS;
-    inDev.reachableDrawn = now;
+    const chance = <u64>randOf(changetype<Host>(dev.host), period, dev.ifindex) * <u64>base;
+    inDev.reachableTime = <i64>((base >> 1) + <u32>(chance >> 32)) * MS;
+    inDev.reachableDrawn = period;
   }
   return inDev.reachableTime;
 }

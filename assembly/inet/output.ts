@@ -5,11 +5,13 @@ import {
 } from "../abi";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
-import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, SKB_HASHED, SKB_L4_HASH, SKB_REROUTE, Skb, copySkb, dropSkb, ensureHeadroom, skbHeadroom, skbPush } from "../memory/skb";
+import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, SKB_HASHED, SKB_L4_HASH, SKB_REROUTE, SKB_XFRM_DONE, Skb, copySkb, dropSkb, ensureHeadroom, skbHeadroom, skbPush } from "../memory/skb";
 import { nfHook } from "../netfilter/netfilter";
 import { PMTUDISC_DO, PMTUDISC_WANT, Sock } from "../socket/socket";
 import { ETH_P_IP } from "../wire/ethernet";
 import { IP_HLEN, emitIp, ipDst, ipFinish, ipSetId, ipSrc, ipTtl } from "../wire/ipv4";
+import { XFRM_FLAG_OUT } from "../xfrm/records";
+import { xfrm4Output, xfrmLookup, xfrmLookupRoute, xfrmReason, xfrmSourceOf, xfrmTranslated } from "../xfrm/output";
 import { fibAddrType } from "./fib";
 import { ipFragment } from "./frag";
 import { sysctl } from "./inet";
@@ -34,13 +36,20 @@ export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
   skb.protocol = ETH_P_IP;
   skb.dev = skb.rtDev;
   skb.pktType = PACKET_HOST;
+  if (ns.xfrmFlags & XFRM_FLAG_OUT) {
+    const error = xfrmLookupRoute(ns, skb);
+    if (error != 0) {
+      dropSkb(skb, xfrmReason);
+      return error;
+    }
+  }
   if (ns.nfHooks & (1 << NF_LOCAL_OUT)) {
     const verdict = nfHook(ns, NF_LOCAL_OUT, skb, 0, skb.rtDev);
     if (verdict != NF_ACCEPT) return verdict == NF_DROP ? -EPERM : 0;
     if (skb.flags & SKB_REROUTE) {
       const error = routeMeHarder(ns, skb);
       if (error != 0) {
-        dropSkb(skb, DROP_IP_OUTNOROUTES);
+        dropSkb(skb, reroutedReason);
         return error;
       }
     }
@@ -48,22 +57,32 @@ export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
   return dstOutput(ns, skb);
 }
 
-/** ip_route_me_harder: the route again, after NAT or a mark changed what it depends on. */
+/** Why routeMeHarder refused a packet (DROP_*). */
+let reroutedReason: u32 = 0;
+
+/** ip_route_me_harder: the route again, and the IPsec policy, after NAT or a mark changed what they depend on. */
 export function routeMeHarder(ns: NetNs, skb: Skb): i32 {
   skb.flags &= ~SKB_REROUTE;
+  reroutedReason = DROP_IP_OUTNOROUTES;
   const src = ipSrc(skb.nh);
-  const type = fibAddrType(ns, src);
-  const error = routeLookupAnySrc(ns, ipDst(skb.nh), type == RTN_LOCAL || type == RTN_UNICAST ? src : 0, 0);
-  if (error != 0) return error;
+  const dst = ipDst(skb.nh);
+  // From an address of this host the usual route is the same one, and cached.
+  if (routeLookup(ns, dst, src, 0) != 0) {
+    const type = fibAddrType(ns, src);
+    const error = routeLookupAnySrc(ns, dst, type == RTN_LOCAL || type == RTN_UNICAST ? src : 0, 0);
+    if (error != 0) return error;
+  }
   setRoute(skb);
   skb.dev = skb.rtDev;
-  return 0;
+  if (!(ns.xfrmFlags & XFRM_FLAG_OUT)) return 0;
+  const error = xfrmLookup(ns, skb);
+  if (error != 0) reroutedReason = xfrmReason;
+  return error;
 }
 
-/** dst_output: where a routed packet goes; IPsec policies stand here, in front of ipOutput. */
-@inline
+/** dst_output: where a routed packet goes: to IPsec if a policy applies to it, else out. */
 export function dstOutput(ns: NetNs, skb: Skb): i32 {
-  return ipOutput(ns, skb);
+  return skb.xfrm != 0 ? xfrm4Output(ns, skb) : ipOutput(ns, skb);
 }
 
 /** ip_output, ip_mc_output: POST_ROUTING, then fragments and the neighbour. */
@@ -72,9 +91,19 @@ export function ipOutput(ns: NetNs, skb: Skb): i32 {
   snmpInc(ns, SNMP_IP_OUT_REQUESTS);
   if (skb.rtType == RTN_BROADCAST || (skb.rtType == RTN_MULTICAST && ipTtl(skb.nh) != 0)) loopBack(skb);
   if (ns.nfHooks & (1 << NF_POST_ROUTING)) {
+    const ask = (ns.xfrmFlags & XFRM_FLAG_OUT) != 0 && !(skb.flags & SKB_XFRM_DONE);
+    const source: u64 = ask ? xfrmSourceOf(skb) : 0;
     const verdict = nfHook(ns, NF_POST_ROUTING, skb, 0, skb.rtDev);
     if (verdict != NF_ACCEPT) return verdict == NF_DROP ? -EPERM : 0;
+    // "Policy lookup after SNAT yielded a new policy".
+    if (ask && xfrmSourceOf(skb) != source && xfrmTranslated(ns, skb)) return 0;
   }
+  return ipFinishOutput(ns, skb);
+}
+
+/** ip_output of a packet that has been through POST_ROUTING (IPSKB_REROUTED). */
+export function ipOutputDone(ns: NetNs, skb: Skb): i32 {
+  snmpInc(ns, SNMP_IP_OUT_REQUESTS);
   return ipFinishOutput(ns, skb);
 }
 

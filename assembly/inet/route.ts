@@ -11,6 +11,7 @@ import { Skb } from "../memory/skb";
 import { Sock } from "../socket/socket";
 import { INADDR_BROADCAST, INADDR_LOOPBACK, isLoopbackIp, isMulticastIp, isZeronet } from "../wire/ipv4";
 import { isLocalAddr, selectAddr } from "./addr";
+import { xfrmMtu } from "../xfrm/output";
 import { Route, fibError, fibLookup } from "./fib";
 import { InetNs, confMax, inetOf } from "./inet";
 import { PmtuEntry, pmtuFind } from "./pmtu";
@@ -215,7 +216,7 @@ export function sockRoute(sk: Sock): i32 {
   sk.dstDev = RtResult.rtDev;
   sk.dstNextHop = RtResult.rtNextHop;
   sk.dstType = RtResult.rtType;
-  sk.dstMtu = RtResult.rtMtu;
+  sk.dstMtu = xfrmMtu(ns, RtResult.rtDev, sk.localIp, sk.remoteIp, sk.protocol, sk.localPort, sk.remotePort, sk.mark, RtResult.rtMtu);
   sk.dstLocked = <u32>RtResult.rtLocked;
   sk.dstDevMtu = devMtu(changetype<NetDev>(RtResult.rtDev));
   sk.dstGen = inetOf(ns).rtGen;

@@ -6,7 +6,7 @@
 import { CAP_CAPLEN, CAP_DIR, CAP_HEADER, CAP_HOST, CAP_LEN, CAP_POINT, CAP_SEQ, CAP_TIME } from "../abi";
 import { kfree, kmallocRaw } from "../memory/arena";
 import { Skb } from "../memory/skb";
-import { now } from "../sim/event";
+import { clock } from "../sim/event";
 import { Host } from "../sim/host";
 import { NetDev } from "./netdev";
 
@@ -48,7 +48,7 @@ export function capture(dev: NetDev, skb: Skb, dir: u32): void {
   }
   const at = buffer + used;
   used += size;
-  store<i64>(at, now, CAP_TIME);
+  store<i64>(at, clock(), CAP_TIME);
   store<u32>(at, host.captureSeq++, CAP_SEQ);
   store<u32>(at, host.index, CAP_HOST);
   store<u32>(at, dev.capId, CAP_POINT);

@@ -6,7 +6,7 @@
  *                     +24 namespace ptr u32 | +28 length u32
  */
 import { Skb } from "../memory/skb";
-import { now } from "../sim/event";
+import { clock } from "../sim/event";
 import { Host } from "../sim/host";
 import { NetDev } from "./netdev";
 
@@ -25,7 +25,7 @@ export function dropLog(): usize {
 export function noteDrop(skb: Skb, reason: u32): void {
   const at = log + <usize>(dropCount % <u64>DROP_LOG) * DROP_RECORD;
   dropCount++;
-  store<i64>(at, now);
+  store<i64>(at, clock());
   store<u32>(at, changetype<Host>(skb.host).index, 8);
   store<u32>(at, reason, 12);
   store<u32>(at, <u32>skb.dev, 16);

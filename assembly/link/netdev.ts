@@ -8,7 +8,7 @@ import { arpRcv } from "../inet/arp";
 import { inetDevDown, inetDevGone, inetDevUp } from "../inet/inet";
 import { ipRcv } from "../inet/input";
 import { kfree, kmalloc } from "../memory/arena";
-import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_IPVS, SKB_NF_BRIDGED, SKB_SECPATH, Skb, consumeSkb, dropRoute, dropSkb, orphanSkb, resetCt } from "../memory/skb";
+import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_IPVS, SKB_NF_BRIDGED, SKB_SECPATH, SKB_XFRM_DONE, Skb, consumeSkb, dropRoute, dropSkb, orphanSkb, resetCt } from "../memory/skb";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, ethDst, ethType, loadMac } from "../wire/ethernet";
 import { bridgeDestroy, bridgeHandleFrame, bridgePortGone, bridgePortState, bridgeXmit } from "./bridge";
 import { capture } from "./capture";
@@ -207,7 +207,7 @@ export function scrub(skb: Skb, crossesNs: bool): void {
   if (skb.ct != 0) resetCt(skb);
   skb.ctInfo = 0;
   dropRoute(skb);
-  skb.flags &= ~(SKB_IPVS | SKB_SECPATH | SKB_NF_BRIDGED);
+  skb.flags &= ~(SKB_IPVS | SKB_SECPATH | SKB_NF_BRIDGED | SKB_XFRM_DONE);
   skb.fragMax = 0; // nf_bridge's, an skb extension (skb_ext_reset)
   if (crossesNs) {
     skb.mark = 0;

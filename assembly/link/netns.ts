@@ -8,6 +8,7 @@ import { kfree, kmalloc } from "../memory/arena";
 import { nfNsExit, nfNsInit } from "../netfilter/netfilter";
 import { socketNsExit } from "../socket/socket";
 import { Host } from "../sim/host";
+import { xfrmNsExit } from "../xfrm/state";
 import { NetDev, devCreate, devDestroy } from "./netdev";
 import { vxlanNsExit } from "./vxlan";
 
@@ -32,7 +33,9 @@ export class NetNs {
   /** First socket of the namespace (Sock.nsNext). */
   sockets: usize;
   ipvs: usize;
+  /** xfrm/: states and policies (XfrmNs), 0 until something needs them; XFRM_FLAG_*: what is to be asked. */
   xfrm: usize;
+  xfrmFlags: u32;
   dying: u32;
 }
 
@@ -63,9 +66,16 @@ export function nsDestroy(ns: NetNs): void {
     const next = changetype<NetDev>(ns.devs).nsNext;
     devDestroy(changetype<NetDev>(ns.devs == ns.loopback && next != 0 ? next : ns.devs));
   }
+  xfrmNsExit(ns);
   nfNsExit(ns);
   inetNsExit(ns);
-  if (nsHost(ns).root == changetype<usize>(ns)) nsHost(ns).root = 0;
+  const host = nsHost(ns);
+  if (host.root == changetype<usize>(ns)) {
+    // The machine goes down: its kernel starts anew.
+    host.root = 0;
+    host.esp4 = 0;
+    host.xfrmIndex = 0;
+  }
   kfree(changetype<usize>(ns), offsetof<NetNs>());
 }
 

@@ -6,7 +6,7 @@ import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_SK
 import { kfree, kmallocRaw } from "../memory/arena";
 import { scratch } from "../memory/scratch";
 import { SKB_CSUM_OK, Skb, allocArrived, releaseSent } from "../memory/skb";
-import { EV_FRAME, schedule } from "../sim/event";
+import { EV_FRAME, schedule, skipped } from "../sim/event";
 import { Host } from "../sim/host";
 import { Port, ownWorker, portAt } from "./port";
 
@@ -47,7 +47,7 @@ export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64): void {
   }
   const at = box.records + <usize>box.count * OUT_RECORD;
   box.count++;
-  store<i64>(at, arrival, OUT_ARRIVAL);
+  store<i64>(at, arrival + skipped, OUT_ARRIVAL);
   store<u64>(at, tie, OUT_TIE);
   store<u32>(at, <u32>skb.data, OUT_DATA);
   store<u32>(at, skb.len, OUT_LEN);
@@ -83,7 +83,7 @@ export function outboxFlip(): void {
 
 /**
  * A frame from another worker: makes a buffer for it, queued for its arrival, and returns where its `len`
- * bytes go. The caller copies them in before it runs the kernel again.
+ * bytes go. `arrival` is a time of day. The caller copies them in before it runs the kernel again.
  */
 export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32): usize {
   const port = portAt(portId);
@@ -93,6 +93,6 @@ export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags:
   skb.flags = flags;
   skb.cb0 = portId;
   skb.evKind = EV_FRAME;
-  schedule(changetype<usize>(skb), arrival, tie);
+  schedule(changetype<usize>(skb), arrival - skipped, tie);
   return skb.data;
 }

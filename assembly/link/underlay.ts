@@ -14,7 +14,7 @@
 import { DROP_FULL_RING, DROP_PKT_TOO_BIG, DROP_WIRE_DOWN, DROP_WIRE_FILTER, DROP_WIRE_LOSS, DROP_WIRE_NO_PORT, DROP_WIRE_PARTITION, DROP_DEV_DOWN } from "../abi";
 import { SKB_CSUM_OK, Skb, copySkb, dropRoute, dropSkb, orphanSkb, releaseSent, resetCt, transferSkb } from "../memory/skb";
 import { EV_FRAME, ORDER_PACKET, nextTie, now, schedule } from "../sim/event";
-import { Host, rand32 } from "../sim/host";
+import { Host, wireRand32 } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, ethDst, ethType, isMulticast } from "../wire/ethernet";
 import { SOCK_TCP, Sock } from "../socket/socket";
 import { capture } from "./capture";
@@ -137,7 +137,7 @@ function send(from: Port, to: Port, skb: Skb, departure: i64): void {
     return;
   }
   const loss = from.loss > to.loss ? from.loss : to.loss;
-  if (loss != 0 && rand32(host) < loss) {
+  if (loss != 0 && wireRand32(host) < loss) {
     dropSkb(skb, DROP_WIRE_LOSS);
     return;
   }

@@ -17,6 +17,7 @@ import { udpEncapClose, udpEncapOpen } from "../socket/udp";
 import { fold64, sumBytes } from "../wire/checksum";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isValidUnicast, loadMac, storeMac } from "../wire/ethernet";
 import { innerSum } from "../wire/lco";
+import { xfrmMtu } from "../xfrm/output";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_UP, NetDev, devCreate, devDestroy, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
@@ -184,11 +185,15 @@ function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
     return;
   }
   const src = RtResult.rtSrc;
-  if (tunnelPmtuExceeded(dev, frame, RtResult.rtMtu, VXLAN_OVERHEAD)) return;
+  // The mark that Docker encrypts by is set behind this, in mangle OUTPUT: this look-up doesn't see it.
+  const port = remote.port != 0 ? remote.port : vx.port;
+  const mark: u32 = dev.ns != vx.sockNs ? 0 : frame.mark;
+  const mtu = xfrmMtu(ns, RtResult.rtDev, src, remote.ip, IPPROTO_UDP, sourcePort, port, mark, RtResult.rtMtu);
+  if (tunnelPmtuExceeded(dev, frame, mtu, VXLAN_OVERHEAD)) return;
   const tos = outerTos(vx, frame);
   const innerLen = frame.len - ETH_HLEN; // what iptunnel_xmit counts: from the inner network header on
   const skb = ensureHeadroom(frame, VXLAN_HEADROOM + ETH_HLEN);
-  vxlanPush(vx, skb, src, remote.ip, sourcePort, remote.port != 0 ? remote.port : vx.port);
+  vxlanPush(vx, skb, src, remote.ip, sourcePort, port);
   scrub(skb, dev.ns != vx.sockNs);
   skb.dev = changetype<usize>(dev);
   if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) {

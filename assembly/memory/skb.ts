@@ -39,6 +39,8 @@ export const SKB_IGNORE_DF: u32 = 64;
 export const SKB_FRAG_REASM: u32 = 128;
 /** Went through the IPv4 hooks as a bridged frame (nf_bridge). */
 export const SKB_NF_BRIDGED: u32 = 256;
+/** IPsec has done its work on it on this way out (IPSKB_XFRM_TRANSFORMED). */
+export const SKB_XFRM_DONE: u32 = 512;
 
 // Skb.pktType (include/uapi/linux/if_packet.h)
 export const PACKET_HOST: u32 = 0;
@@ -80,6 +82,8 @@ export class Skb extends EventNode {
   cb1: u32;
   cb2: u32;
   cb3: u32;
+  /** Policy (xfrm/) that applies to it on the way out, between route and dst_output; 0 = none. */
+  xfrm: usize;
   time: i64; // virtual time of receive or transmit, set by the NIC and by sockets
 }
 
@@ -143,9 +147,15 @@ export function allocSkb(host: Host, headroom: u32, room: u32): Skb {
 export function copySkb(skb: Skb): Skb {
   const headroom = skbHeadroom(skb);
   const copy = allocSkb(changetype<Host>(skb.host), headroom < SKB_HEADROOM ? SKB_HEADROOM : headroom, skb.len);
-  const shift = copy.data - skb.data;
   memory.copy(copy.data, skb.data, skb.len);
   copy.len = skb.len;
+  copyRecord(copy, skb);
+  return copy;
+}
+
+/** What a copy's record says of its bytes, wherever they lie now; not its route, conntrack reference and socket. */
+function copyRecord(copy: Skb, skb: Skb): void {
+  const shift = copy.data - skb.data;
   if (skb.mac != 0) {
     // The Ethernet header stands before the data once it was pulled.
     if (skb.mac < skb.data) memory.copy(skb.mac + shift, skb.mac, skb.data - skb.mac);
@@ -163,7 +173,6 @@ export function copySkb(skb: Skb): Skb {
   copy.inPort = skb.inPort;
   copy.fragMax = skb.fragMax;
   copy.time = skb.time;
-  return copy;
 }
 
 /** Makes room for `need` more bytes in front; returns the same buffer, or a copy with more headroom (the old one is gone). */
@@ -173,6 +182,22 @@ export function ensureHeadroom(skb: Skb, need: u32): Skb {
   assert(skbHeadroom(copy) >= need, "headroom");
   moveReferences(copy, skb);
   // The same packet in another buffer: counted once, whatever room its first buffer had.
+  changetype<Host>(skb.host).skbMade--;
+  release(skb);
+  return copy;
+}
+
+/** Makes room for `need` bytes behind the data, the tail room included; returns the same buffer, or a copy (the old one is gone). */
+export function growTail(skb: Skb, need: u32): Skb {
+  const end = changetype<usize>(skb) + skb.size;
+  if (skb.data + skb.len + need <= end) return skb;
+  const length = skb.len;
+  // copySkb makes room for the length that it is told.
+  const copy = allocSkb(changetype<Host>(skb.host), skbHeadroom(skb), length + need);
+  memory.copy(copy.data, skb.data, length);
+  copy.len = length;
+  copyRecord(copy, skb);
+  moveReferences(copy, skb);
   changetype<Host>(skb.host).skbMade--;
   release(skb);
   return copy;

@@ -304,6 +304,15 @@ export function ctKillTuple(ns: NetNs, protocol: u32, src: u32, sport: u32, dst:
   if (link != 0) ctKill(ctOfLink(link));
 }
 
+/** Calls `each`, a function (ct: usize, arg: i64) => void, for every confirmed connection of the worker. */
+export function ctAll(each: usize, arg: i64): void {
+  for (let i: u32 = 0; i <= table.mask; i++) {
+    for (let p = tableFirst(table, i); p != 0; p = linkNext(p)) {
+      if (load<u32>(p, T_DIR) == 0) changetype<(ct: usize, arg: i64) => void>(each)(changetype<usize>(ctOfLink(p)), arg);
+    }
+  }
+}
+
 /** nf_ct_refresh: moves the expiry. */
 @inline
 export function ctRefresh(ct: Ct, seconds: u32): void {

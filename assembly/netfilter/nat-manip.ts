@@ -2,8 +2,8 @@
  * Rewriting packets for NAT: addresses, ports and ICMP ids with incremental checksums
  * (net/netfilter/nf_nat_proto.c of 6.1).
  */
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_SRC_NAT, IPS_SRC_NAT_DONE } from "../abi";
-import { Skb } from "../memory/skb";
+import { IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_SRC_NAT, IPS_SRC_NAT_DONE } from "../abi";
+import { SKB_CSUM_OK, Skb } from "../memory/skb";
 import { adjust16, adjust32, checksum } from "../wire/checksum";
 import { ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import { Ct, ctTuple, dirOfInfo } from "./conntrack";
@@ -75,6 +75,8 @@ export function natPacket(skb: Skb, ct: Ct, manip: u32): bool {
   const other = ctTuple(ct, dir ^ 1);
   const len = <u32>(skb.data + skb.len - skb.nh);
   const id = <u32>load<u16>(other, T_SPORT);
+  // What an unknown protocol carries has a checksum that this address may be part of (UDP inside ESP).
+  if (ipProtocol(skb.nh) == <u32>IPPROTO_ESP) skb.flags &= ~SKB_CSUM_OK;
   // The target is the inverse of the other direction's tuple.
   if (manip == MANIP_SRC) return rewrite(skb.nh, len, manip, load<u32>(other, T_DST), <u32>load<u16>(other, T_DPORT), id);
   return rewrite(skb.nh, len, manip, load<u32>(other, T_SRC), id, id);

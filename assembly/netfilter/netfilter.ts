@@ -21,7 +21,7 @@ import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_NF_BRIDGED, SKB_REROUTE, Skb, dropSkb, setCtDestructor } from "../memory/skb";
-import { Timer, timerDel, timerInit } from "../sim/event";
+import { TIMER_UPKEEP, Timer, timerDel, timerInit } from "../sim/event";
 import { ipIsFragment, ipProtocol } from "../wire/ipv4";
 import {
   CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctSweep, ctTuple, dirOfInfo,
@@ -88,6 +88,7 @@ export function nfNsInit(ns: NetNs): void {
   setDefaults(nf.ctl);
   nf.gc = changetype<Timer>(kmalloc(offsetof<Timer>()));
   timerInit(nf.gc, host, changetype<usize>(ctSweep), changetype<usize>(nf));
+  nf.gc.upkeep = TIMER_UPKEEP;
   ns.nf = changetype<usize>(nf);
 }
 

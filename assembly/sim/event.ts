@@ -62,6 +62,22 @@ export function setNow(time: i64): void {
   now = time;
 }
 
+/**
+ * Quiet time that was skipped so far, ns. The clock above stands still while time is skipped: every timer and every
+ * stamp keeps its distance to it, as if what keeps a resting swarm alive had gone on. What shows the time of day
+ * (captures, the border, TCP timestamps, jiffies) reads clock().
+ */
+export let skipped: i64 = 0;
+export function skipTime(span: i64): void {
+  skipped += span;
+}
+
+/** The time of day: `now` and what was skipped. */
+@inline
+export function clock(): i64 {
+  return now + skipped;
+}
+
 let heap: usize = 0; // node i at heap + i * NODE
 let capacity: u32 = 0;
 let count: u32 = 0;
@@ -346,8 +362,16 @@ export class Timer extends EventNode {
   fn: usize; // a function (arg: usize) => void
   arg: usize;
   host: usize;
-  unused: u32;
+  /** TIMER_*: what a skip of quiet time makes of it. */
+  upkeep: u32;
 }
+
+/** Must fire at its time of day: quiet time ends before it. */
+export const TIMER_DUE: u32 = 0;
+/** Belongs to state that traffic keeps alive (neighbours, conntrack's sweep, TIME_WAIT): moved along. */
+export const TIMER_UPKEEP: u32 = 1;
+/** A TCP keepalive timer: upkeep as long as its connection is heard of, else due. */
+export const TIMER_KEEPALIVE: u32 = 2;
 
 /** Prepares an embedded timer. Pass the handler as `changetype<usize>(handler)`. */
 export function timerInit(timer: Timer, host: Host, fn: usize, arg: usize): void {
@@ -357,6 +381,7 @@ export function timerInit(timer: Timer, host: Host, fn: usize, arg: usize): void
   timer.fn = fn;
   timer.arg = arg;
   timer.host = changetype<usize>(host);
+  timer.upkeep = TIMER_DUE;
 }
 
 @inline
@@ -390,6 +415,17 @@ export function timerFire(timer: Timer): void {
   }
   timer.expires = -1;
   changetype<(arg: usize) => void>(timer.fn)(timer.arg);
+}
+
+/** The `index`-th event of the queue in no particular order, 0 behind the last one; `index` counts places, some empty. */
+export function eventAt(index: u32): usize {
+  return index < count ? <usize>load<u32>(heap + <usize>(index + 1) * NODE, 16) : 0;
+}
+
+/** The first event of a list of the wheel (EventNode.evNext leads on), 0 when it is empty; lists are 0 … WHEEL_LISTS - 1. */
+export const WHEEL_LISTS: u32 = LEVELS << 8;
+export function wheelList(list: u32): usize {
+  return <usize>load<u32>(lists + (<usize>list << 2));
 }
 
 /** Makes a stand-alone timer record. */

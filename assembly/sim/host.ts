@@ -4,6 +4,7 @@
  */
 import { DROP_REASONS } from "../abi";
 import { kmalloc } from "../memory/arena";
+import { clock } from "./event";
 
 @unmanaged
 export class Host {
@@ -14,11 +15,20 @@ export class Host {
   counter: u64;
   /** Order of capture records. */
   captureSeq: u32;
-  /** State of the random generator (xoshiro128++). */
+  /** Seed of the random generator, and the instant for which its state stands, see rand32. */
+  seed0: u64;
+  seed1: u64;
+  drawnAt: i64;
+  /** State of the random generator (xoshiro128++) at that instant. */
   s0: u32;
   s1: u32;
   s2: u32;
   s3: u32;
+  /** State of a second one, for what is drawn only while something happens: losses on the wire. */
+  w0: u32;
+  w1: u32;
+  w2: u32;
+  w3: u32;
   /** Boot-time secrets: flow hash, IP ids, TCP ISN and timestamp offsets (SipHash keys). */
   flowK0: u64;
   flowK1: u64;
@@ -47,6 +57,10 @@ export class Host {
   inet: usize;
   /** Linux's HZ-based jiffies are derived from `now`: 250 a second. */
   unused: u32;
+  /** xfrm/: the esp4 module is loaded (the first state does it), so protocol 50 has a handler. */
+  esp4: u32;
+  /** xfrm/: next number of a policy (xfrm_gen_index). */
+  xfrmIndex: u32;
 }
 
 /** A new host; the four words seed its random stream. */
@@ -57,6 +71,9 @@ export function hostCreate(index: u32, a: u32, b: u32, c: u32, d: u32): Host {
   host.s1 = b;
   host.s2 = c;
   host.s3 = d;
+  host.seed0 = (<u64>nextWord(host) << 32) | <u64>nextWord(host);
+  host.seed1 = (<u64>nextWord(host) << 32) | <u64>nextWord(host);
+  host.drawnAt = clock();
   host.flowK0 = rand64(host);
   host.flowK1 = rand64(host);
   host.ipidK0 = rand64(host);
@@ -65,12 +82,62 @@ export function hostCreate(index: u32, a: u32, b: u32, c: u32, d: u32): Host {
   host.tcpK1 = rand64(host);
   host.ctK0 = rand64(host);
   host.ctK1 = rand64(host);
+  host.w0 = host.s0;
+  host.w1 = host.s1;
+  host.w2 = host.s2;
+  host.w3 = host.s3;
   host.drops = kmalloc(DROP_REASONS * 8);
   return host;
 }
 
-/** A uniform u32 of the host's stream (xoshiro128++, Blackman and Vigna). */
+@inline
+function splitmix(x: u64): u64 {
+  let z = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+/**
+ * Begins the stream of an instant. What a host draws depends on its seed, the time, and what it drew before at the
+ * same time, not on its past: a host that rested for hours draws the same whether those hours were run or skipped.
+ */
+function seek(host: Host, time: i64): void {
+  host.drawnAt = time;
+  const x = splitmix(host.seed0 + <u64>time * 0x9e3779b97f4a7c15);
+  const y = splitmix(host.seed1 ^ x);
+  host.s0 = <u32>x | 1;
+  host.s1 = <u32>(x >> 32);
+  host.s2 = <u32>y;
+  host.s3 = <u32>(y >> 32);
+}
+
+/** A uniform u32 of the host's stream at this instant (xoshiro128++, Blackman and Vigna). */
 export function rand32(host: Host): u32 {
+  if (host.drawnAt != clock()) seek(host, clock());
+  return nextWord(host);
+}
+
+/** A uniform u32 of the host's second stream, which is one sequence over all time. */
+export function wireRand32(host: Host): u32 {
+  const w0 = host.w0;
+  const w1 = host.w1;
+  const w3 = host.w3;
+  const result = rotl<u32>(w0 + w3, 7) + w0;
+  const w2 = host.w2 ^ w0;
+  const t3 = w3 ^ w1;
+  host.w1 = w1 ^ w2;
+  host.w0 = w0 ^ t3;
+  host.w2 = w2 ^ (w1 << 9);
+  host.w3 = rotl<u32>(t3, 11);
+  return result;
+}
+
+/** A u32 that depends on the host, a time and a number only: for what is drawn once in a span of time. */
+export function randOf(host: Host, time: i64, what: u32): u32 {
+  return <u32>(splitmix(splitmix(host.seed1 + <u64>time * 0x9e3779b97f4a7c15) ^ host.seed0 ^ <u64>what) >> 32);
+}
+
+function nextWord(host: Host): u32 {
   const s0 = host.s0;
   const s1 = host.s1;
   const s3 = host.s3;

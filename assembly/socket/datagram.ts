@@ -2,7 +2,7 @@
  * What UDP, ping and raw sockets share when they send (net/ipv4/ip_output.c ip_append_data, ip_make_skb):
  * the route, the size limits of the path MTU mode, DF and the IP id.
  */
-import { EACCES, EAGAIN, EMSGSIZE, RTN_BROADCAST } from "../abi";
+import { EACCES, EAGAIN, EMSGSIZE, IPPROTO_UDP, RTN_BROADCAST } from "../abi";
 import { ipSelectIdent } from "../inet/ipid";
 import { defaultTtl, dontFragment, hashFromSock, ipLocalOut } from "../inet/output";
 import { RtResult, routeLookup, sockRoute } from "../inet/route";
@@ -10,6 +10,8 @@ import { SNMP_IP_OUT_NO_ROUTES, snmpInc } from "../inet/snmp";
 import { NetNs, nsHost } from "../link/netns";
 import { SKB_CSUM_OK, SKB_HEADROOM, SKB_IGNORE_DF, Skb, allocSkb, skbPush } from "../memory/skb";
 import { now } from "../sim/event";
+import { xfrmMtu } from "../xfrm/output";
+import { XFRM_FLAG_OUT } from "../xfrm/records";
 import { INADDR_LOOPBACK, IP_HLEN, IP_MAX_LEN, emitIp, ipSetId } from "../wire/ipv4";
 import { PMTUDISC_DO, SOCK_BROADCAST, Sock, chargeSkb } from "./socket";
 
@@ -22,6 +24,9 @@ export class Dgram {
   static type: u32 = 0;
   static mtu: u32 = 0;
   static locked: bool = false;
+  /** The flow's ports where the socket doesn't say them: the destination of an unconnected one, type and code of ICMP. */
+  static sport: u32 = 0;
+  static dport: u32 = 0;
 }
 
 /**
@@ -55,6 +60,10 @@ export function datagramRoute(sk: Sock, dst: u32, connected: bool, length: u32):
     Dgram.type = RtResult.rtType;
     Dgram.mtu = RtResult.rtMtu;
     Dgram.locked = RtResult.rtLocked;
+  }
+  if (!connected && ns.xfrmFlags & XFRM_FLAG_OUT) {
+    const sport = sk.protocol == IPPROTO_UDP ? sk.localPort : Dgram.sport;
+    Dgram.mtu = xfrmMtu(ns, Dgram.dev, Dgram.src, dst, sk.protocol, sport, Dgram.dport, sk.mark, Dgram.mtu);
   }
   // 0.0.0.0 means this host.
   Dgram.dst = dst != 0 ? dst : sk.localIp != 0 ? sk.localIp : INADDR_LOOPBACK;

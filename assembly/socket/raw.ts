@@ -18,7 +18,7 @@ import { Skb, consumeSkb, copySkb, dropSkb, skbPull, skbPush, skbPut } from "../
 import { now } from "../sim/event";
 import { ICMP_ECHO, ICMP_HLEN, emitIcmp, icmpEchoId, icmpSetCheck, icmpType } from "../wire/icmp";
 import { ipDst, ipProtocol, ipSrc } from "../wire/ipv4";
-import { datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
+import { Dgram, datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
 import {
   SOCK_ICMP,
   SOCK_RAW,
@@ -111,6 +111,8 @@ export function rawDestroy(at: Sock): void {
 export function pingSend(sk: RawSock, dst: u32, seq: u32, data: usize, length: u32): i32 {
   if (length > 0xffff) return -EMSGSIZE;
   const total = length + ICMP_HLEN;
+  Dgram.sport = ICMP_ECHO;
+  Dgram.dport = 0;
   const error = datagramRoute(sk, dst, false, total);
   if (error != 0) return error;
   const skb = datagramAlloc(sk, total);
@@ -127,6 +129,8 @@ export function pingSend(sk: RawSock, dst: u32, seq: u32, data: usize, length: u
 /** Sends an IP payload of the socket's protocol: 0 or -errno (raw_sendmsg). */
 export function rawSend(sk: RawSock, dst: u32, data: usize, length: u32): i32 {
   if (length > 0xffff) return -EMSGSIZE;
+  Dgram.sport = 0;
+  Dgram.dport = 0;
   const error = datagramRoute(sk, dst, false, length);
   if (error != 0) return error;
   const skb = datagramAlloc(sk, length);

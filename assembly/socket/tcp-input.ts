@@ -30,7 +30,7 @@ import { sendAck, syncMss } from "./tcp-output";
 import { ackSndCheck, initBufferSpace, initRcvMss, rcvRttMeasureTs } from "./tcp-rcvwin";
 import { dataQueue, sendDupack } from "./tcp-receive";
 import {
-  NS_PER_MS, TCP_FIN_TIMEOUT, TCP_WMEM_MAX, TF_KEEPALIVE, TF_NOSPACE, TF_SACK_OK, TF_SHUT_RD, TF_SHUT_WR, TF_TS_OK,
+  NS_PER_MS, TCP_FIN_TIMEOUT, TCP_INIT_CWND, TCP_WMEM_MAX, TF_KEEPALIVE, TF_NOSPACE, TF_SACK_OK, TF_SHUT_RD, TF_SHUT_WR, TF_TS_OK,
   TF_WSCALE_OK, TcpSock, keepTimer, maxU, minU, tcpTimeStamp, timersStop,
 } from "./tcp-sock";
 import { bindPut } from "./tcp-tables";
@@ -339,7 +339,7 @@ function synRecvAcked(tp: TcpSock, skb: Skb): void {
 export function initTransfer(tp: TcpSock): void {
   tp.tf &= ~TF_NOSPACE;
   if (tp.totalRetrans > 1 && tp.undoMarker != 0) tp.cwnd = 1; // two lost SYNs (RFC 6298 5.7)
-  else tp.cwnd = 10;
+  else tp.cwnd = TCP_INIT_CWND;
   tp.cwndStamp = now;
   sndbufExpand(tp);
   initBufferSpace(tp);

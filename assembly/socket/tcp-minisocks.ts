@@ -16,7 +16,7 @@ import {
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_HASHED, SKB_HEADROOM, SKB_L4_HASH, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
-import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
+import { Timer, clock, now, timerDel, timerInit, timerMod } from "../sim/event";
 import { Host, rand32 } from "../sim/host";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_SYN_FULL, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, after, before,
@@ -45,7 +45,7 @@ export function secureSeq(host: Host, local: u32, remote: u32, localPort: u32, r
   // The kernel hashes addresses and ports as they stand on the wire, read little-endian.
   const ports = (<u32>bswap<u16>(<u16>localPort) << 16) | <u32>bswap<u16>(<u16>remotePort);
   const hash = siphash3u32(bswap<u32>(local), bswap<u32>(remote), ports, host.tcpK0, host.tcpK1);
-  isn = <u32>hash + <u32>(now >> 6);
+  isn = <u32>hash + <u32>(clock() >> 6);
   tsOff = <u32>(hash >> 32);
 }
 

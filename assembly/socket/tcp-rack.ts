@@ -1,6 +1,6 @@
 /** Loss detection: RACK (RFC 8985, net/ipv4/tcp_recovery.c), NewReno's marks for peers without SACK, reordering. */
 import { SNMP_TCPEXT_TCPSACKREORDER, snmpInc } from "../inet/snmp";
-import { now } from "../sim/event";
+import { now, skipped } from "../sim/event";
 import { after, before } from "../wire/tcp";
 import { cwndReduction, enterRecovery } from "./tcp-recovery";
 import { xmitRetransmitQueue } from "./tcp-retrans";
@@ -34,7 +34,7 @@ export function rackAdvance(tp: TcpSock, sacked: u32, endSeq: u32, time: i64): v
 /** The ACK's timestamp is older than this retransmission: the original arrived (tcp_skb_spurious_retrans). */
 export function spuriousRetrans(tp: TcpSock, seg: TxSeg): bool {
   if (!(seg.sacked & (SEG_RETRANS | SEG_EVER_RETRANS)) || !tp.sawTs || tp.rcvTsecr == 0) return false;
-  return before(tp.rcvTsecr, <u32>(seg.time / NS_PER_MS) + tp.tsOffset);
+  return before(tp.rcvTsecr, <u32>((seg.time + skipped) / NS_PER_MS) + tp.tsOffset);
 }
 
 /** Reordering window in µs (tcp_rack_reo_wnd). */

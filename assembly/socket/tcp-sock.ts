@@ -9,7 +9,7 @@
 import { TCP_CLOSE } from "../abi";
 import { NetNs } from "../link/netns";
 import { kmalloc } from "../memory/arena";
-import { Timer, now, timerDel, timerInit } from "../sim/event";
+import { TIMER_KEEPALIVE, Timer, clock, timerDel, timerInit } from "../sim/event";
 import { Host } from "../sim/host";
 import { Sock } from "./socket";
 
@@ -349,7 +349,7 @@ export function sackAt(tp: TcpSock, i: u32): usize {
 /** The timestamp clock (1 ms) without a connection's offset. */
 @inline
 export function tsClock(): u32 {
-  return <u32>(now / NS_PER_MS);
+  return <u32>(clock() / NS_PER_MS);
 }
 /** tcp_time_stamp: what goes into TSval. */
 @inline
@@ -433,6 +433,7 @@ export function timersInit(tp: TcpSock, rtx: usize, delack: usize, keep: usize, 
   timerInit(rtxTimer(tp), host, rtx, arg);
   timerInit(delackTimer(tp), host, delack, arg);
   timerInit(keepTimer(tp), host, keep, arg);
+  keepTimer(tp).upkeep = TIMER_KEEPALIVE;
   timerInit(sackTimer(tp), host, sack, arg);
   timerInit(tsqTimer(tp), host, tsq, arg);
 }

@@ -98,6 +98,15 @@ export function ehashLookup(ns: usize, localIp: u32, localPort: u32, remoteIp: u
   return 0;
 }
 
+/** Calls `each`, a function (record: usize, arg: u32) => void, for every connection, request and TIME_WAIT record of the worker. */
+export function ehashAll(each: usize, arg: u32): void {
+  if (ehash == 0) return;
+  const table = changetype<HashTable>(ehash);
+  for (let i: u32 = 0; i <= table.mask; i++) {
+    for (let p = tableFirst(table, i); p != 0; p = linkNext(p)) changetype<(record: usize, arg: u32) => void>(each)(p, arg);
+  }
+}
+
 export function listenInsert(tp: TcpSock): void {
   if (ehash == 0) tables();
   tp.flags |= SOCK_HASHED;

@@ -7,7 +7,7 @@ import { SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TW, snmpInc } from "../inet/snmp";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { Skb, consumeSkb, dropSkb } from "../memory/skb";
-import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
+import { TIMER_UPKEEP, Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
 import { Host } from "../sim/host";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, after, before, optSawTs, optTsval, parseTcpOptions,
@@ -43,6 +43,13 @@ const TW_SIZE: usize = offsetof<TcpTw>() + TIMER;
 
 /** All TIME_WAIT records of this worker, newest first; namespaces that go take theirs out. */
 export let twList: usize = 0;
+
+/** Quiet time was skipped, in which the peer's timestamp clock went on. */
+export function twShiftTimestamps(at: usize, ms: u32): void {
+  const tw = changetype<TcpTw>(at);
+  if (tw.tsRecentStamp != 0) tw.tsRecent += ms;
+}
+
 export let twCount: u32 = 0;
 
 @inline
@@ -108,6 +115,7 @@ export function timeWaitFrom(tp: TcpSock, substate: u32, time: i64): void {
   tw.lastOow = tp.lastOowAck;
   tw.bindBucket = bindHold(tp.bindBucket);
   timerInit(twTimer(tw), changetype<Host>(tw.host), changetype<usize>(twTimeout), changetype<usize>(tw));
+  twTimer(tw).upkeep = TIMER_UPKEEP;
   tw.next = twList;
   if (twList != 0) changetype<TcpTw>(twList).prev = changetype<usize>(tw);
   twList = changetype<usize>(tw);

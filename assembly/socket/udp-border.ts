@@ -31,6 +31,7 @@ import { softirq } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
 import { Skb, consumeSkb } from "../memory/skb";
+import { skipped } from "../sim/event";
 import { ICMP_HLEN, icmpCode, icmpEchoId, icmpEchoSeq, icmpType } from "../wire/icmp";
 import { ipDst, ipHlen, ipSrc, ipTtl } from "../wire/ipv4";
 import { UDP_HLEN, udpSport } from "../wire/udp";
@@ -87,7 +88,7 @@ function peek(sk: Sock, header: u32): i32 {
   store<u32>(out, header == UDP_HLEN ? udpSport(skb.data) : 0, DGRAM_SPORT);
   store<u32>(out, ipDst(ip), DGRAM_DST);
   store<u32>(out, ipTtl(ip), DGRAM_TTL);
-  store<i64>(out, skb.time, DGRAM_TIME);
+  store<i64>(out, skb.time + skipped, DGRAM_TIME);
   return <i32>(skb.len - header);
 }
 

@@ -22,7 +22,7 @@ import { rand32 } from "../sim/host";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_PORT_UNREACH, NR_ICMP_UNREACH } from "../wire/icmp";
 import { INADDR_LOOPBACK, ipDst, ipSrc } from "../wire/ipv4";
 import { UDP_HLEN, emitUdp, udpCheckOk, udpDport, udpLength, udpSetCheck, udpSport } from "../wire/udp";
-import { datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
+import { Dgram, datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
 import { udpEphemeral } from "./ports";
 import { PMTUDISC_DONT, SOCK_BROADCAST, SOCK_KERNEL, SOCK_SINK, SOCK_UDP, Sock, forgetWake, sockError, sockFree, sockInit, sockPurge, sockQueueRcv, sockUnlink, sockWake } from "./socket";
 import { flowsStop } from "./udp-flow";
@@ -137,6 +137,7 @@ export function udpSend(sk: UdpSock, data: usize, length: u32, dst: u32, port: u
   const bound = autobind(sk);
   if (bound != 0) return bound;
   const total = length + UDP_HLEN;
+  Dgram.dport = port;
   const error = datagramRoute(sk, dst, connected, total);
   if (error != 0) return error;
   const skb = datagramAlloc(sk, total);

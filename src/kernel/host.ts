@@ -3,6 +3,7 @@ import { DROP_REASONS } from "../../assembly/abi.ts";
 import type { Mac } from "../base/addr.ts";
 import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
+import { KernelAead } from "./aead.ts";
 import type { Kernel } from "./kernel.ts";
 import { check } from "./memory.ts";
 import { Namespace } from "./netns.ts";
@@ -31,6 +32,7 @@ export class Host implements HostKernel {
   readonly handle: number;
   readonly #macRandom: Random;
   readonly #namespaces: Namespace[] = [];
+  readonly #aeads = new Set<KernelAead>();
   #root: Namespace | undefined;
 
   /** Made by Kernel.addHost. */
@@ -78,6 +80,13 @@ export class Host implements HostKernel {
     return { made: word(0), delivered: word(1), dropped: word(2), sent: word(3), arrived: word(4), live: word(5) };
   }
 
+  aead(key: Uint8Array): KernelAead {
+    const { exports, mem } = this.kernel;
+    const aead = new KernelAead(exports, mem, key, (closed) => this.#aeads.delete(closed));
+    this.#aeads.add(aead);
+    return aead;
+  }
+
   /** A random locally administered unicast address (eth_random_addr). */
   randomMac(): Mac {
     const first = ((this.#macRandom.u32() & 0xff) | 0x02) & 0xfe;
@@ -99,6 +108,7 @@ export class Host implements HostKernel {
   /** Power loss: everything that the kernel knew is gone, NICs are unplugged. */
   powerOff(): void {
     for (const ns of [...this.#namespaces].reverse()) ns.discard();
+    for (const aead of [...this.#aeads]) aead.close();
     this.kernel.exports.hostSetRoot(this.handle, 0);
     this.#root = undefined;
   }

@@ -13,9 +13,11 @@ import { deviceOf } from "./links.ts";
 import { KernelMemory } from "./memory.ts";
 import { Namespace } from "./netns.ts";
 import type { SocketBase } from "./socket.ts";
+import { PacketTaps } from "./taps.ts";
 import type { LinkInfo, NetNs } from "./types.ts";
 import { Underlay } from "./underlay.ts";
 import { instantiateKernel, type KernelExports, type WasmMemory, type WasmModule } from "./wasm.ts";
+import type { XfrmEvent } from "./xfrm-types.ts";
 
 /** Events handled in one call of run(), so that a run that never rests is noticed and can be interrupted. */
 const EVENT_BUDGET = 1 << 20;
@@ -25,6 +27,9 @@ export type LinkEventKind = "add" | "del" | "change";
 
 /** Hears of links that come, change and go. `ns` is where the link is now. */
 export type LinkListener = (ns: NetNs, link: LinkInfo, kind: LinkEventKind) => void;
+
+/** Hears of IPsec states and policies that come, change and go in any namespace, as `ip xfrm monitor` does. */
+export type XfrmListener = (ns: NetNs, event: XfrmEvent) => void;
 
 /** Why run() returned. */
 export type RunStop =
@@ -48,15 +53,19 @@ export class Kernel {
   readonly exports: KernelExports;
   readonly mem: KernelMemory;
   readonly underlay: Underlay;
+  /** Packet sockets of programs. */
+  readonly taps: PacketTaps;
   readonly #hosts: Host[] = [];
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sockets = new Map<number, SocketBase>();
   readonly #listeners: LinkListener[] = [];
+  readonly #xfrmListeners: XfrmListener[] = [];
 
   private constructor(exports: KernelExports, memory: WasmMemory, worker: number) {
     this.exports = exports;
     this.mem = new KernelMemory(memory);
     this.underlay = new Underlay(this);
+    this.taps = new PacketTaps(exports);
     exports.boot(worker);
   }
 
@@ -101,6 +110,17 @@ export class Kernel {
   /** When the next event is due; FOREVER when there is none. */
   nextEvent(): Time {
     return Math.min(this.exports.nextEvent(), FOREVER);
+  }
+
+  /** Until when no timer is due but those of upkeep, see assembly/quiet.ts; undefined while a frame is on a wire. */
+  quietUntil(): Time | undefined {
+    const until = this.exports.quietUntil();
+    return until < 0 ? undefined : Math.min(until, FOREVER);
+  }
+
+  /** Sets the clock forward by quiet time: upkeep goes on from where it was, what it doesn't refresh ages. */
+  skip(span: Time): void {
+    this.exports.quietSkip(span);
   }
 
   /** Handles events up to and including `until`, unless it has reason to stop before. Sockets that have news tell their waiters. */
@@ -173,9 +193,20 @@ export class Kernel {
 
   /** Called by the link layer. */
   linkEvent(ns: Namespace, dev: number, kind: LinkEventKind): void {
+    if (kind === "del") this.taps.forget(dev);
     if (this.#listeners.length === 0) return;
     const info = ns.readLink(dev);
     for (const listener of this.#listeners) listener(ns, info, kind);
+  }
+
+  /** Calls back for every IPsec state or policy that is added, changed or deleted from now on. */
+  onXfrm(listener: XfrmListener): void {
+    this.#xfrmListeners.push(listener);
+  }
+
+  /** Called by NETLINK_XFRM after a state or policy was added, replaced or deleted, one event each. */
+  xfrmEvent(ns: Namespace, event: XfrmEvent): void {
+    for (const listener of this.#xfrmListeners) listener(ns, event);
   }
 
   /**
@@ -184,17 +215,17 @@ export class Kernel {
    * @param snaplen bytes kept of a frame
    */
   setCapture(ns: NetNs, ifindex: number, pointId: number, snaplen: number): void {
-    this.exports.linkSetCapture(deviceOf(this.namespaceOf(ns), ifindex, "capture"), pointId, snaplen);
+    this.taps.setTrace(deviceOf(this.namespaceOf(ns), ifindex, "capture"), pointId, snaplen);
   }
 
-  /** Takes the records captured so far as one chunk of raw bytes (CAP_* in abi.ts), or undefined when there are none. */
+  /** Takes the records captured so far for traces as one chunk of raw bytes (CAP_* in abi.ts), or undefined when there are none. */
   takeCapture(): Uint8Array<ArrayBuffer> | undefined {
     const used = this.exports.captureUsed();
     if (used === 0) return undefined;
     const chunk = this.mem.copy(this.exports.captureBuffer(), used);
     this.exports.captureClear();
     assert(this.exports.captureLost() === 0, "captured frames fit the buffer", this.exports.captureLost());
-    return chunk;
+    return this.taps.divide(chunk);
   }
 
   /** The frames captured so far, in the kernel's order; takes them out of the buffer. */

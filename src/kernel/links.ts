@@ -15,6 +15,7 @@ import type {
   LinkKind,
   LinkSpec,
   LinkStats,
+  PacketTap,
   VxlanConfig,
 } from "./types.ts";
 
@@ -271,6 +272,10 @@ export class Links implements LinkApi {
 
   get(dev: DevRef): LinkInfo {
     return readLink(this.#ns, deviceOf(this.#ns, dev, `ip link show ${dev}`));
+  }
+
+  tap(dev: DevRef, snaplen: number): PacketTap {
+    return this.#ns.kernel.taps.open(deviceOf(this.#ns, dev, `capture on ${dev}`), snaplen);
   }
 }
 

@@ -57,6 +57,10 @@ export class KernelMemory {
     return view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
   }
 
+  f64(at: number): number {
+    return this.view.getFloat64(at, true);
+  }
+
   /** A copy of bytes: survives the next call. */
   copy(at: number, length: number): Uint8Array<ArrayBuffer> {
     const out = new Uint8Array(length);

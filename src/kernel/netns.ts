@@ -10,6 +10,7 @@ import { check, refuse } from "./memory.ts";
 import { Sockets } from "./sockets.ts";
 import { getSysctl, readSnmp, setSysctl } from "./sysctl.ts";
 import type { HostKernel, LinkInfo, NetNs } from "./types.ts";
+import { Xfrm } from "./xfrm.ts";
 
 export class Namespace implements NetNs {
   readonly owner: Host;
@@ -21,6 +22,7 @@ export class Namespace implements NetNs {
   readonly fdb: Fdb;
   readonly iptables: Iptables;
   readonly conntrack: Conntrack;
+  readonly xfrm: Xfrm;
   readonly socket: Sockets;
   #name: string;
   #alive = true;
@@ -37,6 +39,7 @@ export class Namespace implements NetNs {
     this.fdb = new Fdb(this);
     this.iptables = new Iptables(this);
     this.conntrack = new Conntrack(this);
+    this.xfrm = new Xfrm(this);
     this.socket = new Sockets(this);
   }
 

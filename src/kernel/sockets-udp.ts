@@ -1,9 +1,13 @@
 /** UDP sockets (net/ipv4/udp.c as programs see it). */
 import type { Ipv4 } from "../base/addr.ts";
-import { check } from "./memory.ts";
+import type { Time } from "../base/time.ts";
+import { check, refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
 import { DatagramSocket } from "./sockets-datagram.ts";
-import type { Datagram, UdpSocket } from "./types.ts";
+import type { Datagram, UdpGenerator, UdpSocket } from "./types.ts";
+
+/** The longest payload of a datagram: 65535 less the headers of IP and UDP. */
+const MAX_PAYLOAD = 65_507;
 
 export class UdpSocketImpl extends DatagramSocket implements UdpSocket {
   constructor(ns: Namespace) {
@@ -35,6 +39,32 @@ export class UdpSocketImpl extends DatagramSocket implements UdpSocket {
   tryRecv(): Datagram | undefined {
     if (this.closed || this.kernel.exports.udpRecv(this.handle) < 0) return undefined;
     return this.take();
+  }
+
+  generate(ip: Ipv4, port: number, size: number, interval: Time, count: number): UdpGenerator {
+    this.requireOpen("generate");
+    if (!(Number.isInteger(size) && size >= 0 && size <= MAX_PAYLOAD)) refuse("EMSGSIZE", "generate");
+    const { exports, mem } = this.kernel;
+    const flow = exports.udpFlowStart(this.handle, ip, port, size, interval, count);
+    return {
+      counts: () => {
+        this.requireOpen("generate");
+        const at = exports.udpFlowStats(flow);
+        return { sent: mem.f64(at), failed: mem.f64(at + 8), left: mem.f64(at + 16) };
+      },
+    };
+  }
+
+  setSink(on: boolean): void {
+    this.requireOpen("setsockopt");
+    this.kernel.exports.sockSetSink(this.handle, on ? 1 : 0);
+  }
+
+  received(): { readonly packets: number; readonly bytes: number } {
+    this.requireOpen("getsockopt");
+    const { exports, mem } = this.kernel;
+    const at = exports.sockReceived(this.handle);
+    return { packets: mem.f64(at), bytes: mem.f64(at + 8) };
   }
 
   setBroadcast(on: boolean): void {

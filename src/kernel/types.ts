@@ -6,6 +6,7 @@
 import type { Cidr, Ipv4, Mac } from "../base/addr.ts";
 import type { Errno } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
+import type { XfrmApi } from "./xfrm-types.ts";
 
 /** Same shape as scheduler's Waitable, so that sockets can be waited for. */
 export interface Wakeable {
@@ -27,6 +28,21 @@ export interface HostKernel {
   namespaces(): readonly NetNs[];
   /** Packets dropped on this host so far, by reason (names of `assembly/abi.ts`). */
   drops(): Record<string, number>;
+  /**
+   * AES-GCM under a key of 16, 24 or 32 bytes, for programs that seal much; the key holds memory until it is closed or
+   * the host loses power. Absent in stand-ins: then base/aes-gcm.ts does the same, slower.
+   */
+  aead?(key: Uint8Array): Aead;
+}
+
+/** AES-GCM with nonces of 12 bytes and tags of 16, as AesGcm in base/aes-gcm.ts. */
+export interface Aead {
+  /** Encrypts and authenticates: returns the ciphertext followed by the tag. */
+  seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
+  /** Checks and decrypts what seal() made; undefined when the tag does not match. */
+  open(nonce: Uint8Array, sealed: Uint8Array, aad?: Uint8Array): Uint8Array | undefined;
+  /** Forgets the key. */
+  close(): void;
 }
 
 /** A network namespace: netlink, iptables, sysctl and sockets in it. */
@@ -45,6 +61,7 @@ export interface NetNs {
   readonly fdb: FdbApi;
   readonly iptables: IptablesApi;
   readonly conntrack: ConntrackApi;
+  readonly xfrm: XfrmApi;
   readonly socket: SocketApi;
   /** net.* values as sysctl(8) names them, e.g. `net.ipv4.ip_forward`. Unknown names: ENOENT. */
   sysctlGet(name: string): number;
@@ -138,6 +155,36 @@ export interface LinkApi {
   list(): LinkInfo[];
   /** ENODEV when there is none. */
   get(dev: DevRef): LinkInfo;
+  /**
+   * A packet socket on a device (AF_PACKET): takes every frame that it receives or sends.
+   * @param snaplen bytes kept of a frame
+   */
+  tap(dev: DevRef, snaplen: number): PacketTap;
+}
+
+/** A frame that a packet socket took. */
+export interface TappedFrame {
+  readonly time: Time;
+  /** Order of the host's frames of one instant. */
+  readonly seq: number;
+  readonly outgoing: boolean;
+  /** Length on the wire; `data` may be shorter. */
+  readonly length: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * A packet socket. It wakes nobody: frames come in blocks, as with Linux' TPACKET_V3, and whoever wants them looks now and
+ * then. All that came before the instant at which one looks is there then.
+ */
+export interface PacketTap {
+  tryRecv(): TappedFrame | undefined;
+  readonly received: number;
+  /** Of those, how many were lost because nobody took them. */
+  readonly dropped: number;
+  /** The device was deleted. */
+  readonly gone: boolean;
+  close(): void;
 }
 
 // ---------------------------------------------------------------------------- addresses, routes, neighbours
@@ -399,6 +446,12 @@ export interface Datagram {
 
 export type PmtuDiscovery = "want" | "do" | "dont";
 
+/** A packet generator of a UDP socket. */
+export interface UdpGenerator {
+  /** Datagrams sent, refused by the kernel, and still to be sent. */
+  counts(): { readonly sent: number; readonly failed: number; readonly left: number };
+}
+
 export interface UdpSocket extends Socket {
   /** ip 0 = any; port 0 = an ephemeral one. */
   bind(ip: Ipv4, port: number): void;
@@ -407,6 +460,15 @@ export interface UdpSocket extends Socket {
   sendTo(data: Uint8Array, ip: Ipv4, port: number): void;
   send(data: Uint8Array): void;
   tryRecv(): Datagram | undefined;
+  /**
+   * Lets the kernel send `count` datagrams of `size` bytes of a fixed pattern, the first one now and the others every
+   * `interval` ns (as pktgen does, but through the socket). Closing the socket ends it. Throws EMSGSIZE.
+   */
+  generate(ip: Ipv4, port: number, size: number, interval: Time, count: number): UdpGenerator;
+  /** Counts what arrives, and frees it, instead of queueing it for tryRecv. */
+  setSink(on: boolean): void;
+  /** Datagrams and bytes of payload that have come to the socket. */
+  received(): { readonly packets: number; readonly bytes: number };
   setBroadcast(on: boolean): void;
   setTtl(ttl: number): void;
   setPmtuDiscovery(mode: PmtuDiscovery): void;

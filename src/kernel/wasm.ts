@@ -35,12 +35,21 @@ export function compileKernel(bytes: Uint8Array): Promise<WasmModule> {
 }
 
 /** The exports of assembly/index.ts: plain functions of numbers. */
-export interface KernelExports extends LinkExports, InetExports, NetfilterExports, UdpExports, TcpExports {
+export interface KernelExports
+  extends LinkExports,
+    InetExports,
+    NetfilterExports,
+    XfrmExports,
+    UdpExports,
+    TcpExports,
+    CryptoExports {
   boot(worker: number): void;
   run(until: number, budget: number): number;
   time(): number;
   setTime(to: number): void;
   nextEvent(): number;
+  quietUntil(): number;
+  quietSkip(span: number): void;
   eventCount(): number;
   eventsPending(): number;
   wakesPending(): number;
@@ -67,6 +76,15 @@ export interface KernelExports extends LinkExports, InetExports, NetfilterExport
     len: number,
     flags: number,
   ): number;
+}
+
+/** assembly/crypto/border.ts */
+interface CryptoExports {
+  aeadNew(keyLength: number): number;
+  aeadFree(key: number): void;
+  aeadBuffer(aadLength: number, length: number): number;
+  aeadSeal(key: number, aadLength: number, length: number): void;
+  aeadOpen(key: number, aadLength: number, length: number): number;
 }
 
 /** assembly/link/border.ts */
@@ -136,6 +154,22 @@ interface NetfilterExports {
   nfCtSysctlSet(ns: number, index: number, value: number): number;
 }
 
+/** assembly/xfrm/border.ts */
+interface XfrmExports {
+  xfrmStateAdd(ns: number): number;
+  xfrmStateUpdate(ns: number): number;
+  xfrmStateDel(ns: number): number;
+  xfrmStateFlush(ns: number): void;
+  xfrmStateDump(ns: number, skip: number): number;
+  xfrmPolicyInsert(ns: number, exclusive: number): number;
+  xfrmPolicyDel(ns: number): number;
+  xfrmPolicyFlush(ns: number): void;
+  xfrmPolicyDump(ns: number, skip: number): number;
+  xfrmDefaultGet(ns: number, dir: number): number;
+  xfrmDefaultSet(ns: number, dir: number, action: number): number;
+  xfrmStat(ns: number): number;
+}
+
 /** assembly/inet/border.ts */
 interface InetExports {
   addressAdd(dev: number, ip: number, prefix: number, broadcast: number, scope: number): number;
@@ -196,6 +230,10 @@ interface UdpExports {
   sockSetBroadcast(socket: number, on: number): void;
   sockSetTtl(socket: number, ttl: number): void;
   sockSetPmtuDisc(socket: number, mode: number): void;
+  sockSetSink(socket: number, on: number): void;
+  sockReceived(socket: number): number;
+  udpFlowStart(socket: number, ip: number, port: number, length: number, interval: number, count: number): number;
+  udpFlowStats(flow: number): number;
   sockLocal(socket: number): number;
   socketDump(ns: number, skip: number): number;
   icmpOpen(ns: number, id: number): number;

@@ -9,6 +9,7 @@
  */
 import { abi, ip, Kernel, twoHosts } from "../bench/kernel.mjs";
 import { collect } from "./corpus.mjs";
+import { sealed, secure, unsealed } from "./ipsec.mjs";
 import { Mutator } from "./mutate.mjs";
 
 const REASONS = Object.entries(abi).filter(([name]) => name.startsWith("DROP_") && name !== "DROP_REASONS");
@@ -77,6 +78,7 @@ for (const [index, side] of sides.entries()) {
   side.streams = [];
   furnish(side, index);
 }
+secure(kernel, sides);
 const devices = sides.flatMap((side) => [
   ...[side.nic, side.nic, side.bridge, side.vxlan, side.vxlan, side.veth, side.eth0, side.eth0, side.eth1],
   ...[side.gateway, side.gwPort, side.second, x.linkFirst(side.container)],
@@ -123,7 +125,7 @@ function serve() {
 function disturb() {
   const side = sides[mutator.below(2)];
   const dev = [side.vxlan, side.veth, side.eth0, side.gwPort, side.eth1, side.second][mutator.below(6)];
-  switch (mutator.below(8)) {
+  switch (mutator.below(10)) {
     case 0:
       x.linkSetUp(dev, 0);
       kernel.run(x.time() + 1e6);
@@ -149,6 +151,13 @@ function disturb() {
       break;
     case 6:
       x.routeFlushCache(side.container);
+      break;
+    case 7:
+      // New states, the counters of sequence numbers at their beginning; some live for a few packets only.
+      secure(kernel, sides, mutator.below(2) === 0 ? 1 + mutator.below(20) : Infinity);
+      break;
+    case 8:
+      x.xfrmDefaultSet(side.container, mutator.below(3), mutator.below(2));
       break;
     default:
       kernel.run(x.time() + 40e9);
@@ -219,8 +228,15 @@ function macOf(dev) {
 const macs = devices.map(macOf);
 while (done < total) {
   for (let i = 0; i < BATCH && done < total; i++, done++) {
-    const { which, bytes } = mutator.frame(corpus, devices, macs);
-    inject(devices[which], bytes);
+    if (mutator.below(16) === 0) {
+      const { side, frame } = mutator.below(8) === 0 ? unsealed(mutator, sides) : sealed(mutator, sides, corpus);
+      new DataView(frame.buffer).setBigUint64(0, macs[devices.indexOf(side.nic)] << 16n);
+      frame[6] = 2;
+      inject(side.nic, frame);
+    } else {
+      const { which, bytes } = mutator.frame(corpus, devices, macs);
+      inject(devices[which], bytes);
+    }
     if ((i & 63) === 63) kernel.run(x.time() + mutator.below(200_000));
   }
   serve();

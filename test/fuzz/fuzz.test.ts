@@ -6,6 +6,10 @@ import { unitsModule } from "../support/units.ts";
 
 const PROGRAM = fileURLToPath(new URL("fuzz.mjs", import.meta.url));
 
+const IPSEC = ["HDR_ERROR", "NO_STATES", "STATE_PROTO_ERROR", "STATE_SEQ_ERROR", "TMPL_MISMATCH"].map(
+  (name) => `XFRM_IN_${name}`,
+);
+
 describe("fuzzing", () => {
   it.each([1, 20])(
     "200,000 mutated frames leave the kernel whole, seed %i",
@@ -15,7 +19,14 @@ describe("fuzzing", () => {
       expect(output).toMatch(/200000 frames/);
       expect(output).toMatch(/canaries: 128/);
       // The frames come far enough: sockets, fragments, NAT and tunnels all saw some.
-      for (const reason of ["TCP_INVALID_SEQUENCE", "FRAG_OVERLAP", "VXLAN_HDR", "UDP_CSUM", "NETFILTER_DROP"]) {
+      for (const reason of [
+        "TCP_INVALID_SEQUENCE",
+        "FRAG_OVERLAP",
+        "VXLAN_HDR",
+        "UDP_CSUM",
+        "NETFILTER_DROP",
+        ...IPSEC,
+      ]) {
         expect(output).toContain(reason);
       }
     },

@@ -31,6 +31,14 @@ describe("fragmentation", () => {
         [27, 178, false],
       ],
     ],
+    // The last piece may be as long as the MTU, though 1430 is no multiple of 8.
+    [
+      2846,
+      [
+        [1444, 0, true],
+        [1450, 178, false],
+      ],
+    ],
     [
       3000,
       [
@@ -89,9 +97,9 @@ function injector() {
   const mac2 = [0x52, 0x54, 0x00, 0x77, 0x4d, 0x0c];
   let tie = 0;
   /** A frame arrives at host2's NIC now. */
-  const inject = (packet: Uint8Array, type = 0x0800) => {
+  const inject = (packet: Uint8Array, type = 0x0800, mac: readonly number[] = mac2) => {
     const frame = new Uint8Array(14 + packet.length);
-    frame.set([...mac2, 0x52, 0x54, 0x00, 0x77, 0x4d, 0x0b, type >> 8, type & 255]);
+    frame.set([...mac, 0x52, 0x54, 0x00, 0x77, 0x4d, 0x0b, type >> 8, type & 255]);
     frame.set(packet, 14);
     const at = net.x["wireImport"](
       1,
@@ -388,6 +396,82 @@ describe("input", () => {
     net.run(60 * SEC);
     net.x["dgramClose"](sk);
     expect(net.imbalance(h1)).toBe(0n);
+    expect(net.imbalance(h2)).toBe(0n);
+  });
+});
+
+/** host2 as a router: behind it a veth pair with an MTU of 576, whose far end has 10.5.0.2. */
+function router() {
+  const all = injector();
+  const { net, h2, n2 } = all;
+  const c = net.x["netnsNew"](h2) as number;
+  const [outer, inner] = net.veth(n2, c, ["veth0", "eth0"], [1, 2]);
+  net.x["linkSetMtu"](outer, 576);
+  net.addr(outer, "10.5.0.1", 24);
+  net.addr(inner, "10.5.0.2", 24);
+  net.up(outer);
+  net.up(inner);
+  net.sysctl(n2, abi.SYS_IP_FORWARD, 1);
+  return { ...all, point: net.capture(outer) };
+}
+
+const FORWARDED = { src: "192.168.77.11", dst: "10.5.0.2", protocol: 17 } as const;
+
+describe("forwarding", () => {
+  it("takes nothing that came by a broadcast frame", () => {
+    const { net, h2, inject, point } = router();
+    inject(makeIp({ ...FORWARDED, payload: datagram(20) }), 0x0800, Array(6).fill(0xff));
+    net.run(MS);
+    expect(net.drops(h2, abi.DROP_OTHERHOST)).toBe(1);
+    expect(net.takeIp(point)).toEqual([]);
+    inject(makeIp({ ...FORWARDED, payload: datagram(20) }));
+    net.run(MS);
+    expect(net.takeIp(point).filter((f) => f.dir === 2)).toHaveLength(1);
+  });
+
+  it("options without the copied bit stay in the first fragment", () => {
+    const { net, inject, point } = router();
+    const payload = datagram(600);
+    const plain = makeIp({ ...FORWARDED, payload });
+    // Router alert (148, copied), a timestamp-like option (68, not copied).
+    const options = [148, 4, 0, 0, 68, 4, 5, 0];
+    const packet = new Uint8Array(28 + payload.length);
+    packet.set(plain.subarray(0, 20));
+    packet.set(options, 20);
+    packet.set(payload, 28);
+    const view = new DataView(packet.buffer);
+    view.setUint8(0, 0x47);
+    view.setUint16(2, packet.length);
+    view.setUint16(10, 0);
+    view.setUint16(10, checksum(packet.subarray(0, 28)));
+    inject(packet);
+    net.run(MS);
+    const pieces = net.takeIp(point).filter((f) => f.dir === 2);
+    expect(pieces.map((f) => [f.length, f.offset, f.mf])).toEqual([
+      [572, 0, true],
+      [92, 68, false],
+    ]);
+    expect(pieces.map((f) => [...f.bytes.subarray(34, 42)])).toEqual([options, [148, 4, 0, 0, 1, 1, 1, 1]]);
+    for (const { bytes } of pieces) expect(checksum(bytes.subarray(14, 42))).toBe(0);
+  });
+
+  it("a datagram that conntrack put together from pieces with DF is not cut smaller than they were", () => {
+    const { net, h2, n2, inject, point } = router();
+    net.x["nfCtEnable"](n2, 1);
+    const whole = datagram(1400);
+    const piece = (from: number, to: number) =>
+      makeIp({
+        ...FORWARDED,
+        payload: whole.subarray(from, to),
+        id: 9,
+        frag: 0x4000 | (to < whole.length ? 0x2000 : 0) | (from >> 3),
+      });
+    inject(piece(0, 800));
+    inject(piece(800, whole.length));
+    net.run(MS);
+    expect(net.takeIp(point).filter((f) => f.dir === 2)).toEqual([]);
+    expect(net.drops(h2, abi.DROP_PKT_TOO_BIG)).toBe(1);
+    expect(net.snmp(n2, 3)).toBe(0); // ForwDatagrams: it was refused before anything was done to it
     expect(net.imbalance(h2)).toBe(0n);
   });
 });
