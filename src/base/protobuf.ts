@@ -3,6 +3,7 @@
  * fields. As in proto3, scalar fields with their default value are left out, which is also how gogo/protobuf
  * writes swarmkit's and libnetwork's messages; what must appear all the same has an `always` form.
  */
+import { asciiText } from "./ascii.ts";
 import { assert, MalformedError } from "./errors.ts";
 
 const VARINT = 0;
@@ -11,11 +12,14 @@ const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
 const encoder = new TextEncoder();
+/** Buffers of writers that have finished, grown as they are. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+const MOST_SPARE = 16;
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Appends fields to a message; the order of calls is the order on the wire. */
 export class ProtoWriter {
-  #buffer = new Uint8Array(64);
+  #buffer: Uint8Array<ArrayBuffer> = spare.pop() ?? new Uint8Array(1024);
   #length = 0;
 
   /** uint32, uint64, int32, int64 and enum fields of 0 to 2^53 - 1; left out when 0. */
@@ -45,7 +49,7 @@ export class ProtoWriter {
 
   /** Left out when empty. */
   string(field: number, value: string): this {
-    return value === "" ? this : this.bytesAlways(field, encoder.encode(value));
+    return value === "" ? this : this.stringAlways(field, value);
   }
 
   /** Left out when empty. */
@@ -64,7 +68,21 @@ export class ProtoWriter {
   }
 
   stringAlways(field: number, value: string): this {
-    return this.bytesAlways(field, encoder.encode(value));
+    // Names and keys are ASCII: a byte a character, without a buffer in between.
+    const start = this.#length;
+    this.#varint(field * 8 + LENGTH_DELIMITED);
+    this.#varint(value.length);
+    this.#reserve(value.length);
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) {
+        this.#length = start;
+        return this.bytesAlways(field, encoder.encode(value));
+      }
+      this.#buffer[this.#length + i] = code;
+    }
+    this.#length += value.length;
+    return this;
   }
 
   /** An embedded message, written even when empty. */
@@ -76,7 +94,10 @@ export class ProtoWriter {
 
   /** The bytes written so far. */
   finish(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    const out = this.#buffer.slice(0, this.#length);
+    if (spare.length < MOST_SPARE && this.#buffer.length > out.length) spare.push(this.#buffer);
+    this.#buffer = out;
+    return out;
   }
 
   #varint(value: number): void {
@@ -105,34 +126,37 @@ export class ProtoWriter {
  */
 export class ProtoField {
   readonly number: number;
-  readonly #value: bigint | Uint8Array;
+  readonly #value: number | bigint | Uint8Array;
 
-  constructor(number: number, value: bigint | Uint8Array) {
+  /** @param value a number where it fits, which is cheaper */
+  constructor(number: number, value: number | bigint | Uint8Array) {
     this.number = number;
     this.#value = value;
   }
 
   /** Unsigned integer, enum, fixed32 or fixed64. */
   uint(): number {
-    return toNumber(this.#integer());
+    return typeof this.#value === "number" ? this.#value : toNumber(this.#integer());
   }
 
   /** int32 or int64: two's complement in 64 bits. */
   int(): number {
-    return toNumber(BigInt.asIntN(64, this.#integer()));
+    return typeof this.#value === "number" ? this.#value : toNumber(BigInt.asIntN(64, this.#integer()));
   }
 
   bool(): boolean {
-    return this.#integer() !== 0n;
+    return typeof this.#value === "number" ? this.#value !== 0 : this.#integer() !== 0n;
   }
 
   /** A view into the message. */
   bytes(): Uint8Array {
-    if (typeof this.#value === "bigint") throw new MalformedError("protobuf wire type");
+    if (!(this.#value instanceof Uint8Array)) throw new MalformedError("protobuf wire type");
     return this.#value;
   }
 
   string(): string {
+    const short = asciiText(this.bytes());
+    if (short !== undefined) return short;
     try {
       return decoder.decode(this.bytes());
     } catch (error) {
@@ -160,7 +184,21 @@ function toNumber(value: bigint): number {
 export function parseProto(data: Uint8Array): ProtoField[] {
   const fields: ProtoField[] = [];
   let at = 0;
-  const varint = (): bigint => {
+  /** Up to six bytes as a number; what is longer as a bigint. */
+  const varint = (): number | bigint => {
+    let small = 0;
+    for (let i = 0, scale = 1; i < 6; i++, scale *= 128) {
+      const byte = data[at + i];
+      if (byte === undefined) throw new MalformedError("protobuf is cut short");
+      small += (byte & 127) * scale;
+      if (byte < 128) {
+        at += i + 1;
+        return small;
+      }
+    }
+    return longVarint();
+  };
+  const longVarint = (): bigint => {
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = data[at++];
@@ -176,17 +214,22 @@ export function parseProto(data: Uint8Array): ProtoField[] {
     return data.subarray(at - length, at);
   };
   while (at < data.length) {
-    const key = toNumber(varint());
+    const key = Number(varint());
+    if (!Number.isSafeInteger(key)) throw new MalformedError("protobuf integer is too large");
     const number = Math.floor(key / 8);
     if (number === 0) throw new MalformedError("protobuf field number");
     const wire = key % 8;
     if (wire === VARINT) fields.push(new ProtoField(number, varint()));
-    else if (wire === LENGTH_DELIMITED) fields.push(new ProtoField(number, take(toNumber(varint()))));
+    else if (wire === LENGTH_DELIMITED) fields.push(new ProtoField(number, take(lengthOf(varint()))));
     else if (wire === FIXED64) fields.push(new ProtoField(number, littleEndian(take(8))));
     else if (wire === FIXED32) fields.push(new ProtoField(number, littleEndian(take(4))));
     else throw new MalformedError("protobuf wire type");
   }
   return fields;
+}
+
+function lengthOf(value: number | bigint): number {
+  return typeof value === "number" ? value : toNumber(value);
 }
 
 function littleEndian(bytes: Uint8Array): bigint {

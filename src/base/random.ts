@@ -12,6 +12,7 @@ export class Random {
   #c: number;
   #counter = 1;
   readonly #key: string;
+  readonly #start: readonly [number, number, number];
 
   /** @param key any text; equal keys give equal streams */
   constructor(key: string) {
@@ -21,6 +22,30 @@ export class Random {
     this.#b = fnv1a(key, 0x01000193);
     this.#c = fnv1a(key, 0x9e3779b9);
     for (let i = 0; i < 15; i++) this.u32();
+    this.#start = [this.#a, this.#b, this.#c];
+  }
+
+  /**
+   * Goes to a place of its own for each number: what is drawn from then on depends on the key and the position
+   * only, not on what was drawn before. So a stream that is sought to the time of each use depends on the time
+   * only, and a span in which nobody looked need not be drawn.
+   * @param position a whole number of 0 … 2^53 - 1
+   */
+  seek(position: number): this {
+    const [a, b, c] = this.#start;
+    const low = Math.imul((position >>> 0) + 1, 0x9e3779b1);
+    const high = Math.imul(Math.floor(position / 2 ** 32) + 1, 0x85ebca6b);
+    this.#a = a ^ low ^ (low >>> 15);
+    this.#b = b ^ high ^ (high >>> 13);
+    this.#c = (c + low + Math.imul(high, 0xc2b2ae35)) | 0;
+    this.#counter = 1;
+    for (let i = 0; i < 12; i++) this.u32();
+    return this;
+  }
+
+  /** What the stream was made from: `new Random(key)` gives an equal one. */
+  get key(): string {
+    return this.#key;
   }
 
   /** An independent stream of this one's key and a label. Forking does not advance this stream. */

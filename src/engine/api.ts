@@ -16,6 +16,14 @@ export class ApiError extends Error {
   }
 }
 
+/** An error in the stream of a request that had begun well (jsonmessage); clients show it as it is. */
+export class StreamError extends ApiError {
+  override name = "StreamError";
+  constructor(message: string) {
+    super(200, message);
+  }
+}
+
 /** `filters` query: key → values. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
@@ -198,7 +206,7 @@ export interface EngineApi {
 
   imageList(filters?: Filters): readonly JsonObject[];
   /** POST /images/create. Absent where there is no registry to ask; throws the registry's error. */
-  imagePull?(reference: string): Proc<void>;
+  imagePull?(reference: string, progress: (line: string) => void): Proc<void>;
 
   /** GET /tasks (managers only); absent until the engine has them. */
   taskList?(filters?: Filters): Proc<readonly JsonObject[]>;

@@ -19,6 +19,14 @@ export function withTag(reference: string): string {
   return /:[^/]*$/.test(reference) ? reference : `${reference}:latest`;
 }
 
+/** Repository and tag as a registry knows them: `alpine` → `library/alpine`, `latest`. */
+export function parseReference(reference: string): { readonly repository: string; readonly tag: string } {
+  const name = withTag(reference.replace(/^docker\.io\//, ""));
+  const colon = name.lastIndexOf(":");
+  const path = name.slice(0, colon).replace(/^[^/]*\.[^/]*\//, "");
+  return { repository: path.includes("/") ? path : `library/${path}`, tag: name.slice(colon + 1) };
+}
+
 /** verifyContainerSettings and runconfig's checks of the network mode. @throws ApiError 400 */
 export function checkRequest(request: ContainerCreateRequest): void {
   const { HostConfig: host = {} } = request;

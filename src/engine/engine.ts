@@ -5,7 +5,6 @@
 import type { Ipv4 } from "../base/addr.ts";
 import { newHexId } from "../base/ids.ts";
 import { NetworkController } from "../libnetwork/controller.ts";
-import { createDefaultNetworks } from "../libnetwork/default-networks.ts";
 import type { DaemonLog } from "../libnetwork/log.ts";
 import { createNetworkDb } from "../libnetwork/networkdb/networkdb.ts";
 import type { HostOs } from "../scheduler/os.ts";
@@ -13,6 +12,7 @@ import type { Channel, Proc } from "../scheduler/process.ts";
 import type { ApiNodeSpec, ApiSwarmSpec } from "../swarm/api/convert.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import * as api from "./api.ts";
+import { parseReference } from "./container-config.ts";
 import { ContainerNetworks } from "./container-networks.ts";
 import { Containers } from "./containers.ts";
 import { inDaemon } from "./daemon-request.ts";
@@ -21,6 +21,7 @@ import { checkSignal } from "./lifecycle.ts";
 import { type LogOptions, readLogs } from "./logs.ts";
 import { NetworkConnector } from "./network-connect.ts";
 import { NetworkRequests } from "./network-requests.ts";
+import { type EnginePlatform, linuxPlatform } from "./platform.ts";
 import type { ImageStore } from "./program.ts";
 import { refusable } from "./refusals.ts";
 import type { OutputChunk } from "./stdio.ts";
@@ -42,12 +43,15 @@ export interface EngineOptions {
   readonly log?: DaemonLog;
   /** Told of each address that a container gets. */
   readonly onAddress?: (ip: Ipv4, container: string) => void;
+  /** The host's operating system; Linux when left out. */
+  readonly platform?: EnginePlatform;
 }
 
 /** The Engine of one host. */
 export class Engine implements api.EngineApi {
   readonly #os: HostOs;
   readonly #images: ImageStore;
+  readonly #platform: EnginePlatform;
   readonly #id: string;
   readonly controller: NetworkController;
   readonly containers: Containers;
@@ -57,18 +61,21 @@ export class Engine implements api.EngineApi {
 
   /** Starts the daemon: libnetwork and the default networks. */
   constructor(options: EngineOptions) {
-    const { os, images, log = () => {} } = options;
+    const { os, images, log = () => {}, platform = linuxPlatform } = options;
     this.#os = os;
     this.#images = images;
+    this.#platform = platform;
     this.#id = newHexId(os.random.fork("engine"));
     this.controller = new NetworkController({
       os,
       log,
-      networkDb: createNetworkDb,
+      networkDb: (config) => createNetworkDb({ ...config, log }),
       resolvConf: options.resolvConf,
+      encryption: platform.overlayEncryption(os.kernel.root, log),
+      system: platform.networks,
     });
-    createDefaultNetworks(this.controller);
-    this.#membership = new SwarmMembership(os, this.controller, (id) => this.#disconnectAll(id));
+    platform.createDefaultNetworks(this.controller);
+    this.#membership = new SwarmMembership(os, this.controller, (id) => this.#disconnectAll(id), platform);
     const networks = new ContainerNetworks(
       this.controller,
       this.#membership.attachmentProvider(),
@@ -76,7 +83,7 @@ export class Engine implements api.EngineApi {
       options.onAddress,
     );
     this.#connector = new NetworkConnector(networks);
-    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, networks);
+    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, networks, platform);
     this.containers = new Containers({ os, images, networking: networks, log, hostsFile: options.hostsFile ?? "" });
   }
 
@@ -98,18 +105,28 @@ export class Engine implements api.EngineApi {
   }
 
   version(): api.JsonObject {
-    return versionView();
+    return { ...versionView(), ...this.#platform.version };
   }
 
   *info(): Proc<api.JsonObject> {
     const swarm = (yield* this.swarm.info()) as unknown as api.JsonObject;
-    return infoView({
+    const view = infoView({
       id: this.#id,
       os: this.#os,
       containers: this.containers.list(),
       images: this.#images.list(),
       swarm,
     });
+    return { ...view, ...this.#platform.info };
+  }
+
+  /** There is no registry: an image that is not here is either made for another system, or unknown. */
+  // biome-ignore lint/correctness/useYield: the API's shape
+  *imagePull(reference: string, progress: (line: string) => void): Proc<void> {
+    const { repository, tag } = parseReference(reference);
+    if (this.#images.isForeign?.(reference) !== true) throw new ApiError(404, `No such image: ${reference}`);
+    progress(`${tag}: Pulling from ${repository}`);
+    throw new api.StreamError(`no matching manifest for ${this.#platform.manifest} in the manifest list entries`);
   }
 
   imageList(): readonly api.JsonObject[] {
@@ -158,6 +175,13 @@ export class Engine implements api.EngineApi {
     checkFilters("node", filters);
     const nodes = (yield* refusable(this.swarm.control.listNodes())) as unknown as api.JsonObject[];
     return nodes.filter((node) => matchesFilters("node", node, filters));
+  }
+
+  /** The tasks of services. There are none here; those of attached containers, which have no service, are not listed. */
+  *taskList(): Proc<readonly api.JsonObject[]> {
+    // Who isn't a manager is refused.
+    yield* refusable(this.swarm.control.listNodes());
+    return [];
   }
 
   *nodeInspect(id: string): Proc<api.JsonObject> {
@@ -212,7 +236,7 @@ export class Engine implements api.EngineApi {
     name: string | undefined,
     request: api.ContainerCreateRequest,
   ): Proc<{ Id: string; Warnings: readonly string[] }> {
-    const { container, warnings } = this.containers.create(name, request);
+    const { container, warnings } = this.containers.create(name, this.#platform.containerRequest(request));
     return { Id: container.id, Warnings: warnings };
   }
 
@@ -280,7 +304,8 @@ export class Engine implements api.EngineApi {
 
   // biome-ignore lint/correctness/useYield: the API's shape
   *containerInspect(id: string): Proc<api.JsonObject> {
-    return containerDetails(this.containers.get(id), this.controller);
+    const container = this.containers.get(id);
+    return { ...containerDetails(container, this.controller), ...this.#platform.containerView(container.id) };
   }
 
   containerLogs(id: string, options: LogOptions): Channel<OutputChunk> {

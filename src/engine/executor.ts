@@ -20,6 +20,7 @@ import type {
 import { AttachmentController, type Attachments } from "../swarm/attachments.ts";
 import type { Executor, TaskController } from "../swarm/executor.ts";
 import { DaemonRequest } from "./daemon-request.ts";
+import { type EnginePlatform, linuxPlatform } from "./platform.ts";
 import { isDefect } from "./refusals.ts";
 import { ENGINE_VERSION } from "./version.ts";
 
@@ -27,56 +28,58 @@ import { ENGINE_VERSION } from "./version.ts";
 const LB_WAIT = 30 * SEC;
 const LB_POLL = 100 * MS;
 
-const NETWORK_PLUGINS = ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"];
-const LOG_PLUGINS = [
-  "awslogs",
-  "fluentd",
-  "gcplogs",
-  "gelf",
-  "journald",
-  "json-file",
-  "local",
-  "logentries",
-  "splunk",
-  "syslog",
-];
-
 /** What the swarm's agent asks of the engine. */
 export class EngineExecutor implements Executor {
   readonly #os: HostOs;
   readonly #controller: NetworkController;
   readonly #attachments: () => Attachments;
   readonly #keysArrived: () => void;
+  readonly #platform: EnginePlatform;
   /** This node's load balancer address on each network: network ID → CIDR (daemon AttachmentStore). */
   #lbAddresses = new Map<string, string>();
   /** Networks that are being made, by ID: that goes on when the task that wanted it has ended. */
   readonly #creating = new Map<string, DaemonRequest<void>>();
   #ingress: { readonly id: string; readonly address: string } | undefined;
+  #dataPathPort = 0;
 
   /** @param keysArrived the network agent may start now, if it doesn't run */
-  constructor(os: HostOs, controller: NetworkController, attachments: () => Attachments, keysArrived: () => void) {
+  constructor(
+    os: HostOs,
+    controller: NetworkController,
+    attachments: () => Attachments,
+    keysArrived: () => void,
+    platform: EnginePlatform = linuxPlatform,
+  ) {
     this.#os = os;
+    this.#platform = platform;
     this.#controller = controller;
     this.#attachments = attachments;
     this.#keysArrived = keysArrived;
   }
 
   describe(): NodeDescription {
+    const { os, logPlugins, networkPlugins } = this.#platform;
     const plugins = [
-      ...LOG_PLUGINS.map((name) => ({ type: "Log", name })),
-      ...NETWORK_PLUGINS.map((name) => ({ type: "Network", name })),
+      ...logPlugins.map((name) => ({ type: "Log", name })),
+      ...networkPlugins.map((name) => ({ type: "Network", name })),
       { type: "Volume", name: "local" },
     ];
     return {
       hostname: this.#os.hostName,
-      platform: { architecture: "x86_64", os: "linux" },
+      platform: { architecture: "x86_64", os },
       resources: { nanoCpus: 2e9, memoryBytes: 4 * 2 ** 30 },
       engine: { engineVersion: ENGINE_VERSION, labels: {}, plugins },
     };
   }
 
+  /** UDP port of the data path, as the node's object says (overlayutils.ConfigVXLANUDPPort); 0 = the default. */
+  get dataPathPort(): number {
+    return this.#dataPathPort;
+  }
+
   /** Local copies of networks follow the node's attachments; the ingress network is set up as soon as it has an address. */
   *configure(node: NodeObject): Proc<void> {
+    this.#dataPathPort = node.vxlanUdpPort;
     const wanted = new Map<string, string>();
     let ingress: NetworkAttachment | undefined;
     for (const attachment of node.attachments) {

@@ -1,17 +1,22 @@
 /** A container's root file system: the image's files, what was written since, and files that Docker generates. */
 import type { FileSystem } from "./program.ts";
 
-/** Three layers: written above generated above the image. */
+/** Three layers: written above generated above the image. A path that ends in a slash is a directory. */
 export class LayeredFiles implements FileSystem {
   readonly #lower: ReadonlyMap<string, string>;
   readonly #generated: ReadonlyMap<string, () => string>;
   /** What was written; undefined stands for a file that was removed (overlayfs' whiteout). */
   readonly #upper = new Map<string, string | undefined>();
+  /** Directories that are there without a file in them. */
+  readonly #directories: Set<string>;
 
   /** @param generated files such as /etc/hosts, made anew at each read until somebody writes to them */
   constructor(lower: ReadonlyMap<string, string>, generated: ReadonlyMap<string, () => string>) {
-    this.#lower = lower;
+    this.#lower = new Map([...lower].filter(([path]) => !path.endsWith("/")));
     this.#generated = generated;
+    this.#directories = new Set(
+      [...lower.keys()].filter((path) => path.endsWith("/")).map((path) => path.slice(0, -1)),
+    );
   }
 
   read(path: string): string | undefined {
@@ -26,6 +31,24 @@ export class LayeredFiles implements FileSystem {
   remove(path: string): boolean {
     if (this.read(path) === undefined) return false;
     this.#upper.set(path, undefined);
+    // Its directory stays.
+    this.#directories.add(parentOf(path));
+    return true;
+  }
+
+  makeDirectory(path: string): boolean {
+    const parent = parentOf(path);
+    const taken = this.read(path) !== undefined || this.list(path) !== undefined;
+    if (taken || (parent !== "" && this.list(parent) === undefined)) return false;
+    this.#directories.add(path);
+    return true;
+  }
+
+  removeDirectory(path: string): boolean {
+    if (this.list(path)?.length !== 0) return false;
+    this.#directories.delete(path);
+    const parent = parentOf(path);
+    if (parent !== "") this.#directories.add(parent);
     return true;
   }
 
@@ -36,11 +59,19 @@ export class LayeredFiles implements FileSystem {
       if (path.startsWith(prefix) && this.read(path) !== undefined)
         names.add(path.slice(prefix.length).split("/")[0] as string);
     }
-    return names.size === 0 ? undefined : [...names].sort();
+    for (const path of this.#directories)
+      if (path.startsWith(prefix)) names.add(path.slice(prefix.length).split("/")[0] as string);
+    const empty = directory === "/" || this.#directories.has(prefix.slice(0, -1));
+    return names.size === 0 && !empty ? undefined : [...names].sort();
   }
 
   /** The container starts: what was written to generated files is overwritten, as Docker writes them anew. */
   regenerate(): void {
     for (const path of this.#generated.keys()) this.#upper.delete(path);
   }
+}
+
+/** "" for what stands in the root. */
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }

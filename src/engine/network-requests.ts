@@ -5,25 +5,29 @@ import { formatRfc3339 } from "../base/wall-clock.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import type { DriverType } from "../libnetwork/drivers/driver.ts";
 import { inspectNetwork } from "../libnetwork/inspect.ts";
-import { OPTION_ENCRYPTED } from "../libnetwork/labels.ts";
 import { ActiveEndpointsError, type IpamConfig, type Network } from "../libnetwork/network.ts";
 import type { Proc } from "../scheduler/process.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import { ApiError, type Filters, type JsonObject, type NetworkCreateRequest } from "./api.ts";
 import type { ContainerNetworks } from "./container-networks.ts";
 import { checkFilters, matchesFilters } from "./filters.ts";
+import { type EnginePlatform, linuxPlatform } from "./platform.ts";
 import { refusable, toApiError } from "./refusals.ts";
-
-/** Names that the Engine keeps for its own networks. */
-const PREDEFINED = new Set(["bridge", "host", "none", "default"]);
 
 /** Answers the requests under `/networks`. */
 export class NetworkRequests {
   readonly #controller: NetworkController;
   readonly #swarm: SwarmNode;
   readonly #networks: ContainerNetworks;
+  readonly #platform: EnginePlatform;
 
-  constructor(controller: NetworkController, swarm: SwarmNode, networks: ContainerNetworks) {
+  constructor(
+    controller: NetworkController,
+    swarm: SwarmNode,
+    networks: ContainerNetworks,
+    platform: EnginePlatform = linuxPlatform,
+  ) {
+    this.#platform = platform;
     this.#controller = controller;
     this.#swarm = swarm;
     this.#networks = networks;
@@ -75,15 +79,14 @@ export class NetworkRequests {
   *create(request: NetworkCreateRequest): Proc<{ Id: string; Warning: string }> {
     const name = request.Name;
     const driver = request.Driver ?? "bridge";
-    if (PREDEFINED.has(name)) throw new ApiError(403, `operation is not permitted on predefined ${name} network `);
+    if (this.#platform.predefinedNetworks.has(name))
+      throw new ApiError(403, `operation is not permitted on predefined ${name} network `);
     const taken = (yield* this.list()).find((network) => network["Name"] === name);
     if (taken !== undefined) throw new ApiError(409, `network with name ${name} already exists`);
-    if (driver !== "overlay" && driver !== "bridge" && driver !== "host" && driver !== "null")
+    if (!isDriver(driver) || !this.#platform.networkPlugins.includes(driver))
       throw new ApiError(404, `plugin "${driver}" not found`);
     if (request.ConfigOnly) throw new ApiError(501, "config-only networks are not emulated");
     if (request.EnableIPv6) throw new ApiError(501, "IPv6 is not emulated");
-    if (driver === "overlay" && request.Options?.[OPTION_ENCRYPTED] !== undefined)
-      throw new ApiError(501, "encrypted overlay networks are not emulated yet");
     if (driver === "host" || driver === "null")
       throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
     if (driver === "overlay" || request.Scope === "swarm") return yield* this.#createSwarmNetwork(request, driver);
@@ -127,7 +130,8 @@ export class NetworkRequests {
       return;
     }
     const name = String(network["Name"]);
-    if (PREDEFINED.has(name)) throw new ApiError(403, `${name} is a pre-defined network and cannot be removed`);
+    if (this.#platform.predefinedNetworks.has(name))
+      throw new ApiError(403, `${name} is a pre-defined network and cannot be removed`);
     const local = this.#controller.network(String(network["Id"]));
     assert(local !== undefined, "a local network that was just inspected", name);
     try {
@@ -153,13 +157,22 @@ export class NetworkRequests {
       }
     }
     for (const network of this.#localNetworks()) {
-      if (network.scope === "swarm" || PREDEFINED.has(network.name) || network.endpoints().length > 0) continue;
+      if (
+        network.scope === "swarm" ||
+        this.#platform.predefinedNetworks.has(network.name) ||
+        network.endpoints().length > 0
+      )
+        continue;
       if (!matchesFilters("network", this.#view(network, false), filters)) continue;
       network.delete();
       deleted.push(network.name);
     }
     return { NetworksDeleted: deleted };
   }
+}
+
+function isDriver(name: string): name is DriverType {
+  return ["bridge", "nat", "overlay", "host", "null"].includes(name);
 }
 
 function ipamConfig(config: {

@@ -3,10 +3,20 @@
  * statuses (what runc and the kernel do for Docker).
  */
 import { assert, KernelError } from "../base/errors.ts";
+import type { Time } from "../base/time.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { Channel, join, type Proc, type Process, Signal } from "../scheduler/process.ts";
-import type { FileSystem, Output, Pipe, Program, ProgramContext } from "./program.ts";
+import {
+  BrokenPipeError,
+  type ChildIo,
+  type FileSystem,
+  type Output,
+  type Pipe,
+  type ProcessEntry,
+  type Program,
+  type ProgramContext,
+} from "./program.ts";
 
 /** Signal numbers (signal(7), x86). */
 export const SIGNALS: Readonly<Record<string, number>> = {
@@ -102,10 +112,25 @@ export function notFoundReason(root: ProcessRoot, name: string): string {
   return `exec: ${JSON.stringify(name)}: ${reason}: unknown`;
 }
 
+/** The last PID of each container, by its processes. */
+const LAST_PIDS = new WeakMap<ReadonlySet<RunningProgram>, number>();
+
+/** How a program comes to run. */
+interface Origin {
+  /** PID 1 of a container: signals it doesn't handle are ignored, but for SIGKILL (pid_namespaces(7)). */
+  readonly isInit: boolean;
+  readonly parent?: RunningProgram;
+  readonly background?: boolean;
+}
+
 /** A running program with its signals and the programs it runs. */
 export class RunningProgram {
   readonly argv: readonly string[];
   readonly root: ProcessRoot;
+  readonly started: Time;
+  readonly tty: boolean;
+  readonly #parent: RunningProgram | undefined;
+  readonly #numberInside: number | undefined;
   /** Notified when `status` is set. */
   readonly exited = new Signal();
   readonly #signals = new Channel<string>();
@@ -116,7 +141,7 @@ export class RunningProgram {
   #status: number | undefined;
   #children: RunningProgram[] = [];
 
-  /** @param isInit PID 1 of a container: signals it doesn't handle are ignored, but for SIGKILL (pid_namespaces(7)) */
+  /** @param origin where it comes from; `true` for PID 1 of a container */
   constructor(
     root: ProcessRoot,
     program: Program,
@@ -124,12 +149,20 @@ export class RunningProgram {
     env: Map<string, string>,
     cwd: string,
     io: ProcessIo,
-    isInit: boolean,
+    origin: boolean | Origin,
   ) {
+    const { isInit, parent, background } = typeof origin === "boolean" ? { isInit: origin } : origin;
     this.argv = argv;
     this.root = root;
+    this.started = root.os.now();
+    this.tty = io.tty;
     this.#isInit = isInit;
-    this.#background = io.stdin.closed && io.stdin.length === 0;
+    this.#parent = parent;
+    this.#background = background ?? (io.stdin.closed && io.stdin.length === 0);
+    const last = isInit ? 0 : LAST_PIDS.get(root.processes);
+    this.#numberInside = last === undefined ? undefined : last + 1;
+    if (this.#numberInside !== undefined) LAST_PIDS.set(root.processes, this.#numberInside);
+    const self = this;
     const context: ProgramContext = {
       argv,
       env,
@@ -144,7 +177,12 @@ export class RunningProgram {
       hostname: root.hostname,
       signals: this.#signals,
       programs: [...root.programs.keys()],
-      exec: (childArgv, childIo) => this.#exec(root, childArgv, env, cwd, io, childIo ?? {}),
+      get pid() {
+        return self.pidInside;
+      },
+      exec: (childArgv, childIo) => this.#exec(childArgv, env, cwd, io, childIo ?? {}),
+      start: (childArgv, childIo, body) => this.#start(childArgv, env, cwd, io, childIo ?? {}, body ?? {}),
+      processes: () => [...root.processes].map((process) => process.#entry()),
     };
     this.#process = root.os.spawn(argv[0] ?? "", this.#main(program, context));
     root.processes.add(this);
@@ -164,24 +202,64 @@ export class RunningProgram {
     try {
       status = yield* program(context);
     } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      context.stderr.write(`${context.argv[0]}: ${error.message}\n`);
+      if (error instanceof BrokenPipeError) status = 128 + (SIGNALS["SIGPIPE"] as number);
+      else if (error instanceof KernelError) context.stderr.write(`${context.argv[0]}: ${error.message}\n`);
+      else throw error;
     } finally {
       this.#finish(status);
     }
     return status;
   }
 
-  *#exec(
-    root: ProcessRoot,
+  /** Its number as processes of its container see it; on a host, the host's. */
+  get pidInside(): number {
+    return this.#numberInside ?? this.pid;
+  }
+
+  #entry(): ProcessEntry {
+    const program = this;
+    return {
+      pid: this.pidInside,
+      ppid: this.#parent?.status === undefined ? (this.#parent?.pidInside ?? 0) : 1,
+      argv: this.argv,
+      started: this.started,
+      tty: this.tty,
+      get status() {
+        return program.status;
+      },
+      exited: this.exited,
+      signal: (name) => this.signal(name),
+    };
+  }
+
+  get ppid(): number {
+    return this.#parent?.pidInside ?? 0;
+  }
+
+  #start(
     argv: readonly string[],
     env: Map<string, string>,
     cwd: string,
     io: ProcessIo,
-    own: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string; ns?: NetNs },
-  ): Proc<number> {
-    const program = findProgram(root, argv[0] ?? "");
-    if (program === undefined) return 127;
+    own: ChildIo,
+    body: { readonly program?: Program; readonly background?: boolean },
+  ): ProcessEntry | undefined {
+    const child = this.#spawn(argv, env, cwd, io, own, body);
+    return child === undefined ? undefined : child.#entry();
+  }
+
+  /** A child; one in the foreground belongs to it, and gets its signals. */
+  #spawn(
+    argv: readonly string[],
+    env: Map<string, string>,
+    cwd: string,
+    io: ProcessIo,
+    own: ChildIo,
+    { program: body, background = false }: { readonly program?: Program; readonly background?: boolean },
+  ): RunningProgram | undefined {
+    const { root } = this;
+    const program = body ?? findProgram(root, argv[0] ?? "");
+    if (program === undefined) return undefined;
     const childIo = {
       stdin: own.stdin ?? io.stdin,
       stdout: own.stdout ?? io.stdout,
@@ -189,8 +267,22 @@ export class RunningProgram {
       tty: io.tty && (own.stdin ?? io.stdin) === io.stdin && (own.stdout ?? io.stdout) === io.stdout,
     };
     const childRoot = own.ns === undefined ? root : { ...root, ns: own.ns };
-    const child = new RunningProgram(childRoot, program, argv, own.env ?? env, own.cwd ?? cwd, childIo, false);
-    this.#children.push(child);
+    const child = new RunningProgram(childRoot, program, argv, own.env ?? env, own.cwd ?? cwd, childIo, {
+      isInit: false,
+      parent: this,
+      ...(background ? { background } : {}),
+    });
+    if (!background) {
+      // Those that have ended are of no use any more.
+      this.#children = this.#children.filter((other) => other.status === undefined);
+      this.#children.push(child);
+    }
+    return child;
+  }
+
+  *#exec(argv: readonly string[], env: Map<string, string>, cwd: string, io: ProcessIo, own: ChildIo): Proc<number> {
+    const child = this.#spawn(argv, env, cwd, io, own, {});
+    if (child === undefined) return 127;
     try {
       yield* child.wait();
     } finally {
@@ -248,7 +340,7 @@ export class RunningProgram {
 
   /** Ctrl-C on its terminal: to the processes in the foreground, the innermost children. */
   interrupt(): void {
-    const children = [...this.#children];
+    const children = this.#children.filter((child) => child.status === undefined);
     if (children.length === 0) {
       this.signal("SIGINT");
       return;

@@ -2,9 +2,10 @@
  * What a process of a host or a container is given: arguments, a terminal or pipes, files, its network
  * namespace. Programs (ping, sh, httpd …) are functions of this context; images say which exist where.
  */
+import type { Time } from "../base/time.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import { Channel, type Proc, Signal, type Waiter } from "../scheduler/process.ts";
+import { Channel, type Proc, Signal, type Waitable, type Waiter } from "../scheduler/process.ts";
 
 /**
  * A byte-less text pipe: chunks of text, closed at end of file. Text is enough for every program there is here. An
@@ -33,8 +34,11 @@ export class Pipe extends Channel<string> {
     return rest;
   }
 
-  /** The next line without its newline; undefined at end of file. */
-  *readLine(): Proc<string | undefined> {
+  /**
+   * The next line without its newline; undefined at end of file.
+   * @param interrupt what ends the wait too, with undefined
+   */
+  *readLine(interrupt?: Waitable): Proc<string | undefined> {
     for (;;) {
       const end = this.#rest.indexOf("\n");
       if (end >= 0) {
@@ -42,13 +46,25 @@ export class Pipe extends Channel<string> {
         this.#rest = this.#rest.slice(end + 1);
         return line;
       }
-      const chunk = yield* this.pop();
-      if (chunk === undefined || chunk === "") {
+      const chunk = this.tryPop();
+      if (chunk === "" || (chunk === undefined && this.closed)) {
         const last = this.#rest;
         this.#rest = "";
         return last === "" ? undefined : last;
       }
-      this.#rest += chunk;
+      if (chunk !== undefined) this.#rest += chunk;
+      else if ((yield { on: interrupt === undefined ? [this] : [this, interrupt] }) === interrupt && interrupt)
+        return undefined;
+    }
+  }
+
+  /** The next piece, begun lines included; undefined at end of file. */
+  *read(): Proc<string | undefined> {
+    for (;;) {
+      const text = this.tryRead();
+      if (text !== undefined) return text === "" ? undefined : text;
+      if (this.closed) return undefined;
+      yield { on: [this] };
     }
   }
 
@@ -66,7 +82,49 @@ export class Pipe extends Channel<string> {
 
 /** Where output goes. */
 export interface Output {
+  /** Throws BrokenPipeError when nobody will ever read it. */
   write(text: string): void;
+  /** A pipe whose reader is behind: whoever writes without end waits for `drained` first (write(2) blocks). */
+  readonly full?: boolean;
+  readonly drained?: Waitable;
+}
+
+/** A write to a pipe that has lost its readers; a program that doesn't catch it ends as SIGPIPE ends it (pipe(7)). */
+export class BrokenPipeError extends Error {
+  override name = "BrokenPipeError";
+  constructor() {
+    super("Broken pipe");
+  }
+}
+
+/** What a program is started with; what isn't said is its parent's. */
+export interface ChildIo {
+  readonly stdin?: Pipe;
+  readonly stdout?: Output;
+  readonly stderr?: Output;
+  readonly env?: Map<string, string>;
+  readonly cwd?: string;
+  /** The network namespace that it enters first (setns(2)). */
+  readonly ns?: NetNs;
+}
+
+/** A process as another one sees it. */
+export interface ProcessEntry {
+  /** In the PID namespace of its container, or of the host. */
+  readonly pid: number;
+  /** 0 for one that came from outside. */
+  readonly ppid: number;
+  readonly argv: readonly string[];
+  /** When it was started. */
+  readonly started: Time;
+  /** It runs on a terminal. */
+  readonly tty: boolean;
+  /** Exit status; undefined while it runs. 128 + n when a signal ended it. */
+  readonly status: number | undefined;
+  /** Notified when `status` is set. */
+  readonly exited: Waitable;
+  /** Sends a signal, by its full name. */
+  signal(name: string): void;
 }
 
 /** Files by absolute path. Generated files (resolv.conf, hosts, hostname) are functions of the present state. */
@@ -74,7 +132,12 @@ export interface FileSystem {
   read(path: string): string | undefined;
   write(path: string, text: string): void;
   remove(path: string): boolean;
+  /** Names in a directory, sorted; undefined when there is none. */
   list(directory: string): string[] | undefined;
+  /** Makes a directory in one that is there; false when that isn't, or the path is taken. */
+  makeDirectory(path: string): boolean;
+  /** Removes an empty directory; false when it isn't one. */
+  removeDirectory(path: string): boolean;
 }
 
 /** What a program is run with. */
@@ -92,16 +155,26 @@ export interface ProgramContext {
   readonly files: FileSystem;
   /** The UTS name. */
   readonly hostname: string;
+  /** Its number, in the PID namespace of its container or of the host. */
+  readonly pid: number;
   /** Signals sent to the process: SIGINT, SIGTERM … A program that doesn't read them ignores all but SIGKILL if it is PID 1, else dies. */
   readonly signals: Channel<string>;
   /**
    * Runs another program of the same root file system: argv[0] is looked up in PATH. Status 127 if there is none.
-   * `ns` is the network namespace that it enters first (setns(2)).
    */
-  exec(
+  exec(argv: readonly string[], io?: ChildIo): Proc<number>;
+  /**
+   * Starts a program without waiting for it; undefined if there is none.
+   * @param body what it runs instead of the program that argv[0] names: a fork of the caller, or a background one,
+   *   to which Ctrl-C is not sent and which outlives the caller
+   */
+  start(
     argv: readonly string[],
-    io?: { stdin?: Pipe; stdout?: Output; stderr?: Output; env?: Map<string, string>; cwd?: string; ns?: NetNs },
-  ): Proc<number>;
+    io?: ChildIo,
+    body?: { readonly program?: Program; readonly background?: boolean },
+  ): ProcessEntry | undefined;
+  /** The processes of its container or of the host, in order of their start. */
+  processes(): readonly ProcessEntry[];
   /** Names of the programs that exec() finds. */
   readonly programs: readonly string[];
 }
@@ -129,5 +202,7 @@ export interface Image {
 /** Images that a host can run; the engine asks by reference (`alpine`, `alpine:latest`). */
 export interface ImageStore {
   find(reference: string): Image | undefined;
+  /** An image that exists, but for another operating system. */
+  isForeign?(reference: string): boolean;
   list(): readonly Image[];
 }

@@ -13,6 +13,7 @@ import { ApiError, type SwarmInitRequest, type SwarmJoinRequest } from "./api.ts
 import type { AttachmentProvider } from "./container-networks.ts";
 import { EngineExecutor } from "./executor.ts";
 import { Mutex } from "./mutex.ts";
+import type { EnginePlatform } from "./platform.ts";
 
 /** Takes every container off a network (clearAttachableNetworks). */
 type Disconnect = (networkId: string) => Proc<void>;
@@ -28,7 +29,7 @@ export class SwarmMembership {
   readonly #lock = new Mutex();
   #agentStarting: Process | undefined;
 
-  constructor(os: HostOs, controller: NetworkController, disconnect: Disconnect) {
+  constructor(os: HostOs, controller: NetworkController, disconnect: Disconnect, platform: EnginePlatform) {
     this.#os = os;
     this.#controller = controller;
     this.#disconnect = disconnect;
@@ -37,6 +38,7 @@ export class SwarmMembership {
       controller,
       () => this.node.attachments,
       () => this.#startAgent(),
+      platform,
     );
     this.node = new SwarmNode({ os, executor: this.#executor, log: (level, text) => controller.log(level, text) });
   }
@@ -123,7 +125,9 @@ export class SwarmMembership {
       yield* this.#controller.agentStart({
         advertiseAddress: addresses.advertiseIp,
         bindAddress: addresses.bindIp,
+        localAddress: addresses.localIp,
         dataPathAddress: addresses.dataPathIp,
+        dataPathPort: this.#executor.dataPathPort,
         remoteAddresses: addresses.remoteIps,
       });
     } catch (error) {

@@ -4,7 +4,7 @@ import type { HostOs } from "../scheduler/os.ts";
 import type { JsonObject } from "./api.ts";
 import type { Container, Exec } from "./container.ts";
 import type { Image } from "./program.ts";
-import { API_VERSION, ENGINE_VERSION, KERNEL_VERSION, MIN_API_VERSION } from "./version.ts";
+import { API_VERSION, ENGINE_VERSION, KERNEL_VERSION, LOG_PLUGINS, MIN_API_VERSION } from "./version.ts";
 
 /** `GET /version`. */
 export function versionView(): JsonObject {
@@ -51,18 +51,7 @@ export function infoView(parts: {
       Volume: ["local"],
       Network: ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"],
       Authorization: null,
-      Log: [
-        "awslogs",
-        "fluentd",
-        "gcplogs",
-        "gelf",
-        "journald",
-        "json-file",
-        "local",
-        "logentries",
-        "splunk",
-        "syslog",
-      ],
+      Log: LOG_PLUGINS,
     },
     SystemTime: formatRfc3339(parts.os.now()),
     LoggingDriver: "json-file",

@@ -1,6 +1,7 @@
 /** alpine: a shell and busybox's tools. */
 import type { Image } from "../engine/program.ts";
 import { busyboxPrograms } from "./busybox.ts";
+import { alpineRoot } from "./root-files.ts";
 
 export const alpine: Image = {
   id: "sha256:c1aabb73d2339c5ebaa3681de2e9d9c18d57485045a4e311d9f8004bec208d67",
@@ -13,6 +14,7 @@ export const alpine: Image = {
   sizeBytes: 7_330_000,
   programs: busyboxPrograms,
   files: new Map([
+    ...alpineRoot(busyboxPrograms.keys()),
     ["/etc/alpine-release", "3.18.4\n"],
     ["/etc/os-release", 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.18.4\nPRETTY_NAME="Alpine Linux v3.18"\n'],
     ["/etc/passwd", "root:x:0:0:root:/root:/bin/ash\n"],

@@ -1,9 +1,10 @@
 /** busybox: the tools that alpine has too. */
 import type { Image, Program } from "../engine/program.ts";
-import { sh } from "../shell/sh/interpret.ts";
+import { sh } from "../shell/sh/sh.ts";
 import { busyboxTools } from "../shell/tools/registry.ts";
+import { busyboxRoot } from "./root-files.ts";
 
-const shell: Program = (context) => sh(context, `${context.cwd === "/root" ? "~" : context.cwd} # `);
+const shell: Program = (context) => sh(context, (cwd) => `${cwd === "/root" ? "~" : cwd} # `);
 
 /** The tools and the shell, under their names. */
 export const busyboxPrograms: ReadonlyMap<string, Program> = new Map<string, Program>([
@@ -23,6 +24,7 @@ export const busybox: Image = {
   sizeBytes: 4_260_000,
   programs: busyboxPrograms,
   files: new Map([
+    ...busyboxRoot(busyboxPrograms.keys()),
     ["/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"],
     ["/etc/group", "root:x:0:\n"],
   ]),

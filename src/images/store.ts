@@ -2,6 +2,11 @@
 import type { Image, ImageStore } from "../engine/program.ts";
 import { alpine } from "./alpine.ts";
 import { busybox } from "./busybox.ts";
+import { nanoserver, servercore } from "./windows.ts";
+
+/** Every image there is, by operating system. */
+const LINUX_IMAGES: readonly Image[] = [alpine, busybox];
+const WINDOWS_IMAGES: readonly Image[] = [nanoserver, servercore];
 
 /** `alpine`, `library/alpine`, `docker.io/library/alpine:latest` → `alpine:latest`. */
 export function normalizeReference(reference: string): string {
@@ -9,9 +14,19 @@ export function normalizeReference(reference: string): string {
   return /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }
 
-/** A store of the given images; without arguments, of all there are. */
-export function imageStore(images: readonly Image[] = [alpine, busybox]): ImageStore {
+/**
+ * A store of the given images; without arguments, of all there are for Linux.
+ * @param foreign images of other operating systems: known, but not to be run
+ */
+export function imageStore(
+  images: readonly Image[] = LINUX_IMAGES,
+  foreign: readonly Image[] = WINDOWS_IMAGES,
+): ImageStore {
   return {
+    isForeign(reference) {
+      const [repository] = normalizeReference(reference).split(":");
+      return foreign.some((image) => image.tag.split(":")[0] === repository);
+    },
     find(reference) {
       const name = normalizeReference(reference);
       const [repository] = name.split(":");
@@ -25,4 +40,9 @@ export function imageStore(images: readonly Image[] = [alpine, busybox]): ImageS
     },
     list: () => images,
   };
+}
+
+/** The images of a Windows host. */
+export function windowsImageStore(): ImageStore {
+  return imageStore(WINDOWS_IMAGES, LINUX_IMAGES);
 }

@@ -1,16 +1,23 @@
-/** Files of a host: those of its root file system, and /run/docker/netns, where dockerd mounts its namespaces. */
+/** Files of a host: those of its root file system, one of /proc, and /run/docker/netns, where dockerd mounts its namespaces. */
 import { LayeredFiles } from "../engine/filesystem.ts";
 import type { NetNs } from "../kernel/types.ts";
 
 /** Where Docker bind-mounts a namespace's file (libnetwork osl/namespace_linux.go); /var/run leads to /run. */
 const NETNS = /^(?:\/var)?\/run\/docker\/netns(?:\/([^/]*))?$/;
 
+/** Counters of IPsec as the kernel shows them (net/xfrm/xfrm_proc.c). */
+function xfrmStat(ns: NetNs): string {
+  return Object.entries(ns.xfrm.stat())
+    .map(([name, value]) => `${name.padEnd(24)}\t${value}\n`)
+    .join("");
+}
+
 /** The host's files; `namespaces` tells the present namespaces by the names of their files. */
 export class HostFiles extends LayeredFiles {
   readonly #namespaces: () => ReadonlyMap<string, NetNs>;
 
-  constructor(files: ReadonlyMap<string, string>, namespaces: () => ReadonlyMap<string, NetNs>) {
-    super(files, new Map());
+  constructor(files: ReadonlyMap<string, string>, root: NetNs, namespaces: () => ReadonlyMap<string, NetNs>) {
+    super(files, new Map([["/proc/net/xfrm_stat", () => xfrmStat(root)]]));
     this.#namespaces = namespaces;
   }
 

@@ -5,19 +5,22 @@ import { broadcastOf, formatIpv4 } from "../base/addr.ts";
 import { Engine } from "../engine/engine.ts";
 import { type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
 import type { Program } from "../engine/program.ts";
-import { imageStore } from "../images/store.ts";
+import { debianRoot } from "../images/root-files.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostMachine, MachineFactory } from "../scheduler/machine.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { Proc } from "../scheduler/process.ts";
 import { dockerProgram } from "../shell/docker/docker.ts";
 import { Shell } from "../shell/sh/interpret.ts";
-import { hostTools } from "../shell/tools/registry.ts";
+import { ShellState } from "../shell/sh/state.ts";
 import { HostFiles } from "./host-files.ts";
+import { startNat } from "./nat.ts";
 import { nsenter } from "./nsenter.ts";
 import type { HostPlan } from "./plan.ts";
 import type { MachineEvent, MachineRequest } from "./protocol.ts";
+import { type MachineSystem, SYSTEMS } from "./system.ts";
 import { Terminal } from "./terminal.ts";
+import { HostWorkload } from "./workload.ts";
 
 const HOME = "/root";
 
@@ -30,12 +33,13 @@ interface Session {
 class LabMachine implements HostMachine {
   readonly #os: HostOs;
   readonly #plan: HostPlan;
+  readonly #system: MachineSystem;
   readonly #emit: (event: MachineEvent) => void;
   /** Open terminals by the request that opened them, in that order. */
   readonly #sessions = new Map<number, Session>();
   /** What the login shell keeps from one line to the next. */
-  #variables: ReadonlyMap<string, string> = new Map();
-  #status = 0;
+  #shellState: ShellState | undefined;
+  readonly #workload: HostWorkload;
   #engine: Engine | undefined;
   #root: ProcessRoot | undefined;
   #namespaceAt: (path: string) => NetNs | undefined = () => undefined;
@@ -43,38 +47,45 @@ class LabMachine implements HostMachine {
   constructor(os: HostOs, plan: HostPlan, emit: (event: unknown) => void) {
     this.#os = os;
     this.#plan = plan;
+    this.#system = SYSTEMS[plan.os];
     this.#emit = emit;
+    this.#workload = new HostWorkload(os, this.#emit, (container) => this.#processRoot(container));
   }
 
   start(): void {
     const { root } = this.#os.kernel;
+    this.#system.boot(root);
     root.link.set("lo", { up: true });
-    root.addr.add("eth0", this.#plan.address, { broadcast: broadcastOf(this.#plan.address) });
+    const address = this.#plan.nat ?? this.#plan.address;
+    root.addr.add("eth0", address, { broadcast: broadcastOf(address) });
     root.link.set("eth0", { up: true });
+    if (this.#plan.nat !== undefined) startNat(this.#os, this.#plan.address, this.#plan.nat);
     const name = this.#os.hostName;
     const hostsFile = `127.0.0.1\tlocalhost\n127.0.1.1\t${name}\n`;
     const resolvConf = this.#plan.dns.map((server) => `nameserver ${formatIpv4(server)}\n`).join("");
     this.#engine = new Engine({
       os: this.#os,
-      images: imageStore(),
+      images: this.#system.images(),
+      platform: this.#system.platform,
       resolvConf,
       hostsFile,
       onAddress: (ip, container) => this.#emit({ kind: "name", id: 0, address: formatIpv4(ip), name: container }),
     });
     const etc = new Map([
+      ...(this.#system.hasNamespaces ? debianRoot(this.#system.tools().keys()) : []),
       ["/etc/hostname", `${name}\n`],
       ["/etc/hosts", hostsFile],
       ["/etc/resolv.conf", resolvConf],
     ]);
     const { controller } = this.#engine;
-    const files = new HostFiles(etc, () => controller.namespaceFiles());
+    const files = new HostFiles(etc, root, () => controller.namespaceFiles());
     this.#namespaceAt = (path) => files.namespaceAt(path);
     this.#root = {
       os: this.#os,
       ns: root,
       hostname: name,
       files,
-      programs: hostTools,
+      programs: this.#system.tools(),
       processes: new Set(),
     };
   }
@@ -94,6 +105,11 @@ class LabMachine implements HostMachine {
       }
       case "names":
         this.#os.spawn("names", this.#names(id));
+        return;
+      case "sink":
+      case "count":
+      case "flow":
+        this.#workload.command(id, asked);
         return;
     }
     const session = this.#sessions.get(asked.session);
@@ -143,7 +159,7 @@ class LabMachine implements HostMachine {
     ]);
     const stdout = { write: (text: string) => terminal.write("stdout", text) };
     const stderr = { write: (text: string) => terminal.write("stderr", text) };
-    const cwd = this.#variables.get("PWD") ?? HOME;
+    const cwd = this.#shellState?.cwd ?? HOME;
     const io = { stdin, stdout, stderr, tty: true };
     const program = new RunningProgram(this.#rootFor(terminal), this.#login(request), ["sh"], env, cwd, io, false);
     this.#sessions.set(id, { terminal, program });
@@ -159,13 +175,13 @@ class LabMachine implements HostMachine {
   #login(request: MachineRequest & { kind: "run" }): Program {
     const machine = this;
     return function* (context) {
-      const shell = new Shell(context);
-      shell.status = machine.#status;
-      for (const [name, value] of [...machine.#variables, ...Object.entries(request.variables)])
-        shell.variables.set(name, value);
+      const before = machine.#shellState;
+      const state = before?.copy() ?? new ShellState(context.env, context.cwd);
+      state.jobs = before?.jobs ?? [];
+      for (const [name, value] of Object.entries(request.variables)) state.variables.set(name, value);
+      const shell = new Shell(context, { state, interactive: true });
       const status = yield* shell.run(request.line);
-      machine.#variables = shell.variables;
-      machine.#status = status;
+      machine.#shellState = state;
       return status;
     };
   }
@@ -173,14 +189,18 @@ class LabMachine implements HostMachine {
   /** The host's root as programs on a terminal see it: docker and nsenter know the terminal and the engine. */
   #rootFor(terminal: Terminal): ProcessRoot {
     const engine = this.#engine as Engine;
-    const programs = new Map(hostTools);
+    const programs = this.#system.tools();
     const root: ProcessRoot = { ...(this.#root as ProcessRoot), programs };
     programs.set("docker", dockerProgram(terminal.observe(engine)));
-    programs.set(
-      "nsenter",
-      nsenter(root, (pid) => this.#namespaceOf(pid), this.#namespaceAt),
-    );
+    const enter = nsenter(root, (pid) => this.#namespaceOf(pid), this.#namespaceAt);
+    if (this.#system.hasNamespaces) programs.set("nsenter", enter);
     return root;
+  }
+
+  /** What processes of a container share, or those of the host; undefined when the container doesn't run. */
+  #processRoot(container: string | undefined): ProcessRoot | undefined {
+    if (container === undefined) return this.#root;
+    return this.#engine?.containers.list().find(({ name, running }) => running && name === container)?.program?.root;
   }
 
   #namespaceOf(pid: number): NetNs | undefined {

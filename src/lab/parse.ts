@@ -6,6 +6,7 @@ import {
   broadcastOf,
   type Cidr,
   cidrContains,
+  cidrOverlaps,
   formatCidr,
   formatIpv4,
   type Ipv4,
@@ -16,7 +17,8 @@ import {
 import { UserError } from "../base/errors.ts";
 import { formatDuration, MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
-import type { Fault, HostPlan, LabPlan, Step } from "./plan.ts";
+import { routerAddress } from "./nat.ts";
+import type { Fault, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
 import { type Path, Source } from "./source.ts";
 
 // Shapes of a file that passed the schema.
@@ -29,6 +31,8 @@ interface RawLink {
 interface RawHost extends RawLink {
   address?: string;
   count?: number;
+  os?: HostSystem;
+  nat?: boolean | string;
   dns?: string[];
 }
 interface RawFault {
@@ -42,6 +46,14 @@ interface RawFault {
   heal?: true;
   partition?: string[][];
 }
+interface RawFlow {
+  from: string;
+  to: string;
+  address?: string;
+  rate?: number;
+  size?: number;
+  for?: string | number;
+}
 interface RawLab {
   name?: string;
   description?: string;
@@ -52,7 +64,9 @@ interface RawLab {
   steps?: Record<string, unknown>[];
 }
 
-const STEP_OPTIONS = new Set(["wait", "fault", "as", "expect", "reject", "exit", "stdin", "timeout"]);
+/** What a step can be besides a command. */
+const STEP_KINDS = ["wait", "until", "fault", "workload"];
+const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "timeout"]);
 
 /**
  * Parses a lab.
@@ -128,9 +142,12 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
       const other = taken.get(address);
       if (other !== undefined) throw source.error(field, `${formatIpv4(address)} is ${other}'s`);
       taken.set(address, name);
+      const nat = resolveNat(source, host, ["hosts", key, "nat"], subnet, hosts);
       hosts.push({
         name,
         address: { ip: address, prefix: subnet.prefix },
+        nat,
+        os: host.os ?? "linux",
         latency: span(host.latency ?? network.latency, 50 * US),
         bandwidth: parseRate(host.bandwidth ?? network.bandwidth ?? "10Gbit") as number,
         loss: chance(host.loss ?? network.loss, 0),
@@ -140,6 +157,25 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
     }
   }
   return hosts;
+}
+
+/** eth0's address behind NAT: the one given, or the next of 10.77.0.0/24, each behind a router of its own. */
+function resolveNat(
+  source: Source,
+  host: RawHost,
+  path: Path,
+  subnet: Cidr,
+  before: readonly HostPlan[],
+): Cidr | undefined {
+  if (host.nat === undefined || host.nat === false) return undefined;
+  const number = before.filter(({ nat }) => nat !== undefined).length;
+  const inside = parseCidr(host.nat === true ? `10.77.0.${2 + (number % 250)}/24` : host.nat);
+  if (inside === undefined || inside.prefix > 30) throw source.error(path, "expected an address like 10.77.0.2/24");
+  const { ip } = inside;
+  if (ip === networkOf(inside).ip || ip === broadcastOf(inside) || ip === routerAddress(inside))
+    throw source.error(path, `${formatIpv4(ip)} is not an address for a host: the first one is the router's`);
+  if (cidrOverlaps(inside, subnet)) throw source.error(path, `overlaps the lab's network ${formatCidr(subnet)}`);
+  return inside;
 }
 
 /** Hosts that a step's key or a fault names: a name, or a pattern with `*` and `?`. */
@@ -156,15 +192,18 @@ function matchHosts(pattern: string, hosts: readonly HostPlan[]): string[] {
 function resolveStep(source: Source, step: Record<string, unknown>, path: Path, hosts: readonly HostPlan[]): Step {
   const targets = Object.keys(step).filter((key) => !STEP_OPTIONS.has(key));
   for (const key of targets) hostsOfKey(source, key, path, hosts);
-  const kinds = [...targets, ...["wait", "fault"].filter((key) => step[key] !== undefined)];
+  const kinds = [...targets, ...STEP_KINDS.filter((key) => step[key] !== undefined)];
   const [key, second] = kinds;
-  if (key === undefined) throw source.error(path, "expected a host and its command, wait or fault");
+  if (key === undefined) throw source.error(path, `expected a host and its command, or ${STEP_KINDS.join(", ")}`);
   if (second !== undefined) throw source.error([...path, second], `a step is one thing: ${kinds.join(" or ")}`, true);
-  if (key === "wait" || key === "fault") {
-    const extra = Object.keys(step).find((other) => other !== key);
+  if (STEP_KINDS.includes(key)) {
+    const allowed = key === "workload" ? [key, "expect", "reject"] : [key];
+    const extra = Object.keys(step).find((other) => !allowed.includes(other));
     if (extra !== undefined) throw source.error([...path, extra], `means nothing beside ${key}`, true);
   }
   if (key === "wait") return { kind: "wait", duration: span(step["wait"] as string, 0) };
+  if (key === "until") return { kind: "until", time: span(step["until"] as string, 0) };
+  if (key === "workload") return resolveWorkload(source, step, path, hosts);
   if (key === "fault") return resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts);
   return resolveCommand(source, step, key, path, hosts);
 }
@@ -208,6 +247,37 @@ function resolveCommand(
   };
 }
 
+/** The port of a step's first flow; the others have the next ones. */
+const FLOW_PORT = 9000;
+
+function resolveWorkload(source: Source, step: Record<string, unknown>, path: Path, hosts: readonly HostPlan[]): Step {
+  const value = step["workload"] as RawFlow | RawFlow[];
+  const flows = [value].flat().map((raw, index): Flow => {
+    const at = [...path, "workload", ...(Array.isArray(value) ? [index] : [])];
+    const end = (field: "from" | "to"): FlowEnd => {
+      const slash = raw[field].indexOf("/");
+      const host = slash < 0 ? raw[field] : raw[field].slice(0, slash);
+      if (!hosts.some(({ name }) => name === host)) throw source.error([...at, field], `no host is called ${host}`);
+      return { host, container: slash < 0 ? undefined : raw[field].slice(slash + 1) };
+    };
+    const [from, to] = [end("from"), end("to")];
+    if (raw.address !== undefined && parseIpv4(raw.address) === undefined)
+      throw source.error([...at, "address"], "expected an IPv4 address");
+    const hostAddress = hosts.find(({ name }) => name === to.host)?.address.ip as Ipv4;
+    const address = raw.address ?? to.container ?? formatIpv4(hostAddress);
+    const load = { rate: raw.rate ?? 1000, size: raw.size ?? 64, duration: span(raw.for, SEC) };
+    return { from, to, address, port: FLOW_PORT + index, load };
+  });
+  const [expect, reject] = [patternsOf(source, step, "expect", path), patternsOf(source, step, "reject", path)];
+  return { kind: "workload", flows, expect, reject, text: flows.map(flowText).join("; ") };
+}
+
+/** `host1/c1 to host2/c2, 1000/s of 64 bytes for 10s`. */
+function flowText({ from, to, load }: Flow): string {
+  const end = ({ host, container }: FlowEnd): string => (container === undefined ? host : `${host}/${container}`);
+  return `${end(from)} to ${end(to)}, ${load.rate}/s of ${load.size} bytes for ${formatDuration(load.duration)}`;
+}
+
 /** Substrings, and /regular expressions/ with flags. */
 function patternsOf(
   source: Source,
@@ -240,7 +310,7 @@ function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly
   if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
   const needsHost = Object.keys(raw).find((key) => !["host", "partition", "heal"].includes(key));
   if (resolved.length === 0 && (needsHost !== undefined || (partition === undefined && raw.heal === undefined)))
-    throw source.error([...path, "host"], "missing");
+    throw source.error([...path, "host"], 'missing: say which host the fault is for; host: "*" is for all of them');
   if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
   const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
   if (raw.drop !== undefined) fault.drop = raw.drop;

@@ -1,12 +1,19 @@
 /** A lab as it is run: defaults expanded, names resolved. The file's own shape is schema.ts. */
 import type { Cidr, Ipv4 } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
+import type { UdpLoad } from "../workload/udp-flow.ts";
+
+/** What a host runs. */
+export type HostSystem = "linux" | "windows";
 
 /** A host and its link. */
 export interface HostPlan {
   readonly name: string;
   /** Address of eth0 with the subnet's prefix. */
   readonly address: Cidr;
+  /** Address of eth0 behind a 1:1 NAT whose outside has `address`; undefined without one. */
+  readonly nat: Cidr | undefined;
+  readonly os: HostSystem;
   /** One-way delay, ns. */
   readonly latency: Time;
   /** Bits a second. */
@@ -52,10 +59,40 @@ export interface CommandStep {
   readonly timeout: Time;
 }
 
+/** Where generated traffic comes from or goes to: a host, or a container on it. */
+export interface FlowEnd {
+  readonly host: string;
+  readonly container: string | undefined;
+}
+
+/** Datagrams from one place to another at a fixed rate. */
+export interface Flow {
+  readonly from: FlowEnd;
+  readonly to: FlowEnd;
+  /** Where they are sent: an address, or a name that the sender looks up. */
+  readonly address: string;
+  /** UDP port at the receiver. */
+  readonly port: number;
+  readonly load: UdpLoad;
+}
+
+/** Generated traffic: all flows at the same time. */
+export interface WorkloadStep {
+  readonly kind: "workload";
+  readonly flows: readonly Flow[];
+  readonly expect: readonly (string | RegExp)[];
+  readonly reject: readonly (string | RegExp)[];
+  /** It in words. */
+  readonly text: string;
+}
+
 /** What is done at one point of a lab. */
 export type Step =
   | CommandStep
+  | WorkloadStep
   | { readonly kind: "wait"; readonly duration: Time }
+  /** A point of virtual time, counted from the start of the run. */
+  | { readonly kind: "until"; readonly time: Time }
   /** `text` says it in words. */
   | { readonly kind: "fault"; readonly fault: Fault; readonly text: string };
 

@@ -1,5 +1,7 @@
 /** What the lab's runner asks of a host's machine, and what the machine tells it. Plain data: it crosses workers. */
 
+import type { UdpLoad, UdpSent } from "../workload/udp-flow.ts";
+
 /** A request of the runner, delivered as an event of the host. */
 export type MachineRequest =
   /** Runs a command line on a new terminal of the host. Without `stdin`, the terminal's keyboard is at hand. */
@@ -20,7 +22,20 @@ export type MachineRequest =
   /** Takes that terminal away: what runs on it ends. */
   | { readonly kind: "hangup"; readonly session: number }
   /** Names that a user may want to type. */
-  | { readonly kind: "names" };
+  | { readonly kind: "names" }
+  /** Counts what arrives on a UDP port; answered at once with `sink`. */
+  | { readonly kind: "sink"; readonly container: string | undefined; readonly port: number }
+  /** Ends the count of an earlier `sink` request; answered with `counted`. */
+  | { readonly kind: "count"; readonly sink: number }
+  /** Sends datagrams; answered with `sent` when the last one is under way. */
+  | {
+      readonly kind: "flow";
+      readonly container: string | undefined;
+      /** An address or a name. */
+      readonly to: string;
+      readonly port: number;
+      readonly load: UdpLoad;
+    };
 
 /** What names of a host's engine there are. */
 export interface HostNames {
@@ -39,5 +54,8 @@ export type MachineEvent =
   | ({ readonly kind: "names"; readonly id: number } & HostNames)
   /** A container got an address. */
   | { readonly kind: "name"; readonly id: 0; readonly address: string; readonly name: string }
-  /** There is no such terminal. */
+  | { readonly kind: "sink"; readonly id: number }
+  | { readonly kind: "counted"; readonly id: number; readonly packets: number }
+  | ({ readonly kind: "sent"; readonly id: number; readonly address: string } & UdpSent)
+  /** There is no such terminal, or what was asked for can't be done. */
   | { readonly kind: "refused"; readonly id: number; readonly message: string };

@@ -1,8 +1,9 @@
 /** Runs a lab: its steps in order, each begun when the one before it has ended, and what came of them. */
 import { FOREVER, formatDuration, MS, type Time } from "../base/time.ts";
 import type { SimCounters } from "../scheduler/counters.ts";
-import type { CommandStep, Step } from "./plan.ts";
+import type { CommandStep, Step, WorkloadStep } from "./plan.ts";
 import type { CommandOutcome, LabSession, TerminalInput, TerminalObserver } from "./session.ts";
+import { runWorkload } from "./workload.ts";
 
 export { type LabOptions, LabSession, type LateOutput } from "./session.ts";
 
@@ -31,14 +32,17 @@ export interface StepResult {
   readonly failures: readonly string[];
 }
 
+/** Steps that are no commands. */
+export type PassedKind = "wait" | "fault" | "workload";
+
 /** Sees everything as it happens. */
 export interface LabObserver extends TerminalObserver {
   stepStarted?(step: number, host: string, terminal: string | undefined, command: string, time: Time): void;
   /** Output of the step that runs. */
   output?(stream: "stdout" | "stderr", text: string): void;
   stepEnded?(result: StepResult): void;
-  /** A wait or a fault: its duration in ns, or the fault as it stands in the file. */
-  passed?(step: number, kind: "wait" | "fault", detail: string, time: Time): void;
+  /** A wait, a fault or the begin of a workload: its duration in ns, or the fault or the workload in words. */
+  passed?(step: number, kind: PassedKind, detail: string, time: Time): void;
 }
 
 /** What a run came to. */
@@ -88,7 +92,7 @@ class StepRunner {
       if (!this.#over) await this.#step(step, index);
       cut = this.#over && (index < plan.steps.length - 1 || this.#results.at(-1)?.exit === undefined);
       if (cut) break;
-      if (step.kind === "command") await this.#wait(plan.pause);
+      if (step.kind === "command" || step.kind === "workload") await this.#wait(plan.pause);
     }
     cut ||= this.#session.stopped;
     return { steps: this.#results, counters: await cluster.counters(), end: cluster.now, cut };
@@ -105,6 +109,15 @@ class StepRunner {
       case "wait":
         this.#observer.passed?.(index, "wait", String(step.duration), cluster.now);
         await this.#wait(step.duration);
+        return;
+      case "until": {
+        const span = Math.max(0, step.time - cluster.now);
+        this.#observer.passed?.(index, "wait", String(span), cluster.now);
+        await this.#wait(span);
+        return;
+      }
+      case "workload":
+        this.#results.push(await this.#workload(step, index));
         return;
       case "fault":
         this.#observer.passed?.(index, "fault", step.text, cluster.now);
@@ -149,6 +162,34 @@ class StepRunner {
     return result;
   }
 
+  /** Generated traffic; its report is its output. */
+  async #workload(step: WorkloadStep, index: number): Promise<StepResult> {
+    const session = this.#session;
+    const start = session.cluster.now;
+    this.#observer.passed?.(index, "workload", step.text, start);
+    const outcome = await runWorkload(
+      step,
+      (requests, span) => session.ask(requests, Math.min(span, this.#until - session.cluster.now)),
+      (span) => this.#wait(span),
+    );
+    this.#observer.output?.("stdout", outcome.text);
+    const whole = { stdout: outcome.text, stderr: "" };
+    const result = {
+      step: index,
+      host: step.flows[0]?.from.host ?? "",
+      terminal: undefined,
+      command: `workload ${step.text}`,
+      ...whole,
+      exit: this.#over ? undefined : outcome.problems.length === 0 ? 0 : 1,
+      open: undefined,
+      start,
+      end: session.cluster.now,
+      failures: this.#over ? [] : [...outcome.problems, ...this.#unmet(step, whole)],
+    };
+    this.#observer.stepEnded?.(result);
+    return result;
+  }
+
   #failures(step: CommandStep, outcome: CommandOutcome): string[] {
     const { exit, idle, refused } = outcome;
     const unfinished = exit === undefined && !idle && refused === undefined;
@@ -160,7 +201,16 @@ class StepRunner {
     else if (idle && outcome.terminal === undefined) failures.push("it waits for input: say what with stdin:");
     if (exit !== undefined && step.exit !== undefined && exit !== step.exit)
       failures.push(`exit status ${exit}, expected ${step.exit}`);
-    const output = outcome.stdout + outcome.stderr;
+    return [...failures, ...this.#unmet(step, outcome)];
+  }
+
+  /** What was expected of the output and isn't there, or should not be. */
+  #unmet(
+    step: Pick<CommandStep, "expect" | "reject">,
+    { stdout, stderr }: { readonly stdout: string; readonly stderr: string },
+  ): string[] {
+    const output = stdout + stderr;
+    const failures: string[] = [];
     const { variables } = this.#session;
     for (const pattern of step.expect)
       if (!found(output, pattern, variables)) failures.push(`expected ${show(pattern, variables)}`);

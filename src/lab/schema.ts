@@ -34,6 +34,20 @@ const link = {
   mtu: { type: "integer", minimum: 68, maximum: 65535, description: "MTU of eth0." },
 } as const;
 
+const flow = {
+  type: "object",
+  additionalProperties: false,
+  required: ["from", "to"],
+  properties: {
+    from: { type: "string", description: "HOST or HOST/CONTAINER." },
+    to: { type: "string", description: "HOST or HOST/CONTAINER: what arrives there is counted." },
+    address: { ...ipv4, description: "Where to send; by default the sender looks the container's name up." },
+    rate: { type: "integer", minimum: 1, maximum: 10_000_000, default: 1000, description: "Datagrams a second." },
+    size: { type: "integer", minimum: 0, maximum: 65507, default: 64, description: "Bytes of UDP payload." },
+    for: { ...duration, default: "1s", description: "For how long." },
+  },
+} as const;
+
 const hostNames = { type: ["string", "array"], items: { type: "string" } } as const;
 
 /** The schema, as plain data. */
@@ -52,7 +66,7 @@ export const LAB_SCHEMA = {
     hosts: {
       type: "object",
       minProperties: 1,
-      description: "Linux hosts with a Docker Engine, in this order; the first has .11 of the subnet.",
+      description: "Hosts with a Docker Engine, in this order; the first has .11 of the subnet.",
       propertyNames: { pattern: "^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$" },
       additionalProperties: {
         type: ["object", "null"],
@@ -61,6 +75,16 @@ export const LAB_SCHEMA = {
           ...link,
           address: { ...ipv4, description: "Address of eth0; by default the next one of the subnet, from .11 on." },
           count: { type: "integer", minimum: 1, maximum: 100000, description: "Makes name-1 … name-N." },
+          os: {
+            enum: ["linux", "windows"],
+            default: "linux",
+            description: "A Windows host runs Windows containers, and takes no part in the encryption of overlays.",
+          },
+          nat: {
+            type: ["boolean", "string"],
+            pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$",
+            description: "Puts the host behind 1:1 NAT: true, or eth0's own address there, e.g. 10.77.0.2/24.",
+          },
           dns: { type: "array", items: ipv4, description: "Nameservers of the host's resolv.conf." },
         },
       },
@@ -82,6 +106,11 @@ export const LAB_SCHEMA = {
         minProperties: 1,
         properties: {
           wait: { ...duration, description: "Lets virtual time pass." },
+          until: { ...duration, description: "Lets virtual time pass up to this point of the run." },
+          workload: {
+            oneOf: [flow, { type: "array", minItems: 1, items: flow }],
+            description: "UDP traffic at a fixed rate, and how much of it arrived; several flows run at the same time.",
+          },
           fault: {
             type: "object",
             additionalProperties: false,

@@ -11,8 +11,10 @@ import type { HostEvent, MachineFactory } from "../scheduler/machine.ts";
 import type { CaptureConfig, RefusedCommand } from "../scheduler/partition.ts";
 import type { Platform } from "../scheduler/platform.ts";
 import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
-import type { Fault, LabPlan } from "./plan.ts";
+import { nicsOf, wireDevice } from "./nat.ts";
+import type { Fault, HostPlan, LabPlan } from "./plan.ts";
 import type { HostNames, MachineEvent, MachineRequest } from "./protocol.ts";
+import type { HostRequest } from "./workload.ts";
 
 /** Virtual time from power-on to the first step: a host's boot. */
 const BOOT = 1 * SEC;
@@ -28,6 +30,8 @@ export interface LabOptions {
   readonly workers?: number;
   readonly platform?: Platform;
   readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
+  /** Skips quiet time in waits (src/scheduler/quiet.ts); default true. */
+  readonly skip?: boolean;
   /** Overrides the lab's seed. */
   readonly seed?: string;
   /** Called now and then while time passes, so that the caller's own events get their turn. */
@@ -104,7 +108,7 @@ export class LabSession {
     const hosts = plan.hosts.map(
       (host): HostSpec => ({
         name: host.name,
-        nics: [{ latency: host.latency, bandwidth: host.bandwidth, loss: host.loss, mtu: host.mtu }],
+        nics: nicsOf(host),
         machine: host,
       }),
     );
@@ -116,6 +120,7 @@ export class LabSession {
       ...(options.workers === undefined ? {} : { workers: options.workers }),
       ...(options.platform === undefined ? {} : { platform: options.platform }),
       ...(options.capture === undefined ? {} : { capture: options.capture }),
+      ...(options.skip === undefined ? {} : { skip: options.skip }),
       onEvent: (event) => session?.deliver(event),
     });
     session = new LabSession(plan, cluster, options.breathe ?? (async () => {}));
@@ -258,6 +263,25 @@ export class LabSession {
     return answer?.kind === "names" ? answer : { containers: [], networks: [], images: [] };
   }
 
+  /** Asks several hosts at once, and runs until all have answered or the span is over. */
+  async ask(
+    requests: readonly HostRequest[],
+    span: Time,
+  ): Promise<{ readonly id: number; readonly answer: MachineEvent | undefined }[]> {
+    const { cluster } = this;
+    const answers = new Map<number, MachineEvent>();
+    const ids = requests.map(({ host, request }) => cluster.post(cluster.hostIndex(host), cluster.now, request));
+    for (const id of ids) this.#waiting.set(id, (event) => answers.set(id, event));
+    const end = cluster.now + span;
+    const complete = (): boolean => answers.size === ids.length;
+    while (!complete() && cluster.now < end && !this.#stopped) {
+      await cluster.runUntilEvent(complete, Math.min(end, cluster.now + SLICE));
+      await this.#breathe();
+    }
+    for (const id of ids) this.#waiting.delete(id);
+    return ids.map((id) => ({ id, answer: answers.get(id) }));
+  }
+
   /** Applies a fault now. */
   fault(fault: Fault): void {
     const { cluster } = this;
@@ -266,11 +290,13 @@ export class LabSession {
     if (fault.partition !== undefined) cluster.inject({ kind: "partition", groups: fault.partition }, cluster.now);
     if (fault.heal && fault.hosts.length === 0) cluster.inject({ kind: "partition", groups: [] }, cluster.now);
     for (const host of hosts) {
+      const wire = this.#wireOf(host);
       if (fault.heal) this.#heal(host);
-      if (fault.drop !== undefined) cluster.inject({ kind: "drop", host, filter: fault.drop }, cluster.now);
-      if (fault.link !== undefined) cluster.inject({ kind: "link", host, up: fault.link === "up" }, cluster.now);
-      if (fault.latency !== undefined) cluster.inject({ kind: "latency", host, latency: fault.latency }, cluster.now);
-      if (fault.loss !== undefined) cluster.inject({ kind: "loss", host, loss: fault.loss }, cluster.now);
+      if (fault.drop !== undefined) cluster.inject({ kind: "drop", ...wire, filter: fault.drop }, cluster.now);
+      if (fault.link !== undefined) cluster.inject({ kind: "link", ...wire, up: fault.link === "up" }, cluster.now);
+      if (fault.latency !== undefined)
+        cluster.inject({ kind: "latency", ...wire, latency: fault.latency }, cluster.now);
+      if (fault.loss !== undefined) cluster.inject({ kind: "loss", ...wire, loss: fault.loss }, cluster.now);
       if (fault.crash) cluster.inject({ kind: "crash", host }, cluster.now);
       if (fault.restart) cluster.inject({ kind: "restart", host }, cluster.now);
       if (fault.crash || fault.restart)
@@ -278,15 +304,27 @@ export class LabSession {
     }
   }
 
+  #planOf(host: string): HostPlan {
+    const plan = this.plan.hosts.find((candidate) => candidate.name === host);
+    assert(plan !== undefined, "a host of the plan", host);
+    return plan;
+  }
+
+  /** The card that faults of the host's wire are about; the cable behind a NAT is none of it. */
+  #wireOf(host: string): { readonly host: string; readonly device?: string } {
+    const device = wireDevice(this.#planOf(host));
+    return device === undefined ? { host } : { host, device };
+  }
+
   /** The wire as the lab has it. */
   #heal(host: string): void {
     const { cluster } = this;
-    const plan = this.plan.hosts.find((candidate) => candidate.name === host);
-    assert(plan !== undefined, "a host of the plan", host);
-    cluster.inject({ kind: "pass", host }, cluster.now);
-    cluster.inject({ kind: "link", host, up: true }, cluster.now);
-    cluster.inject({ kind: "loss", host, loss: plan.loss }, cluster.now);
-    cluster.inject({ kind: "latency", host, latency: plan.latency }, cluster.now);
+    const plan = this.#planOf(host);
+    const wire = this.#wireOf(host);
+    cluster.inject({ kind: "pass", ...wire }, cluster.now);
+    cluster.inject({ kind: "link", ...wire, up: true }, cluster.now);
+    cluster.inject({ kind: "loss", ...wire, loss: plan.loss }, cluster.now);
+    cluster.inject({ kind: "latency", ...wire, latency: plan.latency }, cluster.now);
   }
 
   /** Lets virtual time pass; less of it after a stop. */
@@ -296,7 +334,7 @@ export class LabSession {
     // Long waits take longer slices: little happens in them.
     const slice = Math.max(SLICE, Math.floor(duration / 1000));
     while (cluster.now < end && !this.#stopped) {
-      await cluster.runUntil(Math.min(end, cluster.now + slice));
+      await cluster.runUntil(Math.min(end, cluster.now + slice), end);
       await this.#breathe();
     }
   }

@@ -1,6 +1,6 @@
 /** A lab file's text: YAML checked against the schema, with the means to point into it. */
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { UserError } from "../base/errors.ts";
 import { LAB_SCHEMA } from "./schema.ts";
 
@@ -22,11 +22,28 @@ export class Source {
 
   /** The file as plain data that fits the schema. @throws UserError that names line, column, field and what was expected */
   checked(): unknown {
-    const raw: unknown = this.doc.toJS();
+    const raw = this.#plain();
     if (validate(raw)) return raw;
     const error = validate.errors?.[0] as ErrorObject;
     const { extra, expected, atKey } = explain(error);
     throw this.error([...pointerToPath(error.instancePath, raw), ...extra], expected, atKey);
+  }
+
+  /** @throws UserError for an alias without its anchor, or for aliases that grow beyond all bounds */
+  #plain(): unknown {
+    visit(this.doc, {
+      Alias: (_key, alias) => {
+        if (alias.resolve(this.doc) !== undefined) return;
+        throw this.#at(alias.range?.[0] ?? 0, `*${alias.source}: no anchor &${alias.source} stands before it`);
+      },
+    });
+    try {
+      return this.doc.toJS();
+    } catch (error) {
+      // yaml's limit on aliases of aliases.
+      if (error instanceof ReferenceError) throw this.#at(0, error.message);
+      throw error;
+    }
   }
 
   /**
@@ -69,14 +86,20 @@ const validate = new Ajv2020({
   useDefaults: false,
 }).compile(LAB_SCHEMA);
 
+/** Marks the schema's durations, whose descriptions say what they are for. */
+const DURATION = LAB_SCHEMA.properties.pause.pattern;
+
 /** What a schema error means, in one clause. */
 function explain(error: ErrorObject): { extra: Path; expected: string; atKey?: boolean } {
   const params = error.params as Record<string, unknown>;
+  const schema = error.parentSchema as { properties?: object; pattern?: string; description?: string };
   if (error.propertyName !== undefined)
     return { extra: [error.propertyName], expected: "expected a name of letters, digits and hyphens", atKey: true };
+  if (schema.pattern === DURATION)
+    return { extra: [], expected: "expected a span of time with its unit, e.g. 50us, 1.5s, 12h" };
   switch (error.keyword) {
     case "additionalProperties": {
-      const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
+      const known = Object.keys(schema.properties ?? {});
       return {
         extra: [String(params["additionalProperty"])],
         expected: `unknown key; expected one of ${known.join(", ")}`,
@@ -94,13 +117,12 @@ function explain(error: ErrorObject): { extra: Path; expected: string; atKey?: b
       };
     case "const":
       return { extra: [], expected: `expected ${String(params["allowedValue"])}` };
-    case "pattern": {
-      const description = (error.parentSchema as { description?: string }).description;
+    case "pattern":
       return {
         extra: [],
-        expected: description === undefined ? "not in the expected form" : `expected ${lower(description)}`,
+        expected:
+          schema.description === undefined ? "not in the expected form" : `expected ${lower(schema.description)}`,
       };
-    }
     default:
       return { extra: [], expected: error.message ?? "not as expected" };
   }

@@ -3,11 +3,15 @@
  * at the end. Only whole blocks reach the sink, so a run that is cut off leaves a readable file.
  */
 import { formatIpv4, formatMac } from "../base/addr.ts";
-import type { Time } from "../base/time.ts";
+import { formatDuration, type Time } from "../base/time.ts";
 import { EPOCH_SECONDS } from "../base/wall-clock.ts";
-import { CaptureWriteError, PcapngWriter, type Sink } from "../pcap-writer/index.ts";
-import type { CapturedFrame, CapturePoint, CaptureSink } from "../scheduler/captures.ts";
+import { CaptureWriteError, EspSaFile, espSaRow, PcapngWriter, type Sink } from "../pcap-writer/index.ts";
+import type { CapturedFrame, CapturedSa, CapturePoint, CaptureSink } from "../scheduler/captures.ts";
+import { NAT_NAMESPACE } from "./nat.ts";
 import type { LabPlan } from "./plan.ts";
+
+/** What is captured where nothing is said: the wire of every host, on both sides of a NAT. */
+export const DEFAULT_CAPTURE: readonly string[] = ["*/host/eth0", `*/${NAT_NAMESPACE}/eth0`];
 
 /** Writes what the cluster captures; a write that fails ends the capture, not the run. */
 export class LabTrace implements CaptureSink {
@@ -17,7 +21,10 @@ export class LabTrace implements CaptureSink {
   readonly #interfaces = new Map<number, { readonly id: number; received: number }>();
   /** Interfaces by what their blocks say: a device that comes back, or only changes its MTU, stays one interface. */
   readonly #known = new Map<string, { readonly id: number; received: number }>();
+  readonly #espSa = new EspSaFile();
   #failed: CaptureWriteError | undefined;
+  /** Comments for the next frame. */
+  #comments: string[] = [];
 
   /** @param seed the one the lab is run with */
   constructor(sink: Sink, plan: LabPlan, seed: string) {
@@ -26,7 +33,10 @@ export class LabTrace implements CaptureSink {
       comment: `lab ${plan.name}, seed ${seed}`,
       epochSeconds: EPOCH_SECONDS,
     });
-    this.names(plan.hosts.map((host) => ({ address: formatIpv4(host.address.ip), names: [host.name] })));
+    const addresses = plan.hosts.flatMap(({ name, address, nat }) =>
+      nat === undefined ? [[address, name] as const] : [[address, `${name}-nat`] as const, [nat, name] as const],
+    );
+    this.names(addresses.map(([address, name]) => ({ address: formatIpv4(address.ip), names: [name] })));
   }
 
   /** Frames written. */
@@ -43,6 +53,22 @@ export class LabTrace implements CaptureSink {
   get error(): CaptureWriteError | undefined {
     return this.#failed;
   }
+
+  /** Wireshark's table `esp_sa`: a row for each IPsec association that ever was, in order of their making. */
+  get espSa(): EspSaFile {
+    return this.#espSa;
+  }
+
+  /** A host made an IPsec association. Its receiver makes the same one: that is one row. */
+  association(sa: CapturedSa): void {
+    const { spi, key, icvBytes } = sa;
+    const [source, destination] = [formatIpv4(sa.source), formatIpv4(sa.destination)];
+    const row = { source, destination, spi, key, icvBytes };
+    if (this.#espSa.add(row)) this.newKeyRow(espSaRow(row));
+  }
+
+  /** A row was added to the table of keys. For those who write it as it grows. */
+  protected newKeyRow(_row: string): void {}
 
   /** Writes; after a failed write nothing more is tried. */
   #guard(write: () => void): void {
@@ -88,6 +114,12 @@ export class LabTrace implements CaptureSink {
     return found;
   }
 
+  /** Quiet time was skipped: the next frame says so. */
+  skipped(from: Time, to: Time, frames: number): void {
+    const span = `${formatDuration(to - from)} of quiet time skipped, from ${formatDuration(from)} to ${formatDuration(to)}`;
+    this.#comments.push(`${span}; about ${frames} packets not written`);
+  }
+
   /** A frame passed there. */
   frame(frame: CapturedFrame): void {
     if (this.#failed !== undefined) return;
@@ -96,8 +128,15 @@ export class LabTrace implements CaptureSink {
     target.received++;
     const { data, length } = frame;
     const direction = frame.direction as 0 | 1 | 2;
+    const comment = this.#comments;
+    if (comment.length > 0) this.#comments = [];
     this.#guard(() => {
-      if (data.length === length) this.#writer.packet(target.id, frame.time, data, 0, length, direction);
+      if (comment.length > 0)
+        this.#writer.packet(target.id, frame.time, data, 0, data.length, direction, {
+          originalLength: length,
+          comment,
+        });
+      else if (data.length === length) this.#writer.packet(target.id, frame.time, data, 0, length, direction);
       else this.#writer.packet(target.id, frame.time, data, 0, data.length, direction, { originalLength: length });
     });
   }

@@ -3,10 +3,13 @@
  * handed to drivers, load balancers and DNS (moby libnetwork/agent.go, 20.10).
  */
 import { type Ipv4, parseIpv4 } from "../base/addr.ts";
+import { UserError } from "../base/errors.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { Channel, Proc, Process } from "../scheduler/process.ts";
 import type { NetworkController } from "./controller.ts";
-import { type EncryptionKey, keysOf, primaryFirst, SUBSYS_GOSSIP, SUBSYS_IPSEC } from "./keys.ts";
+import type { Driver } from "./drivers/driver.ts";
+import type { KeyUpdate } from "./drivers/overlay-encryption.ts";
+import { type EncryptionKey, type KeyChange, primaryFirst, primaryOf, SUBSYS_GOSSIP, SUBSYS_IPSEC } from "./keys.ts";
 import { ENDPOINT_TABLE } from "./labels.ts";
 import type { Network } from "./network.ts";
 import type { GossipKey, NetworkDb, TableNote } from "./networkdb-types.ts";
@@ -32,6 +35,8 @@ export interface AgentConfig {
   readonly advertiseAddress: Ipv4;
   /** Local address gossip listens on; 0 = any. */
   readonly bindAddress?: Ipv4;
+  /** This node's own address, which behind NAT is not the advertised one; that one when left out. */
+  readonly localAddress?: Ipv4;
   /** Address of the data path (`--data-path-addr`); the advertise address when left out. */
   readonly dataPathAddress?: Ipv4;
   /** 4789 when left out. */
@@ -70,14 +75,16 @@ export class Agent {
     const { advertiseAddress, bindAddress = 0 } = config;
     this.db = factory({ os: controller.os, bindAddress, advertiseAddress, ...gossipKeys(keys) });
     const address = this.dataPathAddress;
+    const ipsec = primaryFirst(keys, SUBSYS_IPSEC);
+    // The keys are told twice, before the node's addresses (agentInit) and after them (agentDriverNotify).
+    for (const driver of controller.drivers()) if (ipsec.length > 0) driver.discover({ kind: "keys", keys: ipsec });
     for (const driver of controller.drivers()) {
       driver.discover({
         kind: "node",
         address,
-        bindAddress: bindAddress === 0 ? address : bindAddress,
+        bindAddress: config.localAddress ?? (bindAddress === 0 ? address : bindAddress),
         dataPathPort: config.dataPathPort ?? 0,
       });
-      const ipsec = primaryFirst(keys, SUBSYS_IPSEC);
       if (ipsec.length > 0) driver.discover({ kind: "keys", keys: ipsec });
     }
   }
@@ -87,24 +94,31 @@ export class Agent {
     return this.config.dataPathAddress ?? this.config.advertiseAddress;
   }
 
-  /** A new key set of the manager (handleKeyChange): at most one key per subsystem comes and one goes. */
-  updateKeys(old: readonly EncryptionKey[], keys: readonly EncryptionKey[]): void {
-    const gossip = gossipKeys(keys);
-    if (gossip.primary !== undefined) this.db.setKeys(gossip.keys, gossip.primary);
-    const before = keysOf(old, SUBSYS_IPSEC);
-    const after = keysOf(keys, SUBSYS_IPSEC);
-    const has = (set: readonly EncryptionKey[], key: EncryptionKey): boolean =>
-      set.some((k) => k.lamportTime === key.lamportTime);
-    const added = after.filter((k) => !has(before, k)).at(-1);
-    const prune = before.filter((k) => !has(after, k)).at(-1);
-    const primary = after[1];
-    for (const driver of this.#controller.drivers()) {
-      driver.discover({
-        kind: "keyUpdate",
-        ...(added === undefined ? {} : { key: added }),
-        ...(primary === undefined ? {} : { primary }),
-        ...(prune === undefined ? {} : { prune }),
-      });
+  /** A new key set of the manager: gossip's ring first, then the drivers (handleKeyChange). */
+  updateKeys({ keys, added, deleted }: KeyChange): void {
+    const [newGossip, oldGossip] = [added[SUBSYS_GOSSIP], deleted[SUBSYS_GOSSIP]];
+    if (newGossip !== undefined) this.db.setKey(newGossip.key);
+    this.db.setPrimaryKey(primaryOf(keys, SUBSYS_GOSSIP).key);
+    if (oldGossip !== undefined) this.db.removeKey(oldGossip.key);
+    const [key, prune] = [added[SUBSYS_IPSEC], deleted[SUBSYS_IPSEC]];
+    const update = {
+      ...(key === undefined ? {} : { key }),
+      primary: primaryOf(keys, SUBSYS_IPSEC),
+      ...(prune === undefined ? {} : { prune }),
+    };
+    for (const driver of this.#controller.drivers()) this.#updateDriver(driver, update, keys);
+  }
+
+  /** A driver whose keys are others gets all keys anew. */
+  #updateDriver(driver: Driver, update: KeyUpdate, keys: readonly EncryptionKey[]): void {
+    const { log } = this.#controller;
+    try {
+      driver.discover({ kind: "keyUpdate", ...update });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      log("warning", `Failed to update datapath keys in driver ${driver.type}: ${error.message}`);
+      log("warning", `Reconfiguring datapath keys for  ${driver.type}`);
+      driver.discover({ kind: "keys", keys: primaryFirst(keys, SUBSYS_IPSEC) });
     }
   }
 

@@ -17,11 +17,12 @@ import { OverlayDriver } from "./drivers/overlay.ts";
 import type { OverlayEncryption } from "./drivers/overlay-encryption.ts";
 import { parseResolvConf } from "./files.ts";
 import { Ipam, LOCAL_DEFAULT_POOLS } from "./ipam.ts";
-import { checkKeyring, type EncryptionKey } from "./keys.ts";
+import { changeKeys, checkKeyring, type EncryptionKey } from "./keys.ts";
 import type { DaemonLog } from "./log.ts";
 import { Network, type NetworkSpec } from "./network.ts";
 import { Sandbox, type SandboxOptions } from "./sandbox.ts";
 import { type LoadBalancerProgrammer, ServiceBindings } from "./service.ts";
+import { LINUX_NETWORKS, type NetworkSystem } from "./system.ts";
 
 /** What a controller is made with. */
 export interface ControllerOptions {
@@ -35,6 +36,8 @@ export interface ControllerOptions {
   readonly localPools?: readonly Cidr[];
   readonly encryption?: OverlayEncryption;
   readonly loadBalancer?: LoadBalancerProgrammer;
+  /** The host's operating system; Linux when left out. */
+  readonly system?: NetworkSystem;
 }
 
 export class NetworkController {
@@ -44,6 +47,7 @@ export class NetworkController {
   readonly ipam: Ipam;
   readonly services: ServiceBindings;
   readonly hostResolvConf: string;
+  readonly system: NetworkSystem;
   readonly #networkDb: NetworkDbFactory;
   readonly #drivers: ReadonlyMap<DriverType, Driver>;
   readonly #networks = new Map<string, Network>();
@@ -60,9 +64,10 @@ export class NetworkController {
     this.services = new ServiceBindings(options.log, options.loadBalancer);
     this.hostResolvConf = options.resolvConf ?? "";
     this.#networkDb = options.networkDb;
+    this.system = options.system ?? LINUX_NETWORKS;
     const drivers: readonly Driver[] = [
-      new BridgeDriver(this.host, this.random.fork("bridge"), this.log),
-      new SpecialDriver("host"),
+      new BridgeDriver(this.host, this.random.fork("bridge"), this.log, this.system),
+      ...(this.system.hasHostNetwork ? [new SpecialDriver("host")] : []),
       new SpecialDriver("null"),
       new OverlayDriver(this.host, this.random.fork("overlay"), this.log, options.encryption),
     ];
@@ -238,14 +243,19 @@ export class NetworkController {
   /** Keys of the manager: the first set is kept for agentStart, later ones rotate what runs. Throws on a wrong count. */
   setKeys(keys: readonly EncryptionKey[]): void {
     checkKeyring(keys);
-    const old = this.#keys;
-    this.#keys = keys;
-    if (old.length > 0) this.#agent?.updateKeys(old, keys);
+    if (this.#agent === undefined) {
+      this.#keys = keys;
+      return;
+    }
+    const change = changeKeys(this.#keys, keys);
+    this.#keys = change.keys;
+    this.#agent.updateKeys(change);
   }
 
   /** Starts gossip: the node has become part of a swarm and has its keys. No effect when it runs. */
   *agentStart(config: AgentConfig): Proc {
     if (this.#agent !== undefined) return;
+    this.#keys = [...this.#keys].sort((a, b) => a.lamportTime - b.lamportTime);
     const agent = new Agent(this, config, this.#networkDb, this.#keys);
     this.#agent = agent;
     if (config.remoteAddresses.length > 0) yield* agent.db.join(config.remoteAddresses);

@@ -53,7 +53,7 @@ function createGatewayNetwork(controller: NetworkController): Network {
 export function setupDefaultGateway(sandbox: Sandbox): void {
   if (gatewayNetworkEndpoint(sandbox) !== undefined) return;
   const { controller } = sandbox;
-  const network = controller.networkByName(GATEWAY_NETWORK) ?? createGatewayNetwork(controller);
+  const network = controller.networkByName(controller.system.gatewayNetwork) ?? createGatewayNetwork(controller);
   const ports = sandbox.endpoints().find((e) => (e.options.ports?.length ?? 0) > 0)?.options.ports;
   const endpoint = network.createEndpoint(endpointName(sandbox), {
     anonymous: true,

@@ -1,7 +1,7 @@
 /** An endpoint: the attachment of one sandbox to one network (moby libnetwork/endpoint.go, endpoint_info.go, agent.go, 20.10). */
 import { type Cidr, formatIpv4, type Ipv4, type Mac } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
-import { ENDPOINT_TABLE, GATEWAY_NETWORK } from "./labels.ts";
+import { ENDPOINT_TABLE } from "./labels.ts";
 import type { Network } from "./network.ts";
 import { encodeEndpointRecord, NIL_IP, type PortConfig } from "./records.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -132,7 +132,7 @@ export class Endpoint {
 
   /** An endpoint of docker_gwbridge that libnetwork made itself. */
   get onGatewayNetwork(): boolean {
-    return this.network.name === GATEWAY_NETWORK && this.name.startsWith("gateway_");
+    return this.network.name === this.network.controller.system.gatewayNetwork && this.name.startsWith("gateway_");
   }
 
   /** The embedded DNS server is needed in its sandbox: not for `bridge`, `host` and `none`. */

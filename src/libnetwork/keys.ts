@@ -1,5 +1,8 @@
-/** Encryption keys as swarmkit's key manager hands them to every engine (moby libnetwork/types EncryptionKey, agent.go getKeys). */
-import { UserError } from "../base/errors.ts";
+/**
+ * Encryption keys as swarmkit's key manager hands them to every engine (moby libnetwork/types EncryptionKey, agent.go
+ * getKeys, getPrimaryKeyTag, handleKeyChange; 20.10).
+ */
+import { assert, UserError } from "../base/errors.ts";
 
 export const SUBSYS_GOSSIP = "networking:gossip";
 export const SUBSYS_IPSEC = "networking:ipsec";
@@ -36,4 +39,47 @@ export function checkKeyring(keys: readonly EncryptionKey[]): void {
       throw new UserError(`incorrect number of keys for subsystem ${subsystem}`);
     }
   }
+}
+
+/** The key that encrypts: the one with the second-lowest tag (getPrimaryKeyTag). */
+export function primaryOf(keys: readonly EncryptionKey[], subsystem: string): EncryptionKey {
+  const primary = keysOf(keys, subsystem)[1];
+  assert(primary !== undefined, "a subsystem has two keys at least", subsystem, keys.length);
+  return primary;
+}
+
+/** What a new key set changes. Of several keys that came or went only the last one is told. */
+export interface KeyChange {
+  /** What the node holds afterwards, sorted by tag. */
+  readonly keys: readonly EncryptionKey[];
+  readonly added: Readonly<Record<string, EncryptionKey | undefined>>;
+  readonly deleted: Readonly<Record<string, EncryptionKey | undefined>>;
+}
+
+/**
+ * Works out what to change when a new key set arrives (handleKeyChange). The loop that takes keys away puts the last
+ * one in the place of the one that went and then passes over it; so when several went, one of them may stay, and with
+ * it the choice of the primary is off. That is how the release does it.
+ * @param current what the node holds, sorted by tag
+ */
+export function changeKeys(current: readonly EncryptionKey[], next: readonly EncryptionKey[]): KeyChange {
+  const has = (keys: readonly EncryptionKey[], key: EncryptionKey): boolean =>
+    keys.some((other) => other.lamportTime === key.lamportTime);
+  const added: Record<string, EncryptionKey> = {};
+  const deleted: Record<string, EncryptionKey> = {};
+  const keys = [...current];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as EncryptionKey;
+    if (has(next, key)) continue;
+    deleted[key.subsystem] = key;
+    const last = keys.pop() as EncryptionKey;
+    if (i < keys.length) keys[i] = last;
+  }
+  for (const key of next) {
+    if (has(keys, key)) continue;
+    keys.push(key);
+    added[key.subsystem] = key;
+  }
+  keys.sort((a, b) => a.lamportTime - b.lamportTime);
+  return { keys, added, deleted };
 }

@@ -46,8 +46,12 @@ export interface NetworkDb {
   /** Nodes that take part in a network, this one included. */
   networkPeers(networkId: string): readonly GossipPeer[];
   clusterPeers(): readonly GossipPeer[];
-  /** Installs a key set: all decrypt, the primary encrypts. */
-  setKeys(keys: readonly GossipKey[], primary: GossipKey): void;
+  /** Installs a key: it decrypts (SetKey). */
+  setKey(key: Uint8Array): void;
+  /** Makes an installed key the one that encrypts; nothing happens when it isn't installed (SetPrimaryKey). */
+  setPrimaryKey(key: Uint8Array): void;
+  /** Removes a key (RemoveKey); the one that encrypts stays. */
+  removeKey(key: Uint8Array): void;
   /** Leaves the cluster (node leave event, memberlist leave) and closes the sockets. */
   leave(): Proc<void>;
   /** Closes at once, as a crash does. */

@@ -115,9 +115,8 @@ export class Sandbox implements ResolverBackend {
       this.kind === "container" ? (this.options.name ?? this.containerId.slice(0, 12)) : this.dockerNetnsName;
     const ns = makeNamespace(this.controller.host.host, name, this.dockerNetnsName);
     const osl = new OslNamespace(ns, false, this.controller.log);
-    if (this.kind !== "container") {
-      for (const [sysctl, value] of LB_SYSCTLS) setSysctlIfKnown(ns, sysctl, value, this.controller.log);
-    }
+    const sysctls = this.kind === "container" ? this.controller.system.sandboxSysctls : LB_SYSCTLS;
+    for (const [sysctl, value] of sysctls) setSysctlIfKnown(ns, sysctl, value, this.controller.log);
     return osl;
   }
 

@@ -29,9 +29,9 @@ export interface NodeAddresses {
   readonly listen: HostPort;
   /** undefined on a joining node that was told none. */
   readonly advertise: HostPort | undefined;
-  /** The address by which this node is known: the advertised one, or the one it reaches its manager from. */
+  /** This node's own address: what it listens on, or the one it reaches its manager from; behind NAT others don't know it. */
   readonly localIp: Ipv4;
-  /** VTEP address; the local one if none was given. */
+  /** VTEP address; the one by which the node is known if none was given. */
   readonly dataPathIp: Ipv4;
 }
 

@@ -26,7 +26,7 @@ import { tlsInfoOf } from "./ca/security.ts";
 import { ControlClient } from "./control-client.ts";
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
-import { NodeRunner, type RunnerOptions } from "./node-runner.ts";
+import { type NodeAddresses, NodeRunner, type RunnerOptions } from "./node-runner.ts";
 import { TcpTransport } from "./transport/tcp.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
@@ -111,6 +111,8 @@ export interface NetworkAgentAddresses {
   /** Host part of the listen address; 0 = any. */
   readonly bindIp: Ipv4;
   readonly advertiseIp: Ipv4;
+  /** This node's own address (GetLocalAddress). */
+  readonly localIp: Ipv4;
   readonly dataPathIp: Ipv4;
   /** Known managers except this node. */
   readonly remoteIps: readonly Ipv4[];
@@ -167,11 +169,12 @@ export class SwarmNode {
     const runner = this.#runner;
     if (runner === undefined || runner.state === "stopped") return undefined;
     const { listen, localIp, dataPathIp } = runner.addresses;
+    const advertiseIp = knownIp(runner.addresses);
     const remoteIps = runner.remotes
       .filter(({ nodeId }) => nodeId !== this.nodeId)
       .map(({ addr }) => parseRemoteAddr(addr)?.ip)
       .filter((ip) => ip !== undefined);
-    return { bindIp: listen.ip, advertiseIp: localIp, dataPathIp, remoteIps };
+    return { bindIp: listen.ip, advertiseIp, localIp, dataPathIp, remoteIps };
   }
 
   /** The `Swarm` part of GET /info. */
@@ -179,7 +182,7 @@ export class SwarmNode {
     const runner = this.#runner;
     const base = {
       NodeID: this.nodeId,
-      NodeAddr: runner === undefined || runner.state === "stopped" ? "" : formatIpv4(runner.addresses.localIp),
+      NodeAddr: runner === undefined || runner.state === "stopped" ? "" : formatIpv4(knownIp(runner.addresses)),
       LocalNodeState: this.localNodeState,
       ControlAvailable: runner?.manager?.leading === true && runner.state === "active",
       Error: runner?.error?.message ?? "",
@@ -206,7 +209,7 @@ export class SwarmNode {
     const listen = resolveListenAddr(interfaces, options.listenAddr || DEFAULT_LISTEN_ADDR);
     const advertise = resolveAdvertiseAddr(interfaces, options.advertiseAddr ?? "", listen.port);
     const dataPathIp = resolveDataPathAddr(interfaces, options.dataPathAddr ?? "") ?? advertise.ip;
-    resolveLocalAddr(interfaces, listen.ip, advertise.ip);
+    const localIp = resolveLocalAddr(interfaces, listen.ip, advertise.ip);
     const subnetSize = options.subnetSize ?? 0;
     const cluster = {
       defaultAddressPool: validateAddressPools(options.defaultAddrPool ?? [], subnetSize),
@@ -214,7 +217,7 @@ export class SwarmNode {
       vxlanUdpPort: resolveDataPathPort(options.dataPathPort ?? 0),
     };
     const runner = this.#start({
-      addresses: { listen, advertise, localIp: advertise.ip, dataPathIp },
+      addresses: { listen, advertise, localIp, dataPathIp },
       availability: options.availability ?? "active",
       start: { kind: "init", cluster },
     });
@@ -240,10 +243,10 @@ export class SwarmNode {
     const advertise = wished === "" ? undefined : resolveAdvertiseAddr(interfaces, wished, listen.port);
     const remote = parseRemoteAddr(remoteAddr);
     if (remote === undefined) throw new SwarmError(400, `invalid remote address: ${remoteAddr}`);
-    const localIp = advertise?.ip ?? (listen.ip !== 0 ? listen.ip : this.#sourceAddress(remote.ip));
+    const localIp = listen.ip !== 0 ? listen.ip : this.#sourceAddress(remote.ip);
     const availability = options.availability ?? "active";
     const runner = this.#start({
-      addresses: { listen, advertise, localIp, dataPathIp: dataPath ?? localIp },
+      addresses: { listen, advertise, localIp, dataPathIp: dataPath ?? advertise?.ip ?? localIp },
       availability,
       start: { kind: "join", request: { ...remote, token: options.joinToken, availability } },
     });
@@ -352,6 +355,11 @@ export class SwarmNode {
     if (runner.manager?.leading !== true) throw new SwarmError(503, NO_MANAGER_STARTING);
     return conn;
   }
+}
+
+/** The address by which a node is known: the advertised one, or its own (GetAdvertiseAddress). */
+function knownIp({ advertise, localIp }: NodeAddresses): Ipv4 {
+  return advertise?.ip ?? localIp;
 }
 
 /** swarm.go Leave: why a manager may not leave without force. */

@@ -71,7 +71,7 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(goldenTitle("B-standalone-atta
     lab = await Scenario.start();
     await lab.swarm();
     await lab.containers();
-    const fill = "sh -c 'seq 100000 | head -c 200000 > /www/blob200k.txt'";
+    const fill = "sh -c 'mkdir -p /www; seq 100000 | head -c 200000 > /www/blob200k.txt'";
     await lab.run("manager", `docker exec alpine1 ${fill}`);
     await lab.run("worker-1", `docker exec alpine2 ${fill}`);
     await lab.run("worker-1", "docker exec -d alpine2 httpd -f -p 80 -h /www");

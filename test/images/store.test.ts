@@ -1,7 +1,7 @@
 /** Which image a reference means. */
 import { describe, expect, it } from "vitest";
 import { alpine } from "../../src/images/alpine.ts";
-import { imageStore, normalizeReference } from "../../src/images/store.ts";
+import { imageStore, normalizeReference, windowsImageStore } from "../../src/images/store.ts";
 
 describe("image store", () => {
   const store = imageStore();
@@ -20,6 +20,22 @@ describe("image store", () => {
 
   it.each(["", "nosuch", "nosuch:latest", "alpin", "sha256:", "example.com/alpine"])("%j is none", (reference) => {
     expect(store.find(reference)).toBeUndefined();
+  });
+
+  it("images of the other system are known, but not to be had", () => {
+    const windows = windowsImageStore();
+    for (const reference of [
+      "mcr.microsoft.com/windows/nanoserver:ltsc2022",
+      "mcr.microsoft.com/windows/servercore:1809",
+    ]) {
+      expect(store.find(reference)).toBeUndefined();
+      expect(store.isForeign?.(reference)).toBe(true);
+      expect(windows.find(reference)?.programs.has("cmd.exe")).toBe(true);
+      expect(windows.isForeign?.(reference)).toBe(false);
+    }
+    expect(windows.find("alpine")).toBeUndefined();
+    expect(windows.isForeign?.("alpine:3.18")).toBe(true);
+    expect(windows.isForeign?.("nosuch")).toBe(false);
   });
 
   it("normalizes", () => {

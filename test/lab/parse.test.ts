@@ -8,6 +8,15 @@ import { parseLab } from "../../src/lab/parse.ts";
 
 const GALLERY = join(import.meta.dirname, "../../src/lab/gallery");
 
+/** Aliases of aliases: ten to the ninth as plain data. */
+const BOMB = Array.from(
+  { length: 9 },
+  (_, i) =>
+    `x${i}: &x${i} [${Array(10)
+      .fill(i === 0 ? 1 : `*x${i - 1}`)
+      .join()}]\n`,
+).join("");
+
 function errorOf(text: string): string {
   try {
     parseLab("x.yaml", text);
@@ -54,10 +63,40 @@ steps:
     expect(plan.steps[3]).toMatchObject({ text: "a, c-1: drop udp port 4789" });
   });
 
+  it("a host's system, and its address behind NAT", () => {
+    const { hosts } = parseLab(
+      "x.yaml",
+      "hosts: { a: {}, b: { os: windows, nat: true }, c: { count: 2, nat: true }, d: { nat: 172.16.5.9/28 }, e: { nat: false } }\n",
+    );
+    expect(hosts.map(({ os, nat }) => [os, nat === undefined ? undefined : formatCidr(nat)])).toEqual([
+      ["linux", undefined],
+      ["windows", "10.77.0.2/24"],
+      ["linux", "10.77.0.3/24"],
+      ["linux", "10.77.0.4/24"],
+      ["linux", "172.16.5.9/28"],
+      ["linux", undefined],
+    ]);
+  });
+
   it.each([
+    ["hosts: {a: {os: macos}}\n", /^x\.yaml:1:\d+: hosts\.a\.os: expected one of linux, windows/],
+    ["hosts: {a: {nat: 10.0.0.5}}\n", /^x\.yaml:1:\d+: hosts\.a\.nat: expected puts the host behind 1:1 NAT/],
+    ["hosts: {a: {nat: 10.0.0.5/31}}\n", /^x\.yaml:1:\d+: hosts\.a\.nat: expected an address like 10\.77\.0\.2\/24/],
+    [
+      "hosts: {a: {nat: 10.0.0.1/24}}\n",
+      /^x\.yaml:1:\d+: hosts\.a\.nat: 10\.0\.0\.1 is not an address for a host: the first/,
+    ],
+    ["hosts: {a: {nat: 192.168.77.200/25}}\n", /^x\.yaml:1:\d+: hosts\.a\.nat: overlaps the lab's network 192/],
     ["hosts: {a: {}}\nstpes: []\n", /^x\.yaml:2:\d+: stpes: unknown key; expected one of name, /],
     ["hosts:\n  a:\n    latncy: 5us\n", /^x\.yaml:3:\d+: hosts\.a\.latncy: unknown key; expected one of latency/],
-    ["hosts:\n  a: { latency: fast }\n", /^x\.yaml:2:\d+: hosts\.a\.latency: expected one-way delay/],
+    [
+      "hosts:\n  a: { latency: fast }\n",
+      /^x\.yaml:2:\d+: hosts\.a\.latency: expected a span of time with its unit, e\.g\. 50us/,
+    ],
+    ["hosts:\n  a: { latency: 5 }\n", /^x\.yaml:2:\d+: hosts\.a\.latency: expected a span of time with its unit/],
+    ["hosts: {a: {}}\nsteps:\n  - wait: forever\n", /^x\.yaml:3:11: steps\[0\]\.wait: expected a span of time/],
+    ["hosts:\n  a: *b\n", /^x\.yaml:2:6: \*b: no anchor &b stands before it/],
+    [`${BOMB}hosts: {a: {}}\n`, /^x\.yaml:1:1: Excessive alias count/],
     ["name: x\n", /^x\.yaml:1:1: hosts: missing/],
     ["hosts: {a: {}}\nsteps:\n  - b: ls\n", /^x\.yaml:3:\d+: steps\[0\]\.b: no host is called b; there are a/],
     [
@@ -66,7 +105,20 @@ steps:
     ],
     [
       "hosts: {a: {}}\nsteps:\n  - expect: [x]\n",
-      /^x\.yaml:3:\d+: steps\[0\]: expected a host and its command, wait or fault/,
+      /^x\.yaml:3:\d+: steps\[0\]: expected a host and its command, or wait, until, fault, workload/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - workload: { from: a, to: b/c }\n",
+      /^x\.yaml:3:\d+: steps\[0\]\.workload\.to: no host is called b/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - workload: [{ from: a, to: a }, { from: a, to: a, address: 1.2.3.999 }]\n",
+      /^x\.yaml:3:\d+: steps\[0\]\.workload\[1\]\.address: expected an IPv4 address/,
+    ],
+    ["hosts: {a: {}}\nsteps:\n  - workload: { from: a }\n", /steps\[0\]\.workload/],
+    [
+      "hosts: {a: {}}\nsteps:\n  - workload: { from: a, to: a }\n    exit: 1\n",
+      /^x\.yaml:4:5: steps\[0\]\.exit: means nothing beside workload/,
     ],
     [
       "hosts: {a: {}}\nsteps:\n  - a: ls\n    expect: ['/(/']\n",
@@ -115,6 +167,59 @@ steps:
     if (message === undefined)
       expect(parseLab("x.yaml", text).hosts.map((host) => formatCidr(host.address))).toHaveLength(3);
     else expect(errorOf(text)).toMatch(message);
+  });
+
+  it("a workload: one flow or several, each with a port of its own, and the receiver's name unless an address is given", () => {
+    const { steps } = parseLab(
+      "x.yaml",
+      `hosts: { a: {}, b: {} }
+steps:
+  - workload: { from: a/c1, to: b/c2, rate: 500, size: 1400, for: 10s }
+    expect: 0 lost
+  - workload: [{ from: a, to: b }, { from: b/c, to: a/d, address: 10.0.1.9 }]
+  - until: 12h
+`,
+    );
+    expect(steps).toEqual([
+      {
+        kind: "workload",
+        flows: [
+          {
+            from: { host: "a", container: "c1" },
+            to: { host: "b", container: "c2" },
+            address: "c2",
+            port: 9000,
+            load: { rate: 500, size: 1400, duration: 10e9 },
+          },
+        ],
+        expect: ["0 lost"],
+        reject: [],
+        text: "a/c1 to b/c2, 500/s of 1400 bytes for 10s",
+      },
+      {
+        kind: "workload",
+        flows: [
+          {
+            from: { host: "a", container: undefined },
+            to: { host: "b", container: undefined },
+            address: "192.168.77.12",
+            port: 9000,
+            load: { rate: 1000, size: 64, duration: 1e9 },
+          },
+          {
+            from: { host: "b", container: "c" },
+            to: { host: "a", container: "d" },
+            address: "10.0.1.9",
+            port: 9001,
+            load: { rate: 1000, size: 64, duration: 1e9 },
+          },
+        ],
+        expect: [],
+        reject: [],
+        text: "a to b, 1000/s of 64 bytes for 1s; b/c to a/d, 1000/s of 64 bytes for 1s",
+      },
+      { kind: "until", time: 12 * 3600e9 },
+    ]);
   });
 
   it("reads every lab of the gallery", () => {

@@ -1,7 +1,8 @@
 /** What a trace says of itself: devices without a frame count as captured on, and have no interface block. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { LabTrace } from "../../src/lab/trace.ts";
 import { MemorySink, readPcapng } from "../../src/pcap-writer/index.ts";
+import type { CapturedSa } from "../../src/scheduler/captures.ts";
 import { labOf } from "../support/lab.ts";
 
 it("a quiet wire is no missing device", () => {
@@ -14,4 +15,35 @@ it("a quiet wire is no missing device", () => {
   expect(trace.points).toBe(1);
   expect(trace.packets).toBe(0);
   expect([...readPcapng(sink.bytes())].filter(({ kind }) => kind === "interface")).toEqual([]);
+});
+
+describe("keys of ESP packets", () => {
+  const sa: CapturedSa = {
+    time: 5,
+    hostIndex: 0,
+    seq: 0,
+    source: 0xc0a84d0b,
+    destination: 0xc0a84d0c,
+    spi: 0xf6bfc5b0,
+    key: new Uint8Array(20).fill(0xab),
+    icvBytes: 8,
+  };
+
+  it("one row an association, although both of its hosts make it; those that ended stay", () => {
+    const rows: string[] = [];
+    class Recording extends LabTrace {
+      protected override newKeyRow(row: string): void {
+        rows.push(row);
+      }
+    }
+    const trace = new Recording(new MemorySink(), labOf("hosts: { host1: {} }\n"), "1");
+    trace.association(sa);
+    trace.association({ ...sa, hostIndex: 1, time: 6 });
+    trace.association({ ...sa, spi: 0x12, time: 7, icvBytes: 16 });
+    expect(rows).toEqual([
+      `"IPv4","192.168.77.11","192.168.77.12","0xf6bfc5b0","AES-GCM with 8 octet ICV [RFC4106]","0x${"ab".repeat(20)}","NULL",""`,
+      `"IPv4","192.168.77.11","192.168.77.12","0x00000012","AES-GCM with 16 octet ICV [RFC4106]","0x${"ab".repeat(20)}","NULL",""`,
+    ]);
+    expect(trace.espSa.toString()).toBe(`${rows.join("\n")}\n`);
+  });
 });

@@ -12,6 +12,8 @@ import { openTrace } from "../support/wireshark.ts";
 const LABS = (readdirSync(GALLERY, { recursive: true }) as string[])
   .filter((name) => name.endsWith(".yaml"))
   .map((name) => name.replace(/\.yaml$/, ""))
+  // Two virtual days with a hundred thousand packets: too much for the dissectors; rotation.test.ts runs it.
+  .filter((name) => name !== "rotation")
   .sort();
 
 /** Remarks about nothing but what a TCP connection is: its beginning, its end, a port that refuses. */
@@ -31,8 +33,46 @@ interface Expected {
   readonly why: string;
 }
 
+const UNANSWERED = /^Echo \(ping\) request .*No response seen to ICMP request$/;
+
 /** Remarks that a lab's story brings with it. */
 const EXPECTED: Readonly<Record<string, readonly Expected[]>> = {
+  nat: [
+    ...["host1/c1/eth0", "host1/host/eth0", "host2/nat/eth0", "host2/host/eth0", "host2/c2/eth0"].map((iface) => ({
+      iface,
+      remark: UNANSWERED,
+      why: `the encrypted overlay's pings stay unanswered: seen on ${iface}`,
+    })),
+    ...["host1/host/eth0", "host2/nat/eth0", "host2/host/eth0"].map((iface) => ({
+      iface,
+      remark: /^Echo \(ping\) request .*Bad checksum \[should be 0x[0-9a-f]{4}\]$/,
+      why: `the datagram inside ESP has the checksum from before the router: seen on ${iface}`,
+    })),
+  ],
+  windows: [
+    ...["host1/c1/eth0", "host1/host/eth0", "win1/host/eth0", "win1/w1/eth0"].map((iface) => ({
+      iface,
+      remark: UNANSWERED,
+      why: `on the encrypted overlay Linux and Windows don't hear each other: seen on ${iface}`,
+    })),
+  ],
+  "esp-blocked": [
+    {
+      iface: "host1/host/eth0",
+      remark: /^Echo \(ping\) request .*No response seen to ICMP request$/,
+      why: "ESP is dropped: pings stay unanswered on the wire",
+    },
+    {
+      iface: "host1/e1/eth0",
+      remark: /^Echo \(ping\) request .*No response seen to ICMP request$/,
+      why: "and in the container",
+    },
+    {
+      iface: "host2/host/eth0",
+      remark: /^Echo \(ping\) request .*No response seen to ICMP request$/,
+      why: "later they arrive at a host that has lost its keys",
+    },
+  ],
   "firewall-2377": [
     {
       iface: "host2/host/eth0",
@@ -61,6 +101,14 @@ const EXPECTED: Readonly<Record<string, readonly Expected[]>> = {
   ],
 };
 
+/**
+ * Frames whose checksum is wrong because the lab is about that. nat: what is inside ESP, once the router has rewritten
+ * the outer address that it was computed over: host2's in what comes from it, the public one in what goes there.
+ */
+const WRONG_CHECKSUMS: Readonly<Record<string, string>> = {
+  nat: "esp && (ip.src == 192.168.77.12 || ip.dst == 10.77.0.2)",
+};
+
 /** Interfaces whose remarks count: the wires, and the containers' first card. Sandboxes' and overlays' show the same frames again. */
 const JUDGED = /^[^/]+\/(host|(?!ingress_sbox|lb_|ingress\/)[^/]+)\/eth0$/;
 
@@ -68,11 +116,13 @@ describe.each(LABS)("lab %s", (name) => {
   it("does what it says, and Wireshark agrees", async () => {
     const run = await runLab(galleryLab(name), { capture: ["*"] });
     expect(run.failures).toEqual([]);
-    const trace = await openTrace(run.trace);
+    const trace = await openTrace(run.trace, { espSa: run.espSa });
     try {
       expect(trace.frames).toBeGreaterThan(50);
       expect(trace.malformed()).toEqual([]);
-      expect(trace.badChecksums()).toEqual([]);
+      const wrong = WRONG_CHECKSUMS[name];
+      expect(trace.badChecksums()).toEqual(wrong === undefined ? [] : trace.filter(wrong));
+      if (wrong !== undefined) expect(trace.badChecksums()).not.toEqual([]);
       expect(trace.warnings).toEqual([]);
     } finally {
       trace.close();
@@ -82,7 +132,7 @@ describe.each(LABS)("lab %s", (name) => {
     const expected = EXPECTED[name] ?? [];
     for (const [iface, file] of splitTrace(run.trace)) {
       if (!JUDGED.test(iface)) continue;
-      const part = await openTrace(file);
+      const part = await openTrace(file, { espSa: run.espSa });
       try {
         for (const { frame, text } of part.expertInfo()) {
           const remark = text.replace(/^Expert Info \(\w+\/\w+\): /, "").replace(/ \d+$/, " #");

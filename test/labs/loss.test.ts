@@ -21,7 +21,7 @@ steps:
   - host1: docker run -dit --name client --network net1 alpine
   - host2: docker run -dit --name server --network net1 alpine
   - wait: 5s
-  - host2: docker exec server sh -c 'seq 2000000 | head -c ${BYTES} > /www/big'
+  - host2: docker exec server sh -c 'mkdir /www; seq 2000000 | head -c ${BYTES} > /www/big'
   - host2: docker exec -d server httpd -f -p 80 -h /www
   - fault: { host: host2, loss: 1% }
   - host1: docker exec client wget -q -O /tmp/big http://server/big

@@ -234,9 +234,6 @@ ${reaches(2, "t6", "t1", "10.5.0.2")}
   - host1: docker run -dit --name p1 --network pair --ip 10.7.0.9 alpine
   - host2: docker run -dit --name p2 --network pair alpine
 ${reaches(2, "p2", "p1", "10.7.0.9", 63)}
-  - host1: docker network create -d overlay --opt encrypted secret
-    exit: 1
-    expect: ["Error response from daemon: encrypted overlay networks are not emulated yet"]
   - host1: docker service create --name web nginx
     exit: 1
     expect: ["docker: 'service' is not emulated yet."]

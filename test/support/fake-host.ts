@@ -260,6 +260,7 @@ function fakeKernel(host: FakeHost, runtime: ScheduledHost): HostKernel {
     neigh: absent("neigh"),
     fdb: absent("fdb"),
     iptables: absent("iptables"),
+    xfrm: absent("xfrm"),
     conntrack: absent("conntrack"),
     socket: {
       udp: () => new FakeUdpSocket(host),

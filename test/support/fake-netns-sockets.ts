@@ -173,6 +173,18 @@ export class FakeUdp extends FakeSocket implements UdpSocket {
     this.sendTo(data, this.#remote.ip, this.#remote.port);
   }
 
+  generate(): never {
+    throw new Error("not in this fake");
+  }
+
+  setSink(): never {
+    throw new Error("not in this fake");
+  }
+
+  received(): never {
+    throw new Error("not in this fake");
+  }
+
   sendTo(data: Uint8Array, ip: Ipv4, port: number): void {
     if (this.local.port === 0) this.bind(0x7f000001, 0);
     const to = this.sockets.route("udp", this.local, { ip, port });

@@ -23,6 +23,7 @@ import type {
 import { FakeIptables, iptablesSave } from "./fake-netns-iptables.ts";
 import { FakeSockets, type FakeUpstream } from "./fake-netns-sockets.ts";
 import { type Dev, FakeAddrs, FakeFdb, FakeNeighbours, FakeRoutes, refuse } from "./fake-netns-tables.ts";
+import { FakeXfrm } from "./fake-netns-xfrm.ts";
 
 const NO_STATS: LinkStats = {
   rxPackets: 0,
@@ -86,6 +87,7 @@ export class FakeNetNs implements NetNs {
   readonly fdb: FdbApi;
   readonly iptables = new FakeIptables();
   readonly conntrack: ConntrackApi = { list: () => [], flush: () => {}, count: () => 0 };
+  readonly xfrm = new FakeXfrm();
   readonly socket: FakeSockets;
   readonly devs: Dev[] = [];
   readonly #sysctls: Map<string, number>;
@@ -201,6 +203,10 @@ export class FakeNetNs implements NetNs {
 
 class FakeLinks implements LinkApi {
   readonly #ns: FakeNetNs;
+
+  tap(): never {
+    throw new Error("the fake kernel has no packet sockets");
+  }
 
   constructor(ns: FakeNetNs) {
     this.#ns = ns;

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../src/base/errors.ts";
 import type { NetworkDbConfig } from "../../src/libnetwork/agent.ts";
-import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../../src/libnetwork/networkdb-types.ts";
+import type { GossipPeer, NetworkDb, TableNote } from "../../src/libnetwork/networkdb-types.ts";
 import { Channel, type Proc } from "../../src/scheduler/process.ts";
 
 interface Entry {
@@ -39,8 +39,8 @@ export class FakeNetworkDb implements NetworkDb {
   readonly nodeName: string;
   readonly config: NetworkDbConfig;
   readonly joined: string[] = [];
-  keys: readonly GossipKey[];
-  primary: GossipKey | undefined;
+  /** The gossip keys, the one that encrypts first. */
+  readonly ring: Uint8Array[];
   closed = false;
   readonly #cluster: FakeCluster;
   readonly #watches: { channel: Channel<TableNote>; table: string; networkId: string }[] = [];
@@ -48,8 +48,8 @@ export class FakeNetworkDb implements NetworkDb {
   constructor(cluster: FakeCluster, config: NetworkDbConfig) {
     this.#cluster = cluster;
     this.config = config;
-    this.keys = config.keys;
-    this.primary = config.primary;
+    this.ring = config.keys.map(({ key }) => key);
+    if (config.primary !== undefined) this.setPrimaryKey(config.primary.key);
     this.nodeName = config.os.random.fork("gossip").hex(12);
   }
 
@@ -151,9 +151,22 @@ export class FakeNetworkDb implements NetworkDb {
     return this.#cluster.nodes.map((n) => ({ name: n.nodeName, ip: n.config.advertiseAddress }));
   }
 
-  setKeys(keys: readonly GossipKey[], primary: GossipKey): void {
-    this.keys = keys;
-    this.primary = primary;
+  #is(key: Uint8Array): (other: Uint8Array) => boolean {
+    return (other) => other.every((byte, i) => byte === key[i]);
+  }
+
+  setKey(key: Uint8Array): void {
+    if (!this.ring.some(this.#is(key))) this.ring.push(key);
+  }
+
+  setPrimaryKey(key: Uint8Array): void {
+    const at = this.ring.findIndex(this.#is(key));
+    if (at > 0) this.ring.unshift(...this.ring.splice(at, 1));
+  }
+
+  removeKey(key: Uint8Array): void {
+    const at = this.ring.findIndex(this.#is(key));
+    if (at > 0) this.ring.splice(at, 1);
   }
 
   *leave(): Proc<void> {

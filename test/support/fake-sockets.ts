@@ -78,6 +78,18 @@ export class FakeUdpSocket extends FakeSocket implements UdpSocket {
     this.sendTo(data, this.#peer.ip, this.#peer.port);
   }
 
+  generate(): never {
+    throw new Error("not in this fake");
+  }
+
+  setSink(): never {
+    throw new Error("not in this fake");
+  }
+
+  received(): never {
+    throw new Error("not in this fake");
+  }
+
   sendTo(data: Uint8Array, ip: Ipv4, port: number): void {
     if (this.closed) throw new KernelError("EPIPE", "sendto");
     if (data.length > 65507) throw new KernelError("EMSGSIZE", "sendto");

@@ -80,7 +80,7 @@ export interface GoldenSa {
 export function parseXfrmStates(text: string): GoldenSa[] {
   const found = new Map<string, GoldenSa>();
   const pattern =
-    /^src (\S+) dst (\S+)\n\s*proto esp spi 0x([0-9a-f]+)[^\n]*\n(?:\s+[^\n]*\n)*?\s*aead rfc4106\(gcm\(aes\)\) 0x([0-9a-f]+) \(\d+ bits\) (\d+)/gm;
+    /^src (\S+) dst (\S+)\n\s*proto esp spi 0x([0-9a-f]+)[^\n]*\n(?:\s+[^\n]*\n)*?\s*aead rfc4106\(gcm\(aes\)\) 0x([0-9a-f]+)(?: \(\d+ bits\))? (\d+)/gm;
   for (const [, source, destination, spi, key, icvBits] of text.matchAll(pattern)) {
     const bytes = Uint8Array.from(key!.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
     const sa = {

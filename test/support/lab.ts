@@ -17,6 +17,8 @@ const DIST = join(ROOT, "dist/src");
 export interface LabRun {
   readonly result: LabResult;
   readonly trace: Uint8Array;
+  /** Wireshark's table of the trace's ESP keys. */
+  readonly espSa: string;
   /** Everything printed, commands included. */
   readonly transcript: string;
   /** Failed expectations, with what came instead. */
@@ -35,7 +37,7 @@ export function labOf(text: string): LabPlan {
 /** @param options.workers more than 1 runs the compiled code of dist/ on worker threads */
 export async function runLab(
   plan: LabPlan,
-  options: { workers?: number; seed?: string; capture?: readonly string[] } = {},
+  options: { workers?: number; seed?: string; capture?: readonly string[]; skip?: boolean } = {},
 ): Promise<LabRun> {
   const sink = new MemorySink();
   const seed = options.seed ?? plan.seed;
@@ -50,6 +52,7 @@ export async function runLab(
     workers,
     platform: nodePlatform(pathToFileURL(worker)),
     seed,
+    ...(options.skip === undefined ? {} : { skip: options.skip }),
     capture: { patterns: options.capture ?? ["*/host/eth0"], snaplen: 262_144, sink: trace },
   });
   let transcript = "";
@@ -71,7 +74,8 @@ export async function runLab(
     });
     trace.names([...session.addresses].map(([address, names]) => ({ address, names })));
     trace.close(result.end);
-    return { result, trace: sink.bytes(), transcript, failures, addresses: session.addresses };
+    const espSa = trace.espSa.toString();
+    return { result, trace: sink.bytes(), espSa, transcript, failures, addresses: session.addresses };
   } finally {
     await session.close();
   }

@@ -129,6 +129,7 @@ describe("swarm join", () => {
     expect(worker.node.networkAgentAddresses()).toEqual({
       bindIp: 0,
       advertiseIp: 0xc0a84d0c,
+      localIp: 0xc0a84d0c,
       dataPathIp: 0xc0a84d0c,
       remoteIps: [0xc0a84d0b],
     });

@@ -8,7 +8,6 @@ import { assert, UserError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
 import {
-  OPTION_BRIDGE_NAME,
   OPTION_DEFAULT_BRIDGE,
   OPTION_ENABLE_ICC,
   OPTION_ENABLE_MASQUERADE,
@@ -17,6 +16,7 @@ import {
 } from "../labels.ts";
 import type { DaemonLog } from "../log.ts";
 import { findLink, setSysctlIfKnown } from "../osl.ts";
+import { LINUX_NETWORKS, type NetworkSystem } from "../system.ts";
 import { addBridgeRules, type BridgeRules, removeBridgeRules, setupChains } from "./bridge-iptables.ts";
 import {
   createVethPair,
@@ -58,15 +58,18 @@ function flag(options: Options, key: string, fallback: boolean): boolean {
 }
 
 export class BridgeDriver implements Driver {
-  readonly type = "bridge";
+  readonly type: "bridge" | "nat";
   readonly tables = [];
   readonly #host: NetNs;
   readonly #random: Random;
   readonly #log: DaemonLog;
+  readonly #deviceName: (network: DriverNetwork) => string;
   readonly #networks = new Map<string, BridgeNetwork>();
 
   /** Prepares chains and forwarding, as the daemon does at its start. */
-  constructor(host: NetNs, random: Random, log: DaemonLog) {
+  constructor(host: NetNs, random: Random, log: DaemonLog, system: NetworkSystem = LINUX_NETWORKS) {
+    this.type = system.localDriver;
+    this.#deviceName = system.deviceName;
     this.#host = host;
     this.#random = random;
     this.#log = log;
@@ -87,7 +90,7 @@ export class BridgeDriver implements Driver {
     if (subnet?.gateway === undefined) throw new UserError("ipv4 pool is empty");
     const mtu = parseMtu(options[OPTION_MTU]);
     if (mtu === undefined) throw new UserError(`failed to parse ${OPTION_MTU} value: ${options[OPTION_MTU]}`);
-    const bridge = options[OPTION_BRIDGE_NAME] ?? `br-${network.id.slice(0, 12)}`;
+    const bridge = this.#deviceName(network);
     this.#checkConflicts(bridge, subnet.pool);
     const rules: BridgeRules = {
       bridge,

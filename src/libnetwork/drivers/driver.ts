@@ -6,8 +6,9 @@ import type { EncryptionKey } from "../keys.ts";
 import type { Options } from "../labels.ts";
 import type { TableNote } from "../networkdb-types.ts";
 import { findLink } from "../osl.ts";
+import type { KeyUpdate } from "./overlay-encryption.ts";
 
-export type DriverType = "bridge" | "overlay" | "host" | "null";
+export type DriverType = "bridge" | "nat" | "overlay" | "host" | "null";
 
 /** One subnet of a network as IPAM gave it. */
 export interface SubnetData {
@@ -46,12 +47,7 @@ export interface JoinInfo {
 export type Discovery =
   | { readonly kind: "node"; readonly address: Ipv4; readonly bindAddress: Ipv4; readonly dataPathPort: number }
   | { readonly kind: "keys"; readonly keys: readonly EncryptionKey[] }
-  | {
-      readonly kind: "keyUpdate";
-      readonly key?: EncryptionKey;
-      readonly primary?: EncryptionKey;
-      readonly prune?: EncryptionKey;
-    };
+  | ({ readonly kind: "keyUpdate" } & KeyUpdate);
 
 /** A network driver. */
 export interface Driver {

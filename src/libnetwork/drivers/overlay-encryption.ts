@@ -12,6 +12,18 @@ export interface EncryptionContext {
   readonly dataPathPort: number;
   /** VTEPs of all remote endpoints of a network, each once, in order of learning. */
   peerVteps(networkId: string): readonly Ipv4[];
+  /** Whether the network has an endpoint on this node. */
+  hasLocalEndpoints(networkId: string): boolean;
+}
+
+/** One rotation step (discoverapi.DriverEncryptionUpdate): each part may be missing. */
+export interface KeyUpdate {
+  /** The key that came. */
+  readonly key?: EncryptionKey;
+  /** The one that encrypts from now on. */
+  readonly primary?: EncryptionKey;
+  /** The key that went. */
+  readonly prune?: EncryptionKey;
 }
 
 /** Encryption of the data path. All calls are about networks with the option `encrypted` unless said. */
@@ -21,13 +33,13 @@ export interface OverlayEncryption {
   readonly hasKeys: boolean;
   /** The first, or a wholly new, key set: primary first. Clears all SAs and policies (setKeys). */
   setKeys(keys: readonly EncryptionKey[]): void;
-  /** One rotation step (updateKeys). */
-  updateKeys(change: { key?: EncryptionKey; primary?: EncryptionKey; prune?: EncryptionKey }): void;
+  /** One rotation step (updateKeys). @throws UserError when its keys are not those that are known */
+  updateKeys(change: KeyUpdate): void;
   /**
    * SAs and policy towards one VTEP, or towards all of a network's when it is undefined (checkEncryption).
    * @param isLocal a local endpoint joined or left; else a remote peer came or went
    */
-  checkEncryption(networkId: string, vtep: Ipv4 | undefined, vni: number, isLocal: boolean, add: boolean): void;
+  checkEncryption(networkId: string, vtep: Ipv4 | undefined, isLocal: boolean, add: boolean): void;
   /** mangle and filter rules of a VNI (programMangle, programInput); `add` false clears leftovers of an encrypted network. */
   programVni(vni: number, add: boolean): void;
 }

@@ -64,6 +64,14 @@ function parseVnis(network: DriverNetwork): number[] {
   return vnis;
 }
 
+/** What a network needs of its driver. */
+export interface OverlayDataPath {
+  /** UDP port of the data path. */
+  port(): number;
+  /** Rules of an encrypted network's VNI, or the end of those that an earlier network with that VNI left. */
+  programRules(vni: number, encrypted: boolean): void;
+}
+
 export class OverlayNetwork {
   readonly id: string;
   readonly name: string;
@@ -73,19 +81,18 @@ export class OverlayNetwork {
   readonly endpoints = new Map<string, OverlayEndpoint>();
   readonly #host: NetNs;
   readonly #log: DaemonLog;
-  /** UDP port of the data path. */
-  readonly #port: () => number;
+  readonly #dataPath: OverlayDataPath;
   /** Grows each time the namespace is made anew in this daemon's life; part of its file name. */
   #epoch = 0;
   #joined = 0;
   #sandbox: OslNamespace | undefined;
 
-  constructor(network: DriverNetwork, host: NetNs, log: DaemonLog, port: () => number) {
+  constructor(network: DriverNetwork, host: NetNs, log: DaemonLog, dataPath: OverlayDataPath) {
     this.id = network.id;
     this.name = network.name;
     this.#host = host;
     this.#log = log;
-    this.#port = port;
+    this.#dataPath = dataPath;
     this.encrypted = network.options[OPTION_ENCRYPTED] !== undefined;
     const mtu = parseMtu(network.options[OPTION_MTU]);
     if (mtu === undefined) throw new UserError(`invalid MTU value: ${network.options[OPTION_MTU]}`);
@@ -129,6 +136,7 @@ export class OverlayNetwork {
   ensureSubnet(subnet: OverlaySubnet): boolean {
     const sandbox = this.#sandbox;
     if (subnet.ready || sandbox === undefined) return false;
+    this.#dataPath.programRules(subnet.vni, this.encrypted);
     try {
       sandbox.addInterface(subnet.bridgeName, "br", { address: subnet.gateway, bridge: true });
       this.#createVxlan(subnet);
@@ -156,7 +164,7 @@ export class OverlayNetwork {
       name: subnet.vxlanName,
       mtu: this.mtu,
       vni: subnet.vni,
-      port: this.#port(),
+      port: this.#dataPath.port(),
       learning: true,
       proxy: true,
       l2miss: true,

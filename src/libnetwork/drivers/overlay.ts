@@ -79,6 +79,7 @@ export class OverlayDriver implements Driver {
         bindAddress: this.#bindAddress,
         dataPathPort: this.#port,
         peerVteps: (id) => [...new Set(this.#peers.entries(id).flatMap((e) => (e.local ? [] : [e.vtep])))],
+        hasLocalEndpoints: (id) => (this.#networks.get(id)?.endpoints.size ?? 0) > 0,
       });
     } else if (event.kind === "keys") {
       this.#encryption?.setKeys(event.keys);
@@ -91,7 +92,10 @@ export class OverlayDriver implements Driver {
   createNetwork(network: DriverNetwork): void {
     if (this.#networks.has(network.id))
       throw new UserError(`attempt to create overlay network ${network.id} that already exists`);
-    const made = new OverlayNetwork(network, this.#host, this.#log, () => this.#port);
+    const made = new OverlayNetwork(network, this.#host, this.#log, {
+      port: () => this.#port,
+      programRules: (vni, encrypted) => this.#encryption?.programVni(vni, encrypted),
+    });
     if (made.encrypted && this.#encryption === undefined) {
       throw new UserError(`encryption of overlay networks is not available on this engine (network ${network.name})`);
     }
@@ -159,7 +163,7 @@ export class OverlayDriver implements Driver {
     for (const other of network.subnets) if (other !== subnet) info.addStaticRoute(other.subnet, subnet.gateway.ip);
     info.setNames(container, "eth");
     this.#peerAdd(networkId, this.#localPeer(endpoint.id, endpoint.address, endpoint.mac, vtep), true);
-    if (network.encrypted) this.#encryption?.checkEncryption(networkId, undefined, subnet.vni, true, true);
+    if (network.encrypted) this.#encryption?.checkEncryption(networkId, undefined, true, true);
     const record = { endpointIp: endpoint.address, endpointMac: endpoint.mac, tunnelEndpointIp: vtep };
     info.addTableEntry(PEER_TABLE, endpointId, encodePeerRecord(record));
   }
@@ -181,7 +185,7 @@ export class OverlayDriver implements Driver {
   #joinSandbox(network: OverlayNetwork, subnet: OverlaySubnet): void {
     this.#probeOnce();
     const made = network.ensureSandbox();
-    if (network.ensureSubnet(subnet)) this.#encryption?.programVni(subnet.vni, network.encrypted);
+    network.ensureSubnet(subnet);
     if (!made) return;
     for (const entry of this.#peers.entries(network.id)) this.#peerAdd(network.id, entry, false);
   }
@@ -249,7 +253,7 @@ export class OverlayDriver implements Driver {
       return;
     }
     network.ensureSubnet(subnet);
-    if (network.encrypted) this.#encryption?.checkEncryption(networkId, entry.vtep, subnet.vni, false, true);
+    if (network.encrypted) this.#encryption?.checkEncryption(networkId, entry.vtep, false, true);
     try {
       sandbox.addNeighbor(entry.ip, entry.mac, subnet.vxlanName, false);
       sandbox.addNeighbor(entry.vtep, entry.mac, subnet.vxlanName, true);
@@ -275,7 +279,7 @@ export class OverlayDriver implements Driver {
     const network = this.#networks.get(networkId);
     const sandbox = network?.sandbox;
     if (network === undefined || sandbox === undefined) return;
-    if (network.encrypted) this.#encryption?.checkEncryption(networkId, entry.vtep, 0, entry.local, false);
+    if (network.encrypted) this.#encryption?.checkEncryption(networkId, entry.vtep, entry.local, false);
     if (!entry.local) {
       try {
         sandbox.deleteNeighbor(entry.vtep, entry.mac);

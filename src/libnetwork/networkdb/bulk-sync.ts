@@ -27,6 +27,7 @@ export class BulkSyncer {
   readonly #random: Random;
   readonly #warn: (text: string) => void;
   readonly #acks = new Map<string, Ack>();
+  #running = 0;
 
   constructor(
     host: HostRuntime,
@@ -42,21 +43,37 @@ export class BulkSyncer {
     this.#warn = warn;
   }
 
+  /** A sync or the wait for its answer is under way. */
+  get busy(): boolean {
+    return this.#running > 0;
+  }
+
+  /** What partners are drawn from. */
+  get randomKey(): string {
+    return this.#random.key;
+  }
+
   /** The periodic sync: for each network one random node of it; networks done along the way are not repeated. */
   *periodic(): Proc {
     const { attachments } = this.#state;
     let networks = [...attachments.own.values()].filter((own) => !own.leaving).map((own) => own.networkId);
-    for (let network = networks.shift(); network !== undefined; network = networks.shift()) {
+    const tick = this.#host.now();
+    for (let turn = 0, network = networks.shift(); network !== undefined; network = networks.shift()) {
       const nodes = attachments.nodesOf(network);
       if (nodes.length === 0) continue;
-      const completed = yield* this.withOneOf(nodes);
+      // The chance of each turn depends on the tick, not on how long the turns before it took.
+      const completed = yield* this.withOneOf(nodes, tick + turn++);
       networks = networks.filter((other) => !completed.includes(other));
     }
   }
 
-  /** Syncs with one random node, with a second one should the first fail. @returns the networks that were synced */
-  *withOneOf(nodes: readonly string[]): Proc<readonly string[]> {
-    for (const node of pickRandom(this.#random, 2, nodes, (name) => name !== this.#state.self)) {
+  /**
+   * Syncs with one random node, with a second one should the first fail.
+   * @param chance position in the random stream
+   * @returns the networks that were synced
+   */
+  *withOneOf(nodes: readonly string[], chance: number): Proc<readonly string[]> {
+    for (const node of pickRandom(this.#random.seek(chance), 2, nodes, (name) => name !== this.#state.self)) {
       const networks = this.#state.attachments.common(node);
       if (yield* this.#tryNode(networks, node)) return networks;
     }
@@ -83,6 +100,15 @@ export class BulkSyncer {
 
   /** @throws KernelError when the node cannot be reached */
   *withNode(networks: readonly string[], node: string, unsolicited: boolean): Proc {
+    this.#running++;
+    try {
+      yield* this.#syncWith(networks, node, unsolicited);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  *#syncWith(networks: readonly string[], node: string, unsolicited: boolean): Proc {
     const peer = this.#state.nodes.active.get(node);
     if (peer === undefined) return;
     const message = this.#message(networks, unsolicited);
@@ -126,7 +152,18 @@ export class BulkSyncer {
   }
 }
 
+/** Events of live entries, which don't change: every sync sends them again. */
+const events = new WeakMap<Entry, Uint8Array>();
+
 function eventOf(entry: Entry): Uint8Array {
+  const known = events.get(entry);
+  if (known !== undefined) return known;
+  const event = encodeEvent(entry);
+  if (!entry.deleting && entry.reapTime === 0) events.set(entry, event);
+  return event;
+}
+
+function encodeEvent(entry: Entry): Uint8Array {
   return encodeTableEvent({
     type: entry.deleting ? TABLE_CHANGE.delete : TABLE_CHANGE.create,
     lTime: entry.lTime,

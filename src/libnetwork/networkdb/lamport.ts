@@ -6,6 +6,11 @@ export class LamportClock {
     return this.#time;
   }
 
+  /** What a rest has made of it. */
+  set time(time: number) {
+    this.#time = time;
+  }
+
   /** Advances by one. @returns the new time */
   increment(): number {
     return ++this.#time;

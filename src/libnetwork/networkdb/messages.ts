@@ -107,12 +107,21 @@ export function decodeNetworkEvent(data: Uint8Array): NetworkEvent {
 
 export function encodePushPullState(state: NetworkPushPull): Uint8Array {
   const writer = new ProtoWriter().uint(1, state.lTime);
-  for (const entry of state.networks) {
-    writer.message(2, (inner) => {
-      inner.string(1, entry.networkId).uint(2, entry.lTime).string(3, entry.nodeName).bool(4, entry.leaving);
-    });
-  }
+  for (const entry of state.networks) writer.bytesAlways(2, encodeEntry(entry));
   return encodeEnvelope(GOSSIP.pushPull, writer.string(3, state.nodeName).finish());
+}
+
+/** Entries don't change and are sent over and over. */
+const encodedEntries = new WeakMap<NetworkEntry, Uint8Array>();
+
+function encodeEntry(entry: NetworkEntry): Uint8Array {
+  let encoded = encodedEntries.get(entry);
+  if (encoded === undefined) {
+    const writer = new ProtoWriter().string(1, entry.networkId).uint(2, entry.lTime);
+    encoded = writer.string(3, entry.nodeName).bool(4, entry.leaving).finish();
+    encodedEntries.set(entry, encoded);
+  }
+  return encoded;
 }
 
 export function decodePushPullState(data: Uint8Array): NetworkPushPull {
@@ -177,7 +186,7 @@ export function decodeBulkSync(data: Uint8Array): BulkSync {
 /** @param messages envelopes */
 export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
   const writer = new ProtoWriter();
-  for (const message of messages) writer.message(1, (inner) => inner.bytes(1, message));
+  for (const message of messages) writer.bytesAlways(1, new ProtoWriter().bytes(1, message).finish());
   return encodeEnvelope(GOSSIP.compound, writer.finish());
 }
 

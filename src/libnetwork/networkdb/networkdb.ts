@@ -6,7 +6,8 @@
 import type { Ipv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { MINUTE, SEC } from "../../base/time.ts";
+import { MINUTE, SEC, type Time } from "../../base/time.ts";
+import type { Aead } from "../../kernel/types.ts";
 import { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
 import { type Delegate, LAN, type LogLevel, type MemberEvents } from "../../memberlist/config.ts";
 import { Keyring } from "../../memberlist/keyring.ts";
@@ -15,6 +16,7 @@ import { pickRandom } from "../../memberlist/scale.ts";
 import { TaskGroup } from "../../memberlist/task-group.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
+import type { HostState } from "../../scheduler/quiet.ts";
 import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
@@ -32,6 +34,7 @@ import {
   type TableChange,
 } from "./messages.ts";
 import { NODE_REAP_PERIOD } from "./nodes.ts";
+import { type GossipRest, replayGossip } from "./quiet.ts";
 import { ClusterState, REAP_ENTRY_INTERVAL, REAP_NETWORK_INTERVAL, REAP_PERIOD } from "./state.ts";
 import type { Entry } from "./table-store.ts";
 
@@ -88,6 +91,9 @@ export class NetworkDbNode implements NetworkDb {
   readonly #networkEvents: BroadcastQueue;
   readonly #nodeEvents: BroadcastQueue;
   readonly #handler: MessageHandler;
+  readonly #started: Time;
+  readonly #endUpkeep: () => void;
+  #retries = 0;
   #bootstrap: readonly Ipv4[] = [];
   #closed = false;
 
@@ -98,7 +104,9 @@ export class NetworkDbNode implements NetworkDb {
     this.nodeName = options.nodeName ?? host.random.fork(`networkdb name ${host.now()}`).hex(12);
     this.#random = host.random.fork(`networkdb/${this.nodeName}`);
     this.#state = new ClusterState(this.nodeName);
-    this.#keyring = new Keyring(keyOrder(options.keys, options.primary));
+    const { kernel } = host;
+    const newCipher = kernel.aead === undefined ? [] : [(key: Uint8Array) => kernel.aead?.(key) as Aead];
+    this.#keyring = new Keyring(keyOrder(options.keys, options.primary), ...newCipher);
     this.#tasks = new TaskGroup(host);
     const nodeCount = () => this.#state.nodes.active.size;
     this.#networkEvents = new BroadcastQueue(nodeCount, LAN.retransmitMult);
@@ -118,7 +126,15 @@ export class NetworkDbNode implements NetworkDb {
     });
     const warn = (text: string) => options.log?.("warning", text);
     this.#syncer = new BulkSyncer(host, this.#state, this.#memberlist, this.#random.fork("sync"), warn);
+    this.#started = host.now();
     this.#startTickers();
+    this.#endUpkeep = host.addUpkeep({
+      kind: "gossip",
+      unrest: () => this.#unrest(),
+      state: () => this.#rest(),
+      replay: (states, from, to) => replayGossip(states as HostState<GossipRest>[], from, to),
+      resume: (state) => this.#resume(state as GossipRest),
+    });
   }
 
   #startTickers(): void {
@@ -143,6 +159,9 @@ export class NetworkDbNode implements NetworkDb {
       "networkdb reap nodes",
       NODE_REAP_PERIOD,
       now(() => this.#state.nodes.reap()),
+      (ticks) => {
+        for (let i = 0; i < ticks; i++) this.#state.nodes.reap();
+      },
     );
     tasks.every("networkdb rejoin", REJOIN_INTERVAL, () => this.#rejoinBootstrap());
   }
@@ -159,6 +178,45 @@ export class NetworkDbNode implements NetworkDb {
     return this.#memberlist.members.health;
   }
 
+  // ------------------------------------------------------------------------------------------ quiet time
+
+  /** Why it isn't at rest; undefined when it is. */
+  #unrest(): string | undefined {
+    const lasting = this.#state.unrest();
+    if (lasting !== undefined) return lasting;
+    if (this.#retries > 0 || this.#lostBootstrap) return "it looks for the cluster";
+    if (this.#syncer.busy) return "entries are being synchronized";
+    for (const { queue } of this.#state.attachments.own.values())
+      if (queue.length > 0) return "entries wait to be gossiped";
+    return this.#memberlist.unrest();
+  }
+
+  #rest(): GossipRest {
+    const { attachments, networkClock, tableClock, nodes } = this.#state;
+    const networks = [...attachments.own.keys()];
+    return {
+      name: this.nodeName,
+      member: this.#memberlist.rest(),
+      started: this.#started,
+      networks: networks.map((network) => ({ network, nodes: attachments.nodesOf(network) })),
+      networkTime: networkClock.time,
+      tableTime: tableClock.time,
+      nodeTimes: [...nodes.active].map(([name, node]) => ({ name, time: node.lTime })),
+      syncKey: this.#syncer.randomKey,
+    };
+  }
+
+  #resume(rest: GossipRest): void {
+    const { networkClock, tableClock, nodes } = this.#state;
+    networkClock.time = rest.networkTime;
+    tableClock.time = rest.tableTime;
+    for (const { name, time } of rest.nodeTimes) {
+      const node = nodes.active.get(name);
+      if (node !== undefined) node.lTime = time;
+    }
+    this.#memberlist.resume(rest.member);
+  }
+
   // ------------------------------------------------------------------------------------------ cluster
 
   *join(members: readonly Ipv4[]): Proc<number> {
@@ -171,6 +229,15 @@ export class NetworkDbNode implements NetworkDb {
 
   /** Tries to join once a second until somebody answers, or until the deadline. */
   *#retryJoin(until: number | undefined): Proc {
+    this.#retries++;
+    try {
+      yield* this.#tryToJoin(until);
+    } finally {
+      this.#retries--;
+    }
+  }
+
+  *#tryToJoin(until: number | undefined): Proc {
     const start = this.#host.now();
     for (let attempt = 1; ; attempt++) {
       const next = Math.max(this.#host.now(), start + attempt * RETRY_INTERVAL);
@@ -183,17 +250,21 @@ export class NetworkDbNode implements NetworkDb {
 
   /** Merges with the bootstrap nodes again if none of them is a member any more. */
   #rejoinBootstrap(): Proc | undefined {
-    if (this.#bootstrap.length === 0) return undefined;
+    return this.#lostBootstrap ? this.#retryJoin(this.#host.now() + REJOIN_DURATION) : undefined;
+  }
+
+  get #lostBootstrap(): boolean {
+    if (this.#bootstrap.length === 0) return false;
     const own = this.#options.advertiseAddress;
     for (const { member } of this.#state.nodes.active.values()) {
-      if (member.addr !== own && this.#bootstrap.includes(member.addr)) return undefined;
+      if (member.addr !== own && this.#bootstrap.includes(member.addr)) return false;
     }
-    return this.#retryJoin(this.#host.now() + REJOIN_DURATION);
+    return true;
   }
 
   #reconnect(): Proc | undefined {
     const failed = [...this.#state.nodes.failed.values()];
-    const node = failed[failed.length === 0 ? 0 : this.#random.below(failed.length)];
+    const node = failed[failed.length === 0 ? 0 : this.#random.seek(this.#host.now()).below(failed.length)];
     return node === undefined ? undefined : this.#reconnectTo(node.member.name, node.member.addr);
   }
 
@@ -207,8 +278,19 @@ export class NetworkDbNode implements NetworkDb {
     return [...this.#state.nodes.active.values()].map(({ member }) => ({ name: member.name, ip: member.addr }));
   }
 
-  setKeys(keys: readonly GossipKey[], primary: GossipKey): void {
-    this.#keyring.set(keyOrder(keys, primary));
+  setKey(key: Uint8Array): void {
+    this.#options.log?.("debug", `Adding key ${keyText(key)}`);
+    this.#keyring.add(key);
+  }
+
+  setPrimaryKey(key: Uint8Array): void {
+    this.#options.log?.("debug", `Primary Key ${keyText(key)}`);
+    this.#keyring.use(key);
+  }
+
+  removeKey(key: Uint8Array): void {
+    this.#options.log?.("debug", `Remove Key ${keyText(key)}`);
+    this.#keyring.remove(key);
   }
 
   *leave(): Proc<void> {
@@ -221,7 +303,9 @@ export class NetworkDbNode implements NetworkDb {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#endUpkeep();
     this.#memberlist.shutdown();
+    this.#keyring.close();
     this.#state.unwatchAll();
     this.#tasks.stop();
   }
@@ -331,6 +415,7 @@ export class NetworkDbNode implements NetworkDb {
   // ------------------------------------------------------------------------------------------- gossip
 
   #gossip(): void {
+    this.#random.seek(this.#host.now());
     for (const { networkId, queue } of this.#state.attachments.own.values()) {
       if (queue.length === 0) continue;
       const budget = (this.#options.packetSize ?? LAN.packetSize) - COMPOUND_HEADER_OVERHEAD;
@@ -379,6 +464,8 @@ export class NetworkDbNode implements NetworkDb {
         ...this.#networkEvents.take(overhead, limit),
         ...this.#nodeEvents.take(overhead, limit),
       ],
+      broadcastsWait: () => this.#networkEvents.length > 0 || this.#nodeEvents.length > 0,
+      broadcastsFilled: [this.#networkEvents.filled, this.#nodeEvents.filled],
       localState: (join) => encodePushPullState(this.#state.snapshot(join)),
       mergeRemoteState: (state) => this.#handler.merge(state),
     };
@@ -415,6 +502,13 @@ export class NetworkDbNode implements NetworkDb {
       this.#options.log?.("error", `Error in responding to bulk sync from node ${node}: ${error.message}`);
     }
   }
+}
+
+/** The first five hexadecimal digits (`%.5s`). */
+function keyText(key: Uint8Array): string {
+  return Array.from(key.subarray(0, 3), (byte) => byte.toString(16).padStart(2, "0"))
+    .join("")
+    .slice(0, 5);
 }
 
 /** The primary first. */

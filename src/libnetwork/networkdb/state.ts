@@ -5,10 +5,11 @@
 import { SEC, type Time } from "../../base/time.ts";
 import { Channel } from "../../scheduler/process.ts";
 import type { TableNote } from "../networkdb-types.ts";
-import { Attachments } from "./attachments.ts";
+import { type Attachment, Attachments } from "./attachments.ts";
 import { LamportClock } from "./lamport.ts";
 import {
   MEMBERSHIP,
+  type NetworkEntry,
   type NetworkEvent,
   type NetworkPushPull,
   type NodeEvent,
@@ -41,6 +42,7 @@ export class ClusterState {
   readonly nodes: Nodes;
   readonly attachments: Attachments;
   readonly store = new TableStore();
+  readonly #entries = new WeakMap<Attachment, NetworkEntry>();
   #watchers: Watcher[] = [];
 
   /** @param self this node's gossip name */
@@ -138,10 +140,18 @@ export class ClusterState {
       const lTime = this.networkClock.increment();
       for (const attachment of this.attachments.own.values()) attachment.lTime = lTime;
     }
-    const networks = [...this.attachments.all()].map(([nodeName, { networkId, lTime, leaving }]) => {
-      return { networkId, lTime, nodeName, leaving };
-    });
+    const networks = [...this.attachments.all()].map(([nodeName, attachment]) => this.#entryOf(nodeName, attachment));
     return { lTime: this.networkClock.time, networks, nodeName: this.self };
+  }
+
+  /** An attachment as it is sent: the same object as before while nothing changes, so that its encoding can be kept. */
+  #entryOf(nodeName: string, attachment: Attachment): NetworkEntry {
+    const { networkId, lTime, leaving } = attachment;
+    const known = this.#entries.get(attachment);
+    if (known !== undefined && known.lTime === lTime && known.leaving === leaving) return known;
+    const entry = { networkId, lTime, nodeName, leaving };
+    this.#entries.set(attachment, entry);
+    return entry;
   }
 
   /** This node left a network: its entries become tombstones of a newer time, foreign ones are dropped. */
@@ -154,6 +164,14 @@ export class ClusterState {
         this.store.put({ ...entry, lTime: entry.lTime + 1, deleting: true, reapTime: REAP_ENTRY_INTERVAL });
       }
     }
+  }
+
+  /** Why it isn't at rest; undefined when nothing is remembered for a while only. */
+  unrest(): string | undefined {
+    if (this.nodes.failed.size > 0) return "a node has failed";
+    if (this.store.tombstoneCount > 0) return "deleted entries are remembered";
+    for (const [, { leaving }] of this.attachments.all()) if (leaving) return "networks that were left are remembered";
+    return [...this.attachments.own.values()].some(({ inSync }) => !inSync) ? "a network is being joined" : undefined;
   }
 
   /** Counts tombstones and left attachments down; to be called every REAP_PERIOD. */

@@ -67,6 +67,10 @@ export class TableStore {
     return found.sort((a, b) => compare(path(a), path(b)));
   }
 
+  get tombstoneCount(): number {
+    return this.#tombstones.size;
+  }
+
   /** Tombstones, in the order in which they were set. */
   tombstones(): readonly Entry[] {
     return [...this.#tombstones];

@@ -4,10 +4,12 @@
  * all.
  */
 import { SEC, type Time } from "../../base/time.ts";
-import { Channel, type HostRuntime, type Proc, type Process, sleep } from "../../scheduler/process.ts";
+import { Channel, type HostRuntime, type Proc, type Process, TIME_SKIPPED } from "../../scheduler/process.ts";
+import type { HostState } from "../../scheduler/quiet.ts";
 import type { NodeDescription, TaskStatus } from "../api/objects.ts";
 import { Assignments, Heartbeat, Session, type SessionMessage, UpdateTaskStatus } from "../api/rpc.ts";
 import { deadlineExceeded, RpcError } from "../api/status.ts";
+import { type AgentRest, HEARTBEATS, type HeartbeatRest, replayHeartbeats } from "../manager/dispatcher/quiet.ts";
 import type { ClientConn } from "../transport/transport.ts";
 import type { StatusReporter } from "./status-reporter.ts";
 import type { Worker } from "./worker.ts";
@@ -33,6 +35,10 @@ export class AgentSession {
   readonly #ended = new Channel<RpcError>();
   readonly #children: Process[] = [];
   #sessionId = "";
+  /** The last heartbeat: when it began, how long it took; -1 while there is no answer. When the next one is due. */
+  #sentAt: Time = 0;
+  #roundTrip: Time = -1;
+  #due: Time = 0;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
@@ -41,6 +47,13 @@ export class AgentSession {
   /** Lasts as long as the session; gives the error that ended it. */
   *run(): Proc<RpcError> {
     const { os, conn, describe } = this.#parts;
+    const endUpkeep = os.addUpkeep({
+      kind: HEARTBEATS,
+      unrest: () => (this.#roundTrip < 0 ? "a heartbeat is under way" : undefined),
+      state: () => this.#rest(),
+      replay: (states, _from, to) => replayHeartbeats(states as HostState<HeartbeatRest>[], to),
+      resume: (state) => this.#resume(state as AgentRest),
+    });
     try {
       const description = describe();
       const stream = conn.open(Session, { description, sessionId: "" });
@@ -65,6 +78,7 @@ export class AgentSession {
       if (!(error instanceof RpcError)) throw error;
       return error;
     } finally {
+      endUpkeep();
       for (const child of this.#children) child.kill();
       conn.close();
     }
@@ -88,9 +102,23 @@ export class AgentSession {
   *#heartbeat(): Proc<RpcError> {
     const { os, conn } = this.#parts;
     for (;;) {
+      this.#sentAt = os.now();
+      this.#roundTrip = -1;
       const { period } = yield* conn.call(Heartbeat, { sessionId: this.#sessionId }, os.now() + RPC_TIMEOUT);
-      yield* sleep(os, period as Time);
+      this.#roundTrip = os.now() - this.#sentAt;
+      this.#due = os.now() + (period as Time);
+      while (os.now() < this.#due) yield { until: this.#due, upkeep: true };
     }
+  }
+
+  #rest(): AgentRest {
+    const [sessionId, sentAt, roundTrip, due] = [this.#sessionId, this.#sentAt, this.#roundTrip, this.#due];
+    return { role: "agent", sessionId, sentAt, roundTrip, due };
+  }
+
+  #resume(rest: AgentRest): void {
+    this.#sentAt = rest.sentAt;
+    this.#due = rest.due;
   }
 
   *#listen(first: SessionMessage, next: () => Proc<SessionMessage | undefined>): Proc<RpcError> {
@@ -119,8 +147,14 @@ export class AgentSession {
   }
 
   *#watchDescription(sent: string): Proc<RpcError> {
+    const { os } = this.#parts;
+    let due = os.now();
     for (;;) {
-      yield* sleep(this.#parts.os, DESCRIPTION_REFRESH);
+      due += DESCRIPTION_REFRESH;
+      while (os.now() < due) {
+        const source = yield { until: due, upkeep: true };
+        if (source === TIME_SKIPPED) due += Math.ceil((os.now() - due) / DESCRIPTION_REFRESH) * DESCRIPTION_REFRESH;
+      }
       if (JSON.stringify(this.#parts.describe()) !== sent) return new RpcError("Aborted", "node description changed");
     }
   }

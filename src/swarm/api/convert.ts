@@ -267,8 +267,13 @@ export interface ApiNetwork {
   readonly Labels: Labels | null;
 }
 
+/** A Go map in JSON: in order of its keys. */
+function sorted(record: Labels): Labels {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 function nullIfEmpty(record: Labels | undefined): Labels | null {
-  return record === undefined || Object.keys(record).length === 0 ? null : record;
+  return record === undefined || Object.keys(record).length === 0 ? null : sorted(record);
 }
 
 function ipamToApi(ipam: IpamOptions | undefined): ApiNetwork["IPAM"] {
@@ -297,7 +302,7 @@ export function networkToApi(network: NetworkObject, clock: WallClock): ApiNetwo
     ConfigFrom: { Network: "" },
     ConfigOnly: false,
     Containers: null,
-    Options: driverState === undefined ? null : driverState.options,
+    Options: driverState === undefined ? null : sorted(driverState.options),
     Labels: nullIfEmpty(spec.annotations.labels),
   };
 }

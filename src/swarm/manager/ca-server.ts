@@ -52,8 +52,14 @@ export class CaServer implements Component {
 
   *run(): Proc<void> {
     try {
-      for (;;) {
-        const event = yield* this.#events.pop(this.#context.os.now() + RECONCILE_INTERVAL);
+      for (let last = this.#context.os.now(); ; ) {
+        const event = yield* this.#events.pop(last + RECONCILE_INTERVAL, true);
+        const late = (this.#context.os.now() - last) % RECONCILE_INTERVAL;
+        last = this.#context.os.now();
+        if (event === undefined && late > 0) {
+          last -= late; // quiet time was skipped
+          continue;
+        }
         if (event === undefined || (event.table === "node" && event.action !== "remove")) yield* this.#signPending();
       }
     } finally {

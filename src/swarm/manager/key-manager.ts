@@ -51,17 +51,19 @@ export class KeyManager implements Component {
     yield* this.#write(keys, clock);
   }
 
+  /** The subsystems stand in a Go map, whose order is another at each walk: whose key gets the lower time is chance. */
   *#rotate(): Proc<void> {
     const cluster = this.#cluster();
     if (cluster === undefined) return;
     let clock = cluster.encryptionKeyLamportClock;
-    const keys: EncryptionKey[] = [];
-    for (const subsystem of SUBSYSTEMS) {
+    const rings = new Map<string, EncryptionKey[]>();
+    for (const subsystem of this.#random.shuffle([...SUBSYSTEMS])) {
       const ring = cluster.networkBootstrapKeys.filter((key) => key.subsystem === subsystem);
       const oldest = Math.min(...ring.map((key) => key.lamportTime));
-      keys.push(...ring.filter((key) => ring.length < RING_SIZE || key.lamportTime !== oldest));
-      keys.push(this.#newKey(subsystem, ++clock));
+      const kept = ring.filter((key) => ring.length < RING_SIZE || key.lamportTime !== oldest);
+      rings.set(subsystem, [...kept, this.#newKey(subsystem, ++clock)]);
     }
+    const keys = this.#random.shuffle([...SUBSYSTEMS]).flatMap((subsystem) => rings.get(subsystem) ?? []);
     yield* this.#write(keys, clock);
   }
 

@@ -203,8 +203,8 @@ describe("encryption's hooks", () => {
       setKeys: (keys) => calls.push(`keys ${keys.map((k) => k.lamportTime)}`),
       updateKeys: ({ key, primary, prune }) =>
         calls.push(`update ${key?.lamportTime} ${primary?.lamportTime} ${prune?.lamportTime}`),
-      checkEncryption: (_id, vtep, vni, local, add) =>
-        calls.push(`check ${vtep === undefined ? "all" : formatIpv4(vtep)} ${vni} ${local} ${add}`),
+      checkEncryption: (_id, vtep, local, add) =>
+        calls.push(`check ${vtep === undefined ? "all" : formatIpv4(vtep)} ${local} ${add}`),
       programVni: (vni, add) => calls.push(`vni ${vni} ${add}`),
     };
     const swarm = new FakeSwarm();
@@ -216,7 +216,11 @@ describe("encryption's hooks", () => {
       encryption: hooks,
     });
     const node = { ...base, controller };
-    const key = (subsystem: string, tag: number) => ({ subsystem, key: new Uint8Array(16), lamportTime: tag });
+    const key = (subsystem: string, tag: number) => ({
+      subsystem,
+      key: new Uint8Array(16).fill(tag),
+      lamportTime: tag,
+    });
     const ring = (base: number) => [
       ...[3, 1, 2].map((t) => key(SUBSYS_GOSSIP, base + t)),
       ...[6, 4, 5].map((t) => key(SUBSYS_IPSEC, base + t)),
@@ -230,7 +234,7 @@ describe("encryption's hooks", () => {
       );
       peer(node, "create", "a", "10.0.1.9/24", "192.168.77.12");
       controller.setKeys([...ring(0).filter((k) => k.lamportTime !== 4), key(SUBSYS_IPSEC, 7)]);
-      expect(swarm.cluster.nodes[0]?.primary?.tag).toBe(2);
+      expect(swarm.cluster.nodes[0]?.ring.map((bytes) => bytes[0])).toEqual([2, 1, 3]);
       expect(() => controller.setKeys(ring(0).slice(1))).toThrow(
         "incorrect number of keys for subsystem networking:gossip",
       );
@@ -242,12 +246,13 @@ describe("encryption's hooks", () => {
     const { calls, start } = encrypted(true);
     start();
     expect(calls).toEqual([
+      "keys 5,4,6",
       "attach 192.168.77.11 4789",
       "keys 5,4,6",
       "vni 4096 false",
       "vni 4098 true",
-      "check all 4098 true true",
-      "check 192.168.77.12 4098 false true",
+      "check all true true",
+      "check 192.168.77.12 false true",
       "update 7 6 4",
     ]);
   });

@@ -220,16 +220,23 @@ describe("NetworkDB: failures", () => {
     cluster.grow(1, { keys: [other], primary: other }, 30 * SEC);
     expect(cluster.sees(0)).toEqual(["host1"]);
     expect(cluster.db(0).drops().get("no installed keys could decrypt the message")).toBeGreaterThan(0);
-    cluster.db(1).setKeys([...KEYS, other], KEYS[2] as GossipKey);
+    for (const { key } of KEYS) cluster.db(1).setKey(key);
+    cluster.db(1).setPrimaryKey((KEYS[2] as GossipKey).key);
     cluster.network.runFor(10 * SEC);
     expect(cluster.complete()).toBe(true);
   });
 
   it("keys rotate without anybody being lost", () => {
     const cluster = settled(3);
-    for (let i = 0; i < 3; i++) {
-      cluster.db(i).setKeys(KEYS, KEYS[1] as GossipKey);
-      cluster.network.runFor(700 * MS);
+    const ring = KEYS.map(({ key }) => key);
+    for (const tag of [4, 5, 6]) {
+      ring.push(new Uint8Array(16).fill(tag));
+      for (let i = 0; i < 3; i++) {
+        cluster.db(i).setKey(ring.at(-1) as Uint8Array);
+        cluster.db(i).setPrimaryKey(ring[tag - 3] as Uint8Array);
+        if (tag > 4) cluster.db(i).removeKey(ring[tag - 5] as Uint8Array);
+        cluster.network.runFor(700 * MS);
+      }
     }
     cluster.network.runFor(MINUTE);
     expect(cluster.complete()).toBe(true);

@@ -50,7 +50,12 @@ export class Allocator implements Component {
     try {
       yield* this.#allocateExisting();
       for (;;) {
-        const event = yield* this.#events.pop(this.#lastRetry + RETRY_INTERVAL);
+        const event = yield* this.#events.pop(this.#lastRetry + RETRY_INTERVAL, true);
+        const late = (this.#context.os.now() - this.#lastRetry) % RETRY_INTERVAL;
+        if (event === undefined && late > 0) {
+          this.#lastRetry = this.#context.os.now() - late; // quiet time was skipped
+          continue;
+        }
         if (event === undefined) this.#somethingWasDeallocated = true;
         if (event === undefined || event.action === "commit") yield* this.#onCommit();
         else yield* this.#onEvent(event);

@@ -7,6 +7,7 @@ import { formatIpv4 } from "../../../base/addr.ts";
 import type { Random } from "../../../base/random.ts";
 import { FOREVER, HOUR, MS, SEC, type Time } from "../../../base/time.ts";
 import { Channel, type Proc, type Process, Signal } from "../../../scheduler/process.ts";
+import type { HostState } from "../../../scheduler/quiet.ts";
 import { type ClusterObject, type NodeObject, type TaskObject, TaskState } from "../../api/objects.ts";
 import {
   Assignments,
@@ -27,6 +28,7 @@ import type { Membership } from "../membership.ts";
 import { AssignmentSet } from "./assignments.ts";
 import { NodeStore, type RegisteredNode } from "./node-store.ts";
 import { DEFAULT_HEARTBEAT_PERIOD } from "./period.ts";
+import { type DispatcherRest, HEARTBEATS, type HeartbeatRest, replayHeartbeats } from "./quiet.ts";
 import { StatusQueue } from "./status-queue.ts";
 
 const ASSIGNMENT_BATCH_TIME = 100 * MS;
@@ -78,6 +80,13 @@ export class Dispatcher implements Component {
   }
 
   *run(): Proc<void> {
+    const endUpkeep = this.#context.os.addUpkeep({
+      kind: HEARTBEATS,
+      unrest: () => this.#unrest(),
+      state: () => this.#rest(),
+      replay: (states, _from, to) => replayHeartbeats(states as HostState<HeartbeatRest>[], to),
+      resume: (state) => this.#resume(state as DispatcherRest),
+    });
     try {
       yield* this.#markNodesUnknown();
       this.#children.push(
@@ -89,8 +98,33 @@ export class Dispatcher implements Component {
         if (event !== undefined) this.#spread(event);
       }
     } finally {
+      endUpkeep();
       for (const child of this.#children) child.kill();
       this.#context.store.unwatch(this.#events);
+    }
+  }
+
+  // --------------------------------------------------------------------------------------- quiet time
+
+  #unrest(): string | undefined {
+    if (this.#queue.size > 0) return "states wait to be stored";
+    if (this.#downNodes.size > 0) return "a node is down";
+    return this.#nodes.all().some((node) => node.sessionId === "") ? "a node is unknown" : undefined;
+  }
+
+  #rest(): DispatcherRest {
+    const nodes = this.#nodes.all().map(({ sessionId, deadline, heardAt, random }) => {
+      return { sessionId, deadline, heardAt, randomKey: random.key };
+    });
+    return { role: "dispatcher", period: this.#nodes.period, nodes };
+  }
+
+  #resume(rest: DispatcherRest): void {
+    for (const node of this.#nodes.all()) {
+      const after = rest.nodes.find(({ sessionId }) => sessionId === node.sessionId);
+      if (after === undefined) continue;
+      node.deadline = after.deadline;
+      node.heardAt = after.heardAt;
     }
   }
 
@@ -149,7 +183,9 @@ export class Dispatcher implements Component {
         yield* this.#orphanTasks(nodeId);
       }
       const until = Math.min(this.#nodes.nextDeadline(), ...this.#downNodes.values());
-      yield until === FOREVER ? { on: [this.#deadlinesChanged] } : { on: [this.#deadlinesChanged], until };
+      const on = [this.#deadlinesChanged];
+      // Heartbeats move the deadlines along; a node that is down keeps its own.
+      yield until === FOREVER ? { on } : { on, until, upkeep: this.#downNodes.size === 0 };
     }
   }
 

@@ -17,6 +17,10 @@ export interface RegisteredNode {
   deadline: Time;
   attempts: number;
   registeredAt: Time;
+  /** When its last heartbeat came. */
+  heardAt: Time;
+  /** What its heartbeat periods are drawn from. */
+  readonly random: Random;
   /** What its sessions and assignment streams wait on; notified when anything about the node changed. */
   readonly changed: Signal;
 }
@@ -49,10 +53,13 @@ export class NodeStore {
   /** Registers a node with a new session; sessions of the old one end. */
   add(nodeId: string): RegisteredNode {
     const old = this.#nodes.get(nodeId);
+    const random = old?.random ?? this.#random.fork(`heartbeats of ${nodeId}`);
     const node: RegisteredNode = {
       nodeId,
       sessionId: newSwarmId(this.#random),
-      deadline: this.#now() + this.#choose() * GRACE_MULTIPLIER,
+      deadline: this.#now() + this.#choose(random) * GRACE_MULTIPLIER,
+      heardAt: this.#now(),
+      random,
       attempts: old?.attempts ?? 0,
       registeredAt: old?.registeredAt ?? this.#now(),
       changed: new Signal(),
@@ -66,7 +73,7 @@ export class NodeStore {
   addUnknown(nodeId: string): void {
     const node = this.add(nodeId);
     node.sessionId = "";
-    node.deadline = this.#now() + this.#choose() * UNKNOWN_GRACE_MULTIPLIER;
+    node.deadline = this.#now() + this.#choose(node.random) * UNKNOWN_GRACE_MULTIPLIER;
   }
 
   get(nodeId: string): RegisteredNode | undefined {
@@ -84,7 +91,8 @@ export class NodeStore {
   /** A heartbeat: the node counts as down three times the returned period from now. */
   heartbeat(nodeId: string, sessionId: string): Time {
     const node = this.withSession(nodeId, sessionId);
-    const period = this.#choose();
+    const period = this.#choose(node.random);
+    node.heardAt = this.#now();
     node.deadline = this.#now() + period * GRACE_MULTIPLIER;
     return period;
   }
@@ -106,7 +114,17 @@ export class NodeStore {
     return next;
   }
 
-  #choose(): Time {
-    return choosePeriod(this.#random, this.#period());
+  /** In order of registration. */
+  all(): readonly RegisteredNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** The cluster's heartbeat period. */
+  get period(): Time {
+    return this.#period();
+  }
+
+  #choose(random: Random): Time {
+    return choosePeriod(random, this.#period(), this.#now());
   }
 }

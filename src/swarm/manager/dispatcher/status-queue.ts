@@ -54,16 +54,17 @@ export class StatusQueue {
     const os = this.#context.os;
     let flushAt: Time = os.now() + FLUSH_INTERVAL;
     for (;;) {
-      while (this.#size === 0) yield { on: [this.#filled] };
+      while (this.size === 0) yield { on: [this.#filled] };
       // The ticker runs on whether there is something to write or not.
       if (flushAt < os.now()) flushAt += Math.ceil((os.now() - flushAt) / FLUSH_INTERVAL) * FLUSH_INTERVAL;
-      while (os.now() < flushAt && this.#size < MAX_BATCH) yield { on: [this.#filled], until: flushAt };
+      while (os.now() < flushAt && this.size < MAX_BATCH) yield { on: [this.#filled], until: flushAt };
       yield* this.#flush();
       flushAt += FLUSH_INTERVAL;
     }
   }
 
-  get #size(): number {
+  /** How many wait. */
+  get size(): number {
     return this.#tasks.size + this.#nodes.size;
   }
 
