@@ -3,10 +3,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { LayeredFiles } from "../../src/engine/filesystem.ts";
 import type { FileSystem, Program, ProgramContext } from "../../src/engine/program.ts";
-import { Pipe } from "../../src/engine/program.ts";
+import { BrokenPipeError, Pipe } from "../../src/engine/program.ts";
 import type { NetNs } from "../../src/kernel/types.ts";
 import type { HostOs } from "../../src/scheduler/os.ts";
-import { Channel } from "../../src/scheduler/process.ts";
+import { Channel, type Proc } from "../../src/scheduler/process.ts";
 import { parse } from "../../src/shell/sh/parse.ts";
 import { FakeNetwork, fakeIp } from "../support/fake-host.ts";
 import { goldenFolder, goldenText } from "../support/golden.ts";
@@ -64,7 +64,26 @@ export class ProgramHost {
       ...base,
       ...io,
       argv: args,
+      pid: 1,
       signals: new Channel<string>(),
+      processes: () => [],
+      start: (childArgs, childIo, body) => {
+        const program = body?.program ?? programs.get(childArgs[0] ?? "");
+        if (program === undefined) return undefined;
+        const child = this.os.spawn(childArgs[0] ?? "", childMain(program, make(childArgs, { ...io, ...childIo })));
+        return {
+          pid: child.pid,
+          ppid: 1,
+          argv: childArgs,
+          started: this.os.now(),
+          tty: false,
+          get status() {
+            return child.done ? (child.result ?? 137) : undefined;
+          },
+          exited: child.exited,
+          signal: () => child.kill(),
+        };
+      },
       exec: function* (childArgs, childIo) {
         const program = programs.get(childArgs[0] ?? "");
         return program === undefined ? 127 : yield* program(make(childArgs, { ...io, ...childIo }));
@@ -79,6 +98,16 @@ export class ProgramHost {
     this.network.runFor(options.limit ?? 600e9);
     result.status = process.result;
     return result;
+  }
+}
+
+/** A process that loses the reader of its pipe ends as SIGPIPE ends it. */
+function* childMain(program: Program, context: ProgramContext): Proc<number> {
+  try {
+    return yield* program(context);
+  } catch (error) {
+    if (!(error instanceof BrokenPipeError)) throw error;
+    return 141;
   }
 }
 

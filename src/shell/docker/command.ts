@@ -2,7 +2,7 @@
  * The tree of docker commands and how a command line finds its way through it: github.com/spf13/cobra as
  * docker/cli sets it up (cli/cobra.go, cli/required.go, cmd/docker/docker.go; 20.10).
  */
-import { ApiError, type EngineApi } from "../../engine/api.ts";
+import { ApiError, type EngineApi, StreamError } from "../../engine/api.ts";
 import type { ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { FlagError, type FlagSpec, type Flags, flagUsages, parseFlags } from "./flags.ts";
@@ -157,7 +157,7 @@ function checkArgs(command: Command, path: string, args: readonly string[]): voi
 
 /** An error as docker/client words it (client/request.go checkResponseErr). */
 export function daemonError(error: ApiError): string {
-  return `Error response from daemon: ${error.message}`;
+  return error instanceof StreamError ? error.message : `Error response from daemon: ${error.message}`;
 }
 
 /** A 404 about an object that the client names itself (client/errors.go wrapResponseError). */

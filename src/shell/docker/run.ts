@@ -173,7 +173,7 @@ function* createContainer(invocation: Invocation, name: string, request: Contain
       if (!(error instanceof ApiError) || error.status !== 404) throw error;
       err(`Unable to find image '${withTag(request.Image)}' locally\n`);
       if (engine.imagePull === undefined) throw error;
-      yield* engine.imagePull(withTag(request.Image));
+      yield* engine.imagePull(withTag(request.Image), (line) => err(`${line}\n`));
       created = yield* create();
     }
     for (const warning of created.Warnings) err(`WARNING: ${warning}\n`);

@@ -107,6 +107,7 @@ function serverLines(info: JsonObject): string[] {
   }
   const security = list(info, "SecurityOptions").map((option) => String(option).replace(/^name=/, ""));
   if (security.length > 0) lines.push(" Security Options:", ...security.map((option) => `  ${option}`));
+  put("Default Isolation", text(info, "Isolation"));
   put("Kernel Version", text(info, "KernelVersion"));
   put("Operating System", text(info, "OperatingSystem"));
   put("OSType", text(info, "OSType"));

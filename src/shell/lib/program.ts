@@ -106,13 +106,67 @@ export class TextStream {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: false });
+/** Where bytes that are no text stand in a string: 0x80 as U+DC80 (Python's surrogateescape, PEP 383). */
+const LONE = 0xdc00;
 
+/** The bytes of a text; those that `decodeBytes` found to be no text are themselves again. */
 export function encode(text: string): Uint8Array {
-  return encoder.encode(text);
+  if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
+  const parts = text.split(/((?<![\ud800-\udbff])[\udc80-\udcff]+)/);
+  return concat(
+    parts.map((part, at) =>
+      at % 2 === 0 ? encoder.encode(part) : Uint8Array.from(part, (char) => char.charCodeAt(0) - LONE),
+    ),
+  );
 }
 
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Text of bytes; what is no UTF-8 becomes U+FFFD. */
 export function decode(data: Uint8Array): string {
   return decoder.decode(data);
+}
+
+/** A string from which `encode` makes the same bytes again, whatever they are. */
+export function decodeBytes(data: Uint8Array): string {
+  let out = "";
+  for (let at = 0; at < data.length; ) {
+    const length = sequenceLength(data, at);
+    if (length === 0) out += String.fromCharCode(LONE + (data[at++] as number));
+    else {
+      out += decoder.decode(data.subarray(at, at + length));
+      at += length;
+    }
+  }
+  return out;
+}
+
+/** Length of the well-formed UTF-8 that begins there: all ASCII, or one character; 0 when there is none (RFC 3629 §4). */
+function sequenceLength(data: Uint8Array, at: number): number {
+  const first = data[at] as number;
+  if (first < 0x80) {
+    let end = at;
+    while (end < data.length && (data[end] as number) < 0x80) end++;
+    return end - at;
+  }
+  const length =
+    first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  if (length === 0 || at + length > data.length) return 0;
+  for (let i = 1; i < length; i++) if (((data[at + i] as number) & 0xc0) !== 0x80) return 0;
+  const second = data[at + 1] as number;
+  const overlong = (first === 0xe0 && second < 0xa0) || (first === 0xf0 && second < 0x90);
+  const outside = (first === 0xed && second >= 0xa0) || (first === 0xf4 && second >= 0x90);
+  // A byte order mark would be swallowed by the decoder.
+  const mark = first === 0xef && second === 0xbb && data[at + 2] === 0xbf;
+  return overlong || outside || mark ? 0 : length;
 }
 
 export function baseName(path: string): string {

@@ -1,429 +1,380 @@
-/** Runs parsed shell scripts: expansions, builtins, pipes between processes, redirections to files. */
+/**
+ * Runs parsed shell scripts: lists, pipes between processes, redirections, compound commands and functions
+ * (POSIX.1-2017 Shell Command Language §2.9; messages of busybox's ash).
+ */
 import { UserError } from "../../base/errors.ts";
-import { US } from "../../base/time.ts";
-import { type FileSystem, type Output, Pipe, type ProgramContext } from "../../engine/program.ts";
-import { join, type Proc, type Process, sleep } from "../../scheduler/process.ts";
-import {
-  type Command,
-  type CompoundCommand,
-  IncompleteError,
-  type List,
-  type Pipeline,
-  parse,
-  type Redirection,
-  type SimpleCommand,
-  type Word,
-} from "./parse.ts";
+import type { Pipe, ProcessEntry, ProgramContext } from "../../engine/program.ts";
+import type { Proc } from "../../scheduler/process.ts";
+import { CompoundRunner } from "./compound.ts";
+import { Expander } from "./expand.ts";
+import { ExitShell, Interrupted, LeaveLoop, ReturnFrom } from "./flow.ts";
+import { ENDED_BY, jobLine } from "./jobs.ts";
+import { IncompleteError, parse } from "./parse.ts";
+import { pipeOf, ShellPipe } from "./pipes.ts";
+import { openStreams } from "./redirect.ts";
+import { SimpleRunner } from "./simple.ts";
+import { type Io, type Job, ShellState } from "./state.ts";
+import type { Command, List, Pipeline } from "./syntax.ts";
 
-interface Io {
-  readonly stdin: Pipe;
-  readonly stdout: Output;
-  readonly stderr: Output;
+/** 128 + SIGINT. */
+const INTERRUPTED = 130;
+
+/** How a shell is run. */
+export interface ShellOptions {
+  /** What it begins with; a login shell keeps it from one line to the next. */
+  readonly state?: ShellState;
+  /** It prompts; Ctrl-C and errors end a line, not the shell. */
+  readonly interactive?: boolean;
+  /** `$0`, and what its messages begin with. */
+  readonly name?: string;
+  /** It was forked for one program, which it becomes as by execve(2): signals are that program's. */
+  readonly becomes?: boolean;
+  /** Number of the script's first line in messages: 1, but 0 for that of `-c`. */
+  readonly firstLine?: number;
 }
 
-/** State of one shell. */
+/** One shell. */
 export class Shell {
-  readonly #context: ProgramContext;
-  readonly variables: Map<string, string>;
-  readonly #exportedNames: Set<string>;
-  /** Working directory. */
-  #cwd: string;
-  /** `break` or `continue` is under way. */
-  #leaving: "break" | "continue" | undefined;
-  /** `$?` */
-  status = 0;
+  readonly context: ProgramContext;
+  readonly state: ShellState;
+  readonly interactive: boolean;
+  readonly name: string;
+  /** Where commands write that aren't redirected; `exec` changes it. */
+  io: Io;
+  /** What functions' `local` hides, innermost last. */
+  readonly scopes: Map<string, string | undefined>[] = [];
+  readonly expander: Expander;
+  /** Number of the script's first line in messages. */
+  readonly firstLine: number;
+  /** Forked for one program, whose signals are its own. */
+  readonly becomes: boolean;
+  readonly compounds: CompoundRunner;
+  readonly #simple: SimpleRunner;
+  /** A command stands in a condition, where `set -e` doesn't count. */
+  #conditions = 0;
   /** Set by `exit`; the shell ends after the present command. */
   exited = false;
 
-  constructor(context: ProgramContext) {
-    this.#context = context;
-    this.variables = new Map(context.env);
-    this.#exportedNames = new Set(context.env.keys());
-    this.#cwd = context.cwd;
+  constructor(context: ProgramContext, options: ShellOptions = {}) {
+    this.context = context;
+    this.io = context;
+    this.state = options.state ?? new ShellState(context.env, context.cwd);
+    this.interactive = options.interactive ?? false;
+    this.name = options.name ?? "sh";
+    this.firstLine = options.firstLine ?? 1;
+    this.becomes = options.becomes ?? false;
+    this.compounds = new CompoundRunner(this);
+    this.#simple = new SimpleRunner(this);
+    const shell = this;
+    this.expander = new Expander({
+      get: (name) => this.parameter(name),
+      set: (name, value) => this.assign(name, value),
+      get positional() {
+        return shell.state.positional;
+      },
+      get refusesUnset() {
+        return shell.state.options.has("u");
+      },
+      get noPatterns() {
+        return shell.state.options.has("f");
+      },
+      get cwd() {
+        return shell.state.cwd;
+      },
+      list: (path) => context.files.list(path),
+      substitute: (list) => this.#simple.substitute(list),
+    });
+  }
+
+  get variables(): Map<string, string> {
+    return this.state.variables;
+  }
+
+  /** `$?` */
+  get status(): number {
+    return this.state.status;
+  }
+
+  set status(status: number) {
+    this.state.status = status;
   }
 
   /** Runs a script; a syntax error is printed and gives status 2. */
-  *run(script: string, io: Io = this.#context): Proc<number> {
-    let list: List;
+  *run(script: string): Proc<number> {
     try {
-      list = parse(script);
+      yield* this.source(script);
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      io.stderr.write(`sh: ${error.message}\n`);
-      this.status = 2;
-      return 2;
+      if (error instanceof ExitShell) {
+        this.exited = true;
+        this.status = error.status;
+      } else if (error instanceof Interrupted) {
+        this.status = INTERRUPTED;
+        this.io.stderr.write("\n");
+      } else if (error instanceof ReturnFrom) this.status = error.status;
+      else if (error instanceof UserError) {
+        this.complain(error.message);
+        this.status = 2;
+        this.exited = !this.interactive && !(error instanceof IncompleteError);
+      } else if (!(error instanceof LeaveLoop)) throw error;
     }
-    yield* this.#list(list, io);
     return this.status;
   }
 
-  *#list(list: List, io: Io): Proc<void> {
-    for (const { op, pipeline, background } of list) {
-      if (this.exited || this.#leaving !== undefined) return;
-      if ((op === "&&" && this.status !== 0) || (op === "||" && this.status === 0)) continue;
-      if (background) {
-        this.#context.os.spawn("sh &", this.#pipeline(pipeline, { ...io, stdin: closedPipe() }));
-        this.status = 0;
-        continue;
-      }
-      const status = yield* this.#pipeline(pipeline, io);
-      this.status = pipeline.negated ? Number(status === 0) : status;
+  /** The same without catching what leaves it. */
+  *source(script: string): Proc<void> {
+    yield* this.list(parse(script), this.io);
+  }
+
+  /** The action of `trap … EXIT`. */
+  *finish(): Proc<number> {
+    const action = this.state.traps.get("EXIT");
+    this.state.traps.delete("EXIT");
+    const { status } = this;
+    if (action === undefined || action === "") return status;
+    this.exited = false;
+    yield* this.run(action);
+    return this.exited ? this.status : status;
+  }
+
+  complain(message: string, io: Io = this.io): void {
+    io.stderr.write(`${this.name}: ${message}\n`);
+  }
+
+  // ------------------------------------------------------------------------------------------------ parameters
+
+  parameter(name: string): string | undefined {
+    const { state } = this;
+    switch (name) {
+      case "?":
+        return String(state.status);
+      case "$":
+        return String(this.context.pid);
+      case "!":
+        return state.lastBackground === undefined ? undefined : String(state.lastBackground);
+      case "#":
+        return String(state.positional.length);
+      case "-":
+        return `${this.interactive ? "i" : ""}${[...state.options].filter((option) => option.length === 1).join("")}`;
+      case "0":
+        return this.name;
+      case "PPID":
+        return "0";
+      default:
+        return /^\d+$/.test(name) ? state.positional[Number(name) - 1] : state.variables.get(name);
     }
   }
+
+  /** @throws UserError for a read-only variable */
+  assign(name: string, value: string): void {
+    if (this.state.readOnly.has(name)) throw new UserError(`${name}: is read only`);
+    this.state.variables.set(name, value);
+  }
+
+  // ------------------------------------------------------------------------------------------------ lists
+
+  *list(list: List, outer: Io): Proc<void> {
+    const own = this.io;
+    for (let at = 0; at < list.length; ) {
+      // `exec` may have turned the shell's own streams.
+      const io = outer === own ? this.io : outer;
+      let end = at + 1;
+      while (list[end] !== undefined && list[end]?.op !== ";") end++;
+      const group = list.slice(at, end);
+      at = end;
+      if (group.at(-1)?.background === true) this.#background(group, io);
+      else yield* this.#andOr(group, io);
+    }
+  }
+
+  *#andOr(group: List, io: Io): Proc<void> {
+    for (const [index, { op, pipeline }] of group.entries()) {
+      if ((op === "&&" && this.status !== 0) || (op === "||" && this.status === 0)) continue;
+      const last = index === group.length - 1;
+      const counts = last && !pipeline.negated;
+      if (!counts) this.#conditions++;
+      try {
+        const status = yield* this.#pipeline(pipeline, io);
+        this.status = pipeline.negated ? Number(status === 0) : status;
+      } finally {
+        if (!counts) this.#conditions--;
+      }
+      yield* this.runTraps();
+      if (counts && this.status !== 0 && this.#conditions === 0 && this.state.options.has("e"))
+        throw new ExitShell(this.status);
+    }
+  }
+
+  /** A list that is a condition: `set -e` looks away. */
+  *condition(list: List, io: Io): Proc<void> {
+    this.#conditions++;
+    try {
+      yield* this.list(list, io);
+    } finally {
+      this.#conditions--;
+    }
+  }
+
+  #background(group: List, io: Io): void {
+    const text = group.map(({ op, text: one }, at) => (at === 0 ? one : `${op} ${one}`)).join(" ");
+    const foreground = group.map((item) => ({ ...item, background: false }));
+    const own = { ...io, stdin: pipeOf("") };
+    const only = group.length === 1 && isProgram(group[0]?.pipeline);
+    const process = this.fork(text, own, true, (shell) => shell.list(foreground, shell.io), only);
+    const number = Math.max(0, ...this.state.jobs.map((job) => job.number)) + 1;
+    this.state.jobs.push({ number, process, text });
+    this.state.lastBackground = process.pid;
+    this.status = 0;
+  }
+
+  /** A subshell as a process of its own. @param body what it does; its status is that of its last command */
+  fork(name: string, io: Io, background: boolean, body: (shell: Shell) => Proc<void>, becomes = false): ProcessEntry {
+    const state = this.state.copy();
+    const own = { ...io, env: state.environment(), cwd: state.cwd };
+    const options = { state, name: this.name, firstLine: this.firstLine, becomes };
+    const program = function* (context: ProgramContext): Proc<number> {
+      const shell = new Shell(context, options);
+      yield* shell.#whole(() => body(shell));
+      return yield* shell.finish();
+    };
+    const argv = background ? ["sh", "-c", name] : ["sh"];
+    return this.context.start(argv, own, { program, background }) as ProcessEntry;
+  }
+
+  /** Runs a subshell's commands; what leaves loops and functions ends it. */
+  *#whole(body: () => Proc<void>): Proc<void> {
+    try {
+      yield* body();
+    } catch (error) {
+      if (error instanceof ExitShell || error instanceof ReturnFrom) this.status = error.status;
+      else if (error instanceof UserError) {
+        this.complain(error.message);
+        this.status = 2;
+      } else if (!(error instanceof LeaveLoop)) throw error;
+    }
+  }
+
+  /** Waits for a process in the foreground. */
+  *await(process: ProcessEntry): Proc<number> {
+    const { signals } = this.context;
+    const listens = this.interactive || this.state.traps.size > 0;
+    while (process.status === undefined) yield { on: listens ? [process.exited, signals] : [process.exited] };
+    if (process.status === INTERRUPTED) this.#childInterrupted();
+    return process.status;
+  }
+
+  /** Waits for the program that this process has become. */
+  *become(process: ProcessEntry): Proc<number> {
+    const { signals } = this.context;
+    while (process.status === undefined) {
+      const name = signals.tryPop();
+      if (name !== undefined) process.signal(name);
+      else yield { on: [process.exited, signals] };
+    }
+    return process.status;
+  }
+
+  /** A child died of Ctrl-C, which was meant for the shell too. */
+  #childInterrupted(): void {
+    if (this.interactive) throw new Interrupted();
+    if (!this.state.traps.has("INT") && this.context.tty) throw new ExitShell(INTERRUPTED);
+  }
+
+  /** Signals that came meanwhile: traps run, Ctrl-C ends an interactive line. */
+  *runTraps(): Proc<void> {
+    if (!this.interactive && this.state.traps.size === 0) return;
+    for (let name = this.context.signals.tryPop(); name !== undefined; name = this.context.signals.tryPop()) {
+      const action = this.state.traps.get(name.slice(3));
+      if (action !== undefined) {
+        const { status } = this;
+        yield* this.source(action);
+        this.status = status;
+      } else if (!this.interactive) throw new ExitShell(name === "SIGINT" ? INTERRUPTED : 143);
+      else if (name === "SIGINT") throw new Interrupted();
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------ pipelines
 
   *#pipeline(pipeline: Pipeline, io: Io): Proc<number> {
-    if (pipeline.commands.length === 1) return yield* this.#anyCommand(pipeline.commands[0] as Command, io, true);
-    const processes: Process<number>[] = [];
+    if (pipeline.commands.length === 1) return yield* this.command(pipeline.commands[0] as Command, io);
+    const stages: ProcessEntry[] = [];
     try {
-      let stdin = io.stdin;
+      let stdin: Pipe = io.stdin;
       for (const [index, command] of pipeline.commands.entries()) {
         const last = index === pipeline.commands.length - 1;
-        const pipe = last ? undefined : new Pipe();
-        const stdout = pipe === undefined ? io.stdout : { write: (text: string) => pipe.push(text) };
-        processes.push(
-          this.#context.os.spawn("sh |", this.#stage(command, { stdin, stdout, stderr: io.stderr }, pipe)),
-        );
+        // What the pipeline itself reads from may have other readers.
+        const read = index === 0 ? undefined : stdin;
+        const pipe = last ? undefined : new ShellPipe();
+        const streams = { stdin, stdout: pipe?.input ?? io.stdout, stderr: io.stderr };
+        const body = function* (shell: Shell): Proc<void> {
+          try {
+            shell.status = yield* shell.command(command, shell.io);
+          } finally {
+            pipe?.close();
+            if (read instanceof ShellPipe) read.breakOff();
+          }
+        };
+        const stage = this.fork("", streams, false, body, command.kind === "simple");
+        stages.push(stage);
         stdin = pipe ?? stdin;
       }
-      for (const process of processes) yield* join(process);
-      return processes.at(-1)?.result ?? 1;
+      let failed = 0;
+      for (const stage of stages) failed = (yield* this.await(stage)) || failed;
+      return this.state.options.has("pipefail") ? failed : (stages.at(-1)?.status ?? 1);
     } finally {
-      for (const process of processes) process.kill();
+      for (const stage of stages) stage.signal("SIGKILL");
     }
   }
 
-  *#stage(command: Command, io: Io, pipe: Pipe | undefined): Proc<number> {
+  *command(command: Command, outer: Io): Proc<number> {
+    if (command.kind === "simple") return yield* this.#simple.run(command, outer);
+    if (command.kind === "function") {
+      this.state.functions.set(command.name, command.body);
+      return 0;
+    }
+    const streams = yield* openStreams(this, this.expander, command.redirections, outer);
+    if (streams === undefined) return 1;
     try {
-      // Each stage is a subshell: what it sets and leaves is its own.
-      return yield* this.#subshell().#anyCommand(command, io, false);
+      return yield* this.compounds.run(command, streams.io);
     } finally {
-      pipe?.close();
+      streams.close();
     }
   }
 
-  #subshell(): Shell {
-    const inner = new Shell(this.#context);
-    inner.variables.clear();
-    for (const [name, value] of this.variables) inner.variables.set(name, value);
-    for (const name of this.#exportedNames) inner.#exportedNames.add(name);
-    inner.#cwd = this.#cwd;
-    inner.status = this.status;
-    return inner;
+  get inLoop(): boolean {
+    return this.compounds.loops > 0;
   }
 
-  *#anyCommand(command: Command, io: Io, own: boolean): Proc<number> {
-    if (command.kind === "simple") return yield* this.#command(command, io, own);
-    const redirected = yield* this.#redirect(command.redirections, io);
-    return redirected === undefined ? 1 : yield* this.#compound(command, redirected);
+  /** Runs a program, or a file that is a script. */
+  program(argv: readonly string[], io: Io): Proc<number> {
+    return this.#simple.program(argv, io);
   }
 
-  *#compound(command: CompoundCommand, io: Io): Proc<number> {
-    switch (command.kind) {
-      case "group": {
-        const shell = command.subshell ? this.#subshell() : this;
-        yield* shell.#list(command.body, io);
-        return shell.status;
-      }
-      case "if":
-        for (const { condition, body } of command.branches) {
-          yield* this.#list(condition, io);
-          if (this.exited || this.#leaving !== undefined) return this.status;
-          if (this.status !== 0) continue;
-          this.status = 0;
-          yield* this.#list(body, io);
-          return this.status;
-        }
-        this.status = 0;
-        yield* this.#list(command.otherwise, io);
-        return this.status;
-      case "for":
-        return yield* this.#for(command, io);
-      case "loop":
-        return yield* this.#loop(command, io);
+  // ------------------------------------------------------------------------------------------------ jobs
+
+  /** Waits for a background job; undefined when Ctrl-C came first. */
+  *awaitJob(job: Job): Proc<number | undefined> {
+    const { signals } = this.context;
+    const listens = this.interactive || this.state.traps.size > 0;
+    while (job.process.status === undefined) {
+      yield { on: listens ? [job.process.exited, signals] : [job.process.exited] };
+      if (listens && signals.length > 0) yield* this.runTraps();
     }
+    const ended = ENDED_BY.get(job.process.status);
+    if (ended !== undefined) this.io.stderr.write(`${ended}\n`);
+    return job.process.status;
   }
 
-  *#for(command: CompoundCommand & { kind: "for" }, io: Io): Proc<number> {
-    const items: string[] = [];
-    for (const word of command.items) items.push(...(yield* this.#expand(word, true)));
-    this.status = 0;
-    for (const item of items) {
-      this.variables.set(command.name, item);
-      yield* this.#list(command.body, io);
-      if (this.#left() || this.exited) break;
-    }
-    return this.status;
-  }
-
-  *#loop(command: CompoundCommand & { kind: "loop" }, io: Io): Proc<number> {
-    let status = 0;
-    for (;;) {
-      yield* this.#list(command.condition, io);
-      if (this.#left() || this.exited) return this.status;
-      if ((this.status === 0) === command.until) return status;
-      yield* this.#list(command.body, io);
-      status = this.status;
-      if (this.#left() || this.exited) return status;
-      // Even a loop of builtins takes time; without it virtual time would stand still for ever.
-      yield* sleep(this.#context.os, LOOP_COST);
-    }
-  }
-
-  /** Ends the present turn of a loop; true when the loop itself is over. */
-  #left(): boolean {
-    const leaving = this.#leaving;
-    this.#leaving = undefined;
-    return leaving === "break";
-  }
-
-  *#command(command: SimpleCommand, outer: Io, own: boolean): Proc<number> {
-    const assigned = new Map<string, string>();
-    for (const { name, value } of command.assignments)
-      assigned.set(name, (yield* this.#expand(value, false)).join(" "));
-    const argv: string[] = [];
-    for (const word of command.words) argv.push(...(yield* this.#expand(word, true)));
-    const io = yield* this.#redirect(command.redirections, outer);
-    if (io === undefined) return 1;
-    if (argv.length === 0) {
-      for (const [name, value] of assigned) this.variables.set(name, value);
-      return command.words.length === 0 && assigned.size > 0 ? 0 : this.status;
-    }
-    const builtin = argv[0] === "read" ? yield* this.#read(argv, io) : this.#builtin(argv, io, own);
-    if (builtin !== undefined) return builtin;
-    const env = new Map([...this.#exported(), ...assigned]);
-    const status = yield* this.#context.exec(argv, { ...io, env, cwd: this.#cwd });
-    if (status === 127 && !this.#context.programs.includes(argv[0] as string))
-      io.stderr.write(`sh: ${argv[0]}: not found\n`);
-    return status;
-  }
-
-  #exported(): Map<string, string> {
-    return new Map([...this.variables].filter(([name]) => this.#exportedNames.has(name)));
-  }
-
-  /** Opens what a command's streams are sent to. Files are there, and cut, at once; what is written is there at once too. */
-  *#redirect(redirections: readonly Redirection[], outer: Io): Proc<Io | undefined> {
-    let { stdin, stdout, stderr } = outer;
-    const fs: FileSystem = this.#context.files;
-    for (const { fd, op, target } of redirections) {
-      const name = (yield* this.#expand(target, false)).join(" ");
-      if (op === ">&") {
-        if (fd === 2 && name === "1") stderr = stdout;
-        else if (fd === 1 && name === "2") stdout = stderr;
-        else {
-          outer.stderr.write(`sh: ${name}: bad file descriptor\n`);
-          return undefined;
-        }
-        continue;
-      }
-      const path = this.#path(name);
-      if (op === "<") {
-        const text = path === "/dev/null" ? "" : fs.read(path);
-        if (text === undefined) {
-          outer.stderr.write(`sh: can't open ${name}: no such file\n`);
-          return undefined;
-        }
-        stdin = new Pipe();
-        if (text !== "") stdin.push(text);
-        stdin.close();
-        continue;
-      }
-      if (path === "/dev/stdout" || path === "/dev/stderr") {
-        const output = path === "/dev/stdout" ? stdout : stderr;
-        if (fd === 2) stderr = output;
-        else stdout = output;
-        continue;
-      }
-      const append = (text: string) => fs.write(path, (fs.read(path) ?? "") + text);
-      if (path !== "/dev/null" && op === ">>") append("");
-      else if (path !== "/dev/null") fs.write(path, "");
-      const output: Output = { write: path === "/dev/null" ? () => {} : append };
-      if (fd === 2) stderr = output;
-      else stdout = output;
-    }
-    return { stdin, stdout, stderr };
-  }
-
-  #path(name: string): string {
-    const parts: string[] = [];
-    for (const part of (name.startsWith("/") ? name : `${this.#cwd}/${name}`).split("/")) {
-      if (part === "..") parts.pop();
-      else if (part !== "" && part !== ".") parts.push(part);
-    }
-    return `/${parts.join("/")}`;
-  }
-
-  /** Words of a word: field splitting applies to unquoted expansions only. */
-  *#expand(word: Word, split: boolean): Proc<string[]> {
-    const fields: string[] = [];
-    let current: string | undefined;
-    for (const part of word) {
-      if (part.kind === "text") {
-        current = (current ?? "") + part.text;
-        continue;
-      }
-      const value = part.kind === "variable" ? yield* this.#value(part) : yield* this.#substitute(part.list);
-      if (part.quoted || !split) {
-        current = (current ?? "") + value;
-        continue;
-      }
-      const pieces = value.split(/[ \t\n]+/);
-      for (const [index, piece] of pieces.entries()) {
-        if (index > 0 && current !== undefined) {
-          fields.push(current);
-          current = undefined;
-        }
-        if (piece !== "") current = (current ?? "") + piece;
-      }
-    }
-    if (current !== undefined) fields.push(current);
-    return fields;
-  }
-
-  *#value(part: { readonly name: string; readonly otherwise?: Word }): Proc<string> {
-    const value = this.#variable(part.name);
-    return value === "" && part.otherwise !== undefined
-      ? (yield* this.#expand(part.otherwise, false)).join(" ")
-      : value;
-  }
-
-  #variable(name: string): string {
-    if (name === "?") return String(this.status);
-    if (name === "$") return "1";
-    if (name === "#") return "0";
-    if (name === "0") return "sh";
-    return this.variables.get(name) ?? "";
-  }
-
-  *#substitute(list: List): Proc<string> {
-    let text = "";
-    const stdout: Output = {
-      write: (chunk) => {
-        text += chunk;
-      },
-    };
-    const inner = this.#subshell();
-    yield* inner.#list(list, { stdin: closedPipe(), stdout, stderr: this.#context.stderr });
-    return text.replace(/\n+$/, "");
-  }
-
-  /** `read [-r] [NAME...]`: a line of standard input, its words to the names, what is left to the last. */
-  *#read(argv: readonly string[], io: Io): Proc<number> {
-    const names = argv.slice(1).filter((word) => !word.startsWith("-"));
-    const line = yield* io.stdin.readLine();
-    let rest = (line ?? "").trim();
-    for (const [index, name] of (names.length === 0 ? ["REPLY"] : names).entries()) {
-      const cut = index === names.length - 1 || names.length === 0 ? rest.length : rest.search(/[ \t]|$/);
-      this.variables.set(name, rest.slice(0, cut));
-      rest = rest.slice(cut).trimStart();
-    }
-    return line === undefined ? 1 : 0;
-  }
-
-  /** Builtins that change the shell itself; undefined when argv names none. */
-  #builtin(argv: readonly string[], io: Io, own: boolean): number | undefined {
-    switch (argv[0]) {
-      case ":":
-      case "true":
-        return 0;
-      case "false":
-        return 1;
-      case "exit": {
-        const status = argv[1] === undefined ? this.status : Number(argv[1]);
-        if (Number.isNaN(status)) {
-          io.stderr.write(`sh: exit: Illegal number: ${argv[1]}\n`);
-          return 2;
-        }
-        if (own) this.exited = true;
-        return status & 255;
-      }
-      case "export":
-        for (const item of argv.slice(1)) {
-          const at = item.indexOf("=");
-          if (at > 0) this.variables.set(item.slice(0, at), item.slice(at + 1));
-          this.#exportedNames.add(at > 0 ? item.slice(0, at) : item);
-        }
-        return 0;
-      case "unset":
-        for (const name of argv.slice(1)) this.variables.delete(name);
-        return 0;
-      case "break":
-      case "continue":
-        this.#leaving = argv[0];
-        return 0;
-      case "pwd":
-        io.stdout.write(`${this.#cwd}\n`);
-        return 0;
-      case "cd": {
-        const name = argv[1] ?? (this.variables.get("HOME") || "/");
-        const path = this.#path(name);
-        if (path !== "/" && this.#context.files.list(path) === undefined) {
-          io.stderr.write(`sh: cd: can't cd to ${name}: No such file or directory\n`);
-          return 2;
-        }
-        this.#cwd = path;
-        return 0;
-      }
-      case "echo": {
-        const newline = argv[1] !== "-n";
-        io.stdout.write(argv.slice(newline ? 1 : 2).join(" ") + (newline ? "\n" : ""));
-        return 0;
-      }
-      default:
-        return undefined;
-    }
+  /** What a prompt says of jobs that have ended, which are forgotten then. */
+  takeEndedJobs(): string {
+    const { jobs } = this.state;
+    const ended = jobs.filter((job) => job.process.status !== undefined);
+    this.state.jobs = jobs.filter((job) => job.process.status === undefined);
+    return ended.map((job) => jobLine(job, job === jobs.at(-1))).join("");
   }
 }
 
-/** Virtual time that a turn of a loop takes beside its commands. */
-const LOOP_COST = 10 * US;
-
-function closedPipe(): Pipe {
-  const pipe = new Pipe();
-  pipe.close();
-  return pipe;
-}
-
-/**
- * The program `sh`: `-c SCRIPT`, or interactive/piped standard input. On a terminal it prompts and echoes
- * nothing (the terminal does that).
- * @param prompt what it prompts with on a terminal, e.g. `/ # `
- */
-export function* sh(context: ProgramContext, prompt: string): Proc<number> {
-  const shell = new Shell(context);
-  const script = context.argv.indexOf("-c");
-  if (script > 0) return yield* shell.run(context.argv[script + 1] ?? "");
-  for (;;) {
-    if (context.tty) context.stdout.write(prompt);
-    const line = yield* readCommand(context);
-    if (line === undefined) return shell.status;
-    if (line.trim() !== "") yield* shell.run(line);
-    if (shell.exited) return shell.status;
-  }
-}
-
-/** One command: lines are taken until it is whole (an open quote, a loop without its end, a backslash). */
-function* readCommand(context: ProgramContext): Proc<string | undefined> {
-  let text = "";
-  for (;;) {
-    const line = yield* context.stdin.readLine();
-    if (line === undefined) return text === "" ? undefined : text;
-    text += line;
-    if (!incomplete(text)) return text;
-    text += "\n";
-    if (context.tty) context.stdout.write("> ");
-  }
-}
-
-function incomplete(text: string): boolean {
-  if (text.endsWith("\\")) return true;
-  try {
-    parse(text);
-    return false;
-  } catch (error) {
-    if (error instanceof IncompleteError) return true;
-    // Run() reports what is wrong with it.
-    if (error instanceof UserError) return false;
-    throw error;
-  }
+/** Whether a pipeline is one simple command, for which a shell forks once and no more. */
+function isProgram(pipeline: Pipeline | undefined): boolean {
+  return pipeline?.commands.length === 1 && pipeline.commands[0]?.kind === "simple" && !pipeline.negated;
 }

@@ -1,78 +1,63 @@
 /**
- * The command language of the emulated shells: POSIX sh as far as people use it at a prompt (POSIX.1-2017
- * Shell Command Language §2): quotes, variables, command substitution, pipes, lists, redirections, for, while,
- * until, if, groups and subshells. No functions, here-documents, case, arithmetic or file name patterns.
+ * The command language of the emulated shells: POSIX sh (POSIX.1-2017 Shell Command Language §2.9, §2.10), with
+ * what busybox's ash and bash add that people type: `function f {`, `$'…'`, `${x/a/b}`, `<<<`, `|&`, `&>`.
  */
 import { UserError } from "../../base/errors.ts";
+import {
+  type CaseBranch,
+  type Command,
+  type CompoundCommand,
+  IncompleteError,
+  type List,
+  NAME,
+  type Pipeline,
+  type Redirection,
+  type SimpleCommand,
+  type Word,
+} from "./syntax.ts";
+import { type Source, WordReader } from "./words.ts";
 
-/** A piece of a word. */
-export type WordPart =
-  | { readonly kind: "text"; readonly text: string; readonly quoted: boolean }
-  | {
-      readonly kind: "variable";
-      readonly name: string;
-      readonly quoted: boolean;
-      /** `${name:-word}`: what stands for an empty or unset variable. */
-      readonly otherwise?: Word;
-    }
-  | { readonly kind: "command"; readonly list: List; readonly quoted: boolean };
+export { IncompleteError } from "./syntax.ts";
 
-export type Word = readonly WordPart[];
-
-export interface Redirection {
-  readonly fd: number;
-  readonly op: "<" | ">" | ">>" | ">&";
-  readonly target: Word;
-}
-
-export interface SimpleCommand {
-  readonly kind: "simple";
-  readonly assignments: readonly { readonly name: string; readonly value: Word }[];
-  readonly words: readonly Word[];
-  readonly redirections: readonly Redirection[];
-}
-
-/** A compound command with its redirections. */
-export type CompoundCommand = { readonly redirections: readonly Redirection[] } & (
-  | { readonly kind: "for"; readonly name: string; readonly items: readonly Word[]; readonly body: List }
-  | { readonly kind: "loop"; readonly until: boolean; readonly condition: List; readonly body: List }
-  | {
-      readonly kind: "if";
-      readonly branches: readonly { readonly condition: List; readonly body: List }[];
-      readonly otherwise: List;
-    }
-  | { readonly kind: "group"; readonly body: List; readonly subshell: boolean }
-);
-
-export type Command = SimpleCommand | CompoundCommand;
-
-export interface Pipeline {
-  readonly commands: readonly Command[];
-  readonly negated: boolean;
-}
-
-/** Pipelines joined by `;`, `&&`, `||` or `&`; the operator stands before its pipeline. */
-export type List = readonly {
-  readonly op: ";" | "&&" | "||";
-  readonly pipeline: Pipeline;
-  readonly background: boolean;
-}[];
-
-const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
 /** Words that end a list inside a compound command. */
-const CLOSING = ["do", "done", "then", "elif", "else", "fi", "}"];
+const CLOSING = ["do", "done", "then", "elif", "else", "fi", "}", "esac", ";;"];
 
-/** The text ends in the middle of something: an interactive shell asks for more. */
-export class IncompleteError extends UserError {
-  override name = "IncompleteError";
+const STDOUT: Word = [{ kind: "text", text: "1", quoted: false }];
+
+/** A here-document whose text begins on the next line. */
+interface HereDocument {
+  readonly end: string;
+  readonly stripTabs: boolean;
+  readonly quoted: boolean;
+  readonly redirections: Redirection[];
+  readonly at: number;
 }
 
+/** What stands at the source's place, from a list downwards. */
 class Parser {
-  readonly #text: string;
-  #at = 0;
+  readonly #source: Source;
+  readonly #words: WordReader;
+  #documents: HereDocument[] = [];
 
-  constructor(text: string) {
-    this.#text = text;
+  constructor(source: Source) {
+    this.#source = source;
+    this.#words = new WordReader(source, (nested) => {
+      const list = (nested === source ? this : new Parser(nested)).list([")"]);
+      if (nested.text[nested.at] !== ")") throw new IncompleteError("syntax error: unterminated $(");
+      return list;
+    });
+  }
+
+  get #text(): string {
+    return this.#source.text;
+  }
+
+  get #at(): number {
+    return this.#source.at;
+  }
+
+  set #at(at: number) {
+    this.#source.at = at;
   }
 
   /**
@@ -80,20 +65,23 @@ class Parser {
    * @param ends words or `)` that end it; they are left standing
    */
   list(ends: readonly string[]): List {
-    const out: { op: ";" | "&&" | "||"; pipeline: Pipeline; background: boolean }[] = [];
+    const out: { op: ";" | "&&" | "||"; pipeline: Pipeline; background: boolean; text: string }[] = [];
     let op: ";" | "&&" | "||" = ";";
     for (;;) {
       this.#skipBlank(true);
       if (this.#done(ends)) break;
+      const from = this.#at;
       const pipeline = this.#pipeline();
+      const text = this.#text.slice(from, this.#at).trim();
       this.#skipBlank(false);
-      const next = this.#operator(["&&", "||", "&", ";", "\n"]);
-      out.push({ op, pipeline, background: next === "&" });
+      const next = this.#text.startsWith(";;", this.#at) ? undefined : this.#operator(["&&", "||", "&", ";", "\n"]);
+      out.push({ op, pipeline, background: next === "&", text });
       op = next === "&&" || next === "||" ? next : ";";
       if (next === undefined) {
         if (!this.#done(ends)) throw this.#unexpected();
         break;
       }
+      if (next === "\n") this.#readDocuments();
       if (op !== ";") {
         this.#skipBlank(true);
         if (this.#done(ends)) throw this.#unexpected();
@@ -102,10 +90,18 @@ class Parser {
     return out;
   }
 
+  /** The end of a script: here-documents must have come. */
+  finish(): void {
+    const missing = this.#documents[0];
+    if (missing !== undefined) throw new IncompleteError("syntax error: unexpected end of file");
+  }
+
   /** The list's inside up to a closing word or `)`, which is taken. @returns the list and what closed it */
   #until(...ends: readonly string[]): { list: List; end: string } {
     const list = this.list(ends);
     const end = ends.find((word) => this.#at < this.#text.length && this.#isWord(word));
+    if (end === undefined && this.#at >= this.#text.length)
+      throw new IncompleteError(`syntax error: unexpected end of file (expecting "${ends.at(-1)}")`);
     if (end === undefined) throw this.#unexpected();
     if (list.length === 0) throw this.#unexpected();
     this.#at += end.length;
@@ -116,7 +112,7 @@ class Parser {
   #isWord(word: string): boolean {
     if (!this.#text.startsWith(word, this.#at)) return false;
     const next = this.#text[this.#at + word.length];
-    return word === ")" || next === undefined || " \t\n;|&<>()".includes(next);
+    return word === ")" || word === ";;" || next === undefined || " \t\n;|&<>()".includes(next);
   }
 
   #done(ends: readonly string[]): boolean {
@@ -129,7 +125,7 @@ class Parser {
   #unexpected(): UserError {
     if (this.#at >= this.#text.length) return new IncompleteError("syntax error: unexpected end of file");
     const word =
-      /^[^\s;|&<>()]+/.exec(this.#text.slice(this.#at))?.[0] ??
+      /^(?:;;|[^\s;|&<>()]+)/.exec(this.#text.slice(this.#at))?.[0] ??
       (this.#text[this.#at] === "\n" ? "newline" : this.#text[this.#at]);
     return new UserError(`syntax error: unexpected "${word}"`);
   }
@@ -143,39 +139,88 @@ class Parser {
   #skipBlank(newlines: boolean): void {
     for (;;) {
       const char = this.#text[this.#at];
-      if (char === " " || char === "\t" || (newlines && char === "\n")) this.#at++;
-      else if (char === "\\" && this.#text[this.#at + 1] === "\n") this.#at += 2;
+      if (char === " " || char === "\t") this.#at++;
+      else if (newlines && char === "\n") {
+        this.#at++;
+        this.#readDocuments();
+      } else if (char === "\\" && this.#text[this.#at + 1] === "\n") this.#at += 2;
       else if (char === "#") while (this.#at < this.#text.length && this.#text[this.#at] !== "\n") this.#at++;
       else return;
     }
   }
 
+  /** The texts of the here-documents that were announced on the line before. */
+  #readDocuments(): void {
+    const documents = this.#documents;
+    this.#documents = [];
+    for (const document of documents) {
+      let text = "";
+      for (;;) {
+        if (this.#at >= this.#text.length) throw new IncompleteError("syntax error: unexpected end of file");
+        const end = this.#text.indexOf("\n", this.#at);
+        const line = this.#text.slice(this.#at, end < 0 ? undefined : end);
+        this.#at = end < 0 ? this.#text.length : end + 1;
+        const own = document.stripTabs ? line.replace(/^\t+/, "") : line;
+        if (own === document.end) break;
+        text += `${own}\n`;
+        if (end < 0) throw new IncompleteError("syntax error: unexpected end of file");
+      }
+      const target: Word = document.quoted
+        ? [{ kind: "text", text, quoted: true }]
+        : new WordReader({ text, at: 0 }, (nested) => new Parser(nested).list([")"])).plain();
+      document.redirections[document.at] = { ...(document.redirections[document.at] as Redirection), target };
+    }
+  }
+
   #pipeline(): Pipeline {
     let negated = false;
-    if (/^!\s/.test(this.#text.slice(this.#at, this.#at + 2))) {
-      negated = true;
+    while (/^!\s/.test(this.#text.slice(this.#at, this.#at + 2))) {
+      negated = !negated;
       this.#at++;
+      this.#skipBlank(false);
     }
     const commands: Command[] = [];
     for (;;) {
       this.#skipBlank(false);
-      commands.push(this.#compound() ?? this.#simple());
+      const command = this.#command();
       this.#skipBlank(false);
-      if (this.#text[this.#at] !== "|" || this.#text[this.#at + 1] === "|") return { commands, negated };
+      const more = this.#text[this.#at] === "|" && this.#text[this.#at + 1] !== "|";
+      if (more && this.#text[this.#at + 1] === "&") {
+        (command.redirections as Redirection[]).push({ fd: 2, op: ">&", target: STDOUT });
+        this.#at++;
+      }
+      commands.push(command);
+      if (!more) return { commands, negated };
       this.#at++;
       this.#skipBlank(true);
     }
   }
 
+  #command(): Command {
+    return this.#function() ?? this.#compound() ?? this.#simple();
+  }
+
+  /** `name() command`, `function name command`; undefined when none begins here. */
+  #function(): CompoundCommand | undefined {
+    const match = /^(?:function[ \t]+([\w.-]+)[ \t]*(?:\([ \t]*\))?|([\w.-]+)[ \t]*\([ \t]*\))/.exec(
+      this.#text.slice(this.#at),
+    );
+    if (match === null) return undefined;
+    this.#at += match[0].length;
+    this.#skipBlank(true);
+    return { kind: "function", name: match[1] ?? (match[2] as string), body: this.#command(), redirections: [] };
+  }
+
   /** A compound command; undefined when none begins here. */
   #compound(): CompoundCommand | undefined {
-    const word = ["for", "while", "until", "if", "{", "("].find((one) =>
+    const word = ["for", "while", "until", "if", "case", "{", "("].find((one) =>
       one === "(" ? this.#text[this.#at] === one : this.#isWord(one),
     );
     if (word === undefined) return undefined;
     this.#at += word.length;
     if (word === "for") return { ...this.#for(), redirections: this.#redirections() };
     if (word === "if") return { ...this.#if(), redirections: this.#redirections() };
+    if (word === "case") return { ...this.#case(), redirections: this.#redirections() };
     if (word === "{" || word === "(") {
       const { list } = this.#until(word === "{" ? "}" : ")");
       return { kind: "group", body: list, subshell: word === "(", redirections: this.#redirections() };
@@ -185,22 +230,16 @@ class Parser {
     return { kind: "loop", until: word === "until", condition, body, redirections: this.#redirections() };
   }
 
-  #for(): { kind: "for"; name: string; items: readonly Word[]; body: List } {
+  #for(): { kind: "for"; name: string; items: readonly Word[] | undefined; body: List } {
     this.#skipBlank(false);
     const name = NAME.exec(this.#text.slice(this.#at))?.[0];
     if (name === undefined) throw this.#unexpected();
     this.#at += name.length;
     this.#skipBlank(true);
-    const items: Word[] = [];
+    let items: Word[] | undefined;
     if (this.#isWord("in")) {
       this.#at += 2;
-      for (
-        this.#skipBlank(false);
-        this.#at < this.#text.length && !";\n".includes(this.#text[this.#at] as string);
-        this.#skipBlank(false)
-      ) {
-        items.push(this.#word(false));
-      }
+      items = this.#wordsUntil(";\n");
     }
     this.#skipBlank(false);
     this.#operator([";"]);
@@ -208,6 +247,16 @@ class Parser {
     if (!this.#isWord("do")) throw this.#unexpected();
     this.#at += 2;
     return { kind: "for", name, items, body: this.#until("done").list };
+  }
+
+  #wordsUntil(ends: string): Word[] {
+    const words: Word[] = [];
+    for (;;) {
+      this.#skipBlank(false);
+      const char = this.#text[this.#at];
+      if (char === undefined || ends.includes(char)) return words;
+      words.push(this.#word(false));
+    }
   }
 
   #if(): { kind: "if"; branches: { condition: List; body: List }[]; otherwise: List } {
@@ -221,28 +270,48 @@ class Parser {
     }
   }
 
+  #case(): { kind: "case"; subject: Word; branches: CaseBranch[] } {
+    this.#skipBlank(false);
+    const subject = this.#word(false);
+    this.#skipBlank(true);
+    if (!this.#isWord("in")) throw this.#unexpected();
+    this.#at += 2;
+    const branches: CaseBranch[] = [];
+    for (;;) {
+      this.#skipBlank(true);
+      if (this.#isWord("esac")) break;
+      this.#operator(["("]);
+      const patterns: Word[] = [];
+      do {
+        this.#skipBlank(false);
+        patterns.push(this.#word(false));
+        this.#skipBlank(false);
+      } while (this.#operator(["|"]) !== undefined);
+      if (this.#operator([")"]) === undefined) throw this.#unexpected();
+      branches.push({ patterns, body: this.list([";;", "esac"]) });
+      this.#operator([";;"]);
+    }
+    this.#at += 4;
+    return { kind: "case", subject, branches };
+  }
+
   #redirections(): Redirection[] {
     const out: Redirection[] = [];
     for (;;) {
       this.#skipBlank(false);
-      const redirection = this.#redirection();
-      if (redirection === undefined) return out;
-      out.push(redirection);
+      if (!this.#redirection(out)) return out;
     }
   }
 
   #simple(): SimpleCommand {
+    const line = this.#text.slice(0, this.#at).split("\n").length;
     const assignments: { name: string; value: Word }[] = [];
     const words: Word[] = [];
     const redirections: Redirection[] = [];
     for (;;) {
       this.#skipBlank(false);
       if (this.#at >= this.#text.length) break;
-      const redirection = this.#redirection();
-      if (redirection !== undefined) {
-        redirections.push(redirection);
-        continue;
-      }
+      if (this.#redirection(redirections)) continue;
       if ("|&;\n<>()".includes(this.#text[this.#at] as string)) break;
       const rest = this.#text.slice(this.#at);
       const name = words.length === 0 ? NAME.exec(rest)?.[0] : undefined;
@@ -254,111 +323,45 @@ class Parser {
       words.push(this.#word(false));
     }
     if (assignments.length + words.length + redirections.length === 0) throw this.#unexpected();
-    return { kind: "simple", assignments, words, redirections };
+    return { kind: "simple", line, assignments, words, redirections };
   }
 
-  #redirection(): Redirection | undefined {
-    const match = /^(\d?)(>>|>&|>|<)/.exec(this.#text.slice(this.#at, this.#at + 3));
-    if (match === null) return undefined;
-    const op = match[2] as Redirection["op"];
+  /** Reads a redirection into the list; false when none begins here. */
+  #redirection(into: Redirection[]): boolean {
+    const match = /^(?:&(>>?)|(\d?)(<<<|<<-|<<|<>|<&|<|>>|>&|>\||>))/.exec(this.#text.slice(this.#at, this.#at + 4));
+    if (match === null) return false;
     this.#at += match[0].length;
     this.#skipBlank(false);
-    return { fd: match[1] === "" ? (op === "<" ? 0 : 1) : Number(match[1]), op, target: this.#word(false) };
+    if (match[1] !== undefined) {
+      into.push({ fd: 1, op: match[1] as ">" | ">>", target: this.#word(false) }, { fd: 2, op: ">&", target: STDOUT });
+      return true;
+    }
+    const op = match[3] as Redirection["op"] | "<<-";
+    const fd = match[2] !== "" ? Number(match[2]) : op.startsWith("<") ? 0 : 1;
+    const target = this.#word(false);
+    if (op !== "<<" && op !== "<<-") {
+      into.push({ fd, op, target });
+      return true;
+    }
+    const end = target.map((part) => (part.kind === "text" ? part.text : "")).join("");
+    const quoted = target.some((part) => part.kind === "text" && part.quoted);
+    this.#documents.push({ end, stripTabs: op === "<<-", quoted, redirections: into, at: into.length });
+    into.push({ fd, op: "<<", target: [] });
+    return true;
   }
 
   #word(mayBeEmpty: boolean): Word {
-    const parts: WordPart[] = [];
-    const text = (value: string, quoted: boolean) => {
-      const last = parts.at(-1);
-      if (last?.kind === "text" && last.quoted === quoted)
-        parts[parts.length - 1] = { kind: "text", text: last.text + value, quoted };
-      else parts.push({ kind: "text", text: value, quoted });
-    };
-    const start = this.#at;
-    for (;;) {
-      const char = this.#text[this.#at];
-      if (char === undefined || " \t\n|&;<>()".includes(char)) break;
-      if (char === "'") {
-        const end = this.#text.indexOf("'", this.#at + 1);
-        if (end < 0) throw new IncompleteError("syntax error: unterminated quoted string");
-        text(this.#text.slice(this.#at + 1, end), true);
-        this.#at = end + 1;
-      } else if (char === '"') {
-        this.#at++;
-        text("", true);
-        this.#doubleQuoted(text, parts);
-      } else if (char === "\\") {
-        const next = this.#text[this.#at + 1];
-        this.#at += 2;
-        if (next !== undefined && next !== "\n") text(next, true);
-      } else if (char === "$" || char === "`") this.#expansion(parts, text, false);
-      else {
-        text(char, false);
-        this.#at++;
-      }
-    }
-    if (this.#at === start && !mayBeEmpty) throw this.#unexpected();
-    return parts;
-  }
-
-  #doubleQuoted(text: (value: string, quoted: boolean) => void, parts: WordPart[]): void {
-    for (;;) {
-      const char = this.#text[this.#at];
-      if (char === undefined) throw new IncompleteError("syntax error: unterminated quoted string");
-      if (char === '"') {
-        this.#at++;
-        return;
-      }
-      if (char === "\\") {
-        const next = this.#text[this.#at + 1] ?? "";
-        this.#at += 2;
-        if ('$`"\\'.includes(next)) text(next, true);
-        else if (next !== "\n") text(`\\${next}`, true);
-      } else if (char === "$" || char === "`") this.#expansion(parts, text, true);
-      else {
-        text(char, true);
-        this.#at++;
-      }
-    }
-  }
-
-  #expansion(parts: WordPart[], text: (value: string, quoted: boolean) => void, quoted: boolean): void {
-    if (this.#text[this.#at] === "`") {
-      const end = this.#text.indexOf("`", this.#at + 1);
-      if (end < 0) throw new IncompleteError("syntax error: unterminated quoted string");
-      parts.push({ kind: "command", list: parse(this.#text.slice(this.#at + 1, end)), quoted });
-      this.#at = end + 1;
-      return;
-    }
-    const rest = this.#text.slice(this.#at + 1);
-    if (rest.startsWith("(")) {
-      this.#at += 2;
-      const list = this.list([")"]);
-      if (this.#text[this.#at] !== ")") throw new IncompleteError("syntax error: unterminated $(");
-      this.#at++;
-      parts.push({ kind: "command", list, quoted });
-      return;
-    }
-    const fallback = /^\{([A-Za-z_][A-Za-z0-9_]*):?-([^{}]*)\}/.exec(rest);
-    if (fallback !== null) {
-      const otherwise = new Parser(`"${(fallback[2] as string).replaceAll('"', "")}"`).#word(true);
-      parts.push({ kind: "variable", name: fallback[1] as string, quoted, otherwise });
-      this.#at += 1 + fallback[0].length;
-      return;
-    }
-    const braced = /^\{([A-Za-z_][A-Za-z0-9_]*|[?$#0-9])\}/.exec(rest);
-    const name = braced?.[1] ?? NAME.exec(rest)?.[0] ?? /^[?$#0-9]/.exec(rest)?.[0];
-    if (name === undefined) {
-      text("$", quoted);
-      this.#at++;
-      return;
-    }
-    parts.push({ kind: "variable", name, quoted });
-    this.#at += 1 + (braced?.[0].length ?? name.length);
+    const from = this.#at;
+    const word = this.#words.word();
+    if (this.#at === from && !mayBeEmpty) throw this.#unexpected();
+    return word;
   }
 }
 
 /** Parses a script. @throws UserError `syntax error: …` */
 export function parse(text: string): List {
-  return new Parser(text).list([]);
+  const parser = new Parser({ text, at: 0 });
+  const list = parser.list([]);
+  parser.finish();
+  return list;
 }

@@ -1,27 +1,26 @@
 /** Small tools that need no network: echo, env, sleep, date, test, seq, id … (busybox). */
-import { formatDuration, parseDuration, SEC } from "../../base/time.ts";
+import { formatIpv4 } from "../../base/addr.ts";
+import { parseDuration, SEC } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
+import { evaluateCondition } from "../lib/condition.ts";
+import { BLOCK_TIME, flush } from "../lib/input.ts";
 import { getopt, UsageError } from "../lib/options.ts";
-import { absolutePath, Failure, quick, tool, waitReady } from "../lib/program.ts";
+import { absolutePath, die, Failure, quick, tool, waitReady } from "../lib/program.ts";
+import { GAI_TEXT, type Libc, lookup } from "../lib/resolve.ts";
+import { echoText, printfText } from "../lib/text-format.ts";
 import { ctime } from "./dig.ts";
 
 const echo: Program = quick((context) => {
-  const words = context.argv.slice(1);
-  let newline = true;
-  let escapes = false;
-  while (/^-[neE]+$/.test(words[0] ?? "")) {
-    const flag = words.shift() as string;
-    if (flag.includes("n")) newline = false;
-    if (flag.includes("e")) escapes = true;
-  }
-  const text = words.join(" ");
-  const known: Record<string, string> = { n: "\n", t: "\t", r: "\r", "\\": "\\", "0": "\0", a: "\u0007" };
-  context.stdout.write(
-    (escapes ? text.replace(/\\([ntr\\0a])/g, (_, letter: string) => known[letter] as string) : text) +
-      (newline ? "\n" : ""),
-  );
+  context.stdout.write(echoText(context.argv.slice(1)));
   return 0;
+});
+
+const printf: Program = quick((context) => {
+  const { text, problems } = printfText(context.argv.slice(1));
+  context.stdout.write(text);
+  for (const problem of problems) context.stderr.write(`printf: ${problem}\n`);
+  return problems.length === 0 ? 0 : 1;
 });
 
 const env: Program = tool(function* (context) {
@@ -116,45 +115,12 @@ const seq: Program = quick((context) => {
   return 0;
 });
 
-/** `test` and `[`: one condition, with `!`, `-a` and `-o`. */
 function evaluate(context: ProgramContext, words: readonly string[]): boolean {
-  const or = words.indexOf("-o", 1);
-  if (or > 0) return evaluate(context, words.slice(0, or)) || evaluate(context, words.slice(or + 1));
-  const and = words.indexOf("-a", 1);
-  if (and > 0) return evaluate(context, words.slice(0, and)) && evaluate(context, words.slice(and + 1));
-  if (words[0] === "!" && words.length > 1) return !evaluate(context, words.slice(1));
-  const [a = "", b = "", c = ""] = words;
-  if (words.length <= 1) return a !== "";
-  if (words.length === 2) {
-    if (a === "-z") return b === "";
-    if (a === "-n") return b !== "";
-    const path = absolutePath(context, b);
-    const file = context.files.read(path);
-    const directory = context.files.list(path) !== undefined;
-    if (a === "-e" || a === "-r" || a === "-w") return file !== undefined || directory;
-    if (a === "-f") return file !== undefined;
-    if (a === "-s") return file !== undefined && file !== "";
-    if (a === "-d") return directory;
-    if (a === "-x") return directory || context.programs.includes(b.slice(b.lastIndexOf("/") + 1));
-    throw new Failure(`${b}: unknown operand`, 2);
-  }
-  const numbers: Record<string, (x: number, y: number) => boolean> = {
-    "-eq": (x, y) => x === y,
-    "-ne": (x, y) => x !== y,
-    "-lt": (x, y) => x < y,
-    "-le": (x, y) => x <= y,
-    "-gt": (x, y) => x > y,
-    "-ge": (x, y) => x >= y,
-  };
-  const compare = numbers[b];
-  if (compare !== undefined) {
-    const bad = [a, c].find((word) => !/^\s*[+-]?\d+\s*$/.test(word));
-    if (bad !== undefined) throw new Failure(`${bad}: bad number`, 2);
-    return compare(Number(a), Number(c));
-  }
-  if (b === "=" || b === "==") return a === c;
-  if (b === "!=") return a !== c;
-  throw new Failure(`${b}: unknown operand`, 2);
+  const { files, programs } = context;
+  return evaluateCondition(
+    { files, programs, path: (name) => absolutePath(context, name), isTerminal: () => context.tty },
+    words,
+  );
 }
 
 const test: Program = quick((context) => (evaluate(context, context.argv.slice(1)) ? 0 : 1));
@@ -166,10 +132,13 @@ const bracket: Program = quick((context) => {
 
 const yes: Program = tool(function* (context) {
   const line = `${context.argv.length > 1 ? context.argv.slice(1).join(" ") : "y"}\n`;
-  // A pipe here has no end, so output comes by the millisecond.
+  // A terminal is slower than a pipe.
+  const { stdout } = context;
+  const lines = stdout.drained === undefined ? 64 : Math.max(1, Math.floor(8192 / line.length));
   for (;;) {
-    context.stdout.write(line.repeat(64));
-    yield* waitReady(context, [], context.os.now() + SEC / 1000);
+    stdout.write(line.repeat(lines));
+    yield* flush(context);
+    yield* waitReady(context, [], context.os.now() + BLOCK_TIME);
   }
 });
 
@@ -182,24 +151,14 @@ const time: Program = tool(function* (context) {
   return status;
 });
 
-const timeout: Program = tool(function* (context) {
-  const options = getopt(context.argv, "s:t:k:", {}, true);
-  const [span = "", ...command] = options.args;
-  const limit = /^\d+(\.\d+)?$/.test(span) ? Number(span) * SEC : parseDuration(span);
-  if (limit === undefined || command.length === 0) throw new UsageError(`invalid number '${span}'`);
-  const child = context.os.spawn("timeout", context.exec(command));
-  const until = context.os.now() + Math.round(limit);
-  while (!child.done && context.os.now() < until) yield* waitReady(context, [child.exited], until);
-  if (child.done) return child.result ?? 1;
-  child.kill();
-  return 143;
-});
-
-/** Uptime as busybox shows it. */
+/** Uptime as busybox shows it (procps/uptime.c). */
 const uptime: Program = quick((context) => {
-  context.stdout.write(
-    ` ${ctime(context.os.now()).split(" ")[3]} up ${formatDuration(context.os.now())},  load average: 0.00, 0.00, 0.00\n`,
-  );
+  const minutes = Math.floor(context.os.now() / SEC / 60);
+  const [days, hours] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24];
+  const span =
+    hours > 0 ? `${String(hours).padStart(2)}:${String(minutes % 60).padStart(2, "0")}` : `${minutes % 60} min`;
+  const up = `${days > 0 ? `${days} day${days === 1 ? "" : "s"}, ` : ""}${span}`;
+  context.stdout.write(` ${ctime(context.os.now()).split(" ")[3]} up ${up},  load average: 0.00, 0.00, 0.00\n`);
   return 0;
 });
 
@@ -209,9 +168,32 @@ const print = (text: (context: ProgramContext) => string): Program =>
     return 0;
   });
 
-const ps: Program = print(
-  (context) => `PID   USER     TIME  COMMAND\n    1 root      0:00 ${context.env.get("_") ?? "sh"}\n`,
-);
+/** The addresses of the namespace but the loopback's, in the order of its devices (`hostname -I`). */
+function ownAddresses({ ns }: ProgramContext): string[] {
+  const loopbacks = ns.link.list().filter((link) => link.kind === "loopback" || !link.up);
+  return ns.addr
+    .list()
+    .filter(({ dev }) => loopbacks.every(({ index }) => index !== dev))
+    .map(({ addr }) => formatIpv4(addr.ip));
+}
+
+/** `-i` asks what its own name resolves to; `-I`, Debian's alone, needs no names. */
+const hostname = (libc: Libc): Program =>
+  tool(function* (context) {
+    const options = getopt(context.argv, libc === "glibc" ? "sidfIA" : "sidfF:");
+    if (options.args.length > 0) die("sethostname: Operation not permitted");
+    if (options.has("I")) context.stdout.write(`${ownAddresses(context).join(" ")} \n`);
+    else if (options.has("i")) {
+      const found = yield* lookup(context, context.hostname, libc);
+      if (!found.ok) die(`${context.hostname}: ${libc === "glibc" ? GAI_TEXT[found.error] : "Unknown host"}`);
+      context.stdout.write(`${found.addresses.map(formatIpv4).join(" ")}\n`);
+    } else if (options.has("d")) context.stdout.write(`${context.hostname.split(".").slice(1).join(".")}\n`);
+    else context.stdout.write(`${options.has("s") ? context.hostname.split(".")[0] : context.hostname}\n`);
+    return 0;
+  });
+
+export const busyboxHostname: Program = hostname("musl");
+export const debianHostname: Program = hostname("glibc");
 
 export const BASIC_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["[", bracket],
@@ -219,17 +201,15 @@ export const BASIC_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["echo", echo],
   ["env", env],
   ["false", quick(() => 1)],
-  ["hostname", print((context) => `${context.hostname}\n`)],
   ["id", print(() => "uid=0(root) gid=0(root) groups=0(root)\n")],
   ["nproc", print(() => "1\n")],
   ["printenv", printenv],
-  ["ps", ps],
+  ["printf", printf],
   ["pwd", print((context) => `${context.cwd}\n`)],
   ["seq", seq],
   ["sleep", sleep],
   ["test", test],
   ["time", time],
-  ["timeout", timeout],
   ["true", quick(() => 0)],
   ["uname", uname],
   ["uptime", uptime],

@@ -19,9 +19,21 @@ import {
 } from "./ip-request.ts";
 import { route } from "./ip-route.ts";
 import { addrShow, type IpStyle, neighShow, type ShowOptions } from "./ip-show.ts";
+import { xfrm } from "./ip-xfrm.ts";
 
 /** Words by abbreviation, in the order in which ip tries them. */
-const OBJECTS = ["address", "addr", "link", "route", "neighbour", "neighbor", "neigh", "netns", "rule"] as const;
+const OBJECTS = [
+  "address",
+  "addr",
+  "link",
+  "route",
+  "neighbour",
+  "neighbor",
+  "neigh",
+  "netns",
+  "rule",
+  "xfrm",
+] as const;
 
 // ------------------------------------------------------------------------------------------------ addr
 
@@ -166,10 +178,15 @@ function dispatch(request: Request): string {
       return netns(request);
     case "rule":
       return RULES;
+    case "xfrm":
+      // busybox's ip has no such object.
+      if (request.options.style === "iproute2") return xfrm(request);
+      break;
     default:
-      if (request.options.style === "busybox") die(`invalid argument '${word}' to 'ip'`);
-      throw new Answer(`Object "${word}" is unknown, try "ip help".`, 255);
+      break;
   }
+  if (request.options.style === "busybox") die(`invalid argument '${word}' to 'ip'`);
+  throw new Answer(`Object "${word}" is unknown, try "ip help".`, 255);
 }
 
 /** `ip netns exec NAME COMMAND`: the namespace and the command; undefined for every other command line. */

@@ -141,7 +141,9 @@ function socketLine(socket: SocketInfo, programs: boolean): string {
   const local = `${formatIpv4(socket.localIp)}:${socket.localPort === 0 ? "*" : socket.localPort}`;
   const peer = `${formatIpv4(socket.remoteIp)}:${socket.remotePort === 0 ? "*" : socket.remotePort}`;
   const state = socket.protocol === "tcp" ? socket.state : socket.remotePort === 0 ? "" : "ESTABLISHED";
-  const queues = `${String(socket.rxQueue).padStart(6)} ${String(socket.txQueue).padStart(6)}`;
+  // What ss shows for a listener is the longest its queue may be; /proc/net/tcp has nothing there.
+  const txQueue = socket.state === "LISTEN" ? 0 : socket.txQueue;
+  const queues = `${String(socket.rxQueue).padStart(6)} ${String(txQueue).padStart(6)}`;
   const owner = programs ? (socket.owner === "" ? "-" : socket.owner).padEnd(20) : "";
   return `${socket.protocol}   ${queues} ${local.padEnd(23)} ${peer.padEnd(23)} ${state.padEnd(12)}${owner}\n`;
 }

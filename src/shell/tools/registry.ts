@@ -1,20 +1,27 @@
 /** Which tools there are: those of a Debian 12 host (iproute2, iputils, BIND, curl …) and those of busybox. */
 import type { Program } from "../../engine/program.ts";
-import { BASIC_TOOLS } from "./basic.ts";
+import { BASIC_TOOLS, busyboxHostname, debianHostname } from "./basic.ts";
 import { bridge } from "./bridge.ts";
 import { conntrack } from "./conntrack.ts";
 import { curl } from "./curl.ts";
 import { dig } from "./dig.ts";
+import { DIGEST_TOOLS } from "./digests.ts";
+import { expr } from "./expr.ts";
+import { FILE_TOOLS } from "./files.ts";
 import { httpd } from "./httpd.ts";
 import { ipProgram } from "./ip.ts";
 import { iptables, iptablesSave } from "./iptables.ts";
 import { busyboxArp, ifconfig, netstat, netToolsArp, route } from "./net-state.ts";
 import { nc } from "./netcat.ts";
 import { nslookup } from "./nslookup.ts";
+import { nstat } from "./nstat.ts";
 import { busyboxPing } from "./ping-busybox.ts";
 import { iputilsPing } from "./ping-iputils.ts";
+import { BUSYBOX_PROCESS_TOOLS, HOST_PROCESS_TOOLS } from "./processes.ts";
+import { sed } from "./sed.ts";
 import { ss } from "./ss.ts";
 import { busyboxSysctl, procpsSysctl } from "./sysctl.ts";
+import { tcpdump } from "./tcpdump/tcpdump.ts";
 import { TEXT_TOOLS } from "./text.ts";
 import { traceroute } from "./traceroute.ts";
 import { wget } from "./wget.ts";
@@ -22,9 +29,12 @@ import { wget } from "./wget.ts";
 /** Tools that are the same on hosts and in containers. */
 const COMMON: readonly (readonly [string, Program])[] = [
   ...BASIC_TOOLS,
+  ...DIGEST_TOOLS,
+  ...FILE_TOOLS,
   ...TEXT_TOOLS,
   ["curl", curl],
   ["dig", dig],
+  ["expr", expr],
   ["httpd", httpd],
   ["ifconfig", ifconfig],
   ["iptables", iptables],
@@ -33,6 +43,8 @@ const COMMON: readonly (readonly [string, Program])[] = [
   ["netstat", netstat],
   ["nslookup", nslookup],
   ["route", route],
+  ["sed", sed],
+  ["tcpdump", tcpdump],
   ["traceroute", traceroute],
   ["wget", wget],
 ];
@@ -40,10 +52,13 @@ const COMMON: readonly (readonly [string, Program])[] = [
 /** Tools of a host, by name. */
 export const hostTools: ReadonlyMap<string, Program> = new Map<string, Program>([
   ...COMMON,
+  ...HOST_PROCESS_TOOLS,
   ["arp", netToolsArp],
   ["bridge", bridge],
   ["conntrack", conntrack],
+  ["hostname", debianHostname],
   ["ip", ipProgram("iproute2")],
+  ["nstat", nstat],
   ["ping", iputilsPing],
   ["ss", ss],
   ["sysctl", procpsSysctl],
@@ -52,7 +67,9 @@ export const hostTools: ReadonlyMap<string, Program> = new Map<string, Program>(
 /** Applets of busybox, by name. */
 export const busyboxTools: ReadonlyMap<string, Program> = new Map<string, Program>([
   ...COMMON,
+  ...BUSYBOX_PROCESS_TOOLS,
   ["arp", busyboxArp],
+  ["hostname", busyboxHostname],
   ["ip", ipProgram("busybox")],
   ["ping", busyboxPing],
   ["sysctl", busyboxSysctl],

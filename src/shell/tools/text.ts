@@ -1,155 +1,158 @@
-/** Text and file tools of busybox's coreutils: cat, head, tail, grep, wc, sort, ls, rm, mkdir … */
+/** Text tools of busybox's coreutils: cat, head, tail, grep, wc, sort, cut, tr … They take lines as they come. */
+import { MS } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
+import { eachInput, eachLine, flush, type Input, openInput } from "../lib/input.ts";
 import { getopt, UsageError } from "../lib/options.ts";
-import { absolutePath, encode, linesOf, quick, readInput, tool, writeLines } from "../lib/program.ts";
+import { absolutePath, decodeBytes, die, encode, linesOf, tool, writeLines } from "../lib/program.ts";
+import { bracketClasses } from "../sh/pattern.ts";
+import { grep } from "./grep.ts";
 
-/** Reads each named file, or standard input; missing ones are complained about. */
-function* inputs(
-  context: ProgramContext,
-  names: readonly string[],
-  verb = "can't open",
-): Proc<{ texts: [string, string][]; failed: boolean }> {
-  const texts: [string, string][] = [];
-  let failed = false;
-  for (const name of names.length === 0 ? ["-"] : names) {
-    const text = yield* readInput(context, name);
-    if (text !== undefined) texts.push([name, text]);
-    else {
-      const directory = context.files.list(absolutePath(context, name)) !== undefined;
-      const why = directory ? "Is a directory" : "No such file or directory";
-      context.stderr.write(`${context.argv[0]}: ${directory ? "read error" : `${verb} '${name}'`}: ${why}\n`);
-      failed = true;
-    }
-  }
-  return { texts, failed };
+/** How often `tail -f` looks for more (its default is a second). */
+const FOLLOW = 1000 * MS;
+
+function* readAll(input: Input): Proc<string> {
+  const parts: string[] = [];
+  for (let text = yield* input.read(); text !== undefined; text = yield* input.read()) parts.push(text);
+  return parts.join("");
 }
 
 const cat: Program = tool(function* (context) {
-  const { args } = getopt(context.argv, "un");
-  let failed = false;
-  for (const name of args.length === 0 ? ["-"] : args) {
-    if (name === "-") {
-      // Standard input goes through as it comes.
-      for (let text = context.stdin.tryRead(); ; text = context.stdin.tryRead()) {
-        if (text !== undefined) context.stdout.write(text);
-        else if (context.stdin.closed) break;
-        else yield { on: [context.stdin] };
+  const options = getopt(context.argv, "unvet");
+  let line = 0;
+  let fresh = true;
+  const failed = yield* eachInput(context, options.args, function* (input) {
+    for (let text = yield* input.read(); text !== undefined; text = yield* input.read()) {
+      let shown = text;
+      if (options.has("n")) {
+        shown = "";
+        for (const part of text.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
+          shown += `${fresh ? `${String(++line).padStart(6)}\t` : ""}${part}`;
+          fresh = part.endsWith("\n");
+        }
       }
-      continue;
+      context.stdout.write(shown);
+      yield* flush(context);
     }
-    const read = yield* inputs(context, [name]);
-    for (const [, text] of read.texts) context.stdout.write(text);
-    failed ||= read.failed;
-  }
+    return undefined;
+  });
   return failed ? 1 : 0;
 });
 
-/** `-n 5`, `-5`, `-c 100`. */
+/** `-n 5`, `-5`, `-c 100`, `+3`. */
 function countOf(context: ProgramContext): {
   lines: number;
   bytes: number | undefined;
   fromStart: boolean;
+  quiet: boolean;
+  follow: boolean;
   args: readonly string[];
 } {
   const argv = context.argv.map((word) => (/^-\d+$/.test(word) ? `-n${word.slice(1)}` : word));
-  const options = getopt(argv, "n:c:qvf");
-  const text = options.text("n") ?? "10";
-  if (!/^[+-]?\d+$/.test(text)) throw new UsageError(`invalid number '${text}'`);
+  const options = getopt(argv, "n:c:qvfF");
+  const text = options.text("c") ?? options.text("n") ?? "10";
+  if (!/^[+-]?\d+[kKm]?$/.test(text)) throw new UsageError(`invalid number '${text}'`);
+  const unit = { k: 1024, K: 1024, m: 1 << 20 }[text.at(-1) as "k"] ?? 1;
+  const count = Math.abs(Number.parseInt(text, 10)) * unit;
   return {
-    lines: Math.abs(Number(text)),
-    bytes: options.number("c"),
+    lines: count,
+    bytes: options.has("c") ? count : undefined,
     fromStart: text.startsWith("+"),
+    quiet: options.has("q"),
+    follow: options.has("f") || options.has("F"),
     args: options.args,
   };
 }
 
 const head: Program = tool(function* (context) {
-  const { lines, bytes, args } = countOf(context);
-  if (args.length === 0) return yield* headOfStdin(context, lines, bytes);
-  const { texts, failed } = yield* inputs(context, args);
-  for (const [name, text] of texts) {
-    if (texts.length > 1) context.stdout.write(`==> ${name} <==\n`);
-    if (bytes !== undefined) context.stdout.write(new TextDecoder().decode(encode(text).subarray(0, bytes)));
-    else writeLines(context.stdout, linesOf(text).slice(0, lines));
-  }
+  const { lines, bytes, args, quiet } = countOf(context);
+  const failed = yield* eachInput(context, args, function* (input, name, index) {
+    if (args.length > 1 && !quiet) context.stdout.write(`${index > 0 ? "\n" : ""}==> ${name} <==\n`);
+    if (bytes === undefined) {
+      for (let left = lines; left > 0; left--) {
+        const line = yield* input.readLine();
+        if (line === undefined) break;
+        context.stdout.write(`${line}\n`);
+      }
+      return undefined;
+    }
+    let taken: Uint8Array = new Uint8Array(0);
+    while (taken.length < bytes) {
+      const text = yield* input.read();
+      if (text === undefined) break;
+      taken = encode(decodeBytes(taken) + text);
+    }
+    context.stdout.write(decodeBytes(taken.subarray(0, bytes)));
+    return undefined;
+  });
   return failed ? 1 : 0;
 });
-
-/** Ends as soon as it has enough, which ends a pipe from `yes`. */
-function* headOfStdin(context: ProgramContext, lines: number, bytes: number | undefined): Proc<number> {
-  let text = "";
-  const enough = () => (bytes === undefined ? text.split("\n").length > lines : encode(text).length >= bytes);
-  while (!enough()) {
-    const chunk = yield* context.stdin.pop();
-    if (chunk === undefined) break;
-    text += chunk;
-  }
-  if (bytes !== undefined) context.stdout.write(new TextDecoder().decode(encode(text).subarray(0, bytes)));
-  else writeLines(context.stdout, linesOf(text).slice(0, lines));
-  return 0;
-}
 
 const tail: Program = tool(function* (context) {
-  const { lines, fromStart, args } = countOf(context);
-  const { texts, failed } = yield* inputs(context, args);
-  for (const [, text] of texts) {
+  const { lines, bytes, fromStart, args, quiet, follow } = countOf(context);
+  const failed = yield* eachInput(context, args, function* (input, name, index) {
+    if (args.length > 1 && !quiet) context.stdout.write(`${index > 0 ? "\n" : ""}==> ${name} <==\n`);
+    const text = yield* readAll(input);
+    if (bytes !== undefined) {
+      const data = encode(text);
+      context.stdout.write(
+        decodeBytes(fromStart ? data.subarray(bytes - 1) : data.subarray(Math.max(0, data.length - bytes))),
+      );
+      return undefined;
+    }
     const all = linesOf(text);
-    writeLines(context.stdout, fromStart ? all.slice(lines - 1) : lines === 0 ? [] : all.slice(-lines));
-  }
+    writeLines(context.stdout, fromStart ? all.slice(Math.max(0, lines - 1)) : lines === 0 ? [] : all.slice(-lines));
+    return undefined;
+  });
+  if (follow && args[0] !== undefined) yield* followFile(context, args[0]);
   return failed ? 1 : 0;
 });
 
-const grep: Program = tool(function* (context) {
-  const options = getopt(context.argv, "ivcnqoEFwxle:hH");
-  const args = [...options.args];
-  const pattern = options.text("e") ?? args.shift();
-  if (pattern === undefined) throw new UsageError("pattern missing");
-  let source = options.has("F")
-    ? pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
-    : options.has("E")
-      ? pattern
-      : basicToExtended(pattern);
-  if (options.has("w")) source = `\\b(?:${source})\\b`;
-  if (options.has("x")) source = `^(?:${source})$`;
-  const matcher = new RegExp(source, options.has("i") ? "gi" : "g");
-  const { texts, failed } = yield* inputs(context, args, "");
-  let found = 0;
-  for (const [name, text] of texts) {
-    const prefix = texts.length > 1 && !options.has("h") ? `${name}:` : "";
-    let own = 0;
-    for (const [at, line] of linesOf(text).entries()) {
-      const hits = line.match(matcher);
-      if ((hits !== null) === options.has("v")) continue;
-      own++;
-      if (options.has("q") || options.has("c") || options.has("l")) continue;
-      const number = options.has("n") ? `${at + 1}:` : "";
-      for (const shown of options.has("o") && hits !== null ? hits : [line])
-        context.stdout.write(`${prefix}${number}${shown}\n`);
+/** What is added to a file, until somebody ends it. */
+function* followFile(context: ProgramContext, name: string): Proc<never> {
+  const path = absolutePath(context, name);
+  let shown = context.files.read(path)?.length ?? 0;
+  for (;;) {
+    const until = context.os.now() + FOLLOW;
+    while (context.os.now() < until) yield { until };
+    const text = context.files.read(path) ?? "";
+    if (text.length < shown) {
+      context.stderr.write(`tail: ${name} has become smaller\n`);
+      shown = 0;
     }
-    if (options.has("c")) context.stdout.write(`${prefix}${own}\n`);
-    if (options.has("l") && own > 0) context.stdout.write(`${name}\n`);
-    found += own;
+    if (text.length > shown) context.stdout.write(text.slice(shown));
+    shown = text.length;
   }
-  return failed ? 2 : found > 0 ? 0 : 1;
-}, 2);
-
-/** Basic regular expressions: `+ ? | ( ) { }` are plain, escaped they are special. */
-function basicToExtended(pattern: string): string {
-  return pattern.replace(/\\?[+?|(){}]/g, (found) => (found.length === 2 ? (found[1] as string) : `\\${found}`));
 }
 
 const wc: Program = tool(function* (context) {
-  const options = getopt(context.argv, "lwcm");
-  const { texts, failed } = yield* inputs(context, options.args);
+  const options = getopt(context.argv, "lwcmL");
   const all = !["l", "w", "c", "m"].some((letter) => options.has(letter));
-  const rows = texts.map(([name, text]): [string, number[]] => {
-    const counts: number[] = [];
-    if (all || options.has("l")) counts.push(text.split("\n").length - 1);
-    if (all || options.has("w")) counts.push(text.split(/\s+/).filter((word) => word !== "").length);
-    if (all || options.has("c") || options.has("m")) counts.push(encode(text).length);
-    return [options.args.length === 0 ? "" : name, counts];
-  });
+  const rows: [string, number[]][] = [];
+  const failed = yield* eachInput(
+    context,
+    options.args,
+    function* (input, name) {
+      let [lines, words, bytes] = [0, 0, 0];
+      let inWord = false;
+      for (let text = yield* input.read(); text !== undefined; text = yield* input.read()) {
+        bytes += encode(text).length;
+        for (const char of text) {
+          if (char === "\n") lines++;
+          const blank = char === " " || char === "\n" || char === "\t" || char === "\r";
+          if (!blank && !inWord) words++;
+          inWord = !blank;
+        }
+      }
+      const counts: number[] = [];
+      if (all || options.has("l")) counts.push(lines);
+      if (all || options.has("w")) counts.push(words);
+      if (all || options.has("c") || options.has("m")) counts.push(bytes);
+      rows.push([options.args.length === 0 ? "" : name, counts]);
+      return undefined;
+    },
+    { verb: "" },
+  );
   if (rows.length > 1)
     rows.push([
       "total",
@@ -165,7 +168,11 @@ const wc: Program = tool(function* (context) {
 
 const sort: Program = tool(function* (context) {
   const options = getopt(context.argv, "rnuk:t:f");
-  const { texts, failed } = yield* inputs(context, options.args);
+  const all: string[] = [];
+  const failed = yield* eachLine(context, options.args, (line) => {
+    all.push(line);
+    return undefined;
+  });
   const field = Number((options.text("k") ?? "0").split(/[.,n]/)[0]);
   const separator = options.text("t") ?? /\s+/;
   const key = (line: string) => (field > 0 ? (line.split(separator)[field - 1] ?? "") : line);
@@ -174,7 +181,7 @@ const sort: Program = tool(function* (context) {
   const compare = (a: string, b: string) =>
     (numeric ? (Number.parseFloat(key(a)) || 0) - (Number.parseFloat(key(b)) || 0) : byText(key(a), key(b))) ||
     byText(a, b);
-  let lines = texts.flatMap(([, text]) => linesOf(text)).sort(compare);
+  let lines = all.sort(compare);
   if (options.has("r")) lines.reverse();
   if (options.has("u")) lines = lines.filter((line, at) => at === 0 || line !== lines[at - 1]);
   writeLines(context.stdout, lines);
@@ -183,13 +190,13 @@ const sort: Program = tool(function* (context) {
 
 const uniq: Program = tool(function* (context) {
   const options = getopt(context.argv, "cdu");
-  const { texts, failed } = yield* inputs(context, options.args.slice(0, 1));
   const groups: [string, number][] = [];
-  for (const line of texts.flatMap(([, text]) => linesOf(text))) {
+  const failed = yield* eachLine(context, options.args.slice(0, 1), (line) => {
     const last = groups.at(-1);
     if (last?.[0] === line) last[1]++;
     else groups.push([line, 1]);
-  }
+    return undefined;
+  });
   const shown = groups.filter(([, count]) => (!options.has("d") || count > 1) && (!options.has("u") || count === 1));
   writeLines(
     context.stdout,
@@ -200,7 +207,6 @@ const uniq: Program = tool(function* (context) {
 
 const cut: Program = tool(function* (context) {
   const options = getopt(context.argv, "d:f:c:s");
-  const { texts, failed } = yield* inputs(context, options.args);
   const delimiter = options.text("d") ?? "\t";
   const spec = options.text("f") ?? options.text("c") ?? "1";
   const wanted = (at: number) =>
@@ -210,112 +216,163 @@ const cut: Program = tool(function* (context) {
         ? at === Number(from)
         : at >= Number(from || 1) && at <= Number(to || Number.MAX_SAFE_INTEGER);
     });
-  for (const line of texts.flatMap(([, text]) => linesOf(text))) {
+  const failed = yield* eachLine(context, options.args, (line) => {
     const parts = options.has("c") ? [...line] : line.split(delimiter);
+    if (parts.length === 1 && !options.has("c") && options.has("s")) return undefined;
     const kept = parts.length === 1 && !options.has("c") ? parts : parts.filter((_, at) => wanted(at + 1));
     context.stdout.write(`${kept.join(options.has("c") ? "" : delimiter)}\n`);
-  }
+    return undefined;
+  });
   return failed ? 1 : 0;
 });
 
-const ls: Program = quick((context) => {
-  const options = getopt(context.argv, "la1AdhRtr");
-  let status = 0;
-  const names = options.args.length === 0 ? ["."] : options.args;
-  for (const name of names) {
-    const full = absolutePath(context, name);
-    const entries = context.files.list(full);
-    if (entries === undefined && context.files.read(full) === undefined) {
-      context.stderr.write(`ls: ${name}: No such file or directory\n`);
-      status = 1;
-      continue;
-    }
-    if (names.length > 1 && entries !== undefined) context.stdout.write(`${name}:\n`);
-    const shown = (entries ?? [name]).filter((entry) => options.has("a") || options.has("A") || !entry.startsWith("."));
-    const parent = entries === undefined ? "" : full === "/" ? "/" : `${full}/`;
-    const line = (entry: string) =>
-      options.has("l") ? longLine(context, absolutePath(context, `${parent}${entry}`), entry) : entry;
-    if (options.has("l") && entries !== undefined) context.stdout.write("total 0\n");
-    // On a terminal short listings stand in one line of columns.
-    if (context.tty && !options.has("l") && !options.has("1") && shown.length > 0) {
-      const width = Math.max(...shown.map((entry) => entry.length)) + 2;
-      const columns = Math.max(1, Math.floor(80 / width));
-      const rows = Math.ceil(shown.length / columns);
-      for (let row = 0; row < rows; row++) {
-        const cells = shown.filter((_, at) => at % rows === row);
-        context.stdout.write(
-          `${cells
-            .map((cell) => cell.padEnd(width))
-            .join("")
-            .trimEnd()}\n`,
-        );
-      }
-    } else writeLines(context.stdout, shown.map(line));
-  }
-  return status;
-});
-
-function longLine(context: ProgramContext, path: string, name: string): string {
-  const text = context.files.read(path);
-  const mode =
-    text === undefined
-      ? "drwxr-xr-x    1 root     root          4096"
-      : `-rw-r--r--    1 root     root     ${String(encode(text).length).padStart(9)}`;
-  return `${mode} Jan  1 00:00 ${name}`;
-}
-
-const rm: Program = quick((context) => {
-  const options = getopt(context.argv, "rRf");
-  let status = 0;
-  for (const name of options.args) {
-    const full = absolutePath(context, name);
-    const below = context.files.list(full);
-    if (below !== undefined && (options.has("r") || options.has("R"))) {
-      const remove = (path: string): void => {
-        for (const entry of context.files.list(path) ?? []) {
-          if (!context.files.remove(`${path}/${entry}`)) remove(`${path}/${entry}`);
-        }
-      };
-      remove(full);
-    } else if (!context.files.remove(full) && !options.has("f")) {
-      const why = below === undefined ? "No such file or directory" : "is a directory";
-      context.stderr.write(below === undefined ? `rm: can't remove '${name}': ${why}\n` : `rm: '${name}' ${why}\n`);
-      status = 1;
-    }
-  }
-  return status;
-});
-
-const touch: Program = quick((context) => {
-  for (const name of getopt(context.argv, "c").args) {
-    const full = absolutePath(context, name);
-    if (context.files.read(full) === undefined) context.files.write(full, "");
+const tee: Program = tool(function* (context) {
+  const options = getopt(context.argv, "ai");
+  const paths = options.args.map((name) => absolutePath(context, name));
+  for (const path of paths) context.files.write(path, options.has("a") ? (context.files.read(path) ?? "") : "");
+  for (let text = yield* context.stdin.read(); text !== undefined; text = yield* context.stdin.read()) {
+    for (const path of paths) context.files.write(path, (context.files.read(path) ?? "") + text);
+    context.stdout.write(text);
+    yield* flush(context);
   }
   return 0;
 });
 
-const tee: Program = tool(function* (context) {
-  const options = getopt(context.argv, "a");
-  const text = yield* context.stdin.readAll();
-  context.stdout.write(text);
-  for (const name of options.args) {
-    const full = absolutePath(context, name);
-    context.files.write(full, (options.has("a") ? (context.files.read(full) ?? "") : "") + text);
+/** The characters of a tr set: ranges, classes, escapes. */
+function setOf(text: string): string[] {
+  const out: string[] = [];
+  const plain = text.replace(/\[:([a-z]+):\]/g, (_, name: string) => {
+    const matcher = new RegExp(`[${bracketClasses(`[:${name}:]`)}]`);
+    return Array.from({ length: 128 }, (__, code) => String.fromCharCode(code))
+      .filter((char) => matcher.test(char))
+      .join("")
+      .replaceAll("\\", "\\\\")
+      .replaceAll("-", "\\-");
+  });
+  const escapes: Record<string, string> = { n: "\n", t: "\t", r: "\r", "\\": "\\", "0": "\0" };
+  const chars: { char: string; plain: boolean }[] = [];
+  for (let at = 0; at < plain.length; at++) {
+    const escaped = plain[at] === "\\" && at + 1 < plain.length;
+    const char = escaped ? (escapes[plain[at + 1] as string] ?? (plain[at + 1] as string)) : (plain[at] as string);
+    chars.push({ char, plain: !escaped });
+    if (escaped) at++;
   }
+  for (let at = 0; at < chars.length; at++) {
+    const { char } = chars[at] as { char: string };
+    const end = chars[at + 2];
+    if (chars[at + 1]?.char === "-" && chars[at + 1]?.plain === true && end !== undefined) {
+      for (let code = char.charCodeAt(0); code <= end.char.charCodeAt(0); code++) out.push(String.fromCharCode(code));
+      at += 2;
+    } else out.push(char);
+  }
+  return out;
+}
+
+const tr: Program = tool(function* (context) {
+  const options = getopt(context.argv, "cCds", {}, true);
+  const [first, second] = options.args;
+  if (first === undefined) throw new UsageError("missing operand");
+  const from = setOf(first);
+  const to = second === undefined ? [] : setOf(second);
+  const complement = options.has("c") || options.has("C");
+  const inFirst = (char: string) => from.includes(char) !== complement;
+  const squeezed =
+    second === undefined || options.has("d")
+      ? second === undefined
+        ? inFirst
+        : (char: string) => to.includes(char)
+      : (char: string) => to.includes(char);
+  let last = "";
+  for (let text = yield* context.stdin.read(); text !== undefined; text = yield* context.stdin.read()) {
+    let out = "";
+    for (const char of text) {
+      let shown = char;
+      if (inFirst(char)) {
+        if (options.has("d")) continue;
+        if (to.length > 0)
+          shown = complement ? (to.at(-1) as string) : (to[Math.min(from.indexOf(char), to.length - 1)] as string);
+      }
+      if (options.has("s") && shown === last && squeezed(shown)) continue;
+      last = shown;
+      out += shown;
+    }
+    context.stdout.write(out);
+    yield* flush(context);
+  }
+  return 0;
+});
+
+const rev: Program = tool(function* (context) {
+  const failed = yield* eachLine(context, context.argv.slice(1), (line) => {
+    context.stdout.write(`${[...line].reverse().join("")}\n`);
+    return undefined;
+  });
+  return failed ? 1 : 0;
+});
+
+/** `xargs [-n N] [-I TEXT] PROG ARG…` */
+const xargs: Program = tool(function* (context) {
+  const options = getopt(context.argv, "n:I:tr0p", {}, true);
+  const command = options.args.length === 0 ? ["echo"] : options.args;
+  const text = yield* context.stdin.readAll();
+  const place = options.text("I");
+  const words =
+    place !== undefined
+      ? linesOf(text).filter((line) => line !== "")
+      : text.split(options.has("0") ? "\0" : /\s+/).filter((word) => word !== "");
+  const size = place !== undefined ? 1 : (options.number("n") ?? Math.max(1, words.length));
+  let status = 0;
+  if (words.length === 0 && !options.has("r") && place === undefined) status = yield* context.exec(command);
+  for (let at = 0; at < words.length; at += size) {
+    const part = words.slice(at, at + size);
+    const argv =
+      place === undefined ? [...command, ...part] : command.map((word) => word.replaceAll(place, part[0] as string));
+    if (options.has("t")) context.stderr.write(`${argv.join(" ")}\n`);
+    const own = yield* context.exec(argv);
+    if (own === 127) {
+      context.stderr.write(`xargs: can't execute '${argv[0]}': No such file or directory\n`);
+      return 127;
+    }
+    if (own !== 0) status = 123;
+  }
+  return status;
+});
+
+/** `hexdump -C` and `xxd`. */
+const hexdump: Program = tool(function* (context) {
+  const options = getopt(context.argv, "Cvn:s:");
+  const name = options.args[0] ?? "-";
+  const input = openInput(context, name);
+  if (input === undefined) die(`${name}: No such file or directory`);
+  let data = encode(yield* readAll(input));
+  data = data.subarray(options.number("s") ?? 0);
+  data = data.subarray(0, options.number("n") ?? data.length);
+  for (let at = 0; at < data.length; at += 16) {
+    const row = Array.from(data.subarray(at, at + 16), (byte) => byte.toString(16).padStart(2, "0"));
+    const shown = Array.from(data.subarray(at, at + 16), (byte) =>
+      byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".",
+    ).join("");
+    context.stdout.write(
+      `${at.toString(16).padStart(8, "0")}  ${`${row.slice(0, 8).join(" ")}  ${row.slice(8).join(" ")}`.padEnd(49)} |${shown}|\n`,
+    );
+  }
+  if (data.length > 0) context.stdout.write(`${data.length.toString(16).padStart(8, "0")}\n`);
   return 0;
 });
 
 export const TEXT_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["cat", cat],
   ["cut", cut],
+  ["egrep", grep],
   ["grep", grep],
   ["head", head],
-  ["ls", ls],
-  ["rm", rm],
+  ["hexdump", hexdump],
+  ["rev", rev],
   ["sort", sort],
   ["tail", tail],
   ["tee", tee],
-  ["touch", touch],
+  ["tr", tr],
   ["uniq", uniq],
   ["wc", wc],
+  ["xargs", xargs],
 ]);

@@ -6,11 +6,11 @@ import type { Image, ImageStore, Program } from "../../../src/engine/program.ts"
 import type { HostOs } from "../../../src/scheduler/os.ts";
 import { HostScheduler } from "../../../src/scheduler/runtime.ts";
 import { dockerProgram } from "../../../src/shell/docker/docker.ts";
-import { sh } from "../../../src/shell/sh/interpret.ts";
+import { sh } from "../../../src/shell/sh/sh.ts";
 import { FakeHostKernel } from "../../support/fake-netns.ts";
 import { ProgramHost, type RunOptions, type RunResult } from "../harness.ts";
 
-const shell: Program = (context) => sh(context, "/ # ");
+const shell: Program = (context) => sh(context, () => "/ # ");
 const ALPINE: Image = {
   id: `sha256:${"6d".repeat(32)}`,
   tag: "alpine:latest",

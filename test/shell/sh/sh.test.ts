@@ -6,8 +6,9 @@ import { UserError } from "../../../src/base/errors.ts";
 import { LayeredFiles } from "../../../src/engine/filesystem.ts";
 import type { Program } from "../../../src/engine/program.ts";
 import { sleep } from "../../../src/scheduler/process.ts";
-import { Shell, sh } from "../../../src/shell/sh/interpret.ts";
+import { Shell } from "../../../src/shell/sh/interpret.ts";
 import { IncompleteError, parse } from "../../../src/shell/sh/parse.ts";
+import { sh } from "../../../src/shell/sh/sh.ts";
 import { ProgramHost, type RunOptions, type RunResult } from "../harness.ts";
 
 /** Prints its arguments one in brackets each. */
@@ -46,7 +47,7 @@ const PROGRAMS = new Map<string, Program>([
 ]);
 
 function run(script: string, options: RunOptions = {}): RunResult {
-  const program: Program = (context) => sh(context, "$ ");
+  const program: Program = (context) => sh(context, () => "$ ");
   return new ProgramHost().run(program, ["sh", "-c", script], {
     programs: PROGRAMS,
     env: new Map([["HOME", "/root"]]),
@@ -90,7 +91,7 @@ describe("scripts", () => {
     expect(run("fail 7")).toEqual({ out: "", err: "bad\n", status: 7 });
     expect(run("exit 300").status).toBe(300 & 255);
     expect(run("nosuch")).toEqual({ out: "", err: "sh: nosuch: not found\n", status: 127 });
-    expect(run("exit x")).toEqual({ out: "", err: "sh: exit: Illegal number: x\n", status: 2 });
+    expect(run("exit x")).toEqual({ out: "", err: "sh: exit: line 0: Illegal number: x\n", status: 2 });
   });
 
   it("reads and writes files", () => {
@@ -106,7 +107,7 @@ describe("scripts", () => {
     expect(files.read("/all")).toBe("bad\n");
     expect(run("for i in 1 2; do echo $i; done > /loop", { files }).out).toBe("");
     expect(files.read("/loop")).toBe("1\n2\n");
-    expect(run("cd /nosuch").err).toBe("sh: cd: can't cd to /nosuch: No such file or directory\n");
+    expect(run("cd /nosuch").err).toBe("sh: cd: line 0: can't cd to /nosuch: No such file or directory\n");
   });
 
   it("runs in the background", () => {
@@ -203,7 +204,7 @@ describe("syntax", () => {
 });
 
 describe("on a terminal", () => {
-  const program: Program = (context) => sh(context, "/ # ");
+  const program: Program = (context) => sh(context, () => "/ # ");
 
   it("prompts, runs lines, ends with exit", () => {
     const result = new ProgramHost().run(program, ["sh"], {
