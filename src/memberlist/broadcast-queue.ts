@@ -2,6 +2,7 @@
  * The queue of messages that wait to be gossiped (hashicorp/memberlist queue.go TransmitLimitedQueue): each is
  * sent a limited number of times. Order: fewest transmissions first, then the longest that still fits, then the newest.
  */
+import { Signal } from "../scheduler/process.ts";
 import { retransmitLimit } from "./scale.ts";
 
 /** A message to gossip. */
@@ -22,6 +23,8 @@ interface Queued {
 export class BroadcastQueue {
   readonly #nodeCount: () => number;
   readonly #multiplier: number;
+  /** Notified when a message is queued. */
+  readonly filled = new Signal();
   /** One list a number of transmissions, each sorted by length, then id, both descending. */
   readonly #tiers: Queued[][] = [];
   readonly #byName = new Map<string, Queued>();
@@ -50,6 +53,7 @@ export class BroadcastQueue {
       }
     }
     this.#insert({ broadcast, id: this.#nextId++, transmits: 0 });
+    this.filled.notify();
   }
 
   /**

@@ -1,6 +1,7 @@
 /** What a memberlist is made with, and the numbers it runs by (hashicorp/memberlist config.go DefaultLANConfig). */
 import type { Ipv4 } from "../base/addr.ts";
 import { MS, SEC } from "../base/time.ts";
+import type { Waitable } from "../scheduler/process.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Member } from "./members.ts";
 
@@ -34,6 +35,9 @@ export interface Delegate {
   notifyMessage(message: Uint8Array): void;
   /** Messages to piggy-back: each costs its length and `overhead`, together at most `limit`. */
   takeBroadcasts(overhead: number, limit: number): Uint8Array[];
+  /** Whether takeBroadcasts() has something to give, and what tells when that may have changed. */
+  readonly broadcastsWait?: () => boolean;
+  readonly broadcastsFilled?: readonly Waitable[];
   /** The state sent in a push/pull. */
   localState(join: boolean): Uint8Array;
   mergeRemoteState(state: Uint8Array, join: boolean): void;

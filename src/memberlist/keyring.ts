@@ -1,24 +1,55 @@
 /** The gossip keys (hashicorp/memberlist keyring.go): the first one encrypts, all of them decrypt. */
 import { AesGcm } from "../base/aes-gcm.ts";
 import { assert } from "../base/errors.ts";
+import type { Aead } from "../kernel/types.ts";
+
+/** Makes the cipher of a key; without one AES-GCM runs in TypeScript. */
+export type CipherFactory = (key: Uint8Array) => Aead;
 
 interface Entry {
   readonly key: Uint8Array;
-  readonly cipher: AesGcm;
+  readonly cipher: Aead;
 }
 
 /** Keys of 16, 24 or 32 bytes. */
 export class Keyring {
-  #entries: Entry[] = [];
+  readonly #entries: Entry[] = [];
+  readonly #newCipher: CipherFactory;
 
   /** @param keys the primary first */
-  constructor(keys: readonly Uint8Array[] = []) {
-    this.set(keys);
+  constructor(keys: readonly Uint8Array[] = [], newCipher: CipherFactory = plainCipher) {
+    this.#newCipher = newCipher;
+    for (const key of keys) this.add(key);
   }
 
-  /** Replaces all keys; the first one is the primary. Known keys keep their tables. */
-  set(keys: readonly Uint8Array[]): void {
-    this.#entries = keys.map((key) => this.#entries.find((entry) => equal(entry.key, key)) ?? newEntry(key));
+  #find(key: Uint8Array): number {
+    return this.#entries.findIndex((entry) => equal(entry.key, key));
+  }
+
+  /** Installs a key behind the others; one that is there already stays where it is (AddKey). */
+  add(key: Uint8Array): void {
+    if (this.#find(key) === -1) this.#entries.push({ key: key.slice(), cipher: this.#newCipher(key) });
+  }
+
+  /** Makes a key the primary. @returns false when it isn't in the ring (UseKey) */
+  use(key: Uint8Array): boolean {
+    const at = this.#find(key);
+    if (at === -1) return false;
+    this.#entries.unshift(...this.#entries.splice(at, 1));
+    return true;
+  }
+
+  /** Removes a key. @returns false when it is the primary, which stays (RemoveKey) */
+  remove(key: Uint8Array): boolean {
+    const at = this.#find(key);
+    if (at === 0) return false;
+    if (at > 0) this.#entries.splice(at, 1)[0]?.cipher.close();
+    return true;
+  }
+
+  /** Frees what the ciphers hold; the ring is not used any more. */
+  close(): void {
+    for (const { cipher } of this.#entries.splice(0)) cipher.close();
   }
 
   get size(): number {
@@ -26,7 +57,7 @@ export class Keyring {
   }
 
   /** The cipher that encrypts. */
-  primary(): AesGcm {
+  primary(): Aead {
     const first = this.#entries[0];
     assert(first !== undefined, "the keyring has a key");
     return first.cipher;
@@ -42,8 +73,13 @@ export class Keyring {
   }
 }
 
-function newEntry(key: Uint8Array): Entry {
-  return { key: key.slice(), cipher: new AesGcm(key) };
+function plainCipher(key: Uint8Array): Aead {
+  const cipher = new AesGcm(key);
+  return {
+    seal: (nonce, plaintext, aad) => cipher.seal(nonce, plaintext, aad),
+    open: (nonce, sealed, aad) => cipher.open(nonce, sealed, aad),
+    close: () => {},
+  };
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

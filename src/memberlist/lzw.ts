@@ -14,23 +14,28 @@ const MAX_CODE = (1 << MAX_WIDTH) - 1;
 /** Larger outputs are refused: memberlist's limit for a state (20 MiB, net.go maxPushStateBytes). */
 const MAX_OUTPUT = 20 * 1024 * 1024;
 
-/** The encoder's strings as a tree: a code's first child, each child's next sibling, and its last byte. */
-const firstChild = new Uint16Array(MAX_CODE + 1);
-const sibling = new Uint16Array(MAX_CODE + 1);
-const lastByte = new Uint8Array(MAX_CODE + 1);
+/**
+ * The encoder's strings: an open hash table from a string's code and one byte more to the code of both, twice as large
+ * as there are codes. An entry counts only when it is of the present round; a new round empties the table.
+ */
+const TABLE = 8192;
+const entryKey = new Int32Array(TABLE);
+const entryCode = new Uint16Array(TABLE);
+const entryRound = new Int32Array(TABLE);
+let round = 0;
 
-/** The code of a string and one byte more; 0 when there is none. */
-function childOf(code: number, byte: number): number {
-  let child = firstChild[code] as number;
-  while (child !== 0 && lastByte[child] !== byte) child = sibling[child] as number;
-  return child;
+/** Where a string and one byte more stand, or would. */
+function place(code: number, byte: number): number {
+  const key = (code << 8) | byte;
+  let at = Math.imul(key, 0x9e3779b1) >>> 19;
+  while (entryRound[at] === round && entryKey[at] !== key) at = (at + 1) & (TABLE - 1);
+  return at;
 }
 
-function addChild(parent: number, byte: number, code: number): void {
-  lastByte[code] = byte;
-  firstChild[code] = 0;
-  sibling[code] = firstChild[parent] as number;
-  firstChild[parent] = code;
+function addEntry(at: number, parent: number, byte: number, code: number): void {
+  entryKey[at] = (parent << 8) | byte;
+  entryCode[at] = code;
+  entryRound[at] = round;
 }
 
 /** Compresses; the input may be empty. */
@@ -39,7 +44,7 @@ export function lzwCompress(input: Uint8Array): Uint8Array {
   let width = MIN_WIDTH;
   let highest = END;
   writer.put(CLEAR, width);
-  firstChild.fill(0, 0, CLEAR);
+  round++;
   let code = input[0];
   if (code === undefined) {
     writer.put(END, width);
@@ -53,18 +58,18 @@ export function lzwCompress(input: Uint8Array): Uint8Array {
     writer.put(CLEAR, width);
     width = MIN_WIDTH;
     highest = END;
-    firstChild.fill(0, 0, CLEAR);
+    round++;
     return true;
   };
   for (let at = 1; at < input.length; at++) {
     const byte = input[at] as number;
-    const child = childOf(code, byte);
-    if (child !== 0) {
-      code = child;
+    const slot = place(code, byte);
+    if (entryRound[slot] === round) {
+      code = entryCode[slot] as number;
       continue;
     }
     writer.put(code, width);
-    if (!nextCode()) addChild(code, byte, highest);
+    if (!nextCode()) addEntry(slot, code, byte, highest);
     code = byte;
   }
   writer.put(code, width);
@@ -80,9 +85,6 @@ export function lzwCompress(input: Uint8Array): Uint8Array {
 export function lzwDecompress(input: Uint8Array): Uint8Array {
   const reader = new BitReader(input);
   const out = new Output();
-  const prefix = new Uint16Array(MAX_CODE + 1);
-  const suffix = new Uint8Array(MAX_CODE + 1);
-  const scratch = new Uint8Array(MAX_CODE + 1);
   let width = MIN_WIDTH;
   let highest = END;
   let last = -1;
@@ -126,6 +128,14 @@ export function lzwDecompress(input: Uint8Array): Uint8Array {
   }
 }
 
+/** The decoder's strings: each but the first 256 is another one and a byte. Only codes of the present run are read. */
+const prefix = new Uint16Array(MAX_CODE + 1);
+const suffix = new Uint8Array(MAX_CODE + 1);
+const scratch = new Uint8Array(MAX_CODE + 1);
+/** Output buffers, used by one run at a time. */
+let packed = new Uint8Array(4096);
+let unpacked = new Uint8Array(4096);
+
 class BitWriter {
   readonly #out: Uint8Array;
   #length = 0;
@@ -134,7 +144,9 @@ class BitWriter {
 
   /** @param input bytes to be written: at most 12 bits each, and the clear and end codes */
   constructor(input: number) {
-    this.#out = new Uint8Array(input + (input >> 1) + (input >> 10) + 16);
+    const most = input + (input >> 1) + (input >> 10) + 16;
+    if (packed.length < most) packed = new Uint8Array(2 * most);
+    this.#out = packed;
   }
 
   put(code: number, width: number): void {
@@ -148,7 +160,7 @@ class BitWriter {
 
   finish(): Uint8Array {
     if (this.#count > 0) this.#out[this.#length++] = this.#bits & 255;
-    return this.#out.subarray(0, this.#length);
+    return this.#out.slice(0, this.#length);
   }
 }
 
@@ -177,7 +189,7 @@ class BitReader {
 }
 
 class Output {
-  #buffer = new Uint8Array(1024);
+  #buffer = unpacked;
   #length = 0;
 
   addReversed(bytes: Uint8Array, length: number): void {
@@ -185,8 +197,10 @@ class Output {
       const grown = new Uint8Array(Math.max(2 * this.#buffer.length, this.#length + length));
       grown.set(this.#buffer.subarray(0, this.#length));
       this.#buffer = grown;
+      unpacked = grown;
     }
-    for (let i = length - 1; i >= 0; i--) this.#buffer[this.#length++] = bytes[i] as number;
+    const buffer = this.#buffer;
+    for (let i = length - 1; i >= 0; i--) buffer[this.#length++] = bytes[i] as number;
     if (this.#length > MAX_OUTPUT) throw new MalformedError("lzw: output is too long");
   }
 

@@ -5,10 +5,11 @@
 import { formatIpv4, type Ipv4 } from "../base/addr.ts";
 import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
+import type { Time } from "../base/time.ts";
 import type { TcpSocket } from "../kernel/types.ts";
 import { acceptTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import { type Proc, Signal } from "../scheduler/process.ts";
+import { type Proc, Signal, type Waitable } from "../scheduler/process.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { LAN, type MemberlistConfig, VSN } from "./config.ts";
 import { decompress } from "./framing.ts";
@@ -44,6 +45,22 @@ const COMPOUND_OVERHEAD = 2;
 const USER_OVERHEAD = 1;
 const LISTEN_BACKLOG = 4096;
 
+/** What a rest changes of a memberlist. */
+export interface MemberlistRest {
+  /** When it was made: the phase of its tickers. */
+  readonly started: Time;
+  /** Names of the members in the order of probing. */
+  readonly ring: readonly string[];
+  readonly ringIndex: number;
+  /** Number of the last probe. */
+  readonly seqNo: number;
+  /** When the next push/pull is due. */
+  readonly pushPullDue: Time;
+  /** What shuffles of the ring and the partners of push/pulls are drawn from. */
+  readonly shuffleKey: string;
+  readonly pushPullKey: string;
+}
+
 /** A message that waits until the packet it came in has been read: alive first, then the newest. */
 interface HandedOff {
   readonly type: number;
@@ -56,12 +73,18 @@ export class Memberlist {
   readonly #config: MemberlistConfig;
   readonly #tasks: TaskGroup;
   readonly #random: Random;
+  readonly #pushPullRandom: Random;
+  readonly #started: Time;
   readonly #broadcasts: BroadcastQueue;
   readonly #transport: Transport;
   readonly #prober: Prober;
   #alivePending: HandedOff[] = [];
   #pending: HandedOff[] = [];
+  /** Push/pulls that are being answered, streams that are being served, and this node's own exchanges. */
   #pushPulls = 0;
+  #serving = 0;
+  #exchanges = 0;
+  #pushPullDue: Time = 0;
 
   /**
    * Binds UDP and TCP port 7946 and starts probing and gossiping.
@@ -72,6 +95,8 @@ export class Memberlist {
     this.#config = config;
     this.#tasks = new TaskGroup(host);
     this.#random = host.random.fork(`memberlist/${config.name}`);
+    this.#pushPullRandom = this.#random.fork("push/pull");
+    this.#started = host.now();
     this.#broadcasts = new BroadcastQueue(() => this.members.count, LAN.retransmitMult);
     this.members = new Members(config, this.#tasks, this.#random.fork("members"), this.#broadcasts);
     this.#transport = new Transport(host, config.keyring, this.#random.fork("nonce"));
@@ -98,7 +123,36 @@ export class Memberlist {
     this.members.start(VSN);
     tasks.every("memberlist probe", LAN.probeInterval, () => this.#prober.probe());
     tasks.spawn("memberlist push/pull", this.#pushPullLoop());
-    tasks.every("memberlist gossip", LAN.gossipInterval, () => this.#gossip());
+    tasks.spawn("memberlist gossip", this.#gossipLoop());
+  }
+
+  // ------------------------------------------------------------------------------------------ quiet time
+
+  /** Why it isn't at rest (src/scheduler/quiet.ts); undefined when it is. */
+  unrest(): string | undefined {
+    if (this.#gossipWaits) return "messages wait to be gossiped";
+    if (this.#prober.busy) return "a probe is under way";
+    if (this.#serving > 0 || this.#exchanges > 0) return "states are being exchanged";
+    return this.members.unrest();
+  }
+
+  /** What a rest changes of it. */
+  rest(): MemberlistRest {
+    return {
+      started: this.#started,
+      ring: this.members.ring.map((member) => member.name),
+      ...this.#prober.position,
+      pushPullDue: this.#pushPullDue,
+      shuffleKey: this.members.shuffleKey,
+      pushPullKey: this.#pushPullRandom.key,
+    };
+  }
+
+  /** Takes what a rest has made of it. */
+  resume(rest: MemberlistRest): void {
+    this.members.order(rest.ring);
+    this.#prober.position = rest;
+    this.#pushPullDue = rest.pushPullDue;
   }
 
   /** Packets and frames dropped so far, by reason. */
@@ -155,11 +209,16 @@ export class Memberlist {
    */
   *sendReliable(member: Member, message: Uint8Array): Proc {
     const until = this.#host.now() + LAN.tcpTimeout;
-    const socket = yield* this.#transport.dial(member.addr, member.port, until);
+    this.#exchanges++;
     try {
-      yield* this.#transport.sendStream(socket, encodeUserStream(message), until);
+      const socket = yield* this.#transport.dial(member.addr, member.port, until);
+      try {
+        yield* this.#transport.sendStream(socket, encodeUserStream(message), until);
+      } finally {
+        socket.close();
+      }
     } finally {
-      socket.close();
+      this.#exchanges--;
     }
   }
 
@@ -192,9 +251,26 @@ export class Memberlist {
     return messages;
   }
 
-  #gossip(): undefined {
+  get #gossipWaits(): boolean {
+    return this.#broadcasts.length > 0 || this.#config.delegate.broadcastsWait?.() !== false;
+  }
+
+  /** Ticks every 200 ms since the start; while there is nothing to send it sleeps. */
+  *#gossipLoop(): Proc {
+    const { broadcastsFilled } = this.#config.delegate;
+    const on: Waitable[] = [this.#broadcasts.filled, ...(broadcastsFilled ?? [])];
+    const start = this.#started;
+    for (;;) {
+      while (!this.#gossipWaits) yield { on };
+      const until = start + (Math.floor((this.#host.now() - start) / LAN.gossipInterval) + 1) * LAN.gossipInterval;
+      while (this.#host.now() < until) yield { until };
+      this.#gossip();
+    }
+  }
+
+  #gossip(): void {
     const now = this.#host.now();
-    const targets = pickRandom(this.#random, LAN.gossipNodes, this.members.ring, (member) => {
+    const targets = pickRandom(this.#random.seek(now), LAN.gossipNodes, this.members.ring, (member) => {
       if (member.name === this.#config.name || member.state === MEMBER_STATE.left) return false;
       return member.state !== MEMBER_STATE.dead || now - member.stateChange <= LAN.gossipToTheDead;
     });
@@ -291,6 +367,7 @@ export class Memberlist {
 
   *#serve(socket: TcpSocket): Proc {
     const until = this.#host.now() + LAN.tcpTimeout;
+    this.#serving++;
     try {
       const message = yield* this.#transport.receiveStream(socket, until);
       if (message !== undefined) yield* this.#handleStream(socket, message, until);
@@ -300,6 +377,7 @@ export class Memberlist {
         yield* this.#answerError(socket, error.reason, until);
       } else if (!(error instanceof KernelError)) throw error;
     } finally {
+      this.#serving--;
       this.#transport.finish(socket);
     }
   }
@@ -358,12 +436,16 @@ export class Memberlist {
     if (remote.userState.length > 0) this.#config.delegate.mergeRemoteState(remote.userState, join);
   }
 
+  /** The first one at a random time, then one an interval: its own duration doesn't count. */
   *#pushPullLoop(): Proc {
-    yield { until: this.#host.now() + Math.floor(this.#random.float() * LAN.pushPullInterval) };
+    const random = this.#pushPullRandom;
+    this.#pushPullDue = this.#host.now() + Math.floor(random.float() * LAN.pushPullInterval);
     for (;;) {
-      yield { until: this.#host.now() + pushPullScale(LAN.pushPullInterval, this.members.count) };
+      this.#pushPullDue += pushPullScale(LAN.pushPullInterval, this.members.count);
+      // After a skip the next one is due when resume() said.
+      while (this.#host.now() < this.#pushPullDue) yield { until: this.#pushPullDue, upkeep: true };
       const isPeer = (member: Member) => member.name !== this.#config.name && member.state === MEMBER_STATE.alive;
-      const [peer] = pickRandom(this.#random, 1, this.members.ring, isPeer);
+      const [peer] = pickRandom(random.seek(this.#pushPullDue), 1, this.members.ring, isPeer);
       if (peer === undefined) continue;
       const error = yield* this.#pushPullWith(peer.addr, peer.port, false);
       if (error !== undefined) this.#log("error", `memberlist: Push/Pull with ${peer.name} failed: ${error}`);
@@ -373,6 +455,7 @@ export class Memberlist {
   /** Sends the local state and merges the answer. @returns what went wrong, if anything */
   *#pushPullWith(addr: Ipv4, port: number, join: boolean): Proc<string | undefined> {
     let socket: TcpSocket | undefined;
+    this.#exchanges++;
     try {
       socket = yield* this.#transport.dial(addr, port, this.#host.now() + LAN.tcpTimeout);
       const until = this.#host.now() + LAN.tcpTimeout;
@@ -392,6 +475,7 @@ export class Memberlist {
       if (error instanceof KernelError) return error.message;
       throw error;
     } finally {
+      this.#exchanges--;
       socket?.close();
     }
   }

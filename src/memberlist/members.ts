@@ -61,6 +61,7 @@ export class Members {
   readonly #random: Random;
   readonly #broadcasts: BroadcastQueue;
   readonly #byName = new Map<string, MutableMember>();
+  readonly #sent = new WeakMap<Member, NodeStateMessage>();
   readonly #suspicions = new Map<string, Suspicion>();
   #ring: MutableMember[] = [];
   #incarnation = 0;
@@ -126,12 +127,30 @@ export class Members {
     if (self !== undefined) this.dead({ incarnation: self.incarnation, node: self.name, from: self.name });
   }
 
+  /** Why it isn't at rest; undefined when every known member is alive and nobody is suspected. */
+  unrest(): string | undefined {
+    if (this.#leaving) return "it leaves";
+    if (this.#suspicions.size > 0) return "a member is suspected";
+    if (this.#health > 0) return "its health is impaired";
+    return this.#ring.some((member) => member.state !== MEMBER_STATE.alive) ? "a member is gone" : undefined;
+  }
+
+  /** Puts the ring into an order of names, which are those of its members. */
+  order(names: readonly string[]): void {
+    this.#ring = names.map((name) => this.#byName.get(name) as MutableMember);
+  }
+
+  /** What reshuffle() draws from at a time. */
+  get shuffleKey(): string {
+    return this.#random.key;
+  }
+
   /** Drops members that are long gone from the ring and shuffles it. */
   reshuffle(): void {
     const oldest = this.#tasks.host.now() - LAN.gossipToTheDead;
     const kept = this.#ring.filter((member) => !isGone(member) || member.stateChange >= oldest);
     for (const member of this.#ring) if (!kept.includes(member)) this.#byName.delete(member.name);
-    this.#ring = this.#random.shuffle(kept);
+    this.#ring = this.#random.seek(this.#tasks.host.now()).shuffle(kept);
   }
 
   /** An alive message or an alive node of a push/pull. */
@@ -245,10 +264,15 @@ export class Members {
     }
   }
 
-  /** What a push/pull sends. */
+  /** What a push/pull sends: the same objects as before for members that didn't change, so that encodings can be kept. */
   snapshot(): NodeStateMessage[] {
-    return this.#ring.map(({ name, addr, port, meta, incarnation, state, vsn }) => {
-      return { name, addr, port, meta, incarnation, state, vsn };
+    return this.#ring.map((member) => {
+      const known = this.#sent.get(member);
+      if (known !== undefined && sameState(known, member)) return known;
+      const { name, addr, port, meta, incarnation, state, vsn } = member;
+      const message = { name, addr, port, meta, incarnation, state, vsn };
+      this.#sent.set(member, message);
+      return message;
     });
   }
 
@@ -316,6 +340,12 @@ export class Members {
     this.#suspicions.get(name)?.timer?.kill();
     this.#suspicions.delete(name);
   }
+}
+
+function sameState(message: NodeStateMessage, member: Member): boolean {
+  const { incarnation, state, addr, port, meta, vsn } = message;
+  const same = incarnation === member.incarnation && state === member.state && addr === member.addr;
+  return same && port === member.port && meta === member.meta && vsn === member.vsn;
 }
 
 function sameIdentity(message: AliveMessage, member: Member): boolean {

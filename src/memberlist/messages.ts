@@ -257,8 +257,16 @@ export function encodePushPull(message: PushPullMessage): Uint8Array {
     ["Nodes", message.nodes.length],
     ["UserStateLen", message.userState.length],
   ];
-  const nodes = message.nodes.map((node) =>
-    encodeStruct([
+  return concat([withType(MESSAGE.pushPull, header), ...message.nodes.map(encodeNode), message.userState]);
+}
+
+/** Node states don't change and are sent over and over. */
+const encodedNodes = new WeakMap<NodeStateMessage, Uint8Array>();
+
+function encodeNode(node: NodeStateMessage): Uint8Array {
+  let encoded = encodedNodes.get(node);
+  if (encoded === undefined) {
+    encoded = encodeStruct([
       ["Addr", ipBytes(node.addr)],
       ["Incarnation", node.incarnation],
       ["Meta", node.meta],
@@ -266,9 +274,10 @@ export function encodePushPull(message: PushPullMessage): Uint8Array {
       ["Port", node.port],
       ["State", node.state],
       ["Vsn", node.vsn],
-    ]),
-  );
-  return concat([withType(MESSAGE.pushPull, header), ...nodes, message.userState]);
+    ]);
+    encodedNodes.set(node, encoded);
+  }
+  return encoded;
 }
 
 export function decodePushPull(data: Uint8Array): PushPullMessage {

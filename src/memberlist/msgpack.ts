@@ -2,6 +2,7 @@
  * MessagePack as hashicorp/go-msgpack's codec writes it with default handle options: the old specification,
  * in which strings and byte arrays are both "raw" (no str 8, no bin), and structs are maps sorted by field name.
  */
+import { asciiText } from "../base/ascii.ts";
 import { assert, MalformedError } from "../base/errors.ts";
 
 /** What memberlist's messages contain. A nil byte slice is null, which is not the same as an empty one. */
@@ -16,38 +17,77 @@ const decoder = new TextDecoder();
 /** Encodes a struct. */
 export function encodeStruct(fields: MsgpackFields): Uint8Array {
   assert(fields.length < 16, "fields of a struct", fields.length);
-  const out: number[] = [0x80 | fields.length];
+  length = 0;
+  put(0x80 | fields.length);
   let before = "";
   for (const [name, value] of fields) {
     assert(before < name, "fields are sorted by name", before, name);
     before = name;
-    encodeRaw(out, encoder.encode(name));
-    encodeValue(out, value);
+    encodeText(name);
+    encodeValue(value);
   }
-  return Uint8Array.from(out);
+  return buffer.slice(0, length);
 }
 
-function encodeValue(out: number[], value: MsgpackValue): void {
-  if (value === null) out.push(0xc0);
-  else if (typeof value === "boolean") out.push(value ? 0xc3 : 0xc2);
-  else if (typeof value === "number") encodeUint(out, value);
-  else encodeRaw(out, typeof value === "string" ? encoder.encode(value) : value);
+/** What is being encoded: one struct at a time, so that one buffer serves all. */
+let buffer = new Uint8Array(1024);
+let length = 0;
+
+function reserve(more: number): void {
+  if (length + more <= buffer.length) return;
+  const grown = new Uint8Array(2 * (length + more));
+  grown.set(buffer.subarray(0, length));
+  buffer = grown;
 }
 
-function encodeUint(out: number[], value: number): void {
+function put(...bytes: readonly number[]): void {
+  reserve(bytes.length);
+  for (const byte of bytes) buffer[length++] = byte;
+}
+
+function encodeValue(value: MsgpackValue): void {
+  if (value === null) put(0xc0);
+  else if (typeof value === "boolean") put(value ? 0xc3 : 0xc2);
+  else if (typeof value === "number") encodeUint(value);
+  else if (typeof value === "string") encodeText(value);
+  else encodeRaw(value);
+}
+
+function encodeUint(value: number): void {
   assert(Number.isInteger(value) && value >= 0 && value < 2 ** 32, "unsigned integer of 32 bits", value);
-  if (value < 0x80) out.push(value);
-  else if (value < 0x100) out.push(0xcc, value);
-  else if (value < 0x10000) out.push(0xcd, value >> 8, value & 255);
-  else out.push(0xce, value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
+  if (value < 0x80) put(value);
+  else if (value < 0x100) put(0xcc, value);
+  else if (value < 0x10000) put(0xcd, value >> 8, value & 255);
+  else put(0xce, value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 }
 
-function encodeRaw(out: number[], data: Uint8Array): void {
-  const n = data.length;
-  if (n < 32) out.push(0xa0 | n);
-  else if (n < 0x10000) out.push(0xda, n >> 8, n & 255);
-  else out.push(0xdb, n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255);
-  for (const byte of data) out.push(byte);
+function encodeLength(n: number): void {
+  if (n < 32) put(0xa0 | n);
+  else if (n < 0x10000) put(0xda, n >> 8, n & 255);
+  else put(0xdb, n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255);
+}
+
+function encodeRaw(data: Uint8Array): void {
+  encodeLength(data.length);
+  reserve(data.length);
+  buffer.set(data, length);
+  length += data.length;
+}
+
+/** ASCII, which names are, goes in without an encoder. */
+function encodeText(text: string): void {
+  const start = length;
+  encodeLength(text.length);
+  reserve(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127) {
+      length = start;
+      encodeRaw(encoder.encode(text));
+      return;
+    }
+    buffer[length++] = code;
+  }
 }
 
 /** A decoded struct. A missing field has its zero value, as in Go; a field of the wrong type is malformed. */
@@ -75,7 +115,8 @@ export class MsgpackStruct {
   }
 
   string(name: string): string {
-    return decoder.decode(this.bytes(name) ?? undefined);
+    const bytes = this.bytes(name);
+    return bytes === null ? "" : textOf(bytes);
   }
 
   /** A byte array; null when it is nil or missing. */
@@ -96,9 +137,13 @@ export function decodeStruct(data: Uint8Array, start = 0): MsgpackStruct {
   for (let count = reader.mapLength(); count > 0; count--) {
     const name = reader.value();
     if (!(name instanceof Uint8Array)) throw new MalformedError("msgpack field name");
-    fields.set(decoder.decode(name), reader.value());
+    fields.set(textOf(name), reader.value());
   }
   return new MsgpackStruct(fields, reader.at);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return asciiText(bytes) ?? decoder.decode(bytes);
 }
 
 class Reader {
@@ -158,9 +203,10 @@ class Reader {
   }
 
   #uint(length: number): number {
-    const bytes = this.#take(length);
+    const data = this.#data;
+    if (length > data.length - this.at) throw new MalformedError("msgpack is cut short");
     let value = 0;
-    for (const byte of bytes) value = value * 256 + byte;
+    for (const end = this.at + length; this.at < end; this.at++) value = value * 256 + (data[this.at] as number);
     return value;
   }
 

@@ -65,6 +65,21 @@ export class Prober {
     this.#parts = parts;
   }
 
+  /** A probe, its own or for another one, waits for an answer. */
+  get busy(): boolean {
+    return this.#handlers.size > 0;
+  }
+
+  /** Number of the last probe, and place in the ring of the next. */
+  get position(): { readonly seqNo: number; readonly ringIndex: number } {
+    return { seqNo: this.#seqNo, ringIndex: this.#ringIndex };
+  }
+
+  set position({ seqNo, ringIndex }: { readonly seqNo: number; readonly ringIndex: number }) {
+    this.#seqNo = seqNo;
+    this.#ringIndex = ringIndex;
+  }
+
   /** Probes the next member of the ring; undefined when there is none to probe. */
   probe(): Proc | undefined {
     const { members, config } = this.#parts;
@@ -149,7 +164,7 @@ export class Prober {
   /** @returns how many of the asked ones will send a nack if they get no answer either */
   #sendIndirectPings(target: Member, seqNo: number): number {
     const { members, random, config } = this.#parts;
-    const helpers = pickRandom(random, LAN.indirectChecks, members.ring, (member) => {
+    const helpers = pickRandom(random.seek(this.#parts.host.now()), LAN.indirectChecks, members.ring, (member) => {
       return member.name !== config.name && member.name !== target.name && member.state === MEMBER_STATE.alive;
     });
     let nacks = 0;

@@ -1,6 +1,6 @@
 /** The processes of one daemon part that end together, and Go's timers and tickers in terms of them. */
 import type { Time } from "../base/time.ts";
-import type { HostRuntime, Proc, Process } from "../scheduler/process.ts";
+import { type HostRuntime, type Proc, type Process, TIME_SKIPPED } from "../scheduler/process.ts";
 
 export class TaskGroup {
   readonly host: HostRuntime;
@@ -32,10 +32,16 @@ export class TaskGroup {
 
   /**
    * Go's time.NewTicker with a loop over it: ticks at multiples of the interval since now. While the action
-   * runs, at most one tick is kept for afterwards.
+   * runs, at most one tick is kept for afterwards. The ticks are upkeep (src/scheduler/quiet.ts).
+   * @param missed told how many ticks lay in quiet time that was skipped
    */
-  every(name: string, interval: Time, action: () => Proc | undefined): void {
-    this.spawn(name, tick(this.host, interval, action));
+  every(
+    name: string,
+    interval: Time,
+    action: () => Proc | undefined,
+    missed: (ticks: number) => void = () => {},
+  ): void {
+    this.spawn(name, tick(this.host, interval, action, missed));
   }
 
   /** Kills all processes of the group; the one that calls this ends at its next wait. */
@@ -56,13 +62,23 @@ function* runLater(until: Time, action: () => void): Proc {
   action();
 }
 
-function* tick(host: HostRuntime, interval: Time, action: () => Proc | undefined): Proc {
+function* tick(
+  host: HostRuntime,
+  interval: Time,
+  action: () => Proc | undefined,
+  missed: (ticks: number) => void,
+): Proc {
   const start = host.now();
+  const passed = (): number => Math.floor((host.now() - start) / interval);
   let taken = 0;
   for (;;) {
-    const passed = Math.floor((host.now() - start) / interval);
-    if (passed <= taken) yield { until: start + (taken + 1) * interval };
-    taken = Math.floor((host.now() - start) / interval);
+    while (passed() <= taken) {
+      const source = yield { until: start + (taken + 1) * interval, upkeep: true };
+      if (source !== TIME_SKIPPED) continue;
+      missed(passed() - taken);
+      taken = passed();
+    }
+    taken = passed();
     const program = action();
     if (program !== undefined) yield* program;
   }

@@ -31,6 +31,7 @@ export class Transport {
   readonly #keyring: Keyring;
   readonly #random: Random;
   readonly #udp: UdpSocket;
+  #nonceTime = -1;
 
   constructor(host: HostOs, keyring: Keyring, random: Random) {
     this.#host = host;
@@ -64,6 +65,16 @@ export class Transport {
     return this.#keyring.size === 0 ? 0 : ENCRYPT_OVERHEAD;
   }
 
+  /** Nonces depend on the time and on how many there were at that time: no two are equal, and no past is needed. */
+  get #nonces(): Random {
+    const now = this.#host.now();
+    if (now !== this.#nonceTime) {
+      this.#nonceTime = now;
+      this.#random.seek(now);
+    }
+    return this.#random;
+  }
+
   drop(reason: string): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
   }
@@ -81,7 +92,7 @@ export class Transport {
   /** Sends one UDP packet; that the kernel refuses it is no error of the protocol, and counted. */
   send(addr: Ipv4, port: number, message: Uint8Array, crc: boolean): void {
     try {
-      this.#udp.sendTo(framePacket(message, crc, this.#keyring, this.#random), addr, port);
+      this.#udp.sendTo(framePacket(message, crc, this.#keyring, this.#nonces), addr, port);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       this.drop(`send: ${error.code}`);
@@ -119,7 +130,7 @@ export class Transport {
 
   /** @throws KernelError; ETIMEDOUT when the deadline came */
   *sendStream(socket: TcpSocket, message: Uint8Array, until: Time): Proc {
-    const sent = yield* sendTcp(socket, frameStream(message, this.#keyring, this.#random), until);
+    const sent = yield* sendTcp(socket, frameStream(message, this.#keyring, this.#nonces), until);
     if (!sent) throw new KernelError("ETIMEDOUT", "write");
   }
 

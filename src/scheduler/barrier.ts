@@ -15,8 +15,13 @@ const ABORTED = 2;
 const HEADER = 16;
 const SLOT_HEADER = 16;
 
-/** Looks at the barrier this often before it sleeps: a few microseconds. */
-const SPINS = 4000;
+/**
+ * Looks at the barrier so often before it sleeps: some hundred microseconds at most, which is what the others' windows
+ * take while little happens. Twice as often next time when that was enough, half as often when it wasn't: where there
+ * are fewer processors than workers it soon sleeps at once.
+ */
+const MOST_SPINS = 1 << 16;
+const LEAST_SPINS = 1 << 6;
 
 /** Another worker has failed; its error is the one to report. */
 export class AbortedRun extends Error {
@@ -34,6 +39,7 @@ export class Meeting {
   readonly #words: Int32Array;
   readonly #view: DataView;
   #parity = 0;
+  #spins = LEAST_SPINS << 4;
 
   constructor(block: SharedArrayBuffer, workers: number) {
     this.workers = workers;
@@ -56,10 +62,9 @@ export class Meeting {
 
   /**
    * Waits for everybody, then changes parity: what the get… functions return from now on was put before this meeting.
-   * @param spin look a few thousand times before sleeping; a worker that had nothing to do sleeps at once
    * @throws AbortedRun when somebody failed
    */
-  meet(spin: boolean): void {
+  meet(): void {
     const words = this.#words;
     const generation = Atomics.load(words, GENERATION);
     if (Atomics.add(words, ARRIVED, 1) === this.workers - 1) {
@@ -67,7 +72,9 @@ export class Meeting {
       Atomics.add(words, GENERATION, 1);
       Atomics.notify(words, GENERATION);
     } else {
-      for (let i = spin ? SPINS : 0; i > 0 && Atomics.load(words, GENERATION) === generation; i--);
+      let left = this.#spins;
+      while (left > 0 && Atomics.load(words, GENERATION) === generation) left--;
+      this.#spins = left > 0 ? Math.min(MOST_SPINS, this.#spins * 2) : Math.max(LEAST_SPINS, this.#spins >> 1);
       while (Atomics.load(words, GENERATION) === generation && Atomics.load(words, ABORTED) === 0) {
         Atomics.wait(words, GENERATION, generation);
       }

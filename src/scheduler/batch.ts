@@ -49,12 +49,11 @@ export function runBatch(partition: Partition, exchange: Exchange, order: BatchO
   let time = order.time;
   let stop = order.end;
   let windowStart = time;
-  let idle = false;
   let windows = 0;
   for (; ; windows++) {
     const flags =
       (partition.takeEmitted() ? FLAG_EVENT : 0) | (partition.capturedBytes > CAPTURE_LIMIT ? FLAG_FULL : 0);
-    const agreed = exchange.agree(partition.nextEvent(), flags, time, idle);
+    const agreed = exchange.agree(partition.nextEvent(), flags, time);
     if (order.grid > 0 && (agreed.flags & FLAG_EVENT) !== 0) stop = Math.min(stop, gridAfter(windowStart, order.grid));
     if (agreed.nextEvent >= stop) {
       time = stop;
@@ -63,7 +62,6 @@ export function runBatch(partition: Partition, exchange: Exchange, order: BatchO
     if ((agreed.flags & FLAG_FULL) !== 0 || windows >= MAX_WINDOWS) break;
     windowStart = Math.max(agreed.nextEvent, time);
     time = windowEnd(windowStart, lookahead, { end: stop, grid: order.grid });
-    idle = partition.nextEvent() >= time;
     partition.runWindow(time);
   }
   partition.setClock(time);

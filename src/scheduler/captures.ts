@@ -3,7 +3,7 @@
  * its kernel wrote them, in order of time; here they are merged into one total order,
  * (time, host index, per-host number), which does not depend on how hosts are shared out to workers.
  */
-import type { Mac } from "../base/addr.ts";
+import type { Ipv4, Mac } from "../base/addr.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import { type CapturedFrame, RecordCursor } from "../kernel/capture-records.ts";
 
@@ -25,10 +25,29 @@ export interface CapturePoint {
   readonly since: Time;
 }
 
+/** An IPsec association that a host made while frames were captured: what somebody who reads them needs to decrypt them. */
+export interface CapturedSa {
+  readonly time: Time;
+  readonly hostIndex: number;
+  /** Per host, from 0. */
+  readonly seq: number;
+  readonly source: Ipv4;
+  readonly destination: Ipv4;
+  readonly spi: number;
+  /** AES key and the 4-byte salt after it. */
+  readonly key: Uint8Array;
+  /** Bytes of the integrity check value. */
+  readonly icvBytes: number;
+}
+
 /** Takes captured frames in total order. A point is announced before its first frame. */
 export interface CaptureSink {
   point(point: CapturePoint): void;
   frame(frame: CapturedFrame): void;
+  /** Quiet time was skipped; `frames` is about how many all hosts would have sent in it. No frame lies between the two times. */
+  skipped?(from: Time, to: Time, frames: number): void;
+  /** Associations come in order of time, then of hosts; those of a batch of windows before its frames. */
+  association?(sa: CapturedSa): void;
 }
 
 /** What a worker delivers after a batch of windows. */
@@ -36,12 +55,18 @@ export interface CaptureBatch {
   /** Raw records, whole ones, one chunk after the other. */
   readonly chunks: readonly Uint8Array[];
   readonly points: readonly CapturePoint[];
+  readonly associations: readonly CapturedSa[];
 }
 
 /**
  * Delivers what all workers captured up to a common time. Points come before frames of the same or a later time.
  */
 export function mergeCaptures(batches: readonly CaptureBatch[], sink: CaptureSink): void {
+  if (sink.association !== undefined) {
+    const associations = batches.flatMap((batch) => batch.associations);
+    associations.sort((a, b) => a.time - b.time || a.hostIndex - b.hostIndex || a.seq - b.seq);
+    for (const sa of associations) sink.association(sa);
+  }
   const points = batches.flatMap((batch) => batch.points).sort((a, b) => a.since - b.since || a.id - b.id);
   let nextPoint = 0;
   let cursors = batches.map((batch) => new RecordCursor(batch.chunks)).filter((cursor) => cursor.next());

@@ -15,7 +15,9 @@ import { applyLatency, type Fault, type ResolvedFault, resolveFault } from "./fa
 import type { HostEvent, MachineFactory, PostedCommand } from "./machine.ts";
 import type { CaptureConfig, PartitionCounters } from "./partition.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
+import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
 import { lookaheadOf, partitionHosts, type Topology } from "./topology.ts";
+import { gridAfter } from "./window.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
 export interface ClusterOptions {
@@ -27,6 +29,8 @@ export interface ClusterOptions {
   /** Default 1: everything in the calling thread. More need a platform. */
   readonly workers?: number;
   readonly platform?: Platform;
+  /** Quiet time is skipped while runUntil() runs (quiet.ts); false = every frame is sent. Default true. */
+  readonly skip?: boolean;
   /** Captured frames go to the sink. */
   readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
   /** Called with every event of a host, in total order. */
@@ -50,6 +54,8 @@ type Called<T> = T | Promise<T>;
 interface WorkerHandle {
   run(order: BatchOrder): Called<BatchResult>;
   counters(): Called<PartitionCounters>;
+  quiet(): Called<QuietReport>;
+  skip(order: SkipOrder): Called<void>;
 }
 
 export class Cluster {
@@ -67,6 +73,12 @@ export class Cluster {
   #commands: PostedCommand[] = [];
   #faults: ResolvedFault[] = [];
   #failure: unknown;
+  /** When a rest is looked for next, and how often that was tried in vain since the last multiple of LOOK_PERIOD. */
+  #nextLook: Time = LOOK_PERIOD;
+  #looks = 0;
+  /** Frames sent up to the last such multiple, and that time. */
+  #framesSeen = { time: 0, count: 0 };
+  #skippedTime: Time = 0;
 
   private constructor(options: ClusterOptions) {
     this.#options = options;
@@ -156,9 +168,55 @@ export class Cluster {
     this.#faults.sort((a, b) => a.time - b.time); // stable: faults of one time keep their order
   }
 
-  /** Runs everything before `time`. */
-  async runUntil(time: Time): Promise<void> {
-    while (this.#now < time) await this.#batch(time, 0, () => {});
+  /**
+   * Runs everything before `time`.
+   * @param horizon nothing comes from outside before it: quiet time may be skipped, and `now` be later than `time` then
+   */
+  async runUntil(time: Time, horizon: Time = time): Promise<void> {
+    while (this.#now < time) {
+      const looks = this.#options.skip !== false;
+      if (looks && this.#now >= this.#nextLook) await this.#look(Math.max(time, horizon));
+      const next = looks ? this.#nextLook : FOREVER;
+      if (this.#now < time) await this.#batch(Math.min(time, next), 0, () => {});
+    }
+  }
+
+  /** Virtual time that was skipped so far. */
+  get skippedTime(): Time {
+    return this.#skippedTime;
+  }
+
+  /** Skips quiet time if all hosts are at rest. */
+  async #look(limit: Time): Promise<void> {
+    const ahead = this.#faults[0]?.time ?? FOREVER;
+    const end = this.#commands.length > 0 ? this.#now : Math.min(limit, ahead);
+    const from = this.#now;
+    const worthwhile = skipEnd([], from, end) !== undefined;
+    const reports = worthwhile ? await this.#all((worker) => worker.quiet()) : [];
+    const frames = reports.reduce((sum, report) => sum + report.frames, 0);
+    const to = worthwhile ? skipEnd(reports, from, end) : undefined;
+    if (to !== undefined) await this.#skip({ from, to, upkeep: mergeUpkeep(reports) }, frames);
+    const again =
+      worthwhile && to === undefined && this.#looks < LOOKS && reports.some(({ unrest }) => unrest !== undefined);
+    if (worthwhile && this.#looks === 0 && to === undefined) this.#framesSeen = { time: from, count: frames };
+    this.#looks = again ? this.#looks + 1 : 0;
+    this.#nextLook = again ? this.#now + LOOK_AGAIN : gridAfter(this.#now, LOOK_PERIOD);
+  }
+
+  async #skip(order: SkipOrder, frames: number): Promise<void> {
+    const { from, to } = order;
+    await this.#all((worker) => worker.skip(order));
+    this.#now = to;
+    this.#skippedTime += to - from;
+    const { time, count } = this.#framesSeen;
+    const rate = from > time ? (frames - count) / (from - time) : 0;
+    this.#options.capture?.sink.skipped?.(from, to, Math.round(rate * (to - from)));
+  }
+
+  /** Asks every worker. */
+  async #all<T>(ask: (worker: WorkerHandle) => Called<T>): Promise<T[]> {
+    if (this.#failure !== undefined) throw this.#failure;
+    return await Promise.race([Promise.all(this.#workers.map(async (worker) => ask(worker))), this.#died]);
   }
 
   /**
@@ -259,7 +317,7 @@ export class Cluster {
   }
 
   async counters(): Promise<SimCounters> {
-    const parts = await Promise.race([Promise.all(this.#workers.map(async (worker) => worker.counters())), this.#died]);
+    const parts = await this.#all((worker) => worker.counters());
     return mergeCounters(this.#now, this.#windows, parts, this.#topology);
   }
 

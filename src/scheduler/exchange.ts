@@ -28,9 +28,8 @@ export interface Exchange {
   /**
    * @param nextEvent the earliest event of this worker
    * @param time the end of the window: no frame may arrive before it
-   * @param idle this worker had nothing to do
    */
-  agree(nextEvent: Time, flags: number, time: Time, idle: boolean): Agreement;
+  agree(nextEvent: Time, flags: number, time: Time): Agreement;
   /** This worker failed: nobody shall wait for it. */
   abort(): void;
 }
@@ -59,7 +58,7 @@ export class SharedExchange implements Exchange {
     this.#memories = memories.map(foreignMemory);
   }
 
-  agree(nextEvent: Time, flags: number, time: Time, idle: boolean): Agreement {
+  agree(nextEvent: Time, flags: number, time: Time): Agreement {
     const meeting = this.#meeting;
     const { underlay } = this.#kernel;
     underlay.flip();
@@ -71,7 +70,7 @@ export class SharedExchange implements Exchange {
       earliest = Math.min(earliest, underlay.earliestArrival(box));
     }
     meeting.put(this.#worker, earliest, flags);
-    meeting.meet(!idle);
+    meeting.meet();
     let agreed = FOREVER;
     let allFlags = 0;
     for (let from = 0; from < meeting.workers; from++) {

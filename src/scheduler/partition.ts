@@ -13,10 +13,12 @@ import { Kernel } from "../kernel/kernel.ts";
 import type { LinkInfo, NetNs } from "../kernel/types.ts";
 import type { PortSettings } from "../kernel/underlay.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
-import { type CaptureBatch, CapturePatterns, type CapturePoint } from "./captures.ts";
+import type { XfrmEvent } from "../kernel/xfrm-types.ts";
+import { type CaptureBatch, type CapturedSa, CapturePatterns, type CapturePoint } from "./captures.ts";
 import type { PortChange, ResolvedFault } from "./faults.ts";
 import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
 import type { HostOs } from "./os.ts";
+import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
 import type { HostConfig, NicConfig, Topology } from "./topology.ts";
 
@@ -91,6 +93,9 @@ export class Partition {
   #events: HostEvent[] = [];
   #emitted = false;
   #points: CapturePoint[] = [];
+  #associations: CapturedSa[] = [];
+  /** Associations made so far, by host index. */
+  readonly #associationCounts = new Map<number, number>();
   #chunks: Uint8Array[] = [];
   #capturedBytes = 0;
   #failure: Error | undefined;
@@ -104,6 +109,7 @@ export class Partition {
     this.kernel.onLink((ns, link, kind) => {
       if (kind !== "del") this.#selectCapture(ns, link);
     });
+    if (config.capture !== undefined) this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
     this.#makePorts();
     config.topology.hosts.forEach((host, index) => {
       if (config.owner[index] === config.worker) this.#makeHost(host, index);
@@ -231,6 +237,7 @@ export class Partition {
   }
 
   #runCommands(time: Time): void {
+    if (this.#commands.length > 0 && (this.#commands[0] as PostedCommand).time <= time) this.#scheduler.disturb();
     while (this.#commands.length > 0 && (this.#commands[0] as PostedCommand).time <= time) {
       const command = this.#commands.shift() as PostedCommand;
       const host = this.#hosts.get(command.host) as LocalHost;
@@ -242,11 +249,64 @@ export class Partition {
   /** At the start of a batch: sets the clock, applies faults, takes this worker's commands. */
   startBatch(time: Time, faults: readonly ResolvedFault[], commands: readonly PostedCommand[]): void {
     this.setClock(time);
+    if (faults.length > 0) this.#scheduler.disturb();
     for (const fault of faults) this.#applyFault(fault);
     const own = commands.filter((command) => this.#hosts.has(command.host));
     if (own.length === 0) return;
     for (const command of own) assert(command.time >= time, "commands are posted ahead of time", command.time, time);
     this.#commands = [...this.#commands, ...own].sort((a, b) => a.time - b.time || a.id - b.id);
+  }
+
+  // ------------------------------------------------------------------------------------------------ quiet time
+
+  /** Whether this worker's hosts are at rest, see quiet.ts. Called between batches. */
+  quiet(): QuietReport {
+    const frames = [...this.#hosts.values()].reduce((sum, host) => sum + host.kernel.packets().sent, 0);
+    const { disturbed } = this.#scheduler;
+    const kernelUntil = this.kernel.quietUntil();
+    const unrest = kernelUntil === undefined ? "a frame is on a wire" : this.#unrest();
+    const until = Math.min(kernelUntil ?? 0, this.#scheduler.nextAppointment(), this.#commands[0]?.time ?? FOREVER);
+    const upkeep: Record<string, HostState[]> = {};
+    if (unrest === undefined) {
+      for (const [part, host] of this.#upkeep()) {
+        upkeep[part.kind] ??= [];
+        upkeep[part.kind]?.push({ host, state: part.state() });
+      }
+    }
+    return { unrest, until, disturbed, frames, upkeep };
+  }
+
+  *#upkeep(): Generator<[Upkeep, number]> {
+    for (const host of this.#hosts.values()) for (const part of host.programs?.upkeep ?? []) yield [part, host.index];
+  }
+
+  #unrest(): string | undefined {
+    if (this.#scheduler.hasReady || this.kernel.exports.wakesPending() > 0) return "a program runs";
+    if (this.#ports.some((port) => port.settings.loss > 0)) return "a wire loses frames";
+    for (const [part, host] of this.#upkeep()) {
+      const unrest = part.unrest();
+      if (unrest !== undefined) return `${this.#config.topology.hosts[host]?.name}, ${part.kind}: ${unrest}`;
+    }
+    return undefined;
+  }
+
+  /** Skips quiet time: all hosts were at rest at `from`. */
+  skip(order: SkipOrder): void {
+    const own = new Map<string, Upkeep[]>();
+    for (const [part] of this.#upkeep()) own.set(part.kind, [...(own.get(part.kind) ?? []), part]);
+    this.kernel.skip(order.to - order.from);
+    this.#scheduler.setClock(order.to);
+    for (const [kind, states] of Object.entries(order.upkeep)) {
+      const parts = own.get(kind) ?? [];
+      if (parts.length === 0) continue;
+      const after = (parts[0] as Upkeep).replay(states, order.from, order.to);
+      let next = 0;
+      states.forEach(({ host }, i) => {
+        if (this.#hosts.has(host)) (parts[next++] as Upkeep).resume(after[i]);
+      });
+      assert(next === parts.length, "every part of upkeep has its state", kind, next);
+    }
+    this.#scheduler.skipTo(order.to);
   }
 
   // ------------------------------------------------------------------------------------------------ faults
@@ -299,9 +359,10 @@ export class Partition {
   }
 
   takeCaptures(): CaptureBatch {
-    const batch = { chunks: this.#chunks, points: this.#points };
+    const batch = { chunks: this.#chunks, points: this.#points, associations: this.#associations };
     this.#chunks = [];
     this.#points = [];
+    this.#associations = [];
     this.#capturedBytes = 0;
     return batch;
   }
@@ -321,6 +382,16 @@ export class Partition {
     if (chunk === undefined) return;
     this.#chunks.push(chunk);
     this.#capturedBytes += chunk.length;
+  }
+
+  #noteAssociation(ns: NetNs, event: XfrmEvent): void {
+    if (event.kind !== "newsa" && event.kind !== "updsa") return;
+    const hostIndex = ns.host.index;
+    const seq = this.#associationCounts.get(hostIndex) ?? 0;
+    this.#associationCounts.set(hostIndex, seq + 1);
+    const { src: source, dst: destination, spi, aead } = event.state;
+    const [key, icvBytes] = [aead.key.slice(), aead.icvBits / 8];
+    this.#associations.push({ time: this.#scheduler.now, hostIndex, seq, source, destination, spi, key, icvBytes });
   }
 
   /** Starts or stops capturing on a link that is new or goes by another name. */

@@ -5,6 +5,7 @@
  */
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
+import type { Upkeep } from "./quiet.ts";
 
 /** Something that can wake a waiting process. Waking says "look again"; the process re-checks its condition. */
 export interface Waitable {
@@ -23,6 +24,11 @@ export interface Waiter {
 export interface Wait {
   readonly on?: readonly Waitable[];
   readonly until?: Time;
+  /**
+   * The deadline is periodic upkeep (a probe, a heartbeat, a ticker that finds nothing to do), not an appointment:
+   * it doesn't keep quiet time from being skipped. When time was skipped the wait ends with TIME_SKIPPED.
+   */
+  readonly upkeep?: boolean;
 }
 
 /**
@@ -54,6 +60,12 @@ export class Signal implements Waitable {
   }
 }
 
+/**
+ * What ends an upkeep wait when quiet time was skipped (quiet.ts): the clock stands later than the deadline, which
+ * has not come. The program finds out what is next as if it had been waiting all along.
+ */
+export const TIME_SKIPPED: Waitable = new Signal();
+
 /** An unbounded queue between two processes of one host. */
 export class Channel<T> extends Signal {
   readonly #items: T[] = [];
@@ -81,19 +93,23 @@ export class Channel<T> extends Signal {
     return this.#closed;
   }
 
-  /** The next item; undefined when the deadline came or the channel was closed and is empty. */
-  *pop(until?: Time): Proc<T | undefined> {
+  /**
+   * The next item; undefined when the deadline came or the channel was closed and is empty.
+   * @param upkeep the deadline is upkeep's (Wait.upkeep): undefined may also mean that quiet time was skipped
+   */
+  *pop(until?: Time, upkeep = false): Proc<T | undefined> {
     for (;;) {
-      if (this.#items.length > 0) return this.#items.shift();
+      if (this.#items.length > 0) return this.tryPop();
       if (this.#closed) return undefined;
-      const source = yield until === undefined ? { on: [this] } : { on: [this], until };
-      if (source === undefined) return this.#items.shift();
+      const source = yield until === undefined ? { on: [this] } : { on: [this], until, upkeep };
+      if (source === undefined || source === TIME_SKIPPED) return this.tryPop();
     }
   }
 }
 
 /** A running program. */
 export interface Process<T = unknown> {
+  /** A number that it is given when somebody asks for it first; from 1, per host. */
   readonly pid: number;
   readonly name: string;
   readonly done: boolean;
@@ -116,6 +132,11 @@ export interface HostRuntime {
   now(): Time;
   /** The host's random stream; take a fork by a label of your own. */
   readonly random: Random;
+  /**
+   * Takes part in skipping quiet time from now on: says when its part of the host is at rest, and how a rest changes it.
+   * @returns ends it
+   */
+  addUpkeep(upkeep: Upkeep): () => void;
   /** Starts a program; it first runs when the current one yields, at the same virtual time. */
   spawn<T>(name: string, program: Proc<T>): Process<T>;
 }

@@ -18,7 +18,17 @@
 import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
-import { type HostRuntime, type Proc, type Process, Signal, type Wait, type Waitable, type Waiter } from "./process.ts";
+import {
+  type HostRuntime,
+  type Proc,
+  type Process,
+  Signal,
+  TIME_SKIPPED,
+  type Wait,
+  type Waitable,
+  type Waiter,
+} from "./process.ts";
+import type { Upkeep } from "./quiet.ts";
 
 /** Steps of one host's programs at one instant after which it is taken to spin without end. */
 const SPIN_LIMIT = 5_000_000;
@@ -32,6 +42,7 @@ export class HostScheduler {
   readonly #timers = new TimerHeap();
   #ready: ScheduledHost[] = [];
   #now: Time;
+  #disturbed: Time;
 
   /**
    * @param onError called once for each program that ends by an exception
@@ -40,6 +51,7 @@ export class HostScheduler {
   constructor(onError: OnProgramError, start: Time = 0) {
     this.#onError = onError;
     this.#now = start;
+    this.#disturbed = start;
   }
 
   /** The present virtual time, as of the last advance(). */
@@ -84,8 +96,31 @@ export class HostScheduler {
   advance(now: Time): void {
     this.setClock(now);
     for (let task = this.#timers.first(); task !== undefined && task.timerTime <= now; task = this.#timers.first()) {
+      if (!task.upkeep) this.#disturbed = now;
       task.expire();
     }
+  }
+
+  /** When a deadline came last that wasn't upkeep's, or disturb() was called. */
+  get disturbed(): Time {
+    return this.#disturbed;
+  }
+
+  /** Something happens now that isn't upkeep: a command, a fault. */
+  disturb(): void {
+    this.#disturbed = this.#now;
+  }
+
+  /** The earliest deadline that isn't upkeep's. */
+  nextAppointment(): Time {
+    return this.#timers.all().reduce((next, task) => (task.upkeep ? next : Math.min(next, task.timerTime)), FOREVER);
+  }
+
+  /** Sets the clock forward over quiet time: every upkeep wait ends with TIME_SKIPPED, in the order of the deadlines. */
+  skipTo(to: Time): void {
+    this.setClock(to);
+    const waiting = this.#timers.all().filter((task) => task.upkeep);
+    for (const task of waiting.sort((a, b) => (before(a, b) ? -1 : 1))) task.wake(TIME_SKIPPED);
   }
 
   /** Runs programs until every run queue is empty: hosts in order of index, each to its rest. */
@@ -114,7 +149,9 @@ export class ScheduledHost implements HostRuntime {
   readonly #core: SchedulerCore;
   readonly #tasks = new Map<number, Task>();
   #runQueue: Task[] = [];
+  readonly #upkeep: Upkeep[] = [];
   #queued = false;
+  #nextNumber = 1;
   #nextPid = 1;
   #nextTimerSequence = 0;
 
@@ -131,26 +168,39 @@ export class ScheduledHost implements HostRuntime {
   }
 
   spawn<T>(name: string, program: Proc<T>): Process<T> {
-    const pid = this.#nextPid++;
-    const task = new Task(pid, name, program as Proc<unknown>, {
+    const task = new Task(this.#nextNumber++, name, program as Proc<unknown>, {
       now: this.#core.now,
       hostIndex: this.hostIndex,
       timers: this.#core.timers,
       timerSequence: () => this.#nextTimerSequence++,
       makeReady: (ready) => this.#makeReady(ready),
+      nextPid: () => this.#nextPid++,
       ended: (ended) => this.#ended(ended),
     });
-    this.#tasks.set(pid, task);
+    this.#tasks.set(task.number, task);
     this.#makeReady(task);
     return task as Process as Process<T>;
   }
 
-  /** The programs that run, in order of pid. */
+  addUpkeep(upkeep: Upkeep): () => void {
+    this.#upkeep.push(upkeep);
+    return () => {
+      const at = this.#upkeep.indexOf(upkeep);
+      if (at >= 0) this.#upkeep.splice(at, 1);
+    };
+  }
+
+  /** In the order in which they were added. */
+  get upkeep(): readonly Upkeep[] {
+    return this.#upkeep;
+  }
+
+  /** The programs that run, in the order in which they were started. */
   processes(): readonly Process[] {
     return [...this.#tasks.values()];
   }
 
-  /** Kills every program in order of pid; `finally` blocks run, so sockets are closed properly: a shutdown. */
+  /** Kills every program in the order in which they were started; `finally` blocks run, so sockets are closed properly: a shutdown. */
   killAll(): void {
     for (const task of [...this.#tasks.values()]) task.kill();
   }
@@ -182,7 +232,7 @@ export class ScheduledHost implements HostRuntime {
   }
 
   #ended(task: Task): void {
-    this.#tasks.delete(task.pid);
+    this.#tasks.delete(task.number);
     if (task.error !== undefined) this.#core.onError(this, task, task.error);
   }
 }
@@ -194,6 +244,7 @@ interface TaskCore {
   readonly timers: TimerHeap;
   readonly timerSequence: () => number;
   readonly makeReady: (task: Task) => void;
+  readonly nextPid: () => number;
   readonly ended: (task: Task) => void;
 }
 
@@ -203,7 +254,8 @@ const NO_SOURCES: readonly Waitable[] = [];
 
 /** One process: a generator, what it waits for, and its place in the timer heap. */
 class Task implements Process, Waiter {
-  readonly pid: number;
+  /** Order of its start on its host. */
+  readonly number: number;
   readonly name: string;
   readonly exited = new Signal();
   readonly #program: Proc<unknown>;
@@ -213,20 +265,28 @@ class Task implements Process, Waiter {
   #sources: readonly Waitable[] = NO_SOURCES;
   #wokenBy: Waitable | undefined;
   #killed = false;
+  #pid: number | undefined;
   result: unknown;
   error: unknown;
   /** Deadline while in the timer heap; see TimerHeap. */
   timerTime: Time = FOREVER;
   timerSequence = 0;
+  /** Whether the deadline is upkeep's, see Wait. */
+  upkeep = false;
   /** Position in the timer heap, -1 when not in it. */
   timerSlot = -1;
 
-  constructor(pid: number, name: string, program: Proc<unknown>, core: TaskCore) {
-    this.pid = pid;
+  constructor(number: number, name: string, program: Proc<unknown>, core: TaskCore) {
+    this.number = number;
     this.name = name;
     this.#program = program;
     this.#core = core;
     this.hostIndex = core.hostIndex;
+  }
+
+  get pid(): number {
+    this.#pid ??= this.#core.nextPid();
+    return this.#pid;
   }
 
   get done(): boolean {
@@ -298,6 +358,7 @@ class Task implements Process, Waiter {
     if (wait.until !== undefined && wait.until < FOREVER) {
       this.timerTime = wait.until;
       this.timerSequence = this.#core.timerSequence();
+      this.upkeep = wait.upkeep === true;
       this.#core.timers.add(this);
     }
   }
@@ -336,6 +397,11 @@ class TimerHeap {
 
   first(): Task | undefined {
     return this.#heap[0];
+  }
+
+  /** Everything in the heap, in no particular order. */
+  all(): readonly Task[] {
+    return this.#heap;
   }
 
   add(task: Task): void {

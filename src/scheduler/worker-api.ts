@@ -8,6 +8,7 @@ import { type BatchOrder, type BatchResult, runBatch } from "./batch.ts";
 import { type Exchange, SharedExchange, SoloExchange } from "./exchange.ts";
 import type { MachineFactory, MachineModule } from "./machine.ts";
 import { Partition, type PartitionConfig, type PartitionCounters } from "./partition.ts";
+import type { QuietReport, SkipOrder } from "./quiet.ts";
 
 /** What a worker is created with. Survives structured cloning. */
 export interface WorkerStart {
@@ -26,6 +27,10 @@ export interface WorkerApi {
   /** Runs a batch of windows. */
   run(order: BatchOrder): BatchResult;
   counters(): PartitionCounters;
+  /** Whether the worker's hosts are at rest. */
+  quiet(): QuietReport;
+  /** Skips quiet time. */
+  skip(order: SkipOrder): void;
 }
 
 /** A worker: one partition and its exchange with the others. */
@@ -65,6 +70,14 @@ export class PartitionWorker implements WorkerApi {
     return this.#own.counters();
   }
 
+  quiet(): QuietReport {
+    return this.#own.quiet();
+  }
+
+  skip(order: SkipOrder): void {
+    this.#own.skip(order);
+  }
+
   get #own(): Partition {
     if (this.#partition === undefined) throw new Error("the worker has not been created");
     return this.#partition;
@@ -92,6 +105,8 @@ export function serveWorker(endpoint: Endpoint, factory?: MachineFactory): void 
       );
     },
     counters: () => worker.counters(),
+    quiet: () => worker.quiet(),
+    skip: (order) => worker.skip(order),
   };
   expose(api, endpoint);
 }

@@ -6,13 +6,13 @@ describe("meeting", () => {
     const meeting = new Meeting(new SharedArrayBuffer(meetingSize(1)), 1);
     meeting.put(0, 123_456_789_012_345, 3);
     meeting.putOutbox(0, 0, 0x7fff0000, 42);
-    meeting.meet(false);
+    meeting.meet();
     meeting.put(0, 7, 0);
     meeting.putOutbox(0, 0, 0, 0);
     expect(meeting.getNextEvent(0)).toBe(123_456_789_012_345);
     expect(meeting.getFlags(0)).toBe(3);
     expect(meeting.getOutbox(0, 0)).toEqual({ records: 0x7fff0000, count: 42 });
-    meeting.meet(true);
+    meeting.meet();
     expect(meeting.getNextEvent(0)).toBe(7);
   });
 
@@ -26,7 +26,7 @@ describe("meeting", () => {
     // Two have arrived in other threads; the third one completes the meeting.
     Atomics.store(new Int32Array(block), 0, 2);
     const last = writers[2] as Meeting;
-    last.meet(false);
+    last.meet();
     for (let from = 0; from < 3; from++) {
       expect(last.getNextEvent(from)).toBe(from * 10);
       expect(last.getFlags(from)).toBe(from);
@@ -38,6 +38,6 @@ describe("meeting", () => {
   it("lets nobody wait for a worker that failed", () => {
     const block = new SharedArrayBuffer(meetingSize(2));
     new Meeting(block, 2).abort();
-    expect(() => new Meeting(block, 2).meet(true)).toThrow(AbortedRun);
+    expect(() => new Meeting(block, 2).meet()).toThrow(AbortedRun);
   });
 });

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CAP_CAPLEN, CAP_HEADER, CAP_HOST, CAP_LEN, CAP_POINT, CAP_SEQ, CAP_TIME } from "../../assembly/abi.ts";
-import { CapturePatterns, mergeCaptures } from "../../src/scheduler/captures.ts";
+import { type CapturedSa, CapturePatterns, mergeCaptures } from "../../src/scheduler/captures.ts";
 
 interface Raw {
   time: number;
@@ -37,7 +37,7 @@ describe("merging captures", () => {
         );
         const batches = [0, 1, 2].map((worker) => {
           const own = all.filter((record) => owner[record.host] === worker).sort((a, b) => a.time - b.time);
-          return { chunks: [encode(own.slice(0, cut)), encode(own.slice(cut))], points: [] };
+          return { chunks: [encode(own.slice(0, cut)), encode(own.slice(cut))], points: [], associations: [] };
         });
         const seen: Raw[] = [];
         mergeCaptures(batches, {
@@ -72,8 +72,8 @@ describe("merging captures", () => {
     ]);
     mergeCaptures(
       [
-        { chunks: [chunk], points: [point(3, 12), point(2, 9)] },
-        { chunks: [], points: [point(1, 0)] },
+        { chunks: [chunk], points: [point(3, 12), point(2, 9)], associations: [] },
+        { chunks: [], points: [point(1, 0)], associations: [] },
       ],
       {
         point: (p) => log.push(`point ${p.id}`),
@@ -83,14 +83,40 @@ describe("merging captures", () => {
     expect(log).toEqual(["point 1", "frame 5", "point 2", "frame 9", "point 3"]);
   });
 
+  it("tells associations in order of time, host and number, however hosts lie on workers", () => {
+    const sa = (time: number, hostIndex: number, seq: number): CapturedSa => {
+      const ends = { source: 1, destination: 2, key: new Uint8Array(20), icvBytes: 8 };
+      return { time, hostIndex, seq, spi: hostIndex * 100 + seq, ...ends };
+    };
+    const all = [sa(5, 0, 0), sa(5, 0, 1), sa(5, 1, 0), sa(5, 2, 0), sa(6, 0, 2), sa(6, 2, 1)];
+    const orderOf = (owner: readonly number[]): number[] => {
+      const told: number[] = [];
+      const batches = [0, 1, 2].map((worker) => ({
+        chunks: [],
+        points: [],
+        associations: all.filter(({ hostIndex }) => owner[hostIndex] === worker),
+      }));
+      mergeCaptures(batches, { point: () => {}, frame: () => {}, association: ({ spi }) => told.push(spi) });
+      return told;
+    };
+    const expected = all.map(({ spi }) => spi);
+    for (const owner of [
+      [0, 0, 0],
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 0, 1],
+    ])
+      expect(orderOf(owner)).toEqual(expected);
+  });
+
   it("refuses records that go back in time", () => {
     const chunk = encode([
       { time: 5, host: 0, seq: 0 },
       { time: 4, host: 0, seq: 1 },
     ]);
-    expect(() => mergeCaptures([{ chunks: [chunk], points: [] }], { point: () => {}, frame: () => {} })).toThrow(
-      /order of time/,
-    );
+    expect(() =>
+      mergeCaptures([{ chunks: [chunk], points: [], associations: [] }], { point: () => {}, frame: () => {} }),
+    ).toThrow(/order of time/);
   });
 });
 
