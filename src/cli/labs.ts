@@ -52,6 +52,8 @@ const FLAGS: FlagTable = { help: HELP_FLAG };
 function wantsHelp(command: string, argv: readonly string[], usage: string, text: string): boolean {
   const args = parseArgs(command, argv, FLAGS);
   if (args.has("help")) process.stdout.write(`Usage: swarmwire ${usage}\n\n${text}\n`);
+  const [extra] = args.positional;
+  if (extra !== undefined && !usage.includes("LAB")) throw new UserError(`swarmwire ${command}: unexpected ${extra}`);
   return args.has("help");
 }
 

@@ -1,6 +1,6 @@
 /** What `swarmwire run` prints: a terminal's screen, or JSON lines. */
 import { formatDuration, type Time } from "../base/time.ts";
-import type { LabObserver, LabResult, LateOutput, StepResult } from "../lab/run.ts";
+import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from "../lab/run.ts";
 import type { Progress } from "./progress.ts";
 import type { TraceFile } from "./trace.ts";
 
@@ -89,11 +89,11 @@ export class TerminalPrinter implements Printer {
       process.stderr.write(`  instead: ${JSON.stringify(result.stdout + result.stderr)}\n`);
   }
 
-  passed(step: number, kind: "wait" | "fault", detail: string): void {
+  passed(step: number, kind: PassedKind, detail: string): void {
     this.#progress.step(step);
     this.#newLine();
     this.#terminal = undefined;
-    this.#print(kind === "wait" ? `# ${formatDuration(Number(detail))} pass\n` : `# fault: ${detail}\n`);
+    this.#print(kind === "wait" ? `# ${formatDuration(Number(detail))} pass\n` : `# ${kind}: ${detail}\n`);
   }
 
   finished(result: LabResult, trace: TraceFile | undefined): void {
@@ -113,8 +113,14 @@ export class TerminalPrinter implements Printer {
       this.#print(
         `Trace: ${trace.path}, ${count(trace.packets, "packet")}. Open it with: wireshark ${trace.path}   or: tshark -r ${trace.path}\n`,
       );
+      if (trace.espSa.size > 0) this.#print(keysText(trace, count(trace.espSa.size, "association")));
     }
   }
+}
+
+/** Where the keys of ESP packets are, and how to read the trace with them. */
+function keysText({ path, keysPath }: TraceFile, associations: string): string {
+  return `ESP keys: ${keysPath}, ${associations}. To see inside:\n  mkdir -p esp && cp ${keysPath} esp/esp_sa\n  WIRESHARK_CONFIG_DIR=esp tshark -o esp.enable_encryption_decode:TRUE -r ${path}   (wireshark takes the same)\n`;
 }
 
 /**
@@ -123,10 +129,11 @@ export class TerminalPrinter implements Printer {
  * - `step`, a command on one host: step (position in the lab, from 0), host, terminal (the container typed into, or
  *   null), command, stdout, stderr, exit (null when it waits for input or was cut), open (the container whose
  *   terminal it left open, or null), start, end, ok, failures (texts);
- * - `wait`: step, duration, time; `fault`: step, text, time;
+ * - `wait`: step, duration, time; `fault`, and `workload` when it begins: step, text, time. What came of a workload
+ *   is a `step` too, with the report as its stdout;
  * - `output`, of a terminal on which nobody types: host, terminal, stream, text, time;
  * - `end`, the last one: ok, cut (`--until` or a signal came first), steps, failed, time, trace (a path or null),
- *   packets, traceError (a text or null), counters.
+ *   keys (the path of its ESP keys, or null), packets, traceError (a text or null), counters.
  */
 export class JsonPrinter implements Printer {
   #write(value: unknown): void {
@@ -138,7 +145,7 @@ export class JsonPrinter implements Printer {
     this.#write({ type: "step", ...rest, exit, terminal, open, ok: failures.length === 0, failures });
   }
 
-  passed(step: number, kind: "wait" | "fault", detail: string, time: Time): void {
+  passed(step: number, kind: PassedKind, detail: string, time: Time): void {
     this.#write({ type: kind, step, ...(kind === "wait" ? { duration: Number(detail) } : { text: detail }), time });
   }
 
@@ -156,6 +163,7 @@ export class JsonPrinter implements Printer {
       failed,
       time: result.end,
       trace: trace?.path ?? null,
+      keys: trace !== undefined && trace.espSa.size > 0 ? trace.keysPath : null,
       packets: trace?.packets ?? 0,
       traceError: trace?.error?.message ?? null,
       counters: result.counters,

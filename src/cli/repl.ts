@@ -155,7 +155,11 @@ export class Repl {
     const open = "into" in input ? this.#open.get(host) : undefined;
     this.#open.delete(host);
     let tail = "";
-    const show = (_stream: string, text: string): void => {
+    // The newline with which a shell answers Ctrl-C stands there already.
+    let skipsNewline = "key" in input && input.key === "interrupt";
+    const show = (_stream: string, output: string): void => {
+      const text = skipsNewline ? output.replace(/^\n/, "") : output;
+      skipsNewline = false;
       this.#write(text);
       tail = (tail + text).slice((tail + text).lastIndexOf("\n") + 1);
     };
@@ -201,6 +205,7 @@ export class Repl {
   async #interrupt(readline: Interface): Promise<void> {
     const host = this.#host;
     if (this.#busy !== undefined) {
+      this.#write("^C");
       this.#session.interrupt(host, this.#busy);
       return;
     }

@@ -6,6 +6,7 @@ import type { LabPlan } from "../lab/plan.ts";
 import { type LabResult, LabSession, runSteps } from "../lab/run.ts";
 import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
 import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
+import { atExit, SIGNAL_STATUS } from "./at-exit.ts";
 import { breather } from "./breathe.ts";
 import { loadLab } from "./labs.ts";
 import { JsonPrinter, type Printer, TerminalPrinter } from "./printers.ts";
@@ -16,6 +17,7 @@ const FLAGS: FlagTable = {
   ...TRACE_FLAGS,
   workers: { value: "N", help: "worker threads (default 1); the result doesn't depend on it" },
   seed: { value: "N", help: "instead of the lab's seed" },
+  "no-skip": { help: "send every frame, in quiet times too: a wait of hours may take minutes" },
   until: { value: "TIME", help: "stop at this virtual time, e.g. 90s" },
   json: { help: "one JSON object a step and one at the end, instead of terminals" },
   quiet: { help: "print failures only" },
@@ -31,8 +33,6 @@ Exit status: 0 when every expectation holds, 1 when one doesn't or the trace can
 a flag is wrong, 130 after Ctrl-C; the trace then holds what was shown.
 `;
 
-/** What a signal's end is told as (sh(1)). */
-const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 const MOST_WORKERS = 64;
 const MOST_SNAPLEN = 262_144;
 
@@ -78,8 +78,13 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     workers,
     platform: nodePlatform(),
     seed,
+    skip: !args.has("no-skip"),
     breathe: breather(),
     ...(trace === undefined ? {} : { capture: { patterns: trace.patterns, snaplen: trace.snaplen, sink: trace.file } }),
+  });
+  const closeTrace = atExit(() => {
+    trace?.file.names([...session.addresses].map(([address, names]) => ({ address, names })));
+    trace?.file.close(session.cluster.now);
   });
   const signals = new Interruption(session);
   let result: LabResult;
@@ -89,8 +94,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   } finally {
     progress.end();
     signals.end();
-    trace?.file.names([...session.addresses].map(([address, names]) => ({ address, names })));
-    trace?.file.close(session.cluster.now);
+    closeTrace();
     await session.close();
   }
   printer.finished(result, trace?.file);
@@ -110,7 +114,7 @@ class Interruption {
   status: number | undefined;
 
   constructor(session: LabSession) {
-    this.#handlers = (["SIGINT", "SIGTERM"] as const).map((signal) => [
+    this.#handlers = (Object.keys(SIGNAL_STATUS) as (keyof typeof SIGNAL_STATUS)[]).map((signal) => [
       signal,
       () => {
         this.status = SIGNAL_STATUS[signal];

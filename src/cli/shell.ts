@@ -5,6 +5,7 @@ import { parseLab } from "../lab/parse.ts";
 import { LabSession, runSteps } from "../lab/run.ts";
 import { loadKernel } from "../scheduler/node-adapter.ts";
 import { type FlagTable, formatFlags, HELP_FLAG, parseArgs, wholeNumber } from "./args.ts";
+import { atExit, exitOnSignals } from "./at-exit.ts";
 import { pacer } from "./breathe.ts";
 import { loadLab } from "./labs.ts";
 import { TerminalPrinter } from "./printers.ts";
@@ -15,6 +16,7 @@ import { openTrace, TRACE_FLAGS } from "./trace.ts";
 const FLAGS: FlagTable = {
   ...TRACE_FLAGS,
   seed: { value: "N", help: "instead of the lab's seed" },
+  "no-skip": { help: "send every frame, in quiet times too, when a wait lasts for hours" },
   speed: { value: "N", help: "virtual time per real time while a command runs (default 10, 0 = no limit)" },
   help: HELP_FLAG,
 };
@@ -54,15 +56,22 @@ export async function shellCommand(argv: readonly string[]): Promise<number> {
     module: await loadKernel(),
     machines: createMachine,
     seed,
+    skip: !args.has("no-skip"),
     breathe: pace.breathe,
     ...(trace === undefined ? {} : { capture: { patterns: trace.patterns, snaplen: trace.snaplen, sink: trace.file } }),
   });
+  const { addresses, cluster } = session;
+  const closeTrace = atExit(() => {
+    trace?.file.names([...addresses].map(([address, names]) => ({ address, names })));
+    trace?.file.close(cluster.now);
+  });
+  const ignoreSignals = exitOnSignals();
   try {
     if (plan.steps.length > 0) await runSteps(session, { observer: new TerminalPrinter(false, new Progress(true)) });
     await new Repl(session, pace.watch).run();
   } finally {
-    trace?.file.names([...session.addresses].map(([address, names]) => ({ address, names })));
-    trace?.file.close(session.cluster.now);
+    ignoreSignals();
+    closeTrace();
     await session.close();
   }
   const problem = trace?.file.problem(trace.patterns);

@@ -84,6 +84,23 @@ describe("addresses", () => {
 });
 
 describe("random", () => {
+  it("sought to a position draws what depends on key and position only", () => {
+    const random = new Random("key");
+    const draws = (position: number) => [random.seek(position).u32(), random.u32(), random.below(1000)];
+    const positions = [0, 1, 2 ** 32, 2 ** 32 + 1, 43_200e9, Number.MAX_SAFE_INTEGER];
+    const first = positions.map(draws);
+    expect(positions.map(draws)).toEqual(first);
+    expect(new Set(first.map(String)).size).toBe(positions.length);
+    expect(new Random(random.key).seek(1).u32()).toBe(first[1]?.[0]);
+    expect(new Random("other").seek(1).u32()).not.toBe(first[1]?.[0]);
+    // Neighbouring positions are as different as others: half the bits.
+    let bits = 0;
+    for (let i = 0; i < 1000; i++) {
+      for (let x = random.seek(i).u32() ^ random.seek(i + 1).u32(); x !== 0; x &= x - 1) bits++;
+    }
+    expect(Math.abs(bits - 16_000)).toBeLessThan(500);
+  });
+
   it("depends on its key alone, and forks are independent of what was drawn", () => {
     const a = new Random("1/host1");
     const b = new Random("1/host1");

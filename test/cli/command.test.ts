@@ -56,7 +56,7 @@ describe("help and mistakes", () => {
     [["frob"], /^swarmwire: there is no command frob; see swarmwire --help\n$/],
     [["constructor"], /^swarmwire: there is no command constructor/],
     [["run"], /^swarmwire run: which lab\? Try: swarmwire run standalone\n$/],
-    [["run", "nosuch"], /^nosuch: no such file, and no lab of that name; there are errors, /],
+    [["run", "nosuch"], /^nosuch: no such file, and no lab of that name; there are encrypted, /],
     [["run", "standalone", "--frob"], /^swarmwire run: unknown flag --frob; see swarmwire run --help\n$/],
     [["run", "standalone", "--workers", "0"], /expected a number from 1 to 64\n$/],
     [["run", "standalone", "--until", "soon"], /^swarmwire run: --until soon: expected a time like 90s or 12h\n$/],
@@ -64,6 +64,8 @@ describe("help and mistakes", () => {
     [["run", "standalone", "--pcap", "/nosuch/x"], /^\/nosuch\/x: ENOENT/],
     [["run", "a", "b"], /^swarmwire run: one lab at a time; unexpected b\n$/],
     [["check"], /^swarmwire check: which lab\?\n$/],
+    [["labs", "x"], /^swarmwire labs: unexpected x\n$/],
+    [["schema", "x"], /^swarmwire schema: unexpected x\n$/],
     [["shell", "nosuch"], /^nosuch: no such file/],
   ])("%j: status 2 and one line", (args, message) => {
     const { status, out, err } = swarmwire(...args);
@@ -230,6 +232,38 @@ describe("signals", () => {
     expect(told).toBeGreaterThan(100);
   });
 
+  it("the keys of ESP packets stand beside the trace of a run that was cut, and those of an earlier run don't", async () => {
+    const path = join(folder, "secret.pcapng");
+    const keys = `${path}.esp_sa`;
+    writeFileSync(keys, "old\n");
+    swarmwire("run", lab("plain.yaml", "hosts: { host1: {} }\nsteps:\n  - host1: docker swarm init\n"), "--pcap", path);
+    expect(existsSync(keys)).toBe(false);
+    const secret = LONG.replace(
+      "  - wait: 1000h\n",
+      `  - host1: docker network create --opt encrypted --driver overlay --attachable enc-net
+  - host1: docker run -dit --name c1 --network enc-net alpine
+  - host2: docker run -dit --name c2 --network enc-net alpine
+  - host1: docker exec c1 ping -c 2 c2
+  - wait: 1000h
+`,
+    );
+    const run = await interrupted("SIGINT", "1000h", ["run", lab("secret.yaml", secret), "--pcap", path]);
+    expect(run.status).toBe(130);
+    expect(run.out).toContain(`ESP keys: ${keys}, `);
+    const table = readFileSync(keys, "utf8");
+    expect(table.split("\n").slice(0, 6)).toEqual(
+      Array(6).fill(expect.stringMatching(/^"IPv4","192\.168\.77\.1[12]",/)),
+    );
+    // What it says to type, typed; only where there is a tshark.
+    const typed = run.out
+      .split("\n")
+      .flatMap((line) => /^ {2}((?:mkdir|WIRESHARK).*?)(?: {3}.*)?$/.exec(line)?.[1] ?? []);
+    expect(typed).toHaveLength(2);
+    const command = `${typed.join(" && ")} -Y 'icmp && esp.icv_good == 1' -o esp.enable_authentication_check:TRUE`;
+    const tshark = spawnSync("sh", ["-c", command], { cwd: folder, encoding: "utf8" });
+    if (tshark.status !== 127) expect(tshark.stdout.trimEnd().split("\n")).toHaveLength(8);
+  });
+
   const script = spawnSync("script", ["--version"]).status === 0;
 
   it.skipIf(!script)("on a terminal: a line of progress on standard error, and Ctrl-C on the keyboard", async () => {
@@ -248,7 +282,10 @@ describe("signals", () => {
   });
 
   it("a reader that goes away, as head does, is no error", async () => {
-    const child = spawn(process.execPath, [BIN, "run", "standalone"], { stdio: ["ignore", "pipe", "pipe"] });
+    const path = join(folder, "unread.pcapng");
+    const child = spawn(process.execPath, [BIN, "run", "standalone", "--pcap", path], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let err = "";
     child.stderr.on("data", (chunk: Buffer) => {
       err += chunk.toString();
@@ -256,6 +293,7 @@ describe("signals", () => {
     child.stdout.destroy();
     const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
     expect([status, err]).toEqual([141, ""]);
+    expect(readAll(readFileSync(path)).error).toBeUndefined();
   });
 });
 
@@ -329,5 +367,24 @@ describe("shell", () => {
     expect(status).toBe(0);
     expect(out).toMatch(/host1\$ docker node ls\nID +HOSTNAME/);
     expect(readPackets(readFileSync(path)).length).toBeGreaterThan(100);
+  });
+
+  it.each([
+    ["SIGHUP", 129],
+    ["SIGTERM", 143],
+  ] as const)("a terminal that goes away (%s) leaves a whole trace", async (signal, expected) => {
+    const path = join(folder, `${signal}.pcapng`);
+    const child = spawn(process.execPath, [BIN, "shell", "--pcap", path], { stdio: ["pipe", "pipe", "inherit"] });
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      if (/rtt min.*host1\$ $/s.test(out)) child.kill(signal);
+    });
+    child.stdin.write("ping -c 3 192.168.77.12\n");
+    const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    expect(status).toBe(expected);
+    const { records, error } = readAll(readFileSync(path));
+    expect(error).toBeUndefined();
+    expect(records.filter((record) => record.kind === "packet").length).toBeGreaterThan(6);
   });
 });
