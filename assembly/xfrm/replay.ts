@@ -46,14 +46,14 @@ function checkEsn(x: XfrmState, seq: u32): bool {
   const top = x.seq;
   const bottom = top - window + 1;
   if (seq == 0 && x.seqHi == 0 && top < window - 1) return false;
-  let diff = top - seq;
+  // Across the wrap, too: ~seq + top + 1 of the original is the same number.
+  const diff = top - seq;
   if (top >= window - 1) {
     // The window lies within one subspace of 2^32.
     if (seq > top || seq < bottom) return true;
   } else {
     // It spans two.
     if (seq > top && seq < bottom) return true;
-    if (seq >= bottom) diff = ~seq + top + 1;
   }
   if (diff >= window) {
     x.statWindow++;

@@ -134,6 +134,8 @@ export class RunningProgram {
   /** Notified when `status` is set. */
   readonly exited = new Signal();
   readonly #signals = new Channel<string>();
+  /** Signals that `#deliver` is about to deliver. */
+  readonly #delivering = new Set<string>();
   readonly #isInit: boolean;
   /** Started with nothing to read, as `command &` is: Ctrl-C is not for it. */
   readonly #background: boolean;
@@ -311,22 +313,24 @@ export class RunningProgram {
       this.#end(128 + number, name);
       return;
     }
+    // One that is pending is not queued twice (signal(7)).
+    if (this.#signals.includes(name) || this.#delivering.has(name)) return;
     // A program that was woken at this instant reads its signals again once it has run.
     if (this.#signals.awaited) this.#signals.push(name);
-    else this.root.os.spawn(`${name} to ${this.argv[0]}`, this.#deliver(name, 128 + number));
+    else {
+      this.#delivering.add(name);
+      this.root.os.spawn(`${name} to ${this.argv[0]}`, this.#deliver(name, 128 + number));
+    }
   }
 
   /** A program that is about to run may be about to wait for signals again: it is given that chance. */
   *#deliver(name: string, status: number): Proc<void> {
     const { os } = this.root;
-    for (let round = 0; round < DELIVERY_ROUNDS && this.#status === undefined; round++) {
-      if (this.#signals.awaited) {
-        this.#signals.push(name);
-        return;
-      }
+    for (let round = 0; round < DELIVERY_ROUNDS && !this.#signals.awaited && this.#status === undefined; round++)
       yield { until: os.now() };
-    }
-    if (this.#status === undefined && !this.#isInit && !HARMLESS.has(name)) this.#end(status, name);
+    this.#delivering.delete(name);
+    if (this.#status === undefined && this.#signals.awaited) this.#signals.push(name);
+    else if (this.#status === undefined && !this.#isInit && !HARMLESS.has(name)) this.#end(status, name);
   }
 
   /** Ends it by a signal, and its children with it. */

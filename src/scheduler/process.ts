@@ -84,6 +84,10 @@ export class Channel<T> extends Signal {
     return this.#items.length;
   }
 
+  includes(item: T): boolean {
+    return this.#items.includes(item);
+  }
+
   close(): void {
     this.#closed = true;
     this.notify();

@@ -162,8 +162,8 @@ describe.skipIf(!kernelBuilt)("an encrypted overlay", () => {
       host.root.iptables.append("filter", "INPUT", { match: { ctstate: { value: ["NEW"], not: false } } });
     expect(pings(56)).toBe(true);
     for (const host of [a, b]) {
-      const tracked = host.root.conntrack.list().map(({ protocol, original }) => [protocol, original.dport]);
-      expect(tracked.filter(([protocol]) => protocol === 50)).toEqual([[50, 0]]);
+      const tracked = host.root.conntrack.list().map(({ protocol, original }) => [protocol, original.src]);
+      expect(tracked.filter(([protocol]) => protocol === 50)).toEqual([[50, ip(A)]]);
       expect(tracked.filter(([protocol]) => protocol === 17)).toHaveLength(2);
     }
   });

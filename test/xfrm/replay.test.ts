@@ -106,6 +106,13 @@ describe.skipIf(!kernelBuilt)("replay windows", () => {
     expect(state()).toMatchObject({ seq: 0x401, seqHi: 0 });
   });
 
+  it("has its whole window in one subspace from the number window - 1 on", async () => {
+    const { send, state } = await receiver({ replayExt: { window: 64, esn: true } });
+    // 0 is taken for the first number of the next one, and fails to authenticate.
+    expect([62, 63, 64, 1, 1, 0].map((seq) => send(seq))).toEqual([true, true, true, true, false, false]);
+    expect(state()).toMatchObject({ seq: 64, seqHi: 0, stats: { failed: 1, replay: 1, replayWindow: 0 } });
+  });
+
   it("infers the upper half across a wrap", async () => {
     const { send, state } = await receiver({
       replayExt: { window: 1024, esn: true },
