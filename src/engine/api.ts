@@ -208,6 +208,26 @@ export interface EngineApi {
   /** POST /images/create. Absent where there is no registry to ask; throws the registry's error. */
   imagePull?(reference: string, progress: (line: string) => void): Proc<void>;
 
-  /** GET /tasks (managers only); absent until the engine has them. */
+  /** POST /services/create: the spec as in the API's reference (ServiceSpec). */
+  serviceCreate?(spec: JsonObject): Proc<{ readonly ID: string; readonly Warnings?: readonly string[] }>;
+  /** @param options.status with ServiceStatus: tasks that run and that should */
+  serviceList?(options?: { filters?: Filters; status?: boolean }): Proc<readonly JsonObject[]>;
+  serviceInspect?(id: string, options?: { insertDefaults?: boolean }): Proc<JsonObject>;
+  /** @param version `Version.Index` that the spec was read at */
+  serviceUpdate?(
+    id: string,
+    version: number,
+    spec: JsonObject,
+    options?: { rollback?: "previous" },
+  ): Proc<{ readonly Warnings: readonly string[] | null }>;
+  serviceRemove?(id: string): Proc<void>;
+  /** Lines of a service's or a task's containers, from all their nodes; `details` as in GET /services/{id}/logs. */
+  serviceLogs?(
+    kind: "service" | "task",
+    id: string,
+    options: { follow?: boolean; tail?: number; timestamps?: boolean; details?: boolean; since?: number },
+  ): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
+  /** GET /tasks (managers only). */
   taskList?(filters?: Filters): Proc<readonly JsonObject[]>;
+  taskInspect?(id: string): Proc<JsonObject>;
 }

@@ -124,11 +124,24 @@ const TARGETS = {
   RETURN: abi.T_RETURN,
   MASQUERADE: abi.T_MASQUERADE,
   REDIRECT: abi.T_REDIRECT,
+  MARK: abi.T_MARK,
 };
+const U32_OPERATORS = { "<<": abi.U32_LEFTSH, ">>": abi.U32_RIGHTSH, "&": abi.U32_AND, "@": abi.U32_AT };
+
+/** The words of a u32 expression of one test and one value (src/kernel/u32.ts knows them all). */
+function u32Program(text) {
+  const [location, value] = text.split("=");
+  const [first, ...more] = location.split(/(<<|>>|&|@)/);
+  const numbers = [0, Number(first)];
+  for (let i = 0; i < more.length; i += 2) numbers.push(U32_OPERATORS[more[i]], Number(more[i + 1]));
+  return [1, (numbers.length / 2) | (1 << 16), ...numbers, Number(value), Number(value)];
+}
 
 /** The body of a rule (RULE_* of abi.ts) from the words behind `-A CHAIN`. */
 function ruleBody(words) {
-  const body = new Uint8Array(abi.RULE_HEAD);
+  const u32 = words.indexOf("--u32");
+  const program = u32 < 0 ? [] : u32Program(words[u32 + 1]);
+  const body = new Uint8Array(abi.RULE_HEAD + 4 * program.length);
   const view = new DataView(body.buffer);
   const put = (at, value) => view.setUint32(at, value >>> 0, true);
   let flags = 0;
@@ -196,6 +209,16 @@ function ruleBody(words) {
     } else if (word === "--dst-type") {
       has(abi.M_ADDRTYPE_DST);
       put(abi.RULE_ADDRTYPE_DST, abi.RTN_LOCAL);
+    } else if (word === "--u32") {
+      has(abi.M_U32);
+      view.setUint16(abi.RULE_U32_WORDS, program.length, true);
+      for (const [at, word] of program.entries()) put(abi.RULE_HEAD + 4 * at, word);
+    } else if (word === "--pol") {
+      has(abi.M_POLICY);
+      put(abi.RULE_POLICY, value === "ipsec" ? abi.POLICY_IPSEC : 0);
+    } else if (word === "--set-mark") {
+      put(abi.RULE_T_MARK, Number(value));
+      put(abi.RULE_T_MARK_MASK, 0xffffffff);
     } else if (word === "--to-destination") nat(value);
     else if (word === "--to-source") nat(value);
     else if (word === "-j") {
@@ -206,7 +229,7 @@ function ruleBody(words) {
         put(abi.RULE_TARGET, abi.T_JUMP);
         body.set(new TextEncoder().encode(value), abi.RULE_CHAIN);
       }
-    } else if (word !== "-m") throw new Error(`rule: ${word}`);
+    } else if (word !== "-m" && word !== "--dir") throw new Error(`rule: ${word}`);
   }
   put(abi.RULE_FLAGS, flags);
   put(abi.RULE_INVERT, invert);
@@ -297,7 +320,7 @@ export function dockerRules(kernel, side) {
  * (docker_gwbridge). Neighbours and FDB are what gossip would have told.
  */
 export function twoHosts(kernel, options = {}) {
-  const { rules = true, bridgeNf = true, delay = 10_000, rate = 1e12 } = options;
+  const { rules = true, bridgeNf = true, delay = 10_000, rate = 1e12, mtu = 1450 } = options;
   const { x } = kernel;
   const sides = [0, 1].map((index) => {
     const last = index === 0 ? 2 : 4;
@@ -316,14 +339,14 @@ export function twoHosts(kernel, options = {}) {
       0x02aa00000001 + index,
     );
     x.linkSetNs(vxlan, overlay);
-    x.linkSetMtu(vxlan, 1450);
+    x.linkSetMtu(vxlan, mtu);
     const bridge = kernel.called(x.linkNewBridge(overlay, -1), "br0");
     const container = x.netnsNew(host);
     kernel.address(x.linkFirst(container), "127.0.0.1/8");
     const [veth, eth0] = kernel.veth(overlay, container);
     kernel.called(veth, "veth0", 0x02bb00000001 + index);
     kernel.called(eth0, "eth0", OVERLAY_MAC + last);
-    for (const dev of [veth, eth0]) x.linkSetMtu(dev, 1450);
+    for (const dev of [veth, eth0]) x.linkSetMtu(dev, mtu);
     x.linkSetMaster(vxlan, bridge);
     x.linkSetMaster(veth, bridge);
     for (const dev of [vxlan, veth]) x.linkSetUp(dev, 1);

@@ -1,7 +1,7 @@
 /**
  * Benchmarks of the kernel. CPU time of the process, warmed up, variants taken in turn, the median of their samples.
  *
- *   node test/bench/main.mjs [road | parts | tunnel | events | tcp | crypto]... [--rounds N] [--json]
+ *   node test/bench/main.mjs [road | encrypted | parts | tunnel | events | tcp | crypto]... [--rounds N] [--json]
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */

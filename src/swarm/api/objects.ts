@@ -4,6 +4,20 @@
  * is made from them in `convert.ts`.
  */
 import type { Time } from "../../base/time.ts";
+import type {
+  ContainerSpec,
+  ContainerStatus,
+  Endpoint,
+  EndpointSpec,
+  LogDriver,
+  Placement,
+  PublishedPort,
+  ResourceRequirements,
+  RestartPolicy,
+  ServiceMode,
+  UpdateConfig,
+  UpdateStatus,
+} from "./services.ts";
 
 export interface Version {
   readonly index: number;
@@ -234,19 +248,38 @@ export interface TaskSpec {
   readonly runtime: "container" | "attachment";
   /** Of an attachment: the container it stands for. */
   readonly containerId?: string | undefined;
+  readonly container?: ContainerSpec | undefined;
   readonly networks: readonly NetworkAttachmentConfig[];
+  readonly resources?: ResourceRequirements | undefined;
+  readonly restart?: RestartPolicy | undefined;
+  readonly placement?: Placement | undefined;
+  readonly logDriver?: LogDriver | undefined;
+  /** `--force`: tasks are replaced when it changes. */
+  readonly forceUpdate?: number | undefined;
 }
 
+/** Everything a user says of a service. */
 export interface ServiceSpec {
   readonly annotations: Annotations;
   readonly task: TaskSpec;
+  readonly mode?: ServiceMode | undefined;
+  readonly update?: UpdateConfig | undefined;
+  readonly rollback?: UpdateConfig | undefined;
+  readonly endpoint?: EndpointSpec | undefined;
 }
 
-/** The part of a service that the present components read; its orchestration is built on top. */
+/** A service. */
 export interface ServiceObject {
   readonly id: string;
   readonly meta: Meta;
   readonly spec: ServiceSpec;
+  /** Changes with `spec`, and so tells tasks of an earlier spec. */
+  readonly specVersion?: Version | undefined;
+  readonly previousSpec?: ServiceSpec | undefined;
+  readonly previousSpecVersion?: Version | undefined;
+  /** Filled in by the allocator. */
+  readonly endpoint?: Endpoint | undefined;
+  readonly updateStatus?: UpdateStatus | undefined;
 }
 
 export interface TaskStatus {
@@ -256,6 +289,9 @@ export interface TaskStatus {
   readonly err: string;
   readonly appliedBy?: string | undefined;
   readonly appliedAt?: Time | undefined;
+  readonly container?: ContainerStatus | undefined;
+  /** Ports published in host mode. */
+  readonly ports?: readonly PublishedPort[] | undefined;
 }
 
 export interface TaskObject {
@@ -272,6 +308,10 @@ export interface TaskObject {
   readonly status: TaskStatus;
   readonly desiredState: TaskState;
   readonly networks: readonly NetworkAttachment[];
+  /** The service's, as it was when the task was allocated. */
+  readonly endpoint?: Endpoint | undefined;
+  /** Of the service's spec that it was made from. */
+  readonly specVersion?: Version | undefined;
 }
 
 /** Name of a task: its own, else `<service>.<slot or node>.<id>` (swarmkit api/naming/naming.go Task). */
