@@ -3,20 +3,20 @@
  * is valid in both languages: plain integer constants only.
  */
 
-// Device kinds (NetDev.kind).
+/** Device kinds (NetDev.kind). */
 export const DEV_LOOPBACK = 1;
 export const DEV_VETH = 2;
 export const DEV_BRIDGE = 3;
 export const DEV_VXLAN = 4;
 export const DEV_NIC = 5;
 
-// Return codes of run().
+/** Return codes of run(). */
 export const RUN_DONE = 0; // reached `until`
 export const RUN_WAKES = 1; // sockets have news for programs
 export const RUN_CAPTURE = 2; // the capture buffer wants draining
 export const RUN_BUDGET = 3; // the event budget is used up
 
-// Netfilter hooks (include/uapi/linux/netfilter.h) and verdicts.
+/** Netfilter hooks (include/uapi/linux/netfilter.h) and verdicts. */
 export const NF_PRE_ROUTING = 0;
 export const NF_LOCAL_IN = 1;
 export const NF_FORWARD = 2;
@@ -26,19 +26,21 @@ export const NF_DROP = 0;
 export const NF_ACCEPT = 1;
 export const NF_STOLEN = 2;
 
-// Tables, in the order of their hook priorities.
+/** Tables, in the order of their hook priorities. */
 export const TABLE_RAW = 0;
 export const TABLE_MANGLE = 1;
 export const TABLE_NAT = 2;
 export const TABLE_FILTER = 3;
 
-// IP protocols.
+/** IP protocols. */
 export const IPPROTO_ICMP = 1;
+export const IPPROTO_IPIP = 4;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_ESP = 50;
+export const IPPROTO_SCTP = 132;
 
-// Neighbour states (include/uapi/linux/neighbour.h NUD_*).
+/** Neighbour states (include/uapi/linux/neighbour.h NUD_*). */
 export const NUD_NONE = 0x00;
 export const NUD_INCOMPLETE = 0x01;
 export const NUD_REACHABLE = 0x02;
@@ -49,7 +51,7 @@ export const NUD_FAILED = 0x20;
 export const NUD_NOARP = 0x40;
 export const NUD_PERMANENT = 0x80;
 
-// Route types (RTN_*) and scopes (RT_SCOPE_*) of rtnetlink.
+/** Route types (RTN_*) and scopes (RT_SCOPE_*) of rtnetlink. */
 export const RTN_UNICAST = 1;
 export const RTN_LOCAL = 2;
 export const RTN_BROADCAST = 3;
@@ -62,7 +64,7 @@ export const SCOPE_LINK = 253;
 export const SCOPE_HOST = 254;
 export const SCOPE_NOWHERE = 255;
 
-// TCP states (include/net/tcp_states.h).
+/** TCP states (include/net/tcp_states.h). */
 export const TCP_ESTABLISHED = 1;
 export const TCP_SYN_SENT = 2;
 export const TCP_SYN_RECV = 3;
@@ -75,7 +77,7 @@ export const TCP_LAST_ACK = 9;
 export const TCP_LISTEN = 10;
 export const TCP_CLOSING = 11;
 
-// Errno numbers (asm-generic/errno.h); functions of the border return them negated.
+/** Errno numbers (asm-generic/errno.h); functions of the border return them negated. */
 export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;
@@ -87,6 +89,7 @@ export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const EPIPE = 32;
+export const ERANGE = 34;
 export const EXFULL = 54;
 export const EPROTO = 71;
 export const EMSGSIZE = 90;
@@ -106,7 +109,7 @@ export const EHOSTUNREACH = 113;
 export const EALREADY = 114;
 export const EINPROGRESS = 115;
 
-/*
+/**
  * Drop reasons. Each packet that is not delivered ends under exactly one of them. The names (see
  * DROP_REASON_NAMES in src/kernel/reasons.ts, same order) are the kernel's (include/net/dropreason.h)
  * where it has one.
@@ -176,7 +179,7 @@ export const DROP_NS_GONE = 61; // its namespace or device was destroyed
 export const DROP_XFRM_POLICY = 62; // IPsec: no policy, and the default is to block
 export const DROP_IPVS = 63;
 export const DROP_CAPACITY = 64; // a limit of the emulator itself
-// Those that /proc/net/xfrm_stat counts, in its order: DROP_XFRM_IN_ERROR + XFRM_*.
+/** Those that /proc/net/xfrm_stat counts, in its order: DROP_XFRM_IN_ERROR + XFRM_*. */
 export const DROP_XFRM_IN_ERROR = 65;
 export const DROP_XFRM_IN_BUFFER_ERROR = 66;
 export const DROP_XFRM_IN_HDR_ERROR = 67;
@@ -207,7 +210,7 @@ export const DROP_XFRM_OUT_STATE_INVALID = 91;
 export const DROP_XFRM_ACQUIRE_ERROR = 92;
 export const DROP_REASONS = 93; // how many there are
 
-// Capture record (see assembly/link/capture.ts), byte offsets.
+/** Capture record (see assembly/link/capture.ts), byte offsets. */
 export const CAP_TIME = 0; // u64 virtual time, ns
 export const CAP_SEQ = 8; // u32 per-host sequence number of the record
 export const CAP_HOST = 12; // u32 host index
@@ -217,7 +220,7 @@ export const CAP_CAPLEN = 24; // u32 bytes that follow
 export const CAP_DIR = 28; // u32: 1 inbound, 2 outbound (pcapng epb_flags)
 export const CAP_HEADER = 32; // the record's size is CAP_HEADER + caplen rounded up to 8
 
-// Outbox record: a frame that leaves for another worker, byte offsets.
+/** Outbox record: a frame that leaves for another worker, byte offsets. */
 export const OUT_ARRIVAL = 0; // u64 virtual time of arrival at the far port
 export const OUT_TIE = 8; // u64 order among equal times: kind, source host, its counter
 export const OUT_DATA = 16; // u32 address of the frame in the sender's memory
@@ -227,7 +230,7 @@ export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
 export const OUT_SKB = 32; // u32 the sender's buffer, freed when the outbox is reused
 export const OUT_RECORD = 40;
 
-/*
+/**
  * Netfilter (netfilter/border.ts). A rule's body: what src/kernel/rules.ts encodes and the kernel keeps
  * byte by byte, so that two rules are equal when their bodies are. Byte offsets; all u32 but where said.
  */
@@ -269,7 +272,7 @@ export const RULE_CHAIN = 168; // 32 bytes: name of the chain jumped to
 export const RULE_HEAD = 200; // the u32 program, then the comment
 export const CHAIN_NAME = 32; // bytes of a chain's name, zero-padded; at most 28 are used
 
-// Matches of a rule.
+/** Matches of a rule. */
 export const M_SRC = 0x0001;
 export const M_DST = 0x0002;
 export const M_IN = 0x0004;
@@ -286,7 +289,8 @@ export const M_POLICY = 0x1000;
 export const M_IPVS = 0x2000;
 export const M_ICMP_TYPE = 0x4000;
 export const M_PROBABILITY = 0x8000;
-// xt_conntrack's state bits (XT_CONNTRACK_STATE_*).
+export const M_STATE = 0x10000; // M_CTSTATE was asked for as `-m state`; matches nothing itself
+/** xt_conntrack's state bits (XT_CONNTRACK_STATE_*). */
 export const CTSTATE_INVALID = 1;
 export const CTSTATE_ESTABLISHED = 2;
 export const CTSTATE_RELATED = 4;
@@ -294,7 +298,7 @@ export const CTSTATE_NEW = 8;
 export const CTSTATE_UNTRACKED = 64;
 export const POLICY_OUT = 1; // else in
 export const POLICY_IPSEC = 2; // else none
-// Targets of a rule.
+/** Targets of a rule. */
 export const T_NONE = 0;
 export const T_ACCEPT = 1;
 export const T_DROP = 2;
@@ -307,16 +311,16 @@ export const T_SNAT = 8;
 export const T_MASQUERADE = 9;
 export const T_REDIRECT = 10;
 export const T_NOTRACK = 11;
-// NF_NAT_RANGE_* flags.
+/** NF_NAT_RANGE_* flags. */
 export const NAT_RANGE_MAP_IPS = 1;
 export const NAT_RANGE_PROTO_SPECIFIED = 2;
-// Operators of a u32 program (XT_U32_*): `tests`, then per test: numbers | values << 16, (op, number)…, (min, max)…
+/** Operators of a u32 program (XT_U32_*): `tests`, then per test: numbers | values << 16, (op, number)…, (min, max)… */
 export const U32_AND = 0;
 export const U32_LEFTSH = 1;
 export const U32_RIGHTSH = 2;
 export const U32_AT = 3;
 
-// A chain in scratch (nfChainInfo).
+/** A chain in scratch (nfChainInfo). */
 export const CHAIN_INFO_NAME = 0; // 32 bytes
 export const CHAIN_INFO_HOOK = 32; // i32: NF_* hook, -1 for a user's chain
 export const CHAIN_INFO_POLICY = 36; // NF_ACCEPT or NF_DROP
@@ -324,14 +328,14 @@ export const CHAIN_INFO_RULES = 40; // how many
 export const CHAIN_INFO_FIRST = 44; // handle of the first rule, 0 = none
 export const CHAIN_INFO_PACKETS = 48; // u64
 export const CHAIN_INFO_BYTES = 56; // u64
-// A rule in scratch (nfRuleInfo).
+/** A rule in scratch (nfRuleInfo). */
 export const RULE_INFO_PACKETS = 0; // u64
 export const RULE_INFO_BYTES = 8; // u64
 export const RULE_INFO_LEN = 16; // bytes of the body
 export const RULE_INFO_NEXT = 20; // handle of the next rule, 0 = none
 export const RULE_INFO_BODY = 24;
 
-// A connection in scratch (nfCtDump).
+/** A connection in scratch (nfCtDump). */
 export const CT_HANDLE = 0; // u32
 export const CT_PROTO = 4; // u32
 export const CT_STATUS = 8; // u32 IPS_* bits
@@ -348,7 +352,7 @@ export const CT_REPLY_DST = 48;
 export const CT_REPLY_SPORT = 52;
 export const CT_REPLY_DPORT = 54;
 export const CT_RECORD = 56;
-// Status bits of a connection (enum ip_conntrack_status).
+/** Status bits of a connection (enum ip_conntrack_status). */
 export const IPS_SEEN_REPLY = 0x02;
 export const IPS_ASSURED = 0x04;
 export const IPS_CONFIRMED = 0x08;
@@ -358,7 +362,7 @@ export const IPS_SRC_NAT_DONE = 0x80;
 export const IPS_DST_NAT_DONE = 0x100;
 export const IPS_DYING = 0x200;
 
-// net.netfilter.nf_conntrack_*: numbers for nfCtSysctlGet/Set. Timeouts in seconds.
+/** net.netfilter.nf_conntrack_*: numbers for nfCtSysctlGet/Set. Timeouts in seconds. */
 export const CTL_TCP_SYN_SENT = 1;
 export const CTL_TCP_SYN_RECV = 2;
 export const CTL_TCP_ESTABLISHED = 3;
@@ -383,9 +387,10 @@ export const CTL_MAX = 21; // nf_conntrack_max: one for all namespaces of a host
 export const CTL_COUNT = 22; // nf_conntrack_count, read-only
 export const CTLS = 23;
 
-export const EMLINK = 31; // a chain would jump to itself, or too deep
+/** Errno of a chain that would jump to itself, or too deep. */
+export const EMLINK = 31;
 
-/*
+/**
  * inet. Sysctls of a namespace (inetSysctlGet/Set): net.ipv4.NAME unless said otherwise.
  */
 export const SYS_IP_FORWARD = 0;
@@ -412,7 +417,7 @@ export const SYS_GC_THRESH3 = 20;
 export const SYS_FORWARD_USE_PMTU = 21; // ip_forward_use_pmtu
 export const SYS_COUNT = 32;
 
-/*
+/**
  * Values per device (inetConfGet/Set): net.ipv4.conf.DEV.NAME; which = CONF_ALL, CONF_DEFAULT or a device handle.
  * From CONF_BASE_REACHABLE_MS on: net.ipv4.neigh.DEV.NAME.
  */
@@ -445,14 +450,14 @@ export const CONF_LOCKTIME_MS = 23; // locktime
 export const CONF_UNRES_QLEN_BYTES = 24;
 export const CONF_COUNT = 32;
 
-// Route tables and protocols (rtnetlink).
+/** Route tables and protocols (rtnetlink). */
 export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
 export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_STATIC = 4;
 
-// Record of addrDump, byte offsets; all u32.
+/** Record of addrDump, byte offsets; all u32. */
 export const ADDR_IP = 0;
 export const ADDR_PREFIX = 4;
 export const ADDR_BROADCAST = 8;
@@ -461,7 +466,7 @@ export const ADDR_DEV = 16; // ifindex
 export const ADDR_FLAGS = 20; // 1 secondary
 export const ADDR_RECORD = 24;
 
-// Record of routeDump.
+/** Record of routeDump. */
 export const ROUTE_DST = 0;
 export const ROUTE_PREFIX = 4;
 export const ROUTE_VIA = 8; // 0 none
@@ -474,14 +479,14 @@ export const ROUTE_METRIC = 32;
 export const ROUTE_TABLE = 36;
 export const ROUTE_RECORD = 40;
 
-// Record of routeGet (one, in scratch).
+/** Record of routeGet (one, in scratch). */
 export const RTGET_DEV = 0; // ifindex
 export const RTGET_VIA = 4;
 export const RTGET_SRC = 8;
 export const RTGET_TYPE = 12;
 export const RTGET_MTU = 16;
 
-// Record of neighDump.
+/** Record of neighDump. */
 export const NEIGH_IP = 0;
 export const NEIGH_DEV = 4; // ifindex
 export const NEIGH_STATE = 8; // NUD_*
@@ -492,7 +497,7 @@ export const NEIGH_CONFIRMED = 32; // i64
 export const NEIGH_UPDATED = 40; // i64
 export const NEIGH_RECORD = 48;
 
-// Header that udpRecv and rawRecv fill in scratch.
+/** Header that udpRecv and rawRecv fill in scratch. */
 export const DGRAM_DATA = 0; // u32 address of the bytes
 export const DGRAM_LEN = 4;
 export const DGRAM_SRC = 8;
@@ -506,7 +511,7 @@ export const DGRAM_ID = 40;
 export const DGRAM_SEQ = 44;
 export const DGRAM_INFO = 48;
 
-// Record of socketDump (UDP, raw and ping sockets).
+/** Record of socketDump (UDP, raw and ping sockets). */
 export const SOCK_HANDLE = 0;
 export const SOCK_REC_TYPE = 4; // 1 UDP, 3 ping, 4 raw
 export const SOCK_LOCAL_IP = 8;
@@ -517,15 +522,16 @@ export const SOCK_RX_BYTES = 24;
 export const SOCK_TX_BYTES = 28;
 export const SOCK_RECORD = 32;
 
+/** Errno numbers of ICMP errors (net/ipv4/icmp.c icmp_err_convert). */
 export const ENOPROTOOPT = 92;
 export const EDESTADDRREQ = 89;
 export const EHOSTDOWN = 112;
 export const ENONET = 64;
 
-// nfProbe: what it leaves in scratch beside the packet.
+/** nfProbe: what it leaves in scratch beside the packet. */
 export const PROBE_INFO = 131072; // u32 each: Skb.ctInfo, mark, SKB_* flags, IPS_* status (0 = no connection), packet length
 
-// Record of tcpInfo: u32 each, then two u64.
+/** Record of tcpInfo: u32 each, then two u64. */
 export const TCPINFO_STATE = 0;
 export const TCPINFO_CA_STATE = 4;
 export const TCPINFO_SRTT = 8; // µs
@@ -552,7 +558,7 @@ export const TCPINFO_BYTES_ACKED = 88; // u64
 export const TCPINFO_BYTES_RECEIVED = 96; // u64
 export const TCPINFO_RECORD = 104;
 
-// Record of tcpDump.
+/** Record of tcpDump. */
 export const TCPREC_HANDLE = 0; // 0 = a connection request or TIME_WAIT record
 export const TCPREC_STATE = 4; // TCP_*
 export const TCPREC_LOCAL_IP = 8;
@@ -564,7 +570,7 @@ export const TCPREC_TXQ = 28; // bytes not acknowledged; of a listener: backlog
 export const TCPREC_TIMER = 32; // f64 ns until the retransmission (TIME_WAIT) timer, -1 = none
 export const TCPREC_RECORD = 40;
 
-/*
+/**
  * IPsec (xfrm/border.ts). Counters of /proc/net/xfrm_stat (LINUX_MIB_XFRM…), in its order.
  */
 export const XFRM_IN_ERROR = 0;
@@ -597,14 +603,14 @@ export const XFRM_OUT_STATE_INVALID = 26;
 export const XFRM_ACQUIRE_ERROR = 27;
 export const XFRM_COUNTERS = 28;
 
-// Directions and actions of a policy (include/uapi/linux/xfrm.h).
+/** Directions and actions of a policy (include/uapi/linux/xfrm.h). */
 export const XFRM_POLICY_IN = 0;
 export const XFRM_POLICY_OUT = 1;
 export const XFRM_POLICY_FWD = 2;
 export const XFRM_POLICY_ALLOW = 0;
 export const XFRM_POLICY_BLOCK = 1;
 
-// A selector: u32 each; seven words.
+/** A selector: u32 each; seven words. */
 export const XSEL_SRC = 0;
 export const XSEL_SRC_PREFIX = 4;
 export const XSEL_DST = 8;
@@ -613,7 +619,7 @@ export const XSEL_PROTO = 16;
 export const XSEL_SPORT = 20;
 export const XSEL_DPORT = 24;
 
-// A state in scratch, to add (xfrmStateAdd) and listed (xfrmStateDump). Byte offsets; u32 but where said.
+/** A state in scratch, to add (xfrmStateAdd) and listed (xfrmStateDump). Byte offsets; u32 but where said. */
 export const XSA_SRC = 0;
 export const XSA_DST = 4;
 export const XSA_SPI = 8;
@@ -633,7 +639,7 @@ export const XSA_HARD_PACKETS = 64; // f64
 export const XSA_SEL = 72; // XSEL_*
 export const XSA_KEY = 100; // key and 4-byte salt, up to 36 bytes
 export const XSA_IV_MASK = 136; // 8 bytes: XORed into the IV, with XSA_F_IV_MASK
-// … and what only the list tells.
+/** What only a list of states tells, behind those. */
 export const XSA_BYTES = 144; // u64
 export const XSA_PACKETS = 152; // u64
 export const XSA_ADDED = 160; // i64 ns
@@ -650,7 +656,7 @@ export const XSA_F_ESN = 2; // … with extended sequence numbers
 export const XSA_F_SELECTOR = 4;
 export const XSA_F_IV_MASK = 8; // the IV's random part is given
 
-// A policy in scratch, to add and listed; u32 but where said.
+/** A policy in scratch, to add and listed; u32 but where said. */
 export const XPOL_SEL = 0; // XSEL_*
 export const XPOL_DIR = 28; // XFRM_POLICY_*
 export const XPOL_MARK = 32;
@@ -665,4 +671,108 @@ export const XPOL_USED = 160; // i64 ns, -1 = never
 export const XPOL_RECORD = 168;
 export const XPOL_MAX_TMPLS = 6; // XFRM_MAX_DEPTH
 
+/** Errno numbers of IPVS and others. */
 export const EREMOTE = 66;
+
+/*
+ * IPVS (ipvs/border.ts). A virtual service, a destination and a connection in scratch; u32 but where said.
+ */
+export const VS_FWMARK = 0; // 0 = by protocol, address and port
+export const VS_PROTO = 4;
+export const VS_ADDR = 8;
+export const VS_PORT = 12; // 0 = every port
+export const VS_SCHED = 16; // VS_SCHED_*
+export const VS_FLAGS = 20; // VS_SVC_F_*
+export const VS_TIMEOUT = 24; // of persistence, seconds
+export const VS_NETMASK = 28;
+// … and what only the list tells.
+export const VS_BUCKET = 32; // of its table
+export const VS_HANDLE = 36; // for ipvsDestDump
+export const VS_STATS = 40; // connections, packets in, out, bytes in, out: u64 each
+export const VS_RECORD = 80;
+export const VD_ADDR = 0;
+export const VD_PORT = 4; // 0 = the packet's
+export const VD_METHOD = 8; // VS_CONN_F_* of the method
+export const VD_WEIGHT = 12; // i32
+export const VD_UPPER = 16;
+export const VD_LOWER = 20;
+// … and what only the list tells.
+export const VD_ACTIVE = 24;
+export const VD_INACTIVE = 28;
+export const VD_PERSISTENT = 32;
+export const VD_STATS = 40; // as VS_STATS
+export const VD_RECORD = 80;
+export const VC_PROTO = 0;
+export const VC_CADDR = 4;
+export const VC_CPORT = 8;
+export const VC_VADDR = 12;
+export const VC_VPORT = 16;
+export const VC_DADDR = 20;
+export const VC_DPORT = 24;
+export const VC_FWMARK = 28;
+export const VC_STATE = 32;
+export const VC_FLAGS = 36; // VS_CONN_F_*
+export const VC_BUCKET = 40; // of Linux's table of 4096
+export const VC_EXPIRES = 48; // i64 ns left
+export const VC_RECORD = 56;
+// Schedulers.
+export const VS_SCHED_RR = 0;
+export const VS_SCHED_WRR = 1;
+export const VS_SCHED_LC = 2;
+export const VS_SCHED_WLC = 3;
+export const VS_SCHED_FO = 4;
+export const VS_SCHED_OVF = 5;
+export const VS_SCHED_LBLC = 6;
+export const VS_SCHED_LBLCR = 7;
+export const VS_SCHED_DH = 8;
+export const VS_SCHED_SH = 9;
+export const VS_SCHED_MH = 10;
+export const VS_SCHED_SED = 11;
+export const VS_SCHED_NQ = 12;
+export const VS_SCHEDS = 13;
+// Flags of a service (IP_VS_SVC_F_*).
+export const VS_SVC_F_PERSISTENT = 1;
+export const VS_SVC_F_ONEPACKET = 4;
+export const VS_SVC_F_SCHED1 = 8; // sh-fallback, mh-fallback
+export const VS_SVC_F_SCHED2 = 16; // sh-port, mh-port
+// Flags of a connection (IP_VS_CONN_F_*).
+export const VS_CONN_F_MASQ = 0;
+export const VS_CONN_F_LOCALNODE = 1;
+export const VS_CONN_F_TUNNEL = 2;
+export const VS_CONN_F_DROUTE = 3;
+export const VS_CONN_F_FWD_MASK = 7;
+export const VS_CONN_F_NOOUTPUT = 0x0080;
+export const VS_CONN_F_INACTIVE = 0x0100;
+export const VS_CONN_F_TEMPLATE = 0x1000;
+export const VS_CONN_F_ONE_PACKET = 0x2000;
+export const VS_CONN_F_NFCT = 0x10000;
+// net.ipv4.vs.*: numbers for ipvsSysctlGet/Set.
+export const VSCTL_AMEMTHRESH = 0;
+export const VSCTL_AM_DROPRATE = 1;
+export const VSCTL_DROP_ENTRY = 2;
+export const VSCTL_DROP_PACKET = 3;
+export const VSCTL_CONNTRACK = 4;
+export const VSCTL_SECURE_TCP = 5;
+export const VSCTL_SNAT_REROUTE = 6;
+export const VSCTL_SYNC_VERSION = 7;
+export const VSCTL_SYNC_PORTS = 8;
+export const VSCTL_SYNC_PERSIST_MODE = 9;
+export const VSCTL_SYNC_QLEN_MAX = 10;
+export const VSCTL_SYNC_SOCK_SIZE = 11;
+export const VSCTL_CACHE_BYPASS = 12;
+export const VSCTL_EXPIRE_NODEST_CONN = 13;
+export const VSCTL_SLOPPY_TCP = 14;
+export const VSCTL_SLOPPY_SCTP = 15;
+export const VSCTL_EXPIRE_QUIESCENT_TEMPLATE = 16;
+export const VSCTL_SYNC_THRESHOLD = 17; // first number
+export const VSCTL_SYNC_PERIOD = 18; // … second number
+export const VSCTL_SYNC_REFRESH_PERIOD = 19;
+export const VSCTL_SYNC_RETRIES = 20;
+export const VSCTL_NAT_ICMP_SEND = 21;
+export const VSCTL_PMTU_DISC = 22;
+export const VSCTL_BACKUP_ONLY = 23;
+export const VSCTL_CONN_REUSE_MODE = 24;
+export const VSCTL_SCHEDULE_ICMP = 25;
+export const VSCTL_IGNORE_TUNNELED = 26;
+export const VSCTL_RUN_ESTIMATION = 27;
+export const VSCTL_COUNT = 28;

@@ -12,6 +12,7 @@ import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
 import { EV_FRAME, EventNode, Timer, clock, nextTime, pending, now, popEvent, setNow, skipped, timerFire } from "./sim/event";
 import { socketInit, wakeCount } from "./socket/socket";
+import { ipvsInit } from "./ipvs/ipvs";
 import { netfilterInit } from "./netfilter/netfilter";
 
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
@@ -23,6 +24,7 @@ export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
 export * from "./link/border";
 export * from "./inet/border";
 export * from "./netfilter/border";
+export * from "./ipvs/border";
 export * from "./xfrm/border";
 export * from "./crypto/border";
 export * from "./socket/udp-border";
@@ -33,6 +35,7 @@ export function boot(worker: u32): void {
   setWorker(worker);
   socketInit();
   netfilterInit();
+  ipvsInit();
 }
 
 let events: u64 = 0;
@@ -82,10 +85,12 @@ export function eventCount(): f64 {
   return <f64>events;
 }
 
+/** Events in the queue, timers included. */
 export function eventsPending(): u32 {
   return pending();
 }
 
+/** Sockets that have news for their programs and wait to be asked. */
 export function wakesPending(): u32 {
   return wakeCount;
 }
@@ -95,6 +100,7 @@ export function memoryInUse(): f64 {
   return <f64>bytesInUse;
 }
 
+/** Blocks of the arena in use: what a leak test compares. */
 export function blocksHeld(): u32 {
   return blocksInUse;
 }

@@ -4,6 +4,7 @@
  * as it was before. What that traffic does not keep alive is aged here by the time that was skipped.
  */
 import { CTL_TCP_ESTABLISHED, IPPROTO_TCP, IPS_CONFIRMED } from "./abi";
+import { connsAge } from "./ipvs/conn";
 import { NetNs } from "./link/netns";
 import { Ct, SECOND, ctAll } from "./netfilter/conntrack";
 import { NfNs, ctlOf, nfOf } from "./netfilter/nfns";
@@ -55,6 +56,7 @@ export function quietSkip(span: f64): void {
   const by = <i64>span;
   ctAll(changetype<usize>(ageConnection), by);
   ehashAll(changetype<usize>(shiftTimestamps), <u32>(by / NS_PER_MS));
+  connsAge(by);
   skipTime(by);
 }
 

@@ -26,10 +26,12 @@ export { scratch } from "./memory/scratch";
 export { flowSourcePort };
 export { boot } from "./index";
 
+/** Blocks of the arena in use. */
 export function held(): u32 {
   return blocksInUse;
 }
 
+/** Bytes of the arena in use. */
 export function heldBytes(): u32 {
   return <u32>bytesInUse;
 }
@@ -41,6 +43,7 @@ function ownHost(): Host {
   return host;
 }
 
+/** The next 32 random bits of the test's host. */
 export function random(): u32 {
   return rand32(ownHost());
 }
@@ -55,18 +58,22 @@ export function flowHash(length: u32, k0: u64, k1: u64): u32 {
 
 // ---------------------------------------------------------------------------------------------- checksums
 
+/** The folded sum of bytes. */
 export function sumFolded(at: usize, length: u32): u32 {
   return fold64(sumBytes(at, length));
 }
 
+/** The Internet checksum of bytes. */
 export function checksumOf(at: usize, length: u32): u32 {
   return checksum(at, length);
 }
 
+/** A checksum after a 16-bit word changed. */
 export function adjusted16(check: u32, from: u32, to: u32): u32 {
   return adjust16(<u16>check, <u16>from, <u16>to);
 }
 
+/** A checksum after a 32-bit word changed. */
 export function adjusted32(check: u32, from: u32, to: u32): u32 {
   return adjust32(<u16>check, from, to);
 }
@@ -88,10 +95,12 @@ export function eventNew(): usize {
   return kmalloc(offsetof<EventNode>());
 }
 
+/** The next tie-break of the host. */
 export function tieNext(kind: u64): u64 {
   return nextTie(ownHost(), kind);
 }
 
+/** The clock, ns. */
 export function timeNow(): i64 {
   return now;
 }
@@ -104,18 +113,22 @@ function note(arg: usize): void {
   store<u32>(fired + (<usize>(firedCount++ & 0xffff) << 3), <u32>arg);
 }
 
+/** A timer that logs `id` when it fires. */
 export function timerMake(id: u32): usize {
   return changetype<usize>(timerNew(ownHost(), changetype<usize>(note), id));
 }
 
+/** Arms a timer. */
 export function timerSet(at: usize, expires: i64): void {
   timerMod(changetype<Timer>(at), expires);
 }
 
+/** Disarms a timer. */
 export function timerStop(at: usize): void {
   timerDel(changetype<Timer>(at));
 }
 
+/** A timer is armed. */
 export function timerArmed(at: usize): bool {
   return timerPending(changetype<Timer>(at));
 }
@@ -125,10 +138,6 @@ export function timerStep(): i32 {
   const before = firedCount;
   timerFire(changetype<Timer>(popEvent()));
   return firedCount == before ? -1 : <i32>load<u32>(fired + (<usize>((firedCount - 1) & 0xffff) << 3));
-}
-
-export function cancelEvent(at: usize): void {
-  cancel(at);
 }
 
 // ---------------------------------------------------------------------------------------------- benchmarks

@@ -16,6 +16,8 @@
  *   GHASH beside all batches, rounds unrolled               530  1120  1660   3230   17500
  *   as it is: beside from three batches on, rounds looped   340   850  1380   3010   18000
  * GHASH beside packets of two batches costs 10 ns when sealing and gains 40 when opening; with V8 13.6 it costs 100.
+ * A last batch of up to three blocks is not worth its rounds: block by block, 116 bytes (a ping in VXLAN) are sealed in 466
+ * ns instead of 573, 144 in 541 instead of 600; a fourth block gains nothing.
  */
 import { kfree, kmallocRaw } from "../memory/arena";
 import { SCHEDULE_BYTES, aesBlock, aesExpand, aesInit } from "./aes";
@@ -43,6 +45,10 @@ const group: usize = memory.data(8 * 16, 64);
 /** From this length on, more than two batches, GHASH runs beside the rounds. */
 const LONG: u32 = 225;
 const zeros: usize = memory.data(8 * 16, 64);
+/** Up to so many bytes at the end of a packet are encrypted block by block, which takes less time than a batch. */
+const ALONE: u32 = 48;
+/** The packet's nonce, and the counter of such a block. */
+const block: usize = memory.data(16, 16);
 
 /**
  * A key context (expanded round keys, tables of counter and GHASH): keyLen 16, 24, 32 → AES-128/192/256. From the
@@ -126,6 +132,8 @@ function beforeGroup(aadLen: u32): u32 {
 /** Starts a packet. */
 @inline
 function start(ctx: usize, nonce: usize): void {
+  store<u64>(block, load<u64>(nonce));
+  store<u32>(block, load<u32>(nonce, 8), 8);
   counterStart(ctx + SCHEDULE, load<u32>(ctx, ROUNDS), nonce);
   v128.store(hash, i64x2.splat(0));
 }
@@ -135,6 +143,24 @@ function start(ctx: usize, nonce: usize): void {
 function differs(mask: v128, tag: usize, tagLen: u32): bool {
   const value = v128.xor(mask, v128.load(hash));
   return v128.any_true(v128.and(v128.xor(value, v128.load(tag)), firstBytes(tagLen)));
+}
+
+/** The last `len` bytes, which begin batch `number`. Up to 15 bytes behind them are written as they were. */
+function applyRest(ctx: usize, number: u32, data: usize, len: u32): void {
+  if (len > ALONE) {
+    batch(ctx, number, zeros, pad);
+    applyPad(pad, data, len);
+    return;
+  }
+  const schedule = ctx + SCHEDULE;
+  const rounds = load<u32>(ctx, ROUNDS);
+  let counter = 8 * number;
+  for (let at = pad, left = <i32>len; left > 0; left -= 16) {
+    store<u32>(block, bswap<u32>(counter++), 12);
+    aesBlock(schedule, rounds, block, at);
+    at += 16;
+  }
+  applyPad(pad, data, len);
 }
 
 /** Encrypts or decrypts all of a packet whose batch 0 is at `pad`. */
@@ -151,9 +177,7 @@ function counterMode(ctx: usize, data: usize, len: u32): void {
     batch(ctx, number++, data, data);
     data += 128;
   }
-  if (len == 0) return;
-  batch(ctx, number, zeros, pad);
-  applyPad(pad, data, len);
+  if (len != 0) applyRest(ctx, number, data, len);
 }
 
 /**
@@ -197,8 +221,11 @@ function sealLong(ctx: usize, aad: usize, aadLen: u32, data: usize, len: u32): v
     hashed = data;
     data += 128;
   }
-  if (len == 0) ghashUpdate(ctx + TABLE, hashed, 128);
-  else {
+  if (len <= ALONE) {
+    ghashUpdate(ctx + TABLE, hashed, 128);
+    applyRest(ctx, number, data, len);
+    ghashUpdate(ctx + TABLE, data, len);
+  } else {
     batchHashing(ctx, number, zeros, pad, hashed);
     applyPad(pad, data, len);
     ghashUpdate(ctx + TABLE, data, len);
@@ -248,7 +275,6 @@ function openLong(ctx: usize, aad: usize, aadLen: u32, data: usize, len: u32): v
   }
   if (len == 0) return mask;
   ghashUpdate(ctx + TABLE, data, len);
-  batch(ctx, number, zeros, pad);
-  applyPad(pad, data, len);
+  applyRest(ctx, number, data, len);
   return mask;
 }

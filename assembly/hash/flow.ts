@@ -21,7 +21,7 @@ export function flowHashFrame(at: usize, len: u32, host: Host): u32 {
 }
 
 /** Hash of an IPv4 packet of at least 20 bytes. */
-export function flowHashIp(ip: usize, len: u32, host: Host): u32 {
+function flowHashIp(ip: usize, len: u32, host: Host): u32 {
   const protocol = <u32>load<u8>(ip, 9);
   let src = load<u32>(ip, 12);
   let dst = load<u32>(ip, 16);

@@ -14,6 +14,7 @@ import { InDev, confMax, inDevOf, rtFlush } from "./inet";
 /** Another address of the same subnet came first (IFA_F_SECONDARY). */
 export const IFA_SECONDARY: u32 = 1;
 
+/** An IPv4 address of a device (struct in_ifaddr). */
 @unmanaged
 export class Addr {
   next: usize;
@@ -33,13 +34,6 @@ export function ifaMatch(ip: u32, addr: Addr): bool {
 /** The address belongs to this namespace, as packets see it: 127/8 included (inet_addr_type == RTN_LOCAL). */
 export function isLocalAddr(ns: NetNs, ip: u32): bool {
   return fibAddrType(ns, ip) == RTN_LOCAL;
-}
-
-/** The address is one of the device's. */
-export function isDevAddr(dev: NetDev, ip: u32): bool {
-  if (dev.inDev == 0) return false;
-  for (let p = changetype<InDev>(dev.inDev).addrs; p != 0; p = changetype<Addr>(p).next) if (changetype<Addr>(p).ip == ip) return true;
-  return false;
 }
 
 /**

@@ -22,16 +22,17 @@ import { peerNextRid } from "./peer";
 import { InRoute, routeInput } from "./route-input";
 import { SNMP_IPEXT_REASM_OVERLAPS, SNMP_IP_REASM_FAILS, SNMP_IP_REASM_OKS, SNMP_IP_REASM_REQDS, SNMP_IP_REASM_TIMEOUT, snmpInc } from "./snmp";
 
-// Users of reassembly (enum ip_defrag_users): each has queues of its own.
+/** Users of reassembly (enum ip_defrag_users): each has queues of its own. */
 export const FRAG_LOCAL_DELIVER: u32 = 0;
 export const FRAG_CONNTRACK_IN: u32 = 2;
 export const FRAG_CONNTRACK_OUT: u32 = 3;
+export const FRAG_VS_FWD: u32 = 6;
 
 const FIRST_IN: u32 = 1;
 const LAST_IN: u32 = 2;
 
 @unmanaged
-export class FragQueue extends Timer {
+class FragQueue extends Timer {
   hnext: u32;
   hhash: u32;
   ns: usize;
@@ -149,6 +150,7 @@ export function defragPurgeDev(ns: NetNs, dev: usize): void {
   }
 }
 
+/** Frees the reassembly queues of a namespace that goes (fqdir_exit). */
 export function defragPurgeNs(ns: NetNs): void {
   while (inetOf(ns).fragHead != 0) kill(changetype<FragQueue>(inetOf(ns).fragHead), DROP_NS_GONE);
 }

@@ -15,6 +15,7 @@ import { InDev, inetOf, rtFlush, tableFree } from "./inet";
 /** Any scope, protocol or type in fibDelete. */
 export const FIB_ANY: u32 = 0xffffffff;
 
+/** A route: one prefix, one next hop (struct fib_alias with its fib_info). */
 @unmanaged
 export class Route {
   hnext: u32;
@@ -34,6 +35,7 @@ export class Route {
   order: u32;
 }
 
+/** The routes of a namespace, all tables in one (struct fib_table). */
 @unmanaged
 export class Fib {
   /** Bit p: there are routes of prefix length p. */
@@ -43,6 +45,7 @@ export class Fib {
   counts: usize; // 33 u32
 }
 
+/** An empty table. */
 export function fibNew(): Fib {
   const fib = changetype<Fib>(kmalloc(offsetof<Fib>()));
   fib.table = tableNew(3);
@@ -50,6 +53,7 @@ export function fibNew(): Fib {
   return fib;
 }
 
+/** Frees a table and its routes. */
 export function fibFree(fib: Fib): void {
   while (fib.head != 0) unlinkRoute(fib, changetype<Route>(fib.head));
   tableFree(fib.table);

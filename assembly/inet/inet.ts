@@ -30,7 +30,7 @@ import { SNMP_COUNT } from "./snmp";
 
 /** What all namespaces of a host share. */
 @unmanaged
-export class HostInet {
+class HostInet {
   neigh: HostNeigh;
   /** Last id given to a ping socket (net/ipv4/ping.c ping_port_rover). */
   pingRover: u32;
@@ -86,16 +86,19 @@ export class InDev {
   reachableDrawn: i64; // for which period
 }
 
+/** IPv4 state of a namespace. */
 @inline
 export function inetOf(ns: NetNs): InetNs {
   return changetype<InetNs>(ns.inet);
 }
 
+/** IPv4 state that namespaces of a host share: neighbour table, IP ids. */
 @inline
 export function hostInet(host: Host): HostInet {
   return changetype<HostInet>(host.inet);
 }
 
+/** A net.ipv4.* value of a namespace (SYS_*). */
 @inline
 export function sysctl(ns: NetNs, id: u32): u32 {
   return load<u32>(inetOf(ns).sys + (<usize>id << 2));
@@ -107,6 +110,7 @@ export function confDev(dev: NetDev, id: u32): u32 {
   return load<u32>(inDevOf(dev).conf + (<usize>id << 2));
 }
 
+/** A value of net.ipv4.conf.all (CONF_*). */
 @inline
 export function confAll(ns: NetNs, id: u32): u32 {
   return load<u32>(inetOf(ns).confAll + (<usize>id << 2));
@@ -216,6 +220,7 @@ export function inetNsInit(ns: NetNs): void {
   timerInit(inet.exceptionTimer, host, changetype<usize>(pmtuExpire), changetype<usize>(ns));
 }
 
+/** Frees a hash table, not its entries. */
 export function tableFree(table: HashTable): void {
   kfree(table.buckets, (<usize>table.mask + 1) << 2);
   kfree(changetype<usize>(table), offsetof<HashTable>());

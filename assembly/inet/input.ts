@@ -190,7 +190,7 @@ export function ipLocalDeliver(packet: Skb): void {
 }
 
 /** ip_local_deliver_finish, ip_protocol_deliver_rcu: skb.data moves to the transport header. */
-export function ipLocalDeliverFinish(ns: NetNs, skb: Skb): void {
+function ipLocalDeliverFinish(ns: NetNs, skb: Skb): void {
   const ip = skb.nh;
   const protocol = ipProtocol(ip);
   skb.th = ip + ipHlen(ip);

@@ -23,6 +23,7 @@ const SECOND: i64 = 1_000_000_000;
 /** neigh_periodic_work runs every BASE_REACHABLE_TIME / 2. */
 const PERIOD: i64 = 15 * SECOND;
 
+/** The neighbour table of a host (struct neigh_table arp_tbl); its timer is neigh_periodic_work. */
 @unmanaged
 export class HostNeigh extends Timer {
   /** Collectable entries, oldest first. */
@@ -35,6 +36,7 @@ export class HostNeigh extends Timer {
   lastFlush: i64;
 }
 
+/** An empty table. */
 export function hostNeighNew(host: Host): HostNeigh {
   const table = changetype<HostNeigh>(kmalloc(offsetof<HostNeigh>()));
   timerInit(table, host, changetype<usize>(periodic), changetype<usize>(host));
@@ -87,6 +89,7 @@ export function gcListUpdate(host: Host, neigh: Neigh): void {
   else gcListRemove(host, neigh);
 }
 
+/** Puts an entry behind the youngest that may be collected (neigh_table.gc_list). */
 export function gcListAdd(host: Host, neigh: Neigh): void {
   const table = hostInet(host).neigh;
   neigh.inGc = 1;
@@ -98,6 +101,7 @@ export function gcListAdd(host: Host, neigh: Neigh): void {
   host.neighCount++;
 }
 
+/** Takes an entry out of gc_list. */
 export function gcListRemove(host: Host, neigh: Neigh): void {
   if (!neigh.inGc) return;
   const table = hostInet(host).neigh;

@@ -23,6 +23,7 @@ import { InDev, confDev, hostInet, inDevOf } from "./inet";
 import { gcListAdd, gcListRemove, gcListUpdate, neighCounted, neighRoom } from "./neigh-table";
 import { SNMP_NEIGH_TABLE_FULLS, snmpInc } from "./snmp";
 
+/** Sets of states (include/net/neighbour.h). */
 export const NUD_IN_TIMER: u32 = 0x1b; // INCOMPLETE | REACHABLE | DELAY | PROBE
 export const NUD_VALID: u32 = 0xde; // PERMANENT | NOARP | REACHABLE | PROBE | STALE | DELAY
 export const NUD_CONNECTED: u32 = 0xc2; // PERMANENT | NOARP | REACHABLE
@@ -37,6 +38,7 @@ const MS: i64 = 1_000_000;
 const MIN_WAIT: i64 = 8 * MS;
 const REDRAW: i64 = 300_000 * MS;
 
+/** A neighbour: an IPv4 address on a device and its MAC (struct neighbour). */
 @unmanaged
 export class Neigh extends Timer {
   // Link in the device's table.

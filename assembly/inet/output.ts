@@ -61,7 +61,7 @@ export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
 let reroutedReason: u32 = 0;
 
 /** ip_route_me_harder: the route again, and the IPsec policy, after NAT or a mark changed what they depend on. */
-export function routeMeHarder(ns: NetNs, skb: Skb): i32 {
+function routeMeHarder(ns: NetNs, skb: Skb): i32 {
   skb.flags &= ~SKB_REROUTE;
   reroutedReason = DROP_IP_OUTNOROUTES;
   const src = ipSrc(skb.nh);
@@ -86,7 +86,7 @@ export function dstOutput(ns: NetNs, skb: Skb): i32 {
 }
 
 /** ip_output, ip_mc_output: POST_ROUTING, then fragments and the neighbour. */
-export function ipOutput(ns: NetNs, skb: Skb): i32 {
+function ipOutput(ns: NetNs, skb: Skb): i32 {
   skb.dev = skb.rtDev;
   snmpInc(ns, SNMP_IP_OUT_REQUESTS);
   if (skb.rtType == RTN_BROADCAST || (skb.rtType == RTN_MULTICAST && ipTtl(skb.nh) != 0)) loopBack(skb);
@@ -117,7 +117,7 @@ function loopBack(skb: Skb): void {
 }
 
 /** ip_finish_output. */
-export function ipFinishOutput(ns: NetNs, skb: Skb): i32 {
+function ipFinishOutput(ns: NetNs, skb: Skb): i32 {
   if (skb.len > skb.rtMtu || skb.fragMax != 0) return ipFragment(ns, skb);
   return neighOutput(changetype<NetDev>(skb.rtDev), skb.rtNextHop, skb);
 }

@@ -19,6 +19,7 @@ const ERROR_BURST: u32 = 5 * HZ;
 const PEER_THRESHOLD: u32 = 65664;
 const PEER_TTL: u32 = 120 * HZ;
 
+/** What is remembered of a remote address: tokens for ICMP, redirects, fragments (struct inet_peer). */
 @unmanaged
 export class Peer {
   hnext: u32;
@@ -59,6 +60,7 @@ function free(ns: NetNs, before: u32, all: bool): void {
   }
 }
 
+/** Frees the peers of a namespace that goes. */
 export function peerPurge(ns: NetNs): void {
   free(ns, 0, true);
 }

@@ -12,6 +12,7 @@ import { now, timerDel, timerMod, timerPending } from "../sim/event";
 import { inetOf, rtFlush, sysctl } from "./inet";
 import { RtResult, routeLookupAnySrc } from "./route";
 
+/** What ICMP taught about a destination: path MTU, another gateway (struct fib_nh_exception). */
 @unmanaged
 export class PmtuEntry {
   hnext: u32;

@@ -9,6 +9,7 @@ const MAX_ENTRIES: u32 = 256;
 /** Conflicts per entry after which the cache grows. */
 const PATIENCE: u32 = 64;
 
+/** The result of a look-up (struct rtable). */
 @unmanaged
 export class CacheEntry {
   gen: u32; // 0 = empty
@@ -32,6 +33,7 @@ export const RTC_REDIRECT: u32 = 2;
 
 const ENTRY: usize = offsetof<CacheEntry>();
 
+/** A direct-mapped cache of results. */
 @unmanaged
 export class RouteCache {
   block: usize;
@@ -39,12 +41,14 @@ export class RouteCache {
   conflicts: u32;
 }
 
+/** A cache of one entry. */
 export function cacheNew(): RouteCache {
   const cache = changetype<RouteCache>(kmalloc(offsetof<RouteCache>()));
   cache.block = kmalloc(ENTRY);
   return cache;
 }
 
+/** Frees a cache with its entries. */
 export function cacheFree(cache: RouteCache): void {
   kfree(cache.block, ENTRY * (<usize>cache.mask + 1));
   kfree(changetype<usize>(cache), offsetof<RouteCache>());

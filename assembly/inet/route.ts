@@ -36,6 +36,7 @@ export class RtResult {
   static rtLocked: bool = false;
 }
 
+/** The MTU that routes see: a device's, at most IP_MAX_MTU. */
 @inline
 export function devMtu(dev: NetDev): u32 {
   return dev.mtu < MAX_MTU ? dev.mtu : MAX_MTU;
@@ -117,7 +118,7 @@ function applyException(ns: NetNs, dst: u32): void {
 }
 
 /** The device that owns an address, 0 if none (__ip_dev_find). */
-export function devOfAddr(ns: NetNs, ip: u32): usize {
+function devOfAddr(ns: NetNs, ip: u32): usize {
   const found = fibLookup(ns, ip, 0, 0);
   if (found == 0 || changetype<Route>(found).type != RTN_LOCAL) return 0;
   return changetype<Route>(found).dev;
@@ -162,14 +163,6 @@ function preferredSource(route: Route): u32 {
   return route.prefSrc != 0 ? route.prefSrc : selectAddr(changetype<NetDev>(route.dev), route.gateway, route.scope);
 }
 
-/** Routes a packet that this host sends: fills skb.rt* and returns 0, or -errno. */
-export function routeOutput(ns: NetNs, skb: Skb, dst: u32, src: u32, oif: u32): i32 {
-  const error = routeLookup(ns, dst, src, oif);
-  if (error != 0) return error;
-  setRoute(skb);
-  return 0;
-}
-
 /** Gives a packet the route in RtResult. */
 @inline
 export function setRoute(skb: Skb): void {
@@ -177,16 +170,6 @@ export function setRoute(skb: Skb): void {
   skb.rtNextHop = RtResult.rtNextHop;
   skb.rtType = RtResult.rtType;
   skb.rtMtu = RtResult.rtMtu;
-}
-
-/** The source address that packets to `dst` get; 0 when there is no route. */
-export function routeSource(ns: NetNs, dst: u32, oif: u32): u32 {
-  return routeLookup(ns, dst, 0, oif) == 0 ? RtResult.rtSrc : 0;
-}
-
-/** The MTU of a tunnel's path to its far end, learned path MTU included; 0 when there is no route. */
-export function tunnelRouteMtu(ns: NetNs, remote: u32): u32 {
-  return routeLookup(ns, remote, 0, 0) == 0 ? RtResult.rtMtu : 0;
 }
 
 /** Path MTU to a destination: what was learned, or `mtu` of the device (ip_rt_get_mtu). */
@@ -199,7 +182,7 @@ export function pmtuGet(ns: NetNs, dst: u32, mtu: u32): u32 {
 
 /** True while the route in sk.dst* may be used as it is. */
 @inline
-export function sockRouteValid(sk: Sock): bool {
+function sockRouteValid(sk: Sock): bool {
   if (sk.dstGen != inetOf(changetype<NetNs>(sk.ns)).rtGen) return false;
   return devMtu(changetype<NetDev>(sk.dstDev)) == sk.dstDevMtu;
 }

@@ -5,7 +5,7 @@
 import { NetNs } from "../link/netns";
 import { InetNs } from "./inet";
 
-// Ip
+/** Ip */
 export const SNMP_IP_IN_RECEIVES = 0;
 export const SNMP_IP_IN_HDR_ERRORS = 1;
 export const SNMP_IP_IN_ADDR_ERRORS = 2;
@@ -23,7 +23,7 @@ export const SNMP_IP_REASM_FAILS = 13;
 export const SNMP_IP_FRAG_OKS = 14;
 export const SNMP_IP_FRAG_FAILS = 15;
 export const SNMP_IP_FRAG_CREATES = 16;
-// Icmp
+/** Icmp */
 export const SNMP_ICMP_IN_MSGS = 17;
 export const SNMP_ICMP_IN_ERRORS = 18;
 export const SNMP_ICMP_IN_CSUM_ERRORS = 19;
@@ -45,7 +45,7 @@ export const SNMP_ICMP_OUT_REDIRECTS = 34;
 export const SNMP_ICMP_OUT_ECHOS = 35;
 export const SNMP_ICMP_OUT_ECHO_REPS = 36;
 export const SNMP_ICMP_OUT_TIMESTAMP_REPS = 37;
-// Udp
+/** Udp */
 export const SNMP_UDP_IN_DATAGRAMS = 38;
 export const SNMP_UDP_NO_PORTS = 39;
 export const SNMP_UDP_IN_ERRORS = 40;
@@ -53,7 +53,7 @@ export const SNMP_UDP_OUT_DATAGRAMS = 41;
 export const SNMP_UDP_RCVBUF_ERRORS = 42;
 export const SNMP_UDP_SNDBUF_ERRORS = 43;
 export const SNMP_UDP_IN_CSUM_ERRORS = 44;
-// IpExt
+/** IpExt */
 export const SNMP_IPEXT_IN_NO_ROUTES = 45;
 export const SNMP_IPEXT_IN_TRUNCATED_PKTS = 46;
 export const SNMP_IPEXT_IN_CSUM_ERRORS = 47;
@@ -62,28 +62,23 @@ export const SNMP_TCPEXT_IP_REVERSE_PATH_FILTER = 49;
 /** Limits of error rates (IcmpOutRateLimitGlobal, IcmpOutRateLimitHost). */
 export const SNMP_ICMP_RATELIMIT_GLOBAL = 50;
 export const SNMP_ICMP_RATELIMIT_HOST = 51;
-// Neighbours that could not be made (neigh table_fulls), per namespace.
+/** Neighbours that could not be made (neigh table_fulls), per namespace. */
 export const SNMP_NEIGH_TABLE_FULLS = 52;
 
-// Tcp and TcpExt from here on.
+/** Tcp and TcpExt from here on. */
 export const SNMP_TCP_FIRST = 64;
 
 /** Room for all counters. */
 export const SNMP_COUNT = 192;
 
+/** Counts one (IP_INC_STATS, NET_INC_STATS and their like). */
 @inline
 export function snmpInc(ns: NetNs, index: u32): void {
   const at = changetype<InetNs>(ns.inet).snmp + (<usize>index << 3);
   store<u64>(at, load<u64>(at) + 1);
 }
 
-@inline
-export function snmpAdd(ns: NetNs, index: u32, n: u32): void {
-  const at = changetype<InetNs>(ns.inet).snmp + (<usize>index << 3);
-  store<u64>(at, load<u64>(at) + <u64>n);
-}
-
-// Tcp (names as in /proc/net/snmp: TcpActiveOpens …)
+/** Tcp (names as in /proc/net/snmp: TcpActiveOpens …) */
 export const SNMP_TCP_ACTIVEOPENS = 64; // TcpActiveOpens
 export const SNMP_TCP_PASSIVEOPENS = 65; // TcpPassiveOpens
 export const SNMP_TCP_ATTEMPTFAILS = 66; // TcpAttemptFails
@@ -94,7 +89,7 @@ export const SNMP_TCP_RETRANSSEGS = 70; // TcpRetransSegs
 export const SNMP_TCP_INERRS = 71; // TcpInErrs
 export const SNMP_TCP_OUTRSTS = 72; // TcpOutRsts
 export const SNMP_TCP_CSUMERRORS = 73; // TcpInCsumErrors
-// TcpExt (names as in /proc/net/netstat)
+/** TcpExt (names as in /proc/net/netstat) */
 export const SNMP_TCPEXT_DELAYEDACKLOST = 74; // DelayedACKLost
 export const SNMP_TCPEXT_DELAYEDACKS = 75; // DelayedACKs
 export const SNMP_TCPEXT_LISTENDROPS = 76; // ListenDrops

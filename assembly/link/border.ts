@@ -31,6 +31,7 @@ export function hostNew(index: u32, a: u32, b: u32, c: u32, d: u32): usize {
   return changetype<usize>(host);
 }
 
+/** Root namespace of a host, 0 while it is switched off. */
 export function hostRoot(host: usize): usize {
   return changetype<Host>(host).root;
 }
@@ -58,6 +59,7 @@ export function hostPackets(at: usize): usize {
   return out;
 }
 
+/** A namespace with its loopback, which is down. */
 export function netnsNew(host: usize): usize {
   return changetype<usize>(nsCreate(changetype<Host>(host)));
 }
@@ -68,10 +70,12 @@ export function netnsDel(ns: usize): void {
   softirq();
 }
 
+/** net.bridge.bridge-nf-call-iptables: 1 = bridged packets pass iptables. */
 export function netnsSetBrNf(ns: usize, on: u32): void {
   changetype<NetNs>(ns).brNfCall = on;
 }
 
+/** net.bridge.bridge-nf-call-iptables of a namespace. */
 export function netnsGetBrNf(ns: usize): u32 {
   return changetype<NetNs>(ns).brNfCall;
 }
@@ -83,10 +87,12 @@ export function linkFirst(ns: usize): usize {
   return changetype<NetNs>(ns).devs;
 }
 
+/** The next device of the namespace in order of creation, 0 behind the last. */
 export function linkNextOf(dev: usize): usize {
   return changetype<NetDev>(dev).nsNext;
 }
 
+/** The device with this ifindex, 0 if none. */
 export function linkByIndex(ns: usize, ifindex: u32): usize {
   return devByIndex(changetype<NetNs>(ns), ifindex);
 }
@@ -113,6 +119,7 @@ export function linkNewVeth(ns: usize, peerNs: usize): usize {
   return changetype<usize>(vethCreate(changetype<NetNs>(ns), changetype<NetNs>(peerNs)));
 }
 
+/** A bridge, down; an ageing time below 0 means the default of 300 s. */
 export function linkNewBridge(ns: usize, ageingNs: f64): usize {
   const dev = bridgeCreate(changetype<NetNs>(ns));
   if (ageingNs >= 0) bridgeOf(dev).ageing = <i64>ageingNs;
@@ -135,11 +142,13 @@ export function linkNewNic(ns: usize, portId: u32): usize {
   return changetype<usize>(dev);
 }
 
+/** Deletes a device; of a veth pair both ends. */
 export function linkDel(dev: usize): void {
   devDestroy(changetype<NetDev>(dev));
   softirq();
 }
 
+/** Sets a device up (1) or down (0). */
 export function linkSetUp(dev: usize, up: u32): void {
   if (up) devSetUp(changetype<NetDev>(dev));
   else devSetDown(changetype<NetDev>(dev));
@@ -156,6 +165,7 @@ export function linkSetMtu(at: usize, mtu: u32): i32 {
   return 0;
 }
 
+/** Sets the MAC: its high 16 and low 32 bits. A bridge keeps it from then on (NET_ADDR_SET). */
 export function linkSetMac(at: usize, high: u32, low: u32): void {
   const dev = changetype<NetDev>(at);
   const old = dev.mac;
@@ -174,6 +184,7 @@ export function linkSetMaster(at: usize, master: usize): i32 {
   return bridgeAddPort(changetype<NetDev>(master), dev);
 }
 
+/** Hairpin mode of a bridge port: a frame may leave by the port that it came in by. */
 export function linkSetHairpin(at: usize, on: u32): void {
   const dev = changetype<NetDev>(at);
   if (on) dev.flags |= IFF_HAIRPIN;
@@ -399,6 +410,7 @@ export function portFilterAdd(id: u32, ethertype: u32, protocol: u32, transportP
   port.filters = changetype<usize>(filter);
 }
 
+/** Removes the filters of a port. */
 export function portFilterClear(id: u32): void {
   const port = portAt(id);
   while (port.filters != 0) {

@@ -15,13 +15,13 @@ import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devCreate, devXm
 import { NetNs, nsHost } from "./netns";
 
 /** BR_PORT_BITS 10: numbers 1 … 1023, 0 is reserved (net/bridge/br_private.h). */
-export const BR_MAX_PORTS: u32 = 1024;
+const BR_MAX_PORTS: u32 = 1024;
 const DEFAULT_AGEING: i64 = 300_000_000_000;
 /** Sweep aged entries at most this often. */
 const SWEEP_INTERVAL: i64 = 10_000_000_000;
 
 @unmanaged
-export class BridgeDev extends FdbList {
+class BridgeDev extends FdbList {
   ports: usize; // first port (NetDev.portNext), newest first
   portCount: u32;
   ageing: i64;
@@ -30,6 +30,7 @@ export class BridgeDev extends FdbList {
   numbers: usize;
 }
 
+/** The private part of a bridge. */
 @inline
 export function bridgeOf(dev: NetDev): BridgeDev {
   return changetype<BridgeDev>(dev.priv);

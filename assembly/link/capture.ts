@@ -58,6 +58,7 @@ export function capture(dev: NetDev, skb: Skb, dir: u32): void {
   memory.copy(at + CAP_HEADER, skb.data, caplen);
 }
 
+/** The buffer is so full that the run should stop for it to be emptied. */
 @inline
 export function captureWantsDraining(): bool {
   return used > FULL;
@@ -73,6 +74,7 @@ export function captureUsed(): u32 {
   return used;
 }
 
+/** Frames that found the buffer full since the start. */
 export function captureLost(): u32 {
   return lost;
 }

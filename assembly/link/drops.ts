@@ -10,13 +10,17 @@ import { clock } from "../sim/event";
 import { Host } from "../sim/host";
 import { NetDev } from "./netdev";
 
+/** Drops that are remembered. */
 export const DROP_LOG: u32 = 1024;
+
+/** Bytes of a record. */
 export const DROP_RECORD: usize = 32;
 
 const log: usize = memory.data(1024 * 32, 16);
 /** How many drops there were in all; the newest stands at (dropCount - 1) % DROP_LOG. */
 export let dropCount: u64 = 0;
 
+/** Address of the ring of records. */
 export function dropLog(): usize {
   return log;
 }

@@ -11,10 +11,11 @@ import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, table
 import { now } from "../sim/event";
 import { NetDev } from "./netdev";
 
-// FdbEntry.flags
+/** FdbEntry.flags */
 export const FDB_LOCAL: u32 = 1; // a bridge's or port's own address
 export const FDB_PERMANENT: u32 = 2; // static: never ages, never moves
 
+/** A MAC address and where it is (struct net_bridge_fdb_entry, struct vxlan_fdb). */
 @unmanaged
 export class FdbEntry {
   hnext: u32;
@@ -65,6 +66,7 @@ export function fdbFind(owner: usize, mac: u64): usize {
   return 0;
 }
 
+/** Adds an entry, which must not exist, as the newest of the list. */
 export function fdbInsert(list: FdbList, owner: usize, mac: u64, flags: u32): FdbEntry {
   if (changetype<usize>(table) == 0) table = tableNew(8);
   const entry = changetype<FdbEntry>(kmalloc(offsetof<FdbEntry>()));
@@ -82,6 +84,7 @@ export function fdbInsert(list: FdbList, owner: usize, mac: u64, flags: u32): Fd
   return entry;
 }
 
+/** Removes an entry with its remotes. */
 export function fdbRemove(list: FdbList, entry: FdbEntry): void {
   tableRemove(table, changetype<usize>(entry));
   if (entry.devPrev == 0) list.head = entry.devNext;
@@ -98,6 +101,7 @@ export function fdbRemove(list: FdbList, entry: FdbEntry): void {
   kfree(changetype<usize>(entry), offsetof<FdbEntry>());
 }
 
+/** Removes all entries of a list. */
 export function fdbClear(list: FdbList): void {
   while (list.head != 0) fdbRemove(list, changetype<FdbEntry>(list.head));
 }

@@ -17,9 +17,10 @@ import { nicDestroy, nicXmit } from "./underlay";
 import { vethDestroy, vethXmit } from "./veth";
 import { vxlanDestroy, vxlanXmit } from "./vxlan";
 
+/** Bytes of a device name, zero-padded. */
 export const IFNAMSIZ: u32 = 16;
 
-// NetDev.flags
+/** NetDev.flags */
 export const IFF_UP: u32 = 1;
 export const IFF_PROMISC: u32 = 2;
 export const IFF_HAIRPIN: u32 = 4; // bridge port
@@ -27,6 +28,7 @@ export const IFF_HAIRPIN: u32 = 4; // bridge port
 export const IFF_MAC_SET: u32 = 8;
 export const IFF_MTU_SET: u32 = 16;
 
+/** A network device (struct net_device). */
 @unmanaged
 export class NetDev {
   nsNext: usize; // next device of the namespace
@@ -138,6 +140,7 @@ export function devMove(dev: NetDev, ns: NetNs): void {
   link(dev, ns);
 }
 
+/** Sets a device up (dev_open). */
 export function devSetUp(dev: NetDev): void {
   if (dev.flags & IFF_UP) return;
   dev.flags |= IFF_UP;
@@ -145,6 +148,7 @@ export function devSetUp(dev: NetDev): void {
   inetDevUp(dev);
 }
 
+/** Sets a device down: its routes and neighbours go (dev_close). */
 export function devSetDown(dev: NetDev): void {
   if (!(dev.flags & IFF_UP)) return;
   dev.flags &= ~IFF_UP;

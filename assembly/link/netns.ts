@@ -4,6 +4,7 @@
  */
 import { DEV_LOOPBACK } from "../abi";
 import { inetNsExit, inetNsInit } from "../inet/inet";
+import { ipvsNsExit } from "../ipvs/ns";
 import { kfree, kmalloc } from "../memory/arena";
 import { nfNsExit, nfNsInit } from "../netfilter/netfilter";
 import { socketNsExit } from "../socket/socket";
@@ -12,6 +13,7 @@ import { xfrmNsExit } from "../xfrm/state";
 import { NetDev, devCreate, devDestroy } from "./netdev";
 import { vxlanNsExit } from "./vxlan";
 
+/** A network namespace (struct net). */
 @unmanaged
 export class NetNs {
   host: usize;
@@ -32,6 +34,8 @@ export class NetNs {
   brNfCall: u32;
   /** First socket of the namespace (Sock.nsNext). */
   sockets: usize;
+  /** ipvs/: services, connections and sysctls (IpvsNs), 0 until something needs them; `ipvs`: the same while there are services. */
+  vs: usize;
   ipvs: usize;
   /** xfrm/: states and policies (XfrmNs), 0 until something needs them; XFRM_FLAG_*: what is to be asked. */
   xfrm: usize;
@@ -67,6 +71,7 @@ export function nsDestroy(ns: NetNs): void {
     devDestroy(changetype<NetDev>(ns.devs == ns.loopback && next != 0 ? next : ns.devs));
   }
   xfrmNsExit(ns);
+  ipvsNsExit(ns);
   nfNsExit(ns);
   inetNsExit(ns);
   const host = nsHost(ns);
@@ -79,6 +84,7 @@ export function nsDestroy(ns: NetNs): void {
   kfree(changetype<usize>(ns), offsetof<NetNs>());
 }
 
+/** The host that a namespace is on. */
 @inline
 export function nsHost(ns: NetNs): Host {
   return changetype<Host>(ns.host);

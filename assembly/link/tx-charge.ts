@@ -18,6 +18,7 @@ import { Sock, sockUncharge } from "../socket/socket";
 const ENTRY: usize = 16;
 const FIRST_SIZE: u32 = 64;
 
+/** What a NIC has taken from sockets and not yet sent, by time of departure. */
 @unmanaged
 export class TxCharges extends Timer {
   ring: usize;
@@ -31,6 +32,7 @@ function entry(charges: TxCharges, index: u32): usize {
   return charges.ring + <usize>(index & charges.mask) * ENTRY;
 }
 
+/** An empty queue. */
 export function chargesNew(host: Host): TxCharges {
   const charges = changetype<TxCharges>(kmalloc(offsetof<TxCharges>()));
   timerInit(charges, host, changetype<usize>(fire), changetype<usize>(charges));

@@ -38,7 +38,7 @@ export function nicDestroy(dev: NetDev): void {
 }
 
 @inline
-export function wireSize(len: u32): u32 {
+function wireSize(len: u32): u32 {
   return (len < MIN_FRAME ? MIN_FRAME : len) + WIRE_EXTRA;
 }
 

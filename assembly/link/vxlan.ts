@@ -23,6 +23,7 @@ import { IFF_UP, NetDev, devCreate, devDestroy, netifRx, scrub } from "./netdev"
 import { NetNs } from "./netns";
 import { tunnelPmtuExceeded } from "./tunnel-pmtu";
 
+/** Flags of a device (VXLAN_F_*, numbers our own). */
 export const VXLAN_LEARN: u32 = 1;
 export const VXLAN_PROXY: u32 = 2;
 export const VXLAN_L2MISS: u32 = 4;
@@ -30,9 +31,9 @@ export const VXLAN_L3MISS: u32 = 8;
 export const VXLAN_UDP_CSUM: u32 = 16;
 
 /** Outer Ethernet 14, IPv4 20, UDP 8, VXLAN 8. */
-export const VXLAN_HEADROOM: u32 = 50;
+const VXLAN_HEADROOM: u32 = 50;
 /** What the device takes off the underlay's MTU: IPv4, UDP, VXLAN, inner Ethernet. */
-export const VXLAN_OVERHEAD: u32 = 50;
+const VXLAN_OVERHEAD: u32 = 50;
 const VXLAN_HLEN: u32 = 8;
 const UDP_HLEN: u32 = 8;
 /** VXLAN_GC: learned entries are swept at most this often (FDB_AGE_INTERVAL 10 s). */
@@ -40,7 +41,7 @@ const SWEEP_INTERVAL: i64 = 10_000_000_000;
 const INADDR_LOOPBACK: u32 = 0x7f000001;
 
 @unmanaged
-export class VxlanDev extends FdbList {
+class VxlanDev extends FdbList {
   unused: u32;
   // Link in the table of devices by (socket namespace, port, VNI).
   hnext: u32;
@@ -56,6 +57,7 @@ export class VxlanDev extends FdbList {
   lastSweep: i64;
 }
 
+/** The private part of a vxlan device. */
 @inline
 export function vxlanOf(dev: NetDev): VxlanDev {
   return changetype<VxlanDev>(dev.priv);
@@ -100,6 +102,7 @@ export function vxlanCreate(ns: NetNs, vni: u32, port: u32, flags: u32, ttl: u32
   return <i32>changetype<usize>(dev);
 }
 
+/** Frees the private part, its FDB and its share of the UDP socket. */
 export function vxlanDestroy(dev: NetDev): void {
   const vx = vxlanOf(dev);
   fdbClear(vx);
@@ -309,7 +312,7 @@ function arpReduce(dev: NetDev, vx: VxlanDev, skb: Skb): void {
 // ---------------------------------------------------------------------------------------------- receive
 
 /** vxlan_rcv: a datagram for the UDP port, skb.data at its UDP header, checksum verified. */
-export function vxlanRcv(at: usize): void {
+function vxlanRcv(at: usize): void {
   const dev = vxlanPull(changetype<Skb>(at));
   if (dev != 0) netifRx(changetype<NetDev>(dev), changetype<Skb>(at));
 }

@@ -1,7 +1,7 @@
 /**
  * Chained hash table over records that embed their link: no allocation per entry.
  *
- *   record at link offset:  +0 next u32, +4 hash u32      (HLINK bytes)
+ *   record at link offset:  +0 next u32, +4 hash u32      (8 bytes)
  *   table:                  buckets ptr, mask, count
  *
  * The user keeps the compare loop, so that it inlines:
@@ -14,8 +14,7 @@
  */
 import { kfree, kmalloc } from "./arena";
 
-export const HLINK: usize = 8;
-
+/** The table: 2^n buckets. */
 @unmanaged
 export class HashTable {
   buckets: usize;
@@ -23,6 +22,7 @@ export class HashTable {
   count: u32;
 }
 
+/** An empty table of 2^log2Buckets buckets. */
 export function tableNew(log2Buckets: u32): HashTable {
   const table = changetype<HashTable>(kmalloc(offsetof<HashTable>()));
   table.mask = (<u32>1 << log2Buckets) - 1;
@@ -30,21 +30,25 @@ export function tableNew(log2Buckets: u32): HashTable {
   return table;
 }
 
+/** First link of the bucket of a hash, 0 if empty. */
 @inline
 export function tableFirst(table: HashTable, hash: u32): usize {
   return load<u32>(table.buckets + (<usize>(hash & table.mask) << 2));
 }
 
+/** The next link of the bucket, 0 behind the last. */
 @inline
 export function linkNext(link: usize): usize {
   return load<u32>(link);
 }
 
+/** The whole hash of a link. */
 @inline
 export function linkHash(link: usize): u32 {
   return load<u32>(link, 4);
 }
 
+/** Adds a link; the caller has seen to it that its key is new. */
 export function tableInsert(table: HashTable, link: usize, hash: u32): void {
   if (table.count > table.mask) tableGrow(table);
   table.count++;

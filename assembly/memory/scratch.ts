@@ -4,6 +4,7 @@
  */
 import { kmallocRaw } from "./arena";
 
+/** Bytes of scratch. */
 export const SCRATCH_SIZE: u32 = 256 * 1024;
 
 let block: usize = 0;

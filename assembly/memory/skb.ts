@@ -18,7 +18,7 @@ import { kfree, kmallocRaw } from "./arena";
 /** Room in front of the data of a packet that a socket builds: Ethernet + IP + UDP + VXLAN + Ethernet, ESP, alignment. */
 export const SKB_HEADROOM: u32 = 192;
 /** Room behind the data: SIMD loops may read and write this far past the end; ESP's trailer fits too. */
-export const SKB_TAIL: u32 = 64;
+const SKB_TAIL: u32 = 64;
 
 // Skb.flags
 /** The transport checksum is known to be right (we computed it, and nobody touched the packet since). */
@@ -42,13 +42,14 @@ export const SKB_NF_BRIDGED: u32 = 256;
 /** IPsec has done its work on it on this way out (IPSKB_XFRM_TRANSFORMED). */
 export const SKB_XFRM_DONE: u32 = 512;
 
-// Skb.pktType (include/uapi/linux/if_packet.h)
+/** Skb.pktType (include/uapi/linux/if_packet.h) */
 export const PACKET_HOST: u32 = 0;
 export const PACKET_BROADCAST: u32 = 1;
 export const PACKET_MULTICAST: u32 = 2;
 export const PACKET_OTHERHOST: u32 = 3;
 export const PACKET_OUTGOING: u32 = 4;
 
+/** A packet buffer: this record, head room, data, tail room in one block (struct sk_buff). */
 @unmanaged
 export class Skb extends EventNode {
   next: u32; // link in whatever queue holds it
@@ -87,11 +88,11 @@ export class Skb extends EventNode {
   time: i64; // virtual time of receive or transmit, set by the NIC and by sockets
 }
 
-export const SKB_SIZE: usize = offsetof<Skb>();
+const SKB_SIZE: usize = offsetof<Skb>();
 
 /** First byte that can be used in front of the data. */
 @inline
-export function skbHead(skb: Skb): usize {
+function skbHead(skb: Skb): usize {
   return changetype<usize>(skb) + SKB_SIZE;
 }
 
@@ -104,15 +105,10 @@ export function skbCost(len: u32): u32 {
   return size <= 512 ? 512 : size <= 2048 ? 2048 : size;
 }
 
+/** Bytes free in front of the data. */
 @inline
 export function skbHeadroom(skb: Skb): u32 {
   return <u32>(skb.data - skbHead(skb));
-}
-
-/** Bytes that fit behind the data, the tail room not counted. */
-@inline
-export function skbTailroom(skb: Skb): u32 {
-  return <u32>(changetype<usize>(skb) + skb.size - SKB_TAIL - (skb.data + skb.len));
 }
 
 /** Zeroes the record: V8 calls out for memory.fill, which costs more than these stores. */

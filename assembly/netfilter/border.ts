@@ -77,6 +77,7 @@ export function nfChainFirst(ns: usize, table: u32): usize {
   return record == 0 ? 0 : firstChain(record);
 }
 
+/** The next chain of the table, 0 behind the last. */
 export function nfChainNext(chain: usize): usize {
   return changetype<Chain>(chain).next;
 }
@@ -105,14 +106,19 @@ export function nfRuleInfo(at: usize): void {
   memory.copy(out + RULE_INFO_BODY, bodyOf(at), rule.len);
 }
 
-/** Zeroes all counters of a table (`iptables -Z`). */
-export function nfTableZero(ns: usize, table: u32): void {
-  for (let p = nfChainFirst(ns, table); p != 0; p = changetype<Chain>(p).next) {
-    for (let q = changetype<Chain>(p).first; q != 0; q = changetype<Rule>(q).next) {
-      changetype<Rule>(q).packets = 0;
-      changetype<Rule>(q).bytes = 0;
-    }
-  }
+/** Zeroes the counters of a chain and its rules (`iptables -Z CHAIN`). */
+export function nfChainZero(at: usize): void {
+  const chain = changetype<Chain>(at);
+  chain.packets = 0;
+  chain.bytes = 0;
+  for (let p = chain.first; p != 0; p = changetype<Rule>(p).next) nfRuleZero(p);
+}
+
+/** Zeroes the counters of a rule (`iptables -Z CHAIN N`). */
+export function nfRuleZero(at: usize): void {
+  const rule = changetype<Rule>(at);
+  rule.packets = 0;
+  rule.bytes = 0;
 }
 
 // ------------------------------------------------------------------------------------------- conntrack
@@ -185,11 +191,6 @@ function putCt(out: usize, ct: Ct): void {
   store<u32>(out, ct.rDst, CT_REPLY_DST);
   store<u16>(out, <u16>ct.rPorts, CT_REPLY_SPORT);
   store<u16>(out, <u16>(ct.rPorts >> 16), CT_REPLY_DPORT);
-}
-
-/** Packets seen here that belonged to no connection. */
-export function nfCtInvalid(ns: usize): f64 {
-  return <f64>nf(ns).invalid;
 }
 
 /** The namespace whose value counts: nf_conntrack_max is the host's. */

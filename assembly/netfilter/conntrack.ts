@@ -18,7 +18,7 @@ import { natForget } from "./nat";
 import { NfNs, ctlOf, nfOf } from "./nfns";
 import { T_DIR, T_DST, T_KEY, T_PORTS, T_SRC, TUPLE, tupleCopy, tupleHash, tupleInvert, tupleProto } from "./tuple";
 
-// Skb.ctInfo (enum ip_conntrack_info).
+/** Skb.ctInfo (enum ip_conntrack_info). */
 export const IP_CT_ESTABLISHED: u32 = 0;
 export const IP_CT_RELATED: u32 = 1;
 export const IP_CT_NEW: u32 = 2;
@@ -27,15 +27,14 @@ export const IP_CT_ESTABLISHED_REPLY: u32 = 3;
 export const IP_CT_RELATED_REPLY: u32 = 4;
 export const IP_CT_UNTRACKED: u32 = 7;
 
+/** ns. */
 export const SECOND: i64 = 1_000_000_000;
 /** An early drop looks at this many connections: 8 buckets of Linux's table (NF_CT_EVICTION_RANGE). */
 const EVICTION_RANGE: u32 = 64;
 /** The sweep runs at most this often. */
 const GC_INTERVAL: i64 = 10 * SECOND;
 
-/** One direction of a TCP connection (struct ip_ct_tcp_state), embedded twice: byte offsets from Ct.seen0/seen1. */
-export const SEEN: usize = 20;
-
+/** A tracked connection (struct nf_conn). */
 @unmanaged
 export class Ct {
   // Original tuple, see tuple.ts.
@@ -81,7 +80,7 @@ export class Ct {
   lastSeq: u32;
   lastAck: u32;
   lastEnd: u32;
-  seen0: u32; // SEEN bytes: td_end, td_maxend, td_maxwin, td_maxack u32, td_scale u8, flags u8
+  seen0: u32; // a direction of TCP, 20 bytes (struct ip_ct_tcp_state): td_end, td_maxend, td_maxwin, td_maxack u32, td_scale u8, flags u8
   seen01: u64;
   seen02: u64;
   seen1: u32;
@@ -96,6 +95,7 @@ export function conntrackInit(): void {
   table = tableNew(10);
 }
 
+/** The connection in which a link of the table stands. */
 @inline
 export function ctOfLink(link: usize): Ct {
   return changetype<Ct>(link - (<usize>load<u32>(link, T_DIR) << 5));
@@ -107,6 +107,7 @@ export function ctTuple(ct: Ct, dir: u32): usize {
   return changetype<usize>(ct) + (<usize>dir << 5);
 }
 
+/** Direction of a packet by its skb.ctInfo: 0 original, 1 reply (CTINFO2DIR). */
 @inline
 export function dirOfInfo(ctInfo: u32): u32 {
   return <u32>(ctInfo >= IP_CT_IS_REPLY);
@@ -159,7 +160,7 @@ export function ctTupleUsed(nf: NfNs, tuple: usize, ignored: Ct): bool {
 
 /** nf_conntrack_max: one value per host, kept by its root namespace. */
 @inline
-export function ctMax(nf: NfNs): u32 {
+function ctMax(nf: NfNs): u32 {
   const host = changetype<Host>(changetype<NetNs>(nf.ns).host);
   if (host.root == 0) return ctlOf(nf, CTL_MAX);
   return ctlOf(nfOf(changetype<NetNs>(host.root)), CTL_MAX);
@@ -244,7 +245,7 @@ export function ctKill(ct: Ct): void {
   ctPut(ct);
 }
 
-// __nf_conntrack_confirm's answers.
+/** __nf_conntrack_confirm's answers. */
 export const CONFIRM_OK: u32 = 0;
 export const CONFIRM_CLASH: u32 = 1;
 

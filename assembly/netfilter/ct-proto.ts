@@ -13,9 +13,10 @@ import { ipDst, ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import {
   Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctOfLink, ctRefresh, ctTuple,
 } from "./conntrack";
+import { ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIMESTAMP, ICMP_TIME_EXCEEDED, NR_ICMP_TYPES } from "../wire/icmp";
 import { CT_ACCEPT, CT_INVALID, CT_REPEAT, tcpPacket } from "./ct-tcp";
 import { NfNs, ctlOf } from "./nfns";
-import { ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, NR_ICMP_TYPES, T_DIR, T_DST, tupleInvert, tupleOfPacket } from "./tuple";
+import { T_DIR, T_DST, tupleInvert, tupleOfPacket } from "./tuple";
 
 const tuple: usize = memory.data(32, 16);
 const inner: usize = memory.data(32, 16);
@@ -31,6 +32,7 @@ export function l4ChecksumOk(skb: Skb, ip: usize, th: usize, len: u32): bool {
   return true;
 }
 
+/** The type carries the packet that it is about. */
 @inline
 export function icmpIsError(type: u32): bool {
   return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
@@ -127,16 +129,10 @@ export function conntrackIn(nf: NfNs, skb: Skb, hook: u32): u32 {
   const ip = skb.nh;
   const len = <u32>(skb.data + skb.len - ip);
   const ihl = ipHlen(ip);
-  if (ihl > len || ipLaterFragment(ip)) {
-    nf.invalid++;
-    return NF_ACCEPT;
-  }
+  if (ihl > len || ipLaterFragment(ip)) return NF_ACCEPT;
   const th = ip + ihl;
   if (ipProtocol(ip) == <u32>IPPROTO_ICMP) {
-    if (!icmpError(nf, skb, hook, ip, th, len - ihl)) {
-      nf.invalid++;
-      return NF_ACCEPT;
-    }
+    if (!icmpError(nf, skb, hook, ip, th, len - ihl)) return NF_ACCEPT;
     if (skb.ct != 0) return NF_ACCEPT;
   }
   for (;;) {
@@ -155,7 +151,6 @@ export function conntrackIn(nf: NfNs, skb: Skb, hook: u32): u32 {
     resetCt(skb);
     if (verdict != CT_REPEAT) break;
   }
-  nf.invalid++;
   return NF_ACCEPT;
 }
 

@@ -17,7 +17,7 @@ const TCP_CT_SYN_RECV: u32 = 2;
 /** enum tcp_bit_set: an ACK without SYN, FIN, RST. */
 const ACK_SET: u32 = 3;
 
-// IP_CT_TCP_FLAG_*
+/** IP_CT_TCP_FLAG_* */
 export const F_WINDOW_SCALE: u32 = 0x01;
 export const F_SACK_PERM: u32 = 0x02;
 export const F_CLOSE_INIT: u32 = 0x04;
@@ -27,6 +27,7 @@ export const F_MAXACK_SET: u32 = 0x20;
 export const F_EXP_CHALLENGE_ACK: u32 = 0x40;
 export const F_SIMULTANEOUS_OPEN: u32 = 0x80;
 
+/** Offsets in one direction's state (struct ip_ct_tcp_state). */
 export const END: usize = 0;
 export const MAXEND: usize = 4;
 export const MAXWIN: usize = 8;
@@ -34,23 +35,27 @@ export const MAXACK: usize = 12;
 export const SCALE: usize = 16;
 export const FLAGS: usize = 17;
 
-export const MAXACKWINCONST: u32 = 66000;
+const MAXACKWINCONST: u32 = 66000;
 
+/** Sequence numbers modulo 2^32: a < b. */
 @inline
 export function before(a: u32, b: u32): bool {
   return <i32>(a - b) < 0;
 }
 
+/** Sequence numbers modulo 2^32: a > b. */
 @inline
 export function after(a: u32, b: u32): bool {
   return <i32>(b - a) < 0;
 }
 
+/** State of a direction: 0 original, 1 reply. */
 @inline
 export function seen(ct: Ct, dir: u32): usize {
   return changetype<usize>(ct) + (dir == 0 ? offsetof<Ct>("seen0") : offsetof<Ct>("seen1"));
 }
 
+/** The sequence number behind a segment; `len` is of the TCP packet with its header (segment_seq_plus_len). */
 @inline
 export function segmentEnd(seq: u32, th: usize, len: u32): u32 {
   const flags = tcpFlags(th);
@@ -129,6 +134,7 @@ function initSender(sender: usize, receiver: usize, th: usize, end: u32, win: u3
   }
 }
 
+/** Results of tcpInWindow. */
 export const WINDOW_IGNORE: u32 = 0;
 export const WINDOW_INVALID: u32 = 1;
 export const WINDOW_ACCEPT: u32 = 2;
@@ -145,6 +151,7 @@ function ackWindow(sender: usize): u32 {
   return win > MAXACKWINCONST ? win : MAXACKWINCONST;
 }
 
+/** Sets F_* in a direction's state. */
 @inline
 export function setFlag(state: usize, flag: u32): void {
   store<u8>(state, load<u8>(state, FLAGS) | <u8>flag, FLAGS);

@@ -19,7 +19,7 @@ import {
 } from "./ct-tcp-window";
 import { NfNs, ctlOf } from "./nfns";
 
-// enum tcp_conntrack
+/** enum tcp_conntrack */
 export const TCP_CT_NONE: u32 = 0;
 export const TCP_CT_SYN_SENT: u32 = 1;
 export const TCP_CT_SYN_RECV: u32 = 2;
@@ -110,17 +110,12 @@ function closing(state: u32): bool {
   return state == TCP_CT_FIN_WAIT || state == TCP_CT_LAST_ACK || state == TCP_CT_TIME_WAIT || state == TCP_CT_CLOSE || state == TCP_CT_CLOSE_WAIT;
 }
 
-/** tcp_can_early_drop: a state in which the connection is ending. */
-export function tcpCanEarlyDrop(ct: Ct): bool {
-  return closing(ct.state);
-}
-
 @inline
 function establishedAndAssured(ct: Ct): bool {
   return ct.state == <u8>TCP_CT_ESTABLISHED && (ct.status & IPS_ASSURED) != 0;
 }
 
-// Verdicts of the packet handlers.
+/** Verdicts of the packet handlers. */
 export const CT_ACCEPT: i32 = 1;
 export const CT_INVALID: i32 = -1;
 export const CT_REPEAT: i32 = -4;

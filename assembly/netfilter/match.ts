@@ -29,6 +29,7 @@ export function nameOf(dev: usize): usize {
 /** A match found the packet too short to judge: it is dropped (par->hotdrop). */
 export let hotdrop: bool = false;
 
+/** Forgets `hotdrop`, before a table is walked. */
 export function clearHotdrop(): void {
   hotdrop = false;
 }

@@ -6,10 +6,11 @@ import { IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_DST_NAT, IPS_D
 import { SKB_CSUM_OK, Skb } from "../memory/skb";
 import { adjust16, adjust32, checksum } from "../wire/checksum";
 import { ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
+import { ICMP_REDIRECT } from "../wire/icmp";
 import { Ct, ctTuple, dirOfInfo } from "./conntrack";
-import { ICMP_REDIRECT, IPPROTO_UDPLITE, T_DPORT, T_DST, T_SPORT, T_SRC } from "./tuple";
+import { IPPROTO_UDPLITE, T_DPORT, T_DST, T_SPORT, T_SRC } from "./tuple";
 
-// enum nf_nat_manip_type
+/** enum nf_nat_manip_type */
 export const MANIP_SRC: u32 = 0;
 export const MANIP_DST: u32 = 1;
 

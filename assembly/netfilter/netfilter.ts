@@ -76,6 +76,7 @@ function setCtl(ctl: usize, index: u32, value: u32): void {
   store<u32>(ctl + (<usize>index << 2), value);
 }
 
+/** Gives a new namespace its netfilter state: no table, no tracking. */
 export function nfNsInit(ns: NetNs): void {
   const nf = changetype<NfNs>(kmalloc(offsetof<NfNs>()));
   const host = nsHost(ns);
@@ -92,6 +93,7 @@ export function nfNsInit(ns: NetNs): void {
   ns.nf = changetype<usize>(nf);
 }
 
+/** Frees the connections, tables and state of a namespace that goes. */
 export function nfNsExit(ns: NetNs): void {
   const nf = nfOf(ns);
   tablesFree(nf);
@@ -296,4 +298,9 @@ export function nfHook(ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usi
     default:
       return postRouting(ns, nf, skb, outDev);
   }
+}
+
+/** ip_vs_confirm_conntrack: the connection of a packet that leaves without POST_ROUTING. False when it was dropped. */
+export function confirmSkb(ns: NetNs, skb: Skb): bool {
+  return confirm(nfOf(ns), skb);
 }

@@ -5,6 +5,7 @@
 import { NetNs } from "../link/netns";
 import { Timer } from "../sim/event";
 
+/** Netfilter state of a namespace. */
 @unmanaged
 export class NfNs {
   ns: usize;
@@ -28,10 +29,9 @@ export class NfNs {
   gc: Timer;
   /** CTLS values, u32 each. */
   ctl: usize;
-  /** Packets that belong to no connection (nf_conntrack stat). */
-  invalid: u64;
 }
 
+/** Netfilter state of a namespace. */
 @inline
 export function nfOf(ns: NetNs): NfNs {
   return changetype<NfNs>(ns.nf);
@@ -43,6 +43,7 @@ export function tableOf(nf: NfNs, table: u32): usize {
   return <usize>load<u32>(changetype<usize>(nf) + (<usize>table << 2), offsetof<NfNs>("table0"));
 }
 
+/** A sysctl of tracking (CTL_*). */
 @inline
 export function ctlOf(nf: NfNs, index: u32): u32 {
   return load<u32>(nf.ctl + (<usize>index << 2));

@@ -22,17 +22,18 @@ import {
   tcpSport,
 } from "../wire/tcp";
 import { ipDst, ipHlen, ipLaterFragment, ipProtocol, ipSrc } from "../wire/ipv4";
+import { ICMP_DEST_UNREACH } from "../wire/icmp";
 import { Ct } from "./conntrack";
 import { ctAttach, l4ChecksumOk } from "./ct-proto";
 import { tcpSetClosing } from "./ct-tcp";
 import { nfOf } from "./nfns";
-import { ICMP_DEST_UNREACH } from "./tuple";
 
 const ICMP_PORT_UNREACH: u32 = 3;
 
 /** The packet that an ICMP error is being sent for: LOCAL_OUT gives the error its connection (nf_ct_attach in icmp_glue_bits). */
 export let answered: usize = 0;
 
+/** The answer is sent: what leaves next answers nothing. */
 export function clearAnswered(): void {
   answered = 0;
 }

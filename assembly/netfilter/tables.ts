@@ -13,6 +13,7 @@ import {
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
 import { NfNs, tableOf } from "./nfns";
 
+/** A chain of a table, built-in or of the user. */
 @unmanaged
 export class Chain {
   name: u64; // CHAIN_NAME bytes
@@ -29,6 +30,7 @@ export class Chain {
   bytes: u64;
 }
 
+/** A rule; its body (RULE_*) follows the record. */
 @unmanaged
 export class Rule {
   next: usize;
@@ -40,13 +42,14 @@ export class Rule {
 }
 
 /** Where a rule's body begins. */
-export const RULE_OFF: usize = 32;
+const RULE_OFF: usize = 32;
 const TABLE: usize = 28;
 const FIRST_CHAIN: usize = 20;
 const LAST_CHAIN: usize = 24;
 /** NFT_JUMP_STACK_SIZE. */
 export const MAX_JUMPS: u32 = 16;
 
+/** A rule's body. */
 @inline
 export function bodyOf(rule: usize): usize {
   return rule + RULE_OFF;
@@ -90,7 +93,7 @@ function addChain(record: usize, name: usize, hook: i32): Chain {
 }
 
 /** The table's record; makes it with its built-in chains when it is first used. */
-export function tableMake(nf: NfNs, table: u32): usize {
+function tableMake(nf: NfNs, table: u32): usize {
   const found = tableOf(nf, table);
   if (found != 0) return found;
   const record = kmalloc(TABLE);
@@ -103,6 +106,7 @@ export function tableMake(nf: NfNs, table: u32): usize {
   return record;
 }
 
+/** First chain of a table's record. */
 @inline
 export function firstChain(record: usize): usize {
   return load<u32>(record, FIRST_CHAIN);
@@ -115,13 +119,14 @@ export function hookChain(record: usize, hook: u32): usize {
 }
 
 /** The chain of that name (CHAIN_NAME bytes), 0 if none. */
-export function findChain(record: usize, name: usize): usize {
+function findChain(record: usize, name: usize): usize {
   for (let p = firstChain(record); p != 0; p = changetype<Chain>(p).next) {
     if (memory.compare(p, name, CHAIN_NAME) == 0) return p;
   }
   return 0;
 }
 
+/** `iptables -N`: 0, -EINVAL for an empty or too long name, -EEXIST. */
 export function chainNew(nf: NfNs, table: u32, name: usize): i32 {
   const record = tableMake(nf, table);
   if (load<u8>(name) == 0 || load<u32>(name, 28) != 0) return -EINVAL;
@@ -201,6 +206,7 @@ export function tablesFree(nf: NfNs): void {
   }
 }
 
+/** `iptables -P`: 0, -ENOENT, or -EINVAL for a chain of the user or another verdict than ACCEPT and DROP. */
 export function chainPolicy(nf: NfNs, table: u32, name: usize, policy: u32): i32 {
   const found = findChain(tableMake(nf, table), name);
   if (found == 0) return -ENOENT;
@@ -299,6 +305,7 @@ function findRule(nf: NfNs, table: u32, name: usize, body: usize, len: u32): usi
   return 0;
 }
 
+/** `iptables -C`: an equal rule is there. */
 export function ruleCheck(nf: NfNs, table: u32, name: usize, body: usize, len: u32): bool {
   return findRule(nf, table, name, body, len) != 0;
 }

@@ -2,7 +2,7 @@
  * Connection tuples (nf_conntrack_tuple): what identifies one direction of a connection, how it is read
  * from a packet, inverted, hashed (nf_conntrack_core.c nf_ct_get_tuple, nf_ct_invert_tuple, hash_conntrack_raw).
  *
- *   tuple, 32 bytes:  +0 hash link (HLINK) | +8 source u32 | +12 destination u32 |
+ *   tuple, 32 bytes:  +0 hash link | +8 source u32 | +12 destination u32 |
  *                     +16 source port or ICMP id u16 | +18 destination port or ICMP type << 8 | code u16 |
  *                     +20 zone << 8 | protocol u32 | +24 direction u32 | +28 owner's
  *
@@ -12,6 +12,7 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../abi";
 import { ipDst, ipHlen, ipProtocol, ipSrc } from "../wire/ipv4";
 import { NfNs } from "./nfns";
 
+/** Bytes of a tuple, and offsets of its fields. */
 export const TUPLE: usize = 32;
 export const T_SRC: usize = 8;
 export const T_DST: usize = 12;
@@ -21,33 +22,24 @@ export const T_PORTS: usize = 16;
 export const T_KEY: usize = 20;
 export const T_DIR: usize = 24;
 
+/** Further protocols with ports (include/uapi/linux/in.h). */
 export const IPPROTO_SCTP: u32 = 132;
 export const IPPROTO_DCCP: u32 = 33;
 export const IPPROTO_UDPLITE: u32 = 136;
 
-// ICMP types (include/uapi/linux/icmp.h).
-export const ICMP_ECHOREPLY: u32 = 0;
-export const ICMP_DEST_UNREACH: u32 = 3;
-export const ICMP_SOURCE_QUENCH: u32 = 4;
-export const ICMP_REDIRECT: u32 = 5;
-export const ICMP_ECHO: u32 = 8;
-export const ICMP_TIME_EXCEEDED: u32 = 11;
-export const ICMP_PARAMETERPROB: u32 = 12;
-export const ICMP_TIMESTAMP: u32 = 13;
-export const ICMP_INFO_REQUEST: u32 = 15;
-export const ICMP_ADDRESS: u32 = 17;
-export const NR_ICMP_TYPES: u32 = 18;
-
+/** IP protocol. */
 @inline
 export function tupleProto(tuple: usize): u32 {
   return load<u32>(tuple, T_KEY) & 255;
 }
 
+/** Two tuples say the same: addresses, ports, protocol, zone. */
 @inline
 export function tupleEqual(a: usize, b: usize): bool {
   return load<u64>(a, T_SRC) == load<u64>(b, T_SRC) && load<u64>(a, T_PORTS) == load<u64>(b, T_PORTS);
 }
 
+/** Copies what identifies; link, direction and owner stay. */
 @inline
 export function tupleCopy(to: usize, from: usize): void {
   store<u64>(to, load<u64>(from, T_SRC), T_SRC);

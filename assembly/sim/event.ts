@@ -31,6 +31,7 @@ export class EventNode {
   evPrev: u32;
 }
 
+/** Kinds of events (EventNode.evKind). */
 export const EV_FRAME: u32 = 0; // a Skb arrives at a port of the underlay
 export const EV_TIMER: u32 = 1; // a Timer
 
@@ -58,6 +59,8 @@ let inWheel: u32 = 0;
 
 /** Now, in ns since the start of the run. */
 export let now: i64 = 0;
+
+/** Sets the clock; it never goes back. */
 export function setNow(time: i64): void {
   now = time;
 }
@@ -68,6 +71,8 @@ export function setNow(time: i64): void {
  * (captures, the border, TCP timestamps, jiffies) reads clock().
  */
 export let skipped: i64 = 0;
+
+/** Adds quiet time that nobody has to live through. */
 export function skipTime(span: i64): void {
   skipped += span;
 }
@@ -384,6 +389,7 @@ export function timerInit(timer: Timer, host: Host, fn: usize, arg: usize): void
   timer.upkeep = TIMER_DUE;
 }
 
+/** True while it is armed. */
 @inline
 export function timerPending(timer: Timer): bool {
   return timer.expires >= 0;
@@ -422,8 +428,10 @@ export function eventAt(index: u32): usize {
   return index < count ? <usize>load<u32>(heap + <usize>(index + 1) * NODE, 16) : 0;
 }
 
-/** The first event of a list of the wheel (EventNode.evNext leads on), 0 when it is empty; lists are 0 … WHEEL_LISTS - 1. */
+/** Lists of the wheel. */
 export const WHEEL_LISTS: u32 = LEVELS << 8;
+
+/** First event of a list of the wheel, 0 when it is empty; EventNode.evNext leads on. */
 export function wheelList(list: u32): usize {
   return <usize>load<u32>(lists + (<usize>list << 2));
 }

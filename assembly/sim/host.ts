@@ -6,6 +6,7 @@ import { DROP_REASONS } from "../abi";
 import { kmalloc } from "../memory/arena";
 import { clock } from "./event";
 
+/** A machine: what its namespaces share. */
 @unmanaged
 export class Host {
   index: u32;
@@ -151,6 +152,7 @@ function nextWord(host: Host): u32 {
   return result;
 }
 
+/** 64 random bits of a host (get_random_u64). */
 export function rand64(host: Host): u64 {
   const high = <u64>rand32(host);
   return (high << 32) | <u64>rand32(host);

@@ -33,6 +33,7 @@ import {
   sockWake,
 } from "./socket";
 
+/** A raw or ping socket (struct raw_sock, struct ping_sock). */
 @unmanaged
 export class RawSock extends Sock {
   /** Next raw or ping socket of the namespace (InetNs.raw). */

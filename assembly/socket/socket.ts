@@ -12,7 +12,7 @@ import { tcpDestroy, tcpWfree } from "./tcp";
 import { tcpNsExit } from "./tcp-timewait";
 import { udpDestroy } from "./udp";
 
-// Sock.type
+/** Sock.type */
 export const SOCK_UDP: u32 = 1;
 export const SOCK_TCP: u32 = 2;
 export const SOCK_ICMP: u32 = 3;
@@ -29,14 +29,15 @@ export const SOCK_SINK: u32 = 8;
 /** Owned by the kernel itself (a vxlan device's UDP socket): programs never see it. */
 export const SOCK_KERNEL: u32 = 16;
 
-// Path MTU discovery (IP_PMTUDISC_*)
+/** Path MTU discovery (IP_PMTUDISC_*) */
 export const PMTUDISC_DONT: u32 = 0;
 export const PMTUDISC_WANT: u32 = 1;
 export const PMTUDISC_DO: u32 = 2;
 
+/** What all sockets share (struct sock, struct inet_sock). */
 @unmanaged
 export class Sock {
-  // Link in the protocol's hash table (memory/hashtable HLINK) stands first.
+  // Link in the protocol's hash table (memory/hashtable) stands first.
   hnext: u32;
   hhash: u32;
   type: u32;
@@ -85,7 +86,7 @@ export class Sock {
 }
 
 /** net.core.rmem_default / wmem_default. */
-export const RMEM_DEFAULT: u32 = 212992;
+const RMEM_DEFAULT: u32 = 212992;
 
 /** Fills the common part of a fresh, zeroed record and links it to its namespace. */
 export function sockInit(sk: Sock, ns: NetNs, type: u32, protocol: u32): void {
@@ -124,6 +125,7 @@ export function socketNsExit(ns: NetNs): void {
 /** Sockets with news for their programs: an array of pointers that run()'s caller reads and clears. */
 let wakes: usize = 0;
 let wakesCapacity: u32 = 0;
+/** Sockets on the list of those with news. */
 export let wakeCount: u32 = 0;
 
 /** Tells the program behind a socket to look again (sk_data_ready, sk_state_change, sk_write_space). */

@@ -27,7 +27,7 @@ import {
   NAGLE_OFF, clearXmitTimer, isCwndLimited, probe0When, pushPending, rearmRto, resetXmitTimer,
 } from "./tcp-xmit";
 
-// FLAG_* of an ACK
+/** FLAG_* of an ACK */
 export const FLAG_DATA: u32 = 0x01;
 export const FLAG_WIN_UPDATE: u32 = 0x02;
 export const FLAG_DATA_ACKED: u32 = 0x04;
@@ -50,13 +50,13 @@ export const FLAG_NOT_DUP: u32 = FLAG_DATA | FLAG_WIN_UPDATE | FLAG_ACKED;
 export const FLAG_CA_ALERT: u32 = FLAG_DATA_SACKED | FLAG_DSACKING_ACK;
 export const FLAG_FORWARD_PROGRESS: u32 = FLAG_ACKED | FLAG_DATA_SACKED;
 
-// Results of tcpAck
+/** Results of tcpAck */
 export const ACK_OK: i32 = 1;
 export const ACK_OLD: i32 = 0;
 /** Far too old: the caller answers with a challenge ACK unless it said FLAG_NO_CHALLENGE_ACK. */
 export const ACK_TOO_OLD: i32 = -1;
 /** Acknowledges what was never sent. */
-export const ACK_UNSENT: i32 = -2;
+const ACK_UNSENT: i32 = -2;
 
 // ---------------------------------------------------------------------------------------------- RTT
 

@@ -97,20 +97,22 @@ export function tcpState(handle: usize): u32 {
   return sock(handle).state;
 }
 
-/** Pending error without taking it: 0 or a positive errno (sockTakeError takes it). */
-export function tcpError(handle: usize): u32 {
-  return sock(handle).err;
-}
-
+/** Local address, 0 while unbound. */
 export function tcpLocalIp(handle: usize): u32 {
   return sock(handle).localIp;
 }
+
+/** Local port, 0 while unbound. */
 export function tcpLocalPort(handle: usize): u32 {
   return sock(handle).localPort;
 }
+
+/** Address of the peer, 0 while there is none. */
 export function tcpRemoteIp(handle: usize): u32 {
   return sock(handle).remoteIp;
 }
+
+/** Port of the peer, 0 while there is none. */
 export function tcpRemotePort(handle: usize): u32 {
   return sock(handle).remotePort;
 }
@@ -119,18 +121,6 @@ export function tcpRemotePort(handle: usize): u32 {
 export function tcpUnacked(handle: usize): u32 {
   const tp = sock(handle);
   return tp.state == TCP_SYN_SENT || tp.state == TCP_LISTEN || tp.state == TCP_CLOSE ? 0 : tp.writeSeq - tp.sndUna;
-}
-
-/** Bytes received and not yet read (SIOCINQ); of a listener the connections that wait. */
-export function tcpReadable(handle: usize): u32 {
-  const tp = sock(handle);
-  return tp.state == TCP_LISTEN ? tp.acceptCount : readable(tp);
-}
-
-/** Bytes that a send would take now. */
-export function tcpWritable(handle: usize): u32 {
-  const tp = sock(handle);
-  return tp.wmemQueued < tp.sndBuf ? tp.sndBuf - tp.wmemQueued : 0;
 }
 
 /** TCP_NODELAY. */
@@ -159,23 +149,6 @@ export function tcpSetKeepalive(handle: usize, on: u32, idle: f64, interval: f64
     timerMod(keepTimer(tp), now + tp.kaTime);
 }
 
-/** IP_TTL (0 = default) and IP_TOS. */
-export function tcpSetTtl(handle: usize, ttl: u32): void {
-  sock(handle).ttl = ttl;
-}
-export function tcpSetTos(handle: usize, tos: u32): void {
-  sock(handle).tos = tos;
-}
-/** SO_MARK. */
-export function tcpSetMark(handle: usize, mark: u32): void {
-  sock(handle).mark = mark;
-}
-/** SO_RCVBUF and SO_SNDBUF in bytes as the kernel counts them (twice what setsockopt was told); 0 = leave. */
-export function tcpSetBuffers(handle: usize, receive: u32, send: u32): void {
-  const tp = sock(handle);
-  if (receive != 0) tp.rxMax = receive;
-  if (send != 0) tp.sndBuf = send;
-}
 /** Counts and frees what arrives instead of keeping it for a program (benchmarks). */
 export function tcpSetSink(handle: usize, on: u32): void {
   const tp = sock(handle);

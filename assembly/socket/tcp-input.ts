@@ -59,7 +59,7 @@ export function tcpDone(tp: TcpSock): void {
 }
 
 /** An acceptable RST came (tcp_reset). */
-export function tcpReset(tp: TcpSock): void {
+function tcpReset(tp: TcpSock): void {
   if (tp.state == TCP_SYN_SENT) tp.err = ECONNREFUSED;
   else if (tp.state == TCP_CLOSE_WAIT) tp.err = EPIPE;
   else if (tp.state != TCP_CLOSE) tp.err = ECONNRESET;
@@ -79,7 +79,7 @@ function oowLimited(tp: TcpSock): bool {
 }
 
 /** RFC 5961's answer to a doubtful RST, SYN or ACK (tcp_send_challenge_ack). */
-export function challengeAck(tp: TcpSock): void {
+function challengeAck(tp: TcpSock): void {
   if (oowLimited(tp)) return;
   snmpInc(changetype<NetNs>(tp.ns), SNMP_TCPEXT_TCPCHALLENGEACK);
   sendAck(tp);
@@ -165,21 +165,21 @@ function synChallenge(tp: TcpSock): void {
 }
 
 /** New data and window updates may go out; the program may write again (tcp_data_snd_check). */
-export function dataSndCheck(tp: TcpSock): void {
+function dataSndCheck(tp: TcpSock): void {
   if (tp.sendHead != 0) pushFrames(tp);
   sndbufExpand(tp);
   if (tp.tf & TF_NOSPACE) checkSpace(tp);
 }
 
 /** Wakes the writer when a third of the buffer is free (tcp_check_space, sk_stream_write_space). */
-export function checkSpace(tp: TcpSock): void {
+function checkSpace(tp: TcpSock): void {
   if (tp.wmemQueued >= tp.sndBuf || tp.sndBuf - tp.wmemQueued < tp.wmemQueued >> 1) return;
   tp.tf &= ~TF_NOSPACE;
   sockWake(tp);
 }
 
 /** The send buffer follows the congestion window: two of them (tcp_sndbuf_expand, tcp_new_space). */
-export function sndbufExpand(tp: TcpSock): void {
+function sndbufExpand(tp: TcpSock): void {
   const mss = maxU(tp.mssClamp, tp.mssCache) + 320 + 320;
   const perMss = (<u32>1 << (32 - clz<u32>(mss - 1))) + 256;
   const segs = maxU(maxU(10, tp.cwnd), tp.reordering + 1);
@@ -336,7 +336,7 @@ function synRecvAcked(tp: TcpSock, skb: Skb): void {
 }
 
 /** Buffers and congestion control of a fresh connection (tcp_init_transfer). */
-export function initTransfer(tp: TcpSock): void {
+function initTransfer(tp: TcpSock): void {
   tp.tf &= ~TF_NOSPACE;
   if (tp.totalRetrans > 1 && tp.undoMarker != 0) tp.cwnd = 1; // two lost SYNs (RFC 6298 5.7)
   else tp.cwnd = TCP_INIT_CWND;

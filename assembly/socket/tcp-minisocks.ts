@@ -38,9 +38,11 @@ import { SOCK_REQ, TcpMini, bindHold, ehashInsert, ehashRemove } from "./tcp-tab
 const OOW_INTERVAL: i64 = 500 * NS_PER_MS;
 const TIMER: usize = offsetof<Timer>();
 
-/** ISN and timestamp offset of a connection (secure_tcp_seq): see isn and tsOff after the call. */
+/** What secureSeq computed last: initial sequence number and timestamp offset. */
 export let isn: u32 = 0;
 export let tsOff: u32 = 0;
+
+/** Computes a connection's `isn` and `tsOff` (secure_tcp_seq, secure_tcp_ts_off). */
 export function secureSeq(host: Host, local: u32, remote: u32, localPort: u32, remotePort: u32): void {
   // The kernel hashes addresses and ports as they stand on the wire, read little-endian.
   const ports = (<u32>bswap<u16>(<u16>localPort) << 16) | <u32>bswap<u16>(<u16>remotePort);
@@ -51,6 +53,7 @@ export function secureSeq(host: Host, local: u32, remote: u32, localPort: u32, r
 
 // ---------------------------------------------------------------------------------------------- requests
 
+/** A connection request: SYN received, not yet acknowledged (struct tcp_request_sock). */
 @unmanaged
 export class TcpReq extends TcpMini {
   listener: usize;

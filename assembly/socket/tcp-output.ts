@@ -126,6 +126,8 @@ function selectWindow(tp: TcpSock): u32 {
 export let iniWnd: u32 = 0;
 export let iniClamp: u32 = 0;
 export let iniScale: u32 = 0;
+
+/** Computes iniWnd, iniClamp and iniScale for a buffer of `space` bytes. */
 export function selectInitialWindow(space: u32, mss: u32, wscaleOk: bool): void {
   let clamp = <u32>65535 << 14;
   if (space > clamp) space = clamp;

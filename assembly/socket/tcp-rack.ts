@@ -164,6 +164,7 @@ export function newrenoMarkLost(tp: TcpSock, advanced: bool): void {
   if (!(head.sacked & SEG_LOST)) markLost(tp, head);
 }
 
+/** A segment in flight was sent again (tcp_any_retrans_done). */
 @inline
 export function anyRetransDone(tp: TcpSock): bool {
   if (tp.retransOut != 0) return true;
@@ -175,6 +176,7 @@ export function packetDelayed(tp: TcpSock): bool {
   return tp.retransStamp != 0 && tp.sawTs != 0 && tp.rcvTsecr != 0 && before(tp.rcvTsecr, tp.retransStamp);
 }
 
+/** The peer acknowledged everything before the retransmission (tcp_may_undo). */
 @inline
 export function mayUndo(tp: TcpSock): bool {
   return tp.undoMarker != 0 && (tp.undoRetrans == 0 || packetDelayed(tp));

@@ -28,6 +28,7 @@ export function enterQuickack(tp: TcpSock, most: u32): void {
   tp.ackAto = TCP_ATO_MIN;
 }
 
+/** The connection is interactive: acknowledgements wait for data to ride on (inet_csk_in_pingpong_mode). */
 @inline
 export function pingpongMode(tp: TcpSock): bool {
   return tp.ackPingpong >= TCP_PINGPONG_THRESH;
@@ -75,6 +76,7 @@ function measureRcvMss(tp: TcpSock, skb: Skb): void {
 export const SKB_HEAD: u32 = 768;
 export const MAX_FRAGS: u32 = 17;
 
+/** Bytes of buffer that a segment of `len` bytes is charged. */
 @inline
 export function fragSize(len: u32): u32 {
   return (len + 128 + 63) & ~63;

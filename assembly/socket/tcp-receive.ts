@@ -46,7 +46,7 @@ function rmemSchedule(tp: TcpSock): bool {
 }
 
 /** Drops the out-of-order queue. */
-export function ofoPurge(tp: TcpSock): void {
+function ofoPurge(tp: TcpSock): void {
   let p = tp.ofoHead;
   while (p != 0) {
     const skb = changetype<Skb>(p);

@@ -26,11 +26,14 @@ import {
 import { rtxQueueEmpty } from "./tcp-txq";
 import { resetXmitTimer } from "./tcp-xmit";
 
+/** What an ACK asks to be sent (enum of tcp_input.c). */
 export const REXMIT_NONE: u32 = 0;
 export const REXMIT_LOST: u32 = 1;
 export const REXMIT_NEW: u32 = 2;
 /** What tcp_ack shall send at its end. */
 export let rexmit: u32 = 0;
+
+/** Sets `rexmit`. */
 export function setRexmit(value: u32): void {
   rexmit = value;
 }
@@ -170,15 +173,6 @@ export function enterRecovery(tp: TcpSock): void {
     initCwndReduction(tp);
   }
   tp.caState = CA_RECOVERY;
-}
-
-/** The local queue was full, or ICMP says so: reduce once per window (tcp_enter_cwr). */
-export function enterCwr(tp: TcpSock): void {
-  tp.priorSsthresh = 0;
-  if (tp.caState >= CA_CWR) return;
-  tp.undoMarker = 0;
-  initCwndReduction(tp);
-  tp.caState = CA_CWR;
 }
 
 /** The retransmission timer fired: all is lost but what RACK still expects (tcp_enter_loss). */

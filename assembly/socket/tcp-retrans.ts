@@ -43,7 +43,7 @@ export function segSplit(tp: TcpSock, seg: TxSeg, len: u32): void {
 }
 
 /** Sends a segment again; -errno when it can't (__tcp_retransmit_skb). */
-export function retransmitOne(tp: TcpSock, seg: TxSeg): i32 {
+function retransmitOne(tp: TcpSock, seg: TxSeg): i32 {
   if (before(seg.seq, tp.sndUna)) {
     if (seg.flags & TCPHDR_SYN) {
       seg.flags &= ~TCPHDR_SYN;

@@ -36,6 +36,7 @@ export function dsackSet(tp: TcpSock, seq: u32, end: u32): void {
   tp.dsack = pair(seq, end);
 }
 
+/** Widens the D-SACK that the next ACK reports (tcp_dsack_extend). */
 export function dsackExtend(tp: TcpSock, seq: u32, end: u32): void {
   if (!tp.dsackOn) dsackSet(tp, seq, end);
   else {

@@ -13,13 +13,14 @@ import { TIMER_KEEPALIVE, Timer, clock, timerDel, timerInit } from "../sim/event
 import { Host } from "../sim/host";
 import { Sock } from "./socket";
 
+/** Units of time in ns. */
 export const NS_PER_US: i64 = 1000;
 export const NS_PER_MS: i64 = 1000000;
 export const NS_PER_SEC: i64 = 1000000000;
 /** HZ = 250: RTOs are rounded up to whole jiffies. */
 export const JIFFY: i64 = 4000000;
 
-// TcpSock.tf
+/** TcpSock.tf */
 export const TF_NODELAY: u32 = 1;
 /** A send found the buffer full: wake the program when there is room (SOCK_NOSPACE). */
 export const TF_NOSPACE: u32 = 2;
@@ -46,33 +47,34 @@ export const TF_BOUND_ADDR: u32 = 131072;
 /** The send stopped at the limit of what may wait in the host's own queues (TSQ_THROTTLED). */
 export const TF_TSQ: u32 = 524288;
 
-// ackPending (ICSK_ACK_*)
+/** ackPending (ICSK_ACK_*) */
 export const ACK_SCHED: u32 = 1;
 export const ACK_TIMER: u32 = 2;
 export const ACK_PUSHED: u32 = 4;
 export const ACK_PUSHED2: u32 = 8;
 export const ACK_NOW: u32 = 16;
 
-// timerKind (ICSK_TIME_*): what the retransmit timer stands for
+/** timerKind (ICSK_TIME_*): what the retransmit timer stands for */
 export const TIME_NONE: u32 = 0;
 export const TIME_RETRANS: u32 = 1;
 export const TIME_PROBE0: u32 = 3;
 export const TIME_LOSS_PROBE: u32 = 5;
 export const TIME_REO: u32 = 6;
 
-// caState (enum tcp_ca_state)
+/** caState (enum tcp_ca_state) */
 export const CA_OPEN: u32 = 0;
 export const CA_DISORDER: u32 = 1;
 export const CA_CWR: u32 = 2;
 export const CA_RECOVERY: u32 = 3;
 export const CA_LOSS: u32 = 4;
 
-// TxSeg.sacked (TCPCB_*)
+/** TxSeg.sacked (TCPCB_*) */
 export const SEG_SACKED: u32 = 1;
 export const SEG_RETRANS: u32 = 2;
 export const SEG_LOST: u32 = 4;
 export const SEG_EVER_RETRANS: u32 = 0x80;
 
+/** Constants of include/net/tcp.h: segments, ns (…_US: µs), bytes. */
 export const TCP_INIT_CWND: u32 = 10;
 export const TCP_INFINITE_SSTHRESH: u32 = 0x7fffffff;
 export const TCP_RTO_MIN: i64 = 200 * NS_PER_MS;
@@ -127,10 +129,13 @@ export class TxSeg {
   /** tp.delivered when it was sent last: tells rounds apart (rate sample's prior_delivered). */
   delivered: u32;
 }
+
+/** Bytes of the record; the payload follows. */
 export const TXSEG_SIZE: usize = offsetof<TxSeg>();
 /** What a queued segment is charged besides its bytes. */
 export const TXSEG_OVERHEAD: u32 = 256;
 
+/** A TCP socket (struct tcp_sock with its inet_connection_sock). */
 @unmanaged
 export class TcpSock extends Sock {
   state: u32;
@@ -307,20 +312,28 @@ export class TcpSock extends Sock {
 
 const TIMER: usize = offsetof<Timer>();
 const TIMERS: usize = (offsetof<TcpSock>() + 7) & ~7;
+/** Bytes of the record with its five timers. */
 export const TCP_SOCK_SIZE: usize = TIMERS + 5 * TIMER;
 
+/** Timer of retransmission, probes and RACK (icsk_retransmit_timer); timerKind says which. */
 @inline
 export function rtxTimer(tp: TcpSock): Timer {
   return changetype<Timer>(changetype<usize>(tp) + TIMERS);
 }
+
+/** Timer of the delayed ACK (icsk_delack_timer). */
 @inline
 export function delackTimer(tp: TcpSock): Timer {
   return changetype<Timer>(changetype<usize>(tp) + TIMERS + TIMER);
 }
+
+/** Timer of keepalive, and of FIN_WAIT2 (sk_timer). */
 @inline
 export function keepTimer(tp: TcpSock): Timer {
   return changetype<Timer>(changetype<usize>(tp) + TIMERS + 2 * TIMER);
 }
+
+/** Timer of compressed SACKs (compressed_ack_timer). */
 @inline
 export function sackTimer(tp: TcpSock): Timer {
   return changetype<Timer>(changetype<usize>(tp) + TIMERS + 3 * TIMER);
@@ -331,10 +344,13 @@ export function tsqTimer(tp: TcpSock): Timer {
   return changetype<Timer>(changetype<usize>(tp) + TIMERS + 4 * TIMER);
 }
 
+/** The namespace that it is in. */
 @inline
 export function tcpNs(tp: TcpSock): NetNs {
   return changetype<NetNs>(tp.ns);
 }
+
+/** The host that it is on. */
 @inline
 export function tcpHost(tp: TcpSock): Host {
   return changetype<Host>(tp.host);
@@ -355,11 +371,6 @@ export function tsClock(): u32 {
 @inline
 export function tcpTimeStamp(tp: TcpSock): u32 {
   return tsClock() + tp.tsOffset;
-}
-
-@inline
-export function tcpStateIn(tp: TcpSock, mask: u32): bool {
-  return ((1 << tp.state) & mask) != 0;
 }
 
 /** tcp_packets_in_flight. */
@@ -404,15 +415,20 @@ export function winFromSpace(space: i32): i32 {
 export function rcvSpaceFree(tp: TcpSock): i32 {
   return winFromSpace(<i32>tp.rxMax - <i32>tp.rxBytes);
 }
+
+/** Window that the whole receive buffer allows (tcp_full_space). */
 @inline
 export function rcvSpaceFull(tp: TcpSock): i32 {
   return winFromSpace(<i32>tp.rxMax);
 }
 
+/** The smaller one. */
 @inline
 export function minU(a: u32, b: u32): u32 {
   return a < b ? a : b;
 }
+
+/** The larger one. */
 @inline
 export function maxU(a: u32, b: u32): u32 {
   return a > b ? a : b;
@@ -427,6 +443,7 @@ export function sockAlloc(): TcpSock {
   return tp;
 }
 
+/** Prepares the timers with their handlers (function indices). */
 export function timersInit(tp: TcpSock, rtx: usize, delack: usize, keep: usize, sack: usize, tsq: usize): void {
   const host = tcpHost(tp);
   const arg = changetype<usize>(tp);

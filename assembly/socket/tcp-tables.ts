@@ -14,7 +14,7 @@ import { TcpSock } from "./tcp-sock";
 export const SOCK_TW: u32 = 0x10000;
 export const SOCK_REQ: u32 = 0x20000;
 /** Stands in a table (established or listener). */
-export const SOCK_HASHED: u32 = 0x40000;
+const SOCK_HASHED: u32 = 0x40000;
 /** Closed, but packets that refer to it are still under way; freed with the last of them. */
 export const SOCK_ZOMBIE: u32 = 0x80000;
 
@@ -75,6 +75,7 @@ export function ehashInsert(record: usize): void {
   );
 }
 
+/** Takes a connection, request or TIME_WAIT record out of the table (inet_unhash). */
 export function ehashRemove(record: usize): void {
   const mini = changetype<TcpMini>(record);
   if (!(mini.flags & SOCK_HASHED)) return;
@@ -107,12 +108,14 @@ export function ehashAll(each: usize, arg: u32): void {
   }
 }
 
+/** Enters a listener (__inet_hash). */
 export function listenInsert(tp: TcpSock): void {
   if (ehash == 0) tables();
   tp.flags |= SOCK_HASHED;
   tableInsert(changetype<HashTable>(lhash), changetype<usize>(tp), portHash(tp.ns, tp.localPort));
 }
 
+/** Takes a listener out of the table. */
 export function listenRemove(tp: TcpSock): void {
   if (!(tp.flags & SOCK_HASHED)) return;
   tp.flags &= ~SOCK_HASHED;
@@ -189,12 +192,14 @@ export function bindGet(ns: usize, port: u32, bound: bool): usize {
   return p;
 }
 
+/** One user more of a bound port. */
 @inline
 export function bindHold(p: usize): usize {
   if (p != 0) changetype<BindBucket>(p).refs++;
   return p;
 }
 
+/** One user less; the last one frees the port (inet_put_port). */
 export function bindPut(p: usize): void {
   if (p == 0) return;
   const bucket = changetype<BindBucket>(p);

@@ -24,6 +24,7 @@ import { probe0When, pushFrames, resetXmitTimer } from "./tcp-xmit";
 /** TCP_RESOURCE_PROBE_INTERVAL: try again when the host itself could not send. */
 const RESOURCE_PROBE: i64 = 500 * NS_PER_MS;
 
+/** Gives a socket its timers (tcp_init_xmit_timers). */
 export function tcpInitTimers(tp: TcpSock): void {
   timersInit(
     tp,

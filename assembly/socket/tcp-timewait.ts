@@ -21,6 +21,7 @@ import { SOCK_TW, TcpMini, bindHold, bindPut, ehashInsert, ehashRemove, listenLo
 
 const TIMER: usize = offsetof<Timer>();
 
+/** A connection in TIME_WAIT or FIN_WAIT2 without a socket (struct tcp_timewait_sock). */
 @unmanaged
 export class TcpTw extends TcpMini {
   next: usize;
@@ -50,7 +51,7 @@ export function twShiftTimestamps(at: usize, ms: u32): void {
   if (tw.tsRecentStamp != 0) tw.tsRecent += ms;
 }
 
-export let twCount: u32 = 0;
+let twCount: u32 = 0;
 
 @inline
 function twTimer(tw: TcpTw): Timer {

@@ -13,7 +13,7 @@ export function segNew(cap: u32): TxSeg {
 }
 
 @inline
-export function segFree(seg: TxSeg): void {
+function segFree(seg: TxSeg): void {
   kfree(changetype<usize>(seg), TXSEG_SIZE + <usize>seg.cap);
 }
 

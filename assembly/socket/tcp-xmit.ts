@@ -34,6 +34,7 @@ export function resetXmitTimer(tp: TcpSock, kind: u32, delay: i64): void {
   timerMod(rtxTimer(tp), tp.timeout);
 }
 
+/** Stops the retransmit timer, whatever it stands for (inet_csk_clear_xmit_timer). */
 export function clearXmitTimer(tp: TcpSock): void {
   tp.timerKind = TIME_NONE;
   timerDel(rtxTimer(tp));
@@ -61,7 +62,7 @@ export function rearmRto(tp: TcpSock): void {
 
 /** First interval of window probes: the RTO, at least 200 ms (tcp_probe0_base). */
 @inline
-export function probe0Base(tp: TcpSock): i64 {
+function probe0Base(tp: TcpSock): i64 {
   return tp.rto > TCP_RTO_MIN ? tp.rto : TCP_RTO_MIN;
 }
 
@@ -73,7 +74,7 @@ export function probe0When(tp: TcpSock, most: i64): i64 {
 }
 
 /** tcp_check_probe_timer: nothing in flight, something to send, no window: probe. */
-export function checkProbeTimer(tp: TcpSock): void {
+function checkProbeTimer(tp: TcpSock): void {
   if (tp.packetsOut == 0 && tp.timerKind == TIME_NONE) resetXmitTimer(tp, TIME_PROBE0, probe0Base(tp));
 }
 
@@ -103,6 +104,7 @@ export function smallQueueCheck(tp: TcpSock, len: u32): bool {
   return true;
 }
 
+/** A segment lies within the peer's window (tcp_snd_wnd_test). */
 @inline
 export function windowAllows(tp: TcpSock, seg: TxSeg, mss: u32): bool {
   const end = seg.len > mss ? seg.seq + mss : seg.endSeq;

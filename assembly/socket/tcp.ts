@@ -50,7 +50,7 @@ export function tcpNew(ns: NetNs): TcpSock {
 }
 
 /** TCP's defaults of a fresh record (tcp_init_sock). */
-export function tcpInitSock(tp: TcpSock): void {
+function tcpInitSock(tp: TcpSock): void {
   tcpInitTimers(tp);
   tp.state = TCP_CLOSE;
   tp.rxMax = TCP_RMEM_DEFAULT;
@@ -79,7 +79,7 @@ export function tcpUnhash(tp: TcpSock): void {
 }
 
 /** Drops the queues and timers of a socket, without a word on the wire. */
-export function tcpRelease(tp: TcpSock): void {
+function tcpRelease(tp: TcpSock): void {
   timersStop(tp);
   txPurge(tp);
   sockPurge(tp, DROP_NS_GONE);
@@ -211,13 +211,13 @@ function demux(ns: NetNs, skb: Skb, src: u32, dst: u32): void {
 }
 
 /** A segment for nobody: a reset, unless it is one itself. Ends the packet. */
-export function rcvNoSocket(ns: NetNs, skb: Skb): void {
+function rcvNoSocket(ns: NetNs, skb: Skb): void {
   tcpSendReset(ns, skb);
   dropSkb(skb, DROP_TCP_NO_SOCKET);
 }
 
 /** Hands a segment to a socket by its state; ends the packet (tcp_v4_do_rcv). */
-export function tcpDoRcv(tp: TcpSock, skb: Skb): void {
+function tcpDoRcv(tp: TcpSock, skb: Skb): void {
   tp.segsIn++;
   if (tp.state == TCP_ESTABLISHED) tcpRcvEstablished(tp, skb);
   else if (tp.state == TCP_LISTEN) listenRcv(tp, skb);

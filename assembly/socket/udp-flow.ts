@@ -7,6 +7,7 @@ import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
 import { Host } from "../sim/host";
 import { UdpSock, udpSend } from "./udp";
 
+/** A stream of datagrams that the kernel sends by itself. */
 @unmanaged
 export class UdpFlow extends Timer {
   sk: usize;

@@ -30,6 +30,7 @@ import { flowsStop } from "./udp-flow";
 /** Largest datagram: 65535 less IP and UDP headers is refused later by size; this is sendmsg's own limit. */
 const MAX_SEND: u32 = 0xffff;
 
+/** A UDP socket (struct udp_sock). */
 @unmanaged
 export class UdpSock extends Sock {
   /** Generators that send through it (socket/udpFlow). */
@@ -173,7 +174,7 @@ export function udpDestroy(at: Sock): void {
  * The socket for a datagram src:sport → dst:dport: a bound address beats a wildcard, then a connection beats none; the
  * newest among equals (__udp4_lib_lookup).
  */
-export function udpLookup(ns: NetNs, src: u32, sport: u32, dst: u32, dport: u32): usize {
+function udpLookup(ns: NetNs, src: u32, sport: u32, dst: u32, dport: u32): usize {
   let best: usize = 0;
   let bestScore: u32 = 0;
   for (let p = tableFirst(inetOf(ns).udp, hashOf(dport)); p != 0; p = linkNext(p)) {

@@ -6,10 +6,14 @@
  */
 import { storeMac } from "./ethernet";
 
+/** Bytes of an ARP packet for IPv4 over Ethernet. */
 export const ARP_HLEN: u32 = 28;
+
+/** Operations. */
 export const ARPOP_REQUEST: u32 = 1;
 export const ARPOP_REPLY: u32 = 2;
 
+/** Operation. */
 @inline
 export function arpOp(arp: usize): u32 {
   return <u32>bswap<u16>(load<u16>(arp, 6));
@@ -21,16 +25,19 @@ export function arpSha(arp: usize): u64 {
   return bswap<u64>(load<u64>(arp, 8)) >> 16;
 }
 
+/** Sender's IPv4 address. */
 @inline
 export function arpSip(arp: usize): u32 {
   return bswap<u32>(load<u32>(arp, 14));
 }
 
+/** Target's MAC. */
 @inline
 export function arpTha(arp: usize): u64 {
   return bswap<u64>(load<u64>(arp, 18)) >> 16;
 }
 
+/** Target's IPv4 address. */
 @inline
 export function arpTip(arp: usize): u32 {
   return bswap<u32>(load<u32>(arp, 24));
@@ -43,6 +50,7 @@ export function arpValid(arp: usize): bool {
   return (hardware == 1 || hardware == 6) && load<u32>(arp, 2) == 0x04060008;
 }
 
+/** Writes a whole packet: operation, sender's MAC and address, target's. */
 export function emitArp(arp: usize, op: u32, sha: u64, sip: u32, tha: u64, tip: u32): void {
   store<u64>(arp, <u64>0x0000040600080100 | (<u64>bswap<u16>(<u16>op) << 48));
   storeMac(arp + 8, sha);

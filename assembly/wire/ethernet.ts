@@ -3,11 +3,11 @@
  *
  *   +0 destination 6 | +6 source 6 | +12 ethertype 2
  */
+
+/** Bytes of the header, ethertypes, and the broadcast address. */
 export const ETH_HLEN: u32 = 14;
-export const ETH_ALEN: u32 = 6;
 export const ETH_P_IP: u32 = 0x0800;
 export const ETH_P_ARP: u32 = 0x0806;
-export const ETH_P_IPV6: u32 = 0x86dd;
 export const MAC_BROADCAST: u64 = 0xffffffffffff;
 
 /** Reads a MAC address at `at`. Reads 8 bytes: there are always 2 behind it in a frame. */
@@ -23,21 +23,25 @@ export function storeMac(at: usize, mac: u64): void {
   store<u16>(at, bswap<u16>(<u16>mac), 4);
 }
 
+/** Destination MAC. */
 @inline
 export function ethDst(frame: usize): u64 {
   return loadMac(frame);
 }
 
+/** Source MAC. */
 @inline
 export function ethSrc(frame: usize): u64 {
   return loadMac(frame + 6);
 }
 
+/** Ethertype. */
 @inline
 export function ethType(frame: usize): u32 {
   return <u32>bswap<u16>(load<u16>(frame, 12));
 }
 
+/** Group bit: multicast or broadcast. */
 @inline
 export function isMulticast(mac: u64): bool {
   return <bool>((mac >> 40) & 1);

@@ -4,8 +4,10 @@
  */
 import { checksum } from "./checksum";
 
+/** Bytes of the header. */
 export const ICMP_HLEN: u32 = 8;
 
+/** Types (include/uapi/linux/icmp.h). */
 export const ICMP_ECHOREPLY: u32 = 0;
 export const ICMP_DEST_UNREACH: u32 = 3;
 export const ICMP_SOURCE_QUENCH: u32 = 4;
@@ -15,10 +17,12 @@ export const ICMP_TIME_EXCEEDED: u32 = 11;
 export const ICMP_PARAMETERPROB: u32 = 12;
 export const ICMP_TIMESTAMP: u32 = 13;
 export const ICMP_TIMESTAMPREPLY: u32 = 14;
+export const ICMP_INFO_REQUEST: u32 = 15;
 export const ICMP_ADDRESS: u32 = 17;
 export const ICMP_ADDRESSREPLY: u32 = 18;
 export const NR_ICMP_TYPES: u32 = 18;
 
+/** Codes of destination unreachable. */
 export const ICMP_NET_UNREACH: u32 = 0;
 export const ICMP_HOST_UNREACH: u32 = 1;
 export const ICMP_PROT_UNREACH: u32 = 2;
@@ -32,11 +36,13 @@ export const ICMP_EXC_FRAGTIME: u32 = 1;
 /** Code of redirect: for the host. */
 export const ICMP_REDIR_HOST: u32 = 1;
 
+/** Type. */
 @inline
 export function icmpType(icmp: usize): u32 {
   return <u32>load<u8>(icmp);
 }
 
+/** Code. */
 @inline
 export function icmpCode(icmp: usize): u32 {
   return <u32>load<u8>(icmp, 1);
@@ -48,6 +54,7 @@ export function icmpEchoId(icmp: usize): u32 {
   return <u32>bswap<u16>(load<u16>(icmp, 4));
 }
 
+/** Sequence number of an echo. */
 @inline
 export function icmpEchoSeq(icmp: usize): u32 {
   return <u32>bswap<u16>(load<u16>(icmp, 6));
@@ -66,6 +73,7 @@ export function emitIcmp(icmp: usize, type: u32, code: u32, rest: u32): void {
   store<u32>(icmp, bswap<u32>(rest), 4);
 }
 
+/** Computes the checksum of a message of `length` bytes and writes it. */
 @inline
 export function icmpSetCheck(icmp: usize, length: u32): void {
   store<u16>(icmp, 0, 2);

@@ -6,13 +6,17 @@
  */
 import { ipHeaderChecksum, sumBytes, fold64 } from "./checksum";
 
+/** Bytes of a header without options. */
 export const IP_HLEN: u32 = 20;
+
+/** Bytes of the largest packet. */
 export const IP_MAX_LEN: u32 = 65535;
 /** Flags and offset, host order of the 16-bit field. */
 export const IP_DF: u32 = 0x4000;
 export const IP_MF: u32 = 0x2000;
 export const IP_OFFSET: u32 = 0x1fff;
 
+/** Well-known addresses (include/uapi/linux/in.h). */
 export const INADDR_ANY: u32 = 0;
 export const INADDR_BROADCAST: u32 = 0xffffffff;
 export const INADDR_LOOPBACK: u32 = 0x7f000001;
@@ -23,16 +27,19 @@ export function ipHlen(ip: usize): u32 {
   return <u32>(load<u8>(ip) & 15) << 2;
 }
 
+/** Type of service. */
 @inline
 export function ipTos(ip: usize): u32 {
   return <u32>load<u8>(ip, 1);
 }
 
+/** Total length. */
 @inline
 export function ipTotalLength(ip: usize): u32 {
   return <u32>bswap<u16>(load<u16>(ip, 2));
 }
 
+/** Identification. */
 @inline
 export function ipId(ip: usize): u32 {
   return <u32>bswap<u16>(load<u16>(ip, 4));
@@ -44,21 +51,25 @@ export function ipFrag(ip: usize): u32 {
   return <u32>bswap<u16>(load<u16>(ip, 6));
 }
 
+/** Time to live. */
 @inline
 export function ipTtl(ip: usize): u32 {
   return <u32>load<u8>(ip, 8);
 }
 
+/** Protocol. */
 @inline
 export function ipProtocol(ip: usize): u32 {
   return <u32>load<u8>(ip, 9);
 }
 
+/** Source address. */
 @inline
 export function ipSrc(ip: usize): u32 {
   return bswap<u32>(load<u32>(ip, 12));
 }
 
+/** Destination address. */
 @inline
 export function ipDst(ip: usize): u32 {
   return bswap<u32>(load<u32>(ip, 16));
@@ -86,6 +97,7 @@ export function emitIp(ip: usize, tos: u32, df: bool, ttl: u32, protocol: u32, s
   store<u32>(ip, bswap<u32>(dst), 16);
 }
 
+/** Writes the identification; the checksum is not touched. */
 @inline
 export function ipSetId(ip: usize, id: u32): void {
   // Whole words, as they were written: a load that spans two younger stores stalls until both are in the cache.
@@ -130,11 +142,13 @@ export function ipDecreaseTtl(ip: usize): void {
   store<u8>(ip, <u8>(load<u8>(ip, 8) - 1), 8);
 }
 
+/** 224.0.0.0/4. */
 @inline
 export function isMulticastIp(ip: u32): bool {
   return ip >> 28 == 14;
 }
 
+/** 127.0.0.0/8. */
 @inline
 export function isLoopbackIp(ip: u32): bool {
   return ip >> 24 == 127;

@@ -4,8 +4,11 @@
  *   +0 source port 2 | +2 destination port 2 | +4 sequence 4 | +8 acknowledgement 4 |
  *   +12 data offset (4 bits), reserved | +13 flags | +14 window 2 | +16 checksum 2 | +18 urgent pointer 2 | options
  */
+
+/** Bytes of a header without options. */
 export const TCP_HLEN: u32 = 20;
 
+/** Flags. */
 export const TCPHDR_FIN: u32 = 0x01;
 export const TCPHDR_SYN: u32 = 0x02;
 export const TCPHDR_RST: u32 = 0x04;
@@ -15,6 +18,7 @@ export const TCPHDR_URG: u32 = 0x20;
 export const TCPHDR_ECE: u32 = 0x40;
 export const TCPHDR_CWR: u32 = 0x80;
 
+/** Kinds of options. */
 export const TCPOPT_EOL: u32 = 0;
 export const TCPOPT_NOP: u32 = 1;
 export const TCPOPT_MSS: u32 = 2;
@@ -28,21 +32,25 @@ export const TCPOLEN_TSTAMP_ALIGNED: u32 = 12;
 /** Bytes of all options of a SYN: MSS, SACK permitted, timestamps, NOP, window scale. */
 export const TCPOLEN_SYN_FULL: u32 = 20;
 
+/** Source port. */
 @inline
 export function tcpSport(th: usize): u32 {
   return <u32>bswap<u16>(load<u16>(th));
 }
 
+/** Destination port. */
 @inline
 export function tcpDport(th: usize): u32 {
   return <u32>bswap<u16>(load<u16>(th, 2));
 }
 
+/** Sequence number. */
 @inline
 export function tcpSeq(th: usize): u32 {
   return bswap<u32>(load<u32>(th, 4));
 }
 
+/** Acknowledgement number. */
 @inline
 export function tcpAckSeq(th: usize): u32 {
   return bswap<u32>(load<u32>(th, 8));
@@ -54,11 +62,13 @@ export function tcpDoff(th: usize): u32 {
   return <u32>(load<u8>(th, 12) >> 4) << 2;
 }
 
+/** Flags (TCPHDR_*). */
 @inline
 export function tcpFlags(th: usize): u32 {
   return <u32>load<u8>(th, 13);
 }
 
+/** Window as it stands, unscaled. */
 @inline
 export function tcpWindow(th: usize): u32 {
   return <u32>bswap<u16>(load<u16>(th, 14));

@@ -3,19 +3,23 @@
  */
 import { fold64, pseudoSum, sumBytes } from "./checksum";
 
+/** Bytes of the header. */
 export const UDP_HLEN: u32 = 8;
 const PROTOCOL: u32 = 17;
 
+/** Source port. */
 @inline
 export function udpSport(udp: usize): u32 {
   return <u32>bswap<u16>(load<u16>(udp));
 }
 
+/** Destination port. */
 @inline
 export function udpDport(udp: usize): u32 {
   return <u32>bswap<u16>(load<u16>(udp, 2));
 }
 
+/** Length with the header. */
 @inline
 export function udpLength(udp: usize): u32 {
   return <u32>bswap<u16>(load<u16>(udp, 4));

@@ -30,6 +30,7 @@ export function xfrmStateDel(ns: usize): i32 {
   return stateDel(changetype<NetNs>(ns), scratch());
 }
 
+/** `ip xfrm state flush`. */
 export function xfrmStateFlush(ns: usize): void {
   const net = changetype<NetNs>(ns);
   if (net.xfrm == 0) return;
@@ -104,6 +105,7 @@ export function xfrmPolicyDel(ns: usize): i32 {
   return policyDel(changetype<NetNs>(ns), scratch());
 }
 
+/** `ip xfrm policy flush`. */
 export function xfrmPolicyFlush(ns: usize): void {
   const net = changetype<NetNs>(ns);
   if (net.xfrm == 0) return;

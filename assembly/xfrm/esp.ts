@@ -15,7 +15,7 @@ import { XFRM_REPLAY_MODE_ESN, XFRM_STATE_VALID, XfrmState, xfrmOf } from "./rec
 import { stateLookup } from "./state";
 
 /** SPI, sequence number and IV. */
-export const ESP_HLEN: u32 = 16;
+const ESP_HLEN: u32 = 16;
 const IP_HLEN: u32 = 20;
 /** Pad 3, its length, the protocol, an ICV of 16. */
 const TRAILER_MAX: u32 = 21;

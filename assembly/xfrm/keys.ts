@@ -5,6 +5,7 @@
 import { gcmKeyFree, gcmKeyNew } from "../crypto/gcm";
 import { kfree, kmalloc } from "../memory/arena";
 
+/** A key of AES-GCM that states share, and how many do. */
 @unmanaged
 export class KeyEntry {
   next: usize;

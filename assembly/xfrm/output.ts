@@ -130,7 +130,7 @@ export function xfrmLookupRoute(ns: NetNs, skb: Skb): i32 {
 }
 
 /** The path MTU that a sender of the flow in Flow sees, where the route's is `mtu` (xfrm_init_pmtu). Counts nothing. */
-export function xfrmFlowMtu(ns: NetNs, mtu: u32): u32 {
+function xfrmFlowMtu(ns: NetNs, mtu: u32): u32 {
   const found = policyLookup(xfrmOf(ns), XFRM_POLICY_OUT);
   if (found == 0) return mtu;
   const policy = changetype<XfrmPolicy>(found);

@@ -167,6 +167,7 @@ export function policyDel(ns: NetNs, spec: usize): i32 {
   return 0;
 }
 
+/** Removes all policies of a namespace, in and out (xfrm_policy_flush). */
 export function policyFlushAll(xfrm: XfrmNs): void {
   while (xfrm.firstPolicy != 0) {
     const policy = changetype<XfrmPolicy>(xfrm.firstPolicy);

@@ -22,12 +22,12 @@ export const XFRM_FLAG_FWD: u32 = 4;
 /** Skb.xfrm of a packet whose route is a dead end: the template could not be resolved (make_blackhole). */
 export const XFRM_BLACKHOLE: usize = 1;
 
-// XfrmState.km (enum in net/xfrm.h)
+/** XfrmState.km (enum in net/xfrm.h) */
 export const XFRM_STATE_VALID: u32 = 1;
 export const XFRM_STATE_EXPIRED: u32 = 3;
 export const XFRM_STATE_DEAD: u32 = 5;
 
-// Replay modes (enum xfrm_replay_mode)
+/** Replay modes (enum xfrm_replay_mode) */
 export const XFRM_REPLAY_MODE_LEGACY: u32 = 0;
 export const XFRM_REPLAY_MODE_BMP: u32 = 1;
 export const XFRM_REPLAY_MODE_ESN: u32 = 2;
@@ -127,7 +127,7 @@ export class XfrmPolicy extends XfrmSelector {
   used: i64; // -1 = never
 }
 
-// A template: source, destination, SPI (0 = any), reqid (0 = any), u32 each.
+/** A template: source, destination, SPI (0 = any), reqid (0 = any), u32 each. */
 export const TMPL: usize = 16;
 export const TMPL_SRC: usize = 0;
 export const TMPL_DST: usize = 4;
@@ -180,11 +180,13 @@ export function xfrmOf(ns: NetNs): XfrmNs {
   return changetype<XfrmNs>(ns.xfrm);
 }
 
+/** First policy of a direction, in order of priority. */
 @inline
 export function listOf(xfrm: XfrmNs, dir: u32): usize {
   return <usize>load<u32>(changetype<usize>(xfrm) + (<usize>dir << 2), offsetof<XfrmNs>("list0"));
 }
 
+/** Policies of a direction. */
 @inline
 export function countOf(xfrm: XfrmNs, dir: u32): u32 {
   return load<u32>(changetype<usize>(xfrm) + (<usize>dir << 2), offsetof<XfrmNs>("count0"));
@@ -196,17 +198,20 @@ export function defaultOf(xfrm: XfrmNs, dir: u32): u32 {
   return load<u32>(changetype<usize>(xfrm) + (<usize>dir << 2), offsetof<XfrmNs>("default0"));
 }
 
+/** The state of a place in the path of the packet at hand. */
 @inline
 export function pathAt(xfrm: XfrmNs, index: u32): XfrmState {
   return changetype<XfrmState>(<usize>load<u32>(changetype<usize>(xfrm) + (<usize>index << 2), offsetof<XfrmNs>("path0")));
 }
 
+/** Adds a state to the path of the packet at hand (sec_path). */
 @inline
 export function pathAdd(xfrm: XfrmNs, state: XfrmState): void {
   store<u32>(changetype<usize>(xfrm) + (<usize>xfrm.pathLength << 2), <u32>changetype<usize>(state), offsetof<XfrmNs>("path0"));
   xfrm.pathLength++;
 }
 
+/** A template of a policy. */
 @inline
 export function tmplAt(policy: XfrmPolicy, index: u32): usize {
   return policy.tmpls + <usize>index * TMPL;
@@ -218,6 +223,7 @@ export function bundleAt(policy: XfrmPolicy, index: u32): XfrmState {
   return changetype<XfrmState>(<usize>load<u32>(policy.tmpls + BUNDLE + (<usize>index << 2)));
 }
 
+/** Sets the state that stands for a template. */
 @inline
 export function bundleSet(policy: XfrmPolicy, index: u32, state: usize): void {
   store<u32>(policy.tmpls + BUNDLE + (<usize>index << 2), <u32>state);

@@ -216,6 +216,7 @@ export function stateDel(ns: NetNs, spec: usize): i32 {
   return 0;
 }
 
+/** Removes all states of a namespace (xfrm_state_flush). */
 export function stateFlushAll(xfrm: XfrmNs): void {
   while (xfrm.firstState != 0) stateDelete(xfrm, changetype<XfrmState>(xfrm.firstState));
 }

@@ -2,7 +2,11 @@
  * IPv4 and MAC addresses as numbers: an IPv4 address is an unsigned 32-bit integer in host order
  * (10.0.0.1 = 0x0a000001), a MAC address an unsigned 48-bit integer (02:42:0a:00:01:02 = 0x02420a000102).
  */
+
+/** An IPv4 address as an unsigned number, first byte most significant. */
 export type Ipv4 = number;
+
+/** A MAC address as a number of 48 bits, first byte most significant. */
 export type Mac = number;
 
 /** An address with its prefix length, e.g. 10.0.1.2/24. */
@@ -24,6 +28,7 @@ export function parseIpv4(text: string): Ipv4 | undefined {
   return value;
 }
 
+/** `10.0.0.1`. */
 export function formatIpv4(ip: Ipv4): string {
   return `${(ip >>> 24) & 255}.${(ip >>> 16) & 255}.${(ip >>> 8) & 255}.${ip & 255}`;
 }
@@ -38,6 +43,7 @@ export function parseCidr(text: string): Cidr | undefined {
   return { ip, prefix: Number(length) };
 }
 
+/** `10.0.0.0/24`; the address as it stands, host bits included. */
 export function formatCidr(cidr: Cidr): string {
   return `${formatIpv4(cidr.ip)}/${cidr.prefix}`;
 }
@@ -57,19 +63,23 @@ export function broadcastOf(cidr: Cidr): Ipv4 {
   return (cidr.ip | ~maskOf(cidr.prefix)) >>> 0;
 }
 
+/** The address is in the network. */
 export function cidrContains(cidr: Cidr, ip: Ipv4): boolean {
   return ((ip ^ cidr.ip) & maskOf(cidr.prefix)) === 0;
 }
 
+/** Two networks share an address. */
 export function cidrOverlaps(a: Cidr, b: Cidr): boolean {
   return cidrContains({ ip: a.ip, prefix: Math.min(a.prefix, b.prefix) }, b.ip);
 }
 
+/** Reads `02:42:0a:00:00:02`, in either case; undefined for anything else. */
 export function parseMac(text: string): Mac | undefined {
   if (!/^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(text)) return undefined;
   return text.split(":").reduce((value, byte) => value * 256 + Number.parseInt(byte, 16), 0);
 }
 
+/** `02:42:0a:00:00:02`. */
 export function formatMac(mac: Mac): string {
   const hex = mac.toString(16).padStart(12, "0");
   return (hex.match(/../g) as string[]).join(":");

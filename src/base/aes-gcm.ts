@@ -6,9 +6,9 @@
 import { assert } from "./errors.ts";
 
 /** Bytes of the authentication tag. */
-export const GCM_TAG_LENGTH = 16;
+const GCM_TAG_LENGTH = 16;
 /** Bytes of the nonce. Other lengths, which GCM hashes first, are not supported. */
-export const GCM_NONCE_LENGTH = 12;
+const GCM_NONCE_LENGTH = 12;
 
 const SBOX = new Uint8Array(256);
 const ROUND = [new Uint32Array(256), new Uint32Array(256), new Uint32Array(256), new Uint32Array(256)] as const;

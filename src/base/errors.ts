@@ -72,6 +72,7 @@ export const ERRNO_TEXT = {
   EINPROGRESS: "Operation in progress",
 } as const;
 
+/** Names of the errors of system calls that the emulator can give. */
 export type Errno = keyof typeof ERRNO_TEXT;
 
 /** Linux's numbers (asm-generic/errno.h) of the errors above. */

@@ -2,8 +2,11 @@
  * Virtual time: an integer number of nanoseconds since the start of the run, as a JavaScript number.
  * Exact up to 2^53 ns (104 days of virtual time); nothing in swarmwire reads a wall clock.
  */
+
+/** A point in virtual time (ns since the start of the run), or a span of it. */
 export type Time = number;
 
+/** Units of time, in ns. */
 export const NS = 1;
 export const US = 1_000;
 export const MS = 1_000_000;

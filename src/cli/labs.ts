@@ -21,7 +21,7 @@ function read(path: string | URL): string | undefined {
 }
 
 /** Names of the labs that come with swarmwire. */
-export function galleryNames(): string[] {
+function galleryNames(): string[] {
   for (const gallery of GALLERIES) {
     try {
       const names = readdirSync(gallery, { recursive: true }) as string[];

@@ -118,6 +118,14 @@ export interface ContainerCreateRequest {
   ExposedPorts?: Record<string, object>;
   StopSignal?: string;
   StopTimeout?: number;
+  /** Durations in ns; 0 = the default. */
+  Healthcheck?: {
+    Test?: readonly string[];
+    Interval?: number;
+    Timeout?: number;
+    StartPeriod?: number;
+    Retries?: number;
+  };
   HostConfig?: {
     NetworkMode?: string;
     AutoRemove?: boolean;
@@ -129,6 +137,11 @@ export interface ContainerCreateRequest {
     DnsOptions?: readonly string[];
     ExtraHosts?: readonly string[];
     CapAdd?: readonly string[];
+    CapDrop?: readonly string[];
+    GroupAdd?: readonly string[];
+    ReadonlyRootfs?: boolean;
+    Sysctls?: Record<string, string>;
+    Isolation?: string;
     Privileged?: boolean;
     Init?: boolean;
   };
@@ -205,6 +218,8 @@ export interface EngineApi {
   execInspect(id: string): JsonObject;
 
   imageList(filters?: Filters): readonly JsonObject[];
+  /** GET /distribution/{name}/json: what a registry says of an image. Absent where there is none to ask. */
+  distributionInspect?(reference: string): Proc<JsonObject>;
   /** POST /images/create. Absent where there is no registry to ask; throws the registry's error. */
   imagePull?(reference: string, progress: (line: string) => void): Proc<void>;
 

@@ -1,5 +1,6 @@
 /** What a request for a container must be, and what becomes of it with its image (moby daemon/container.go, commit.go merge, runconfig; 20.10). */
 import { ApiError, type ContainerCreateRequest } from "./api.ts";
+import { checkBindings } from "./ports.ts";
 import { parseSignal } from "./process-runner.ts";
 import type { Image } from "./program.ts";
 
@@ -47,9 +48,7 @@ export function checkRequest(request: ContainerCreateRequest): void {
   for (const entry of host.ExtraHosts ?? [])
     if (!/^[^:]+:.+$/.test(entry)) refuse(`bad format for add-host: "${entry}"`);
   if (policy !== undefined) checkRestartPolicy(policy.Name, policy.MaximumRetryCount ?? 0, refuse);
-  const bindings = Object.keys(host.PortBindings ?? {}).length > 0;
-  if (bindings || (host.PublishAllPorts && Object.keys(request.ExposedPorts ?? {}).length > 0))
-    throw new ApiError(501, "publishing ports is not emulated yet: leave out -p and -P");
+  checkBindings(request);
 }
 
 /** runconfig/hostconfig_unix.go validateNetMode. */

@@ -5,12 +5,14 @@
 import { type Ipv4, type Mac, parseIpv4, parseMac } from "../base/addr.ts";
 import { shortId } from "../base/ids.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
+import type { EndpointService } from "../libnetwork/endpoint.ts";
 import type { Network } from "../libnetwork/network.ts";
 import type { Sandbox } from "../libnetwork/sandbox.ts";
 import type { Proc } from "../scheduler/process.ts";
 import { ApiError, type ContainerCreateRequest, type EndpointSettings } from "./api.ts";
 import type { Container, NetworkAttachment } from "./container.ts";
 import type { ContainerNetworking } from "./lifecycle.ts";
+import { wantedBindings } from "./ports.ts";
 import { isDefect } from "./refusals.ts";
 
 /** How often an attachment is tried whose network another container's end has just removed (findAndAttachNetwork). */
@@ -149,7 +151,9 @@ export class ContainerNetworks implements ContainerNetworking {
 
   #newSandbox(container: Container, mode: string): Sandbox {
     const { HostConfig: host } = container.request;
+    const ports = mode === "host" || mode === "none" ? [] : wantedBindings(container);
     return this.controller.newSandbox({
+      ...(ports.length > 0 ? { ports } : {}),
       containerId: container.id,
       name: container.name,
       hostname: container.hostname,
@@ -193,8 +197,10 @@ export class ContainerNetworks implements ContainerNetworking {
     const wished = attachment.settings.IPAMConfig?.IPv4Address || undefined;
     const ipv4 = address ?? (wished === undefined ? undefined : parseIpv4(wished));
     const mac = this.#macOf(container, network);
+    const service = endpointService(container, network);
     const endpoint = network.createEndpoint(container.name, {
       ...(ipv4 === undefined ? {} : { ipv4 }),
+      ...(service === undefined ? {} : { service }),
       ...(mac === undefined ? {} : { mac }),
       anonymous: container.anonymous,
       aliases: userDefined ? attachment.aliases : [],
@@ -203,7 +209,8 @@ export class ContainerNetworks implements ContainerNetworking {
     attachment.endpointId = endpoint.id;
     if (endpoint.address !== undefined) this.#onAddress(endpoint.address.ip, container.name);
     endpoint.join(sandbox);
-    sandbox.enableService();
+    // A task's is told of when the task runs (ActivateContainerServiceBinding).
+    if (!container.managed) sandbox.enableService();
     return network;
   }
 
@@ -234,7 +241,7 @@ export class ContainerNetworks implements ContainerNetworking {
     const found = this.find(target);
     if (found !== undefined && (found.scope !== "swarm" || container.managed))
       return { network: found, address: undefined };
-    if (!this.#swarm.active) throw new ApiError(404, `network ${target} not found`);
+    if (container.managed || !this.#swarm.active) throw new ApiError(404, `network ${target} not found`);
     if (found !== undefined && container.networks.get(found.name)?.endpointId !== undefined)
       throw new ApiError(409, `${container.name} is already attached to network ${found.name}`);
     const wished = attachment.settings.IPAMConfig?.IPv4Address ?? "";
@@ -300,6 +307,19 @@ export class ContainerNetworks implements ContainerNetworking {
     }
     if (sandbox.kind === "container") sandbox.ns?.rename(container.name);
   }
+}
+
+/** What an endpoint of a task is told of its service (buildCreateEndpointOptions). */
+function endpointService({ service }: Container, network: Network): EndpointService | undefined {
+  if (service === undefined) return undefined;
+  const vip = service.virtualIps.get(network.id);
+  return {
+    id: service.id,
+    name: service.name,
+    ...(vip === undefined ? {} : { vip }),
+    aliases: service.aliases.get(network.id) ?? [],
+    ingressPorts: service.ingressPorts,
+  };
 }
 
 /** What was asked for, then the short ID and the hostname (updateNetworkConfig). */

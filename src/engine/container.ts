@@ -5,11 +5,13 @@ import type { Sandbox } from "../libnetwork/sandbox.ts";
 import { Signal } from "../scheduler/process.ts";
 import type { ContainerCreateRequest, EndpointSettings } from "./api.ts";
 import type { LayeredFiles } from "./filesystem.ts";
+import type { Health } from "./health.ts";
 import { Mutex } from "./mutex.ts";
 import type { RunningProgram } from "./process-runner.ts";
 import type { Image } from "./program.ts";
 import { RestartManager } from "./restart-manager.ts";
 import { OutputLog, StandardStreams } from "./stdio.ts";
+import type { ContainerService } from "./task-container.ts";
 
 /** The states that `docker ps --filter status=` knows, but for `paused` and `dead`. */
 export type ContainerStatus = "created" | "running" | "restarting" | "removing" | "exited";
@@ -57,6 +59,8 @@ export interface ContainerParts {
   readonly files: (container: Container) => LayeredFiles;
   /** A task of the swarm owns it. */
   readonly managed: boolean;
+  /** Of a task: its service. */
+  readonly service: ContainerService | undefined;
   readonly now: () => Time;
 }
 
@@ -72,6 +76,7 @@ export class Container {
   readonly argv: readonly string[];
   readonly files: LayeredFiles;
   readonly managed: boolean;
+  readonly service: ContainerService | undefined;
   readonly #now: () => Time;
 
   /** Held by what starts it, ends it, or changes its networks: one at a time. */
@@ -97,6 +102,9 @@ export class Container {
   manuallyStopped = false;
   /** Its end is part of a restart: `--rm` doesn't apply. */
   keepAtExit = false;
+
+  /** How its health checks go; undefined without any. */
+  health: Health | undefined;
 
   readonly log = new OutputLog();
   /** Streams of the present process, or of the next one. */
@@ -126,6 +134,7 @@ export class Container {
     this.hostname = parts.hostname;
     this.argv = parts.argv;
     this.managed = parts.managed;
+    this.service = parts.service;
     this.files = parts.files(this);
     this.restartManager = this.newRestartManager();
     this.streams = this.newStreams();

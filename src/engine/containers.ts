@@ -15,6 +15,7 @@ import { LayeredFiles } from "./filesystem.ts";
 import { type ContainerNetworking, Lifecycle } from "./lifecycle.ts";
 import { generateName } from "./names.ts";
 import type { ImageStore } from "./program.ts";
+import { type ContainerService, withoutDigest } from "./task-container.ts";
 
 /** What containers need of their engine. */
 export interface ContainersOptions {
@@ -69,13 +70,14 @@ export class Containers {
   create(
     name: string | undefined,
     request: ContainerCreateRequest,
-    options: { managed?: boolean } = {},
+    options: { managed?: boolean; service?: ContainerService } = {},
   ): { container: Container; warnings: string[] } {
     const { os, images, networking } = this.#options;
     checkRequest(request);
-    networking.check(request);
-    const image = images.find(request.Image);
-    if (image === undefined) throw new ApiError(404, `No such image: ${withTag(request.Image)}`);
+    if (options.managed !== true) networking.check(request);
+    const reference = withoutDigest(request.Image);
+    const image = images.find(reference);
+    if (image === undefined) throw new ApiError(404, `No such image: ${withTag(reference)}`);
     const argv = commandLine(image, request);
     if (argv.length === 0) throw new ApiError(400, "No command specified");
     const id = newHexId(this.#random);
@@ -93,6 +95,7 @@ export class Containers {
       argv,
       files: (self) => this.#files(self),
       managed: options.managed ?? false,
+      service: options.service,
       now: () => os.now(),
     });
     networking.plan(container);

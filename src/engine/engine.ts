@@ -27,6 +27,7 @@ import { refusable } from "./refusals.ts";
 import type { OutputChunk } from "./stdio.ts";
 import { SwarmMembership } from "./swarm-membership.ts";
 import { execView, imageView, infoView, topView, versionView } from "./system-views.ts";
+import { withoutDigest } from "./task-container.ts";
 import { containerDetails, containerSummary } from "./views.ts";
 
 const { ApiError } = api;
@@ -75,7 +76,13 @@ export class Engine implements api.EngineApi {
       system: platform.networks,
     });
     platform.createDefaultNetworks(this.controller);
-    this.#membership = new SwarmMembership(os, this.controller, (id) => this.#disconnectAll(id), platform);
+    this.#membership = new SwarmMembership(
+      os,
+      this.controller,
+      (id) => this.#disconnectAll(id),
+      platform,
+      () => this.containers,
+    );
     const networks = new ContainerNetworks(
       this.controller,
       this.#membership.attachmentProvider(),
@@ -127,6 +134,18 @@ export class Engine implements api.EngineApi {
     if (this.#images.isForeign?.(reference) !== true) throw new ApiError(404, `No such image: ${reference}`);
     progress(`${tag}: Pulling from ${repository}`);
     throw new api.StreamError(`no matching manifest for ${this.#platform.manifest} in the manifest list entries`);
+  }
+
+  /** Every image that hosts have is one that a registry has, too. */
+  // biome-ignore lint/correctness/useYield: the API's shape
+  *distributionInspect(reference: string): Proc<api.JsonObject> {
+    const image = this.#images.find(withoutDigest(reference));
+    if (image === undefined) throw new ApiError(404, `manifest unknown: ${reference}`);
+    const mediaType = "application/vnd.docker.distribution.manifest.v2+json";
+    return {
+      Descriptor: { mediaType, digest: image.id, size: 1152 },
+      Platforms: [{ architecture: "amd64", os: this.#platform.os }],
+    };
   }
 
   imageList(): readonly api.JsonObject[] {

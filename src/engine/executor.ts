@@ -19,8 +19,11 @@ import type {
 } from "../swarm/api/objects.ts";
 import { AttachmentController, type Attachments } from "../swarm/attachments.ts";
 import type { Executor, TaskController } from "../swarm/executor.ts";
+import { ContainerController, type TaskBackend } from "./container-controller.ts";
+import type { Containers } from "./containers.ts";
 import { DaemonRequest } from "./daemon-request.ts";
 import { type EnginePlatform, linuxPlatform } from "./platform.ts";
+import { publishedPorts } from "./ports.ts";
 import { isDefect } from "./refusals.ts";
 import { ENGINE_VERSION } from "./version.ts";
 
@@ -41,16 +44,22 @@ export class EngineExecutor implements Executor {
   readonly #creating = new Map<string, DaemonRequest<void>>();
   #ingress: { readonly id: string; readonly address: string } | undefined;
   #dataPathPort = 0;
+  readonly #containers: () => Containers;
 
-  /** @param keysArrived the network agent may start now, if it doesn't run */
+  /**
+   * @param keysArrived the network agent may start now, if it doesn't run
+   * @param containers the engine's containers, for tasks of services
+   */
   constructor(
     os: HostOs,
     controller: NetworkController,
     attachments: () => Attachments,
     keysArrived: () => void,
     platform: EnginePlatform = linuxPlatform,
+    containers: () => Containers = noContainers,
   ) {
     this.#os = os;
+    this.#containers = containers;
     this.#platform = platform;
     this.#controller = controller;
     this.#attachments = attachments;
@@ -153,11 +162,35 @@ export class EngineExecutor implements Executor {
   }
 
   controller(task: TaskObject): TaskController {
-    if (task.spec.runtime !== "attachment") throw new UserError(`unsupported runtime ${task.spec.runtime}`);
+    if (task.spec.runtime === "container") return new ContainerController(task, this.#taskBackend());
     return new AttachmentController(task, this.#attachments(), {
       createNetwork: (attachment) => this.#createLocal(attachment.network),
       removeNetwork: (id) => this.#removeLocal(id),
     });
+  }
+
+  #taskBackend(): TaskBackend {
+    return {
+      os: this.#os,
+      containers: this.#containers(),
+      describe: () => this.describe(),
+      waitAttachments: (task) => this.#waitAttachments(task),
+      createNetwork: ({ network }) => this.#createLocal(network),
+      removeNetwork: (id) => this.#removeLocal(id),
+      publishedPorts,
+      log: (level, text) => this.#controller.log(level, text),
+    };
+  }
+
+  /** adapter.go waitNodeAttachments. */
+  *#waitAttachments(task: TaskObject): Proc<void> {
+    const overlays = task.networks.filter(({ network }) => network.driverState?.name === "overlay");
+    const deadline = this.#os.now() + LB_WAIT;
+    while (!overlays.every(({ network }) => this.#lbAddresses.has(network.id))) {
+      if (this.#os.now() >= deadline)
+        throw new UserError("node is missing network attachments, ip addresses may be exhausted");
+      yield* sleep(this.#os, LB_POLL);
+    }
   }
 
   /** createManagedNetwork: the local copy of a swarm network, with this node's load balancer. */
@@ -166,7 +199,7 @@ export class EngineExecutor implements Executor {
     // The node's address usually comes with or just behind the task; swarmkit's attacher doesn't wait and fails
     // on a slow link, a container's does. Waiting is what users want of both.
     const deadline = this.#os.now() + LB_WAIT;
-    while (!this.#lbAddresses.has(network.id)) {
+    while (!this.#lbAddresses.has(network.id) || this.#controller.agent === undefined) {
       if (this.#os.now() >= deadline)
         throw new UserError(`failed to find a load balancer IP to use for network: ${network.id}`);
       yield* sleep(this.#os, LB_POLL);
@@ -207,6 +240,10 @@ export class EngineExecutor implements Executor {
       this.#controller.log("debug", error.message);
     }
   }
+}
+
+function noContainers(): never {
+  throw new UserError("this executor runs no containers");
 }
 
 /** A network of the swarm as libnetwork makes it here (adapter.go, convert.go). */

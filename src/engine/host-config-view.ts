@@ -53,6 +53,8 @@ const NO_LIMITS = {
 
 /** Keys and their order as 20.10 has them. */
 export function hostConfigView({ HostConfig: host = {} }: ContainerCreateRequest): JsonObject {
+  // A task's container is asked for without the client's empty lists.
+  const task = host.Isolation !== undefined;
   return {
     Binds: null,
     ContainerIDFile: "",
@@ -60,20 +62,20 @@ export function hostConfigView({ HostConfig: host = {} }: ContainerCreateRequest
     NetworkMode: host.NetworkMode || "default",
     PortBindings: (host.PortBindings as JsonObject | undefined) ?? {},
     RestartPolicy: {
-      Name: host.RestartPolicy?.Name || "no",
+      Name: host.RestartPolicy?.Name ?? "",
       MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
     },
     AutoRemove: host.AutoRemove ?? false,
     VolumeDriver: "",
     VolumesFrom: null,
     CapAdd: host.CapAdd === undefined ? null : [...host.CapAdd],
-    CapDrop: null,
+    CapDrop: host.CapDrop === undefined ? null : [...host.CapDrop],
     CgroupnsMode: "private",
-    Dns: [...(host.Dns ?? [])],
-    DnsOptions: [...(host.DnsOptions ?? [])],
-    DnsSearch: [...(host.DnsSearch ?? [])],
+    Dns: host.Dns === undefined ? null : [...host.Dns],
+    DnsOptions: host.DnsOptions === undefined ? null : [...host.DnsOptions],
+    DnsSearch: host.DnsSearch === undefined ? null : [...host.DnsSearch],
     ExtraHosts: host.ExtraHosts === undefined ? null : [...host.ExtraHosts],
-    GroupAdd: null,
+    GroupAdd: host.GroupAdd === undefined ? null : [...host.GroupAdd],
     IpcMode: "private",
     Cgroup: "",
     Links: null,
@@ -81,7 +83,7 @@ export function hostConfigView({ HostConfig: host = {} }: ContainerCreateRequest
     PidMode: "",
     Privileged: host.Privileged ?? false,
     PublishAllPorts: host.PublishAllPorts ?? false,
-    ReadonlyRootfs: false,
+    ReadonlyRootfs: host.ReadonlyRootfs ?? false,
     SecurityOpt: null,
     UTSMode: "",
     UsernsMode: "",
@@ -89,6 +91,8 @@ export function hostConfigView({ HostConfig: host = {} }: ContainerCreateRequest
     Runtime: "runc",
     ConsoleSize: [0, 0],
     ...NO_LIMITS,
+    ...(task ? { Isolation: host.Isolation, BlkioWeightDevice: null, Devices: null, Ulimits: [] } : {}),
+    ...(host.Sysctls === undefined ? {} : { Sysctls: { ...host.Sysctls } }),
     MaskedPaths: host.Privileged ? null : MASKED_PATHS,
     ReadonlyPaths: host.Privileged ? null : READONLY_PATHS,
     ...(host.Init === undefined ? {} : { Init: host.Init }),

@@ -8,10 +8,11 @@ import type { DaemonLog } from "../libnetwork/log.ts";
 import { setSysctlIfKnown } from "../libnetwork/osl.ts";
 import type { Sandbox } from "../libnetwork/sandbox.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import { type Proc, sleep } from "../scheduler/process.ts";
+import { type Proc, type Process, sleep } from "../scheduler/process.ts";
 import { ApiError, type ContainerCreateRequest } from "./api.ts";
 import type { Container } from "./container.ts";
 import { environment } from "./container-config.ts";
+import { startHealthChecks } from "./health.ts";
 import { findProgram, notFoundReason, type ProcessRoot, parseSignal, RunningProgram } from "./process-runner.ts";
 
 /** How containers get and lose their networks. */
@@ -145,14 +146,16 @@ export class Lifecycle {
     container.running = true;
     container.restarting = false;
     container.changed.notify();
-    this.#os.spawn(`monitor ${container.name}`, this.#monitor(container, running));
+    const checks = startHealthChecks(this.#os, container);
+    this.#os.spawn(`monitor ${container.name}`, this.#monitor(container, running, checks));
   }
 
   // ----------------------------------------------------------------------------------------------- exit
 
   /** Waits for the process and cleans up behind it (monitor.go ProcessEvent, handleContainerExit). */
-  *#monitor(container: Container, running: RunningProgram): Proc<void> {
+  *#monitor(container: Container, running: RunningProgram, checks: Process | undefined): Proc<void> {
     const status = yield* running.wait();
+    checks?.kill();
     const timeout = yield* container.lock.run(this.#exited(container, running, status));
     if (timeout !== undefined) yield* this.#restartLater(container, timeout);
     else if (container.autoRemove && !container.keepAtExit) yield* this.#autoRemove(container);
@@ -207,7 +210,10 @@ export class Lifecycle {
     yield* container.lock.free();
     if (!container.running) return false;
     const seconds = timeoutSec ?? container.request.StopTimeout ?? STOP_TIMEOUT_SEC;
-    this.#signal(container, parseSignal(container.request.StopSignal || "SIGTERM") ?? "SIGTERM");
+    this.#signal(
+      container,
+      parseSignal(container.request.StopSignal || container.image.stopSignal || "SIGTERM") ?? "SIGTERM",
+    );
     const deadline = seconds < 0 ? undefined : this.#os.now() + seconds * SEC;
     if (!(yield* this.#waitStopped(container, deadline))) yield* this.killAndWait(container);
     return true;
@@ -244,7 +250,7 @@ export class Lifecycle {
 
   /** killWithSignal: a signal by hand ends what a restart policy does, unless the image has a stop signal of its own. */
   #signal(container: Container, name: string): void {
-    const own = container.request.StopSignal ?? "";
+    const own = container.request.StopSignal || (container.image.stopSignal ?? "");
     if (own === "" || name === "SIGKILL" || parseSignal(own) === name) container.restartManager.cancel();
     container.manuallyStopped = true;
     // One that waits for its restart has no process; its manager ends the wait.

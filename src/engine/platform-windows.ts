@@ -8,7 +8,7 @@ import type { EnginePlatform } from "./platform.ts";
 import { API_VERSION, ENGINE_VERSION, LOG_PLUGINS } from "./version.ts";
 
 /** `[System.Environment]::OSVersion` without the revision: what manifests of images are compared with. */
-export const WINDOWS_BUILD = "10.0.20348";
+const WINDOWS_BUILD = "10.0.20348";
 /** What `ver` and banners show. */
 export const WINDOWS_VERSION = `${WINDOWS_BUILD}.1668`;
 const KERNEL = "10.0 20348 (20348.1.amd64fre.fe_release.210507-1500)";

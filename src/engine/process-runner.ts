@@ -97,8 +97,12 @@ export interface ProcessIo {
 /** Directories whose programs are found by absolute path. */
 const PROGRAM_PATH = /^\/(?:usr\/)?(?:local\/)?s?bin\/([^/]+)$/;
 
-/** The program that argv[0] names: a bare name that PATH finds, or a path in one of its directories. */
+/**
+ * The program that argv[0] names: a bare name that PATH finds, a path in one of its directories, or another path that
+ * the image has as the name of a program (`/docker-entrypoint.sh`).
+ */
 export function findProgram(root: ProcessRoot, name: string): Program | undefined {
+  if (name.startsWith("/") && root.programs.has(name)) return root.programs.get(name);
   return root.programs.get(name.includes("/") ? (PROGRAM_PATH.exec(name)?.[1] ?? "") : name);
 }
 

@@ -193,6 +193,8 @@ export interface Image {
   readonly env: readonly string[];
   readonly exposed: readonly string[];
   readonly workingDir: string;
+  /** STOPSIGNAL, by its full name; SIGTERM when left out. */
+  readonly stopSignal?: string;
   readonly sizeBytes: number;
   readonly programs: ReadonlyMap<string, Program>;
   /** Files of its root file system. */

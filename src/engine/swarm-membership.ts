@@ -11,6 +11,7 @@ import type { Availability } from "../swarm/api/objects.ts";
 import { SwarmNode } from "../swarm/node.ts";
 import { ApiError, type SwarmInitRequest, type SwarmJoinRequest } from "./api.ts";
 import type { AttachmentProvider } from "./container-networks.ts";
+import type { Containers } from "./containers.ts";
 import { EngineExecutor } from "./executor.ts";
 import { Mutex } from "./mutex.ts";
 import type { EnginePlatform } from "./platform.ts";
@@ -25,20 +26,30 @@ export class SwarmMembership {
   readonly #controller: NetworkController;
   readonly #executor: EngineExecutor;
   readonly #disconnect: Disconnect;
+  readonly #containers: () => Containers;
   /** moby's controlMutex. */
   readonly #lock = new Mutex();
   #agentStarting: Process | undefined;
 
-  constructor(os: HostOs, controller: NetworkController, disconnect: Disconnect, platform: EnginePlatform) {
+  /** @param containers the engine's, which may not be there yet */
+  constructor(
+    os: HostOs,
+    controller: NetworkController,
+    disconnect: Disconnect,
+    platform: EnginePlatform,
+    containers: () => Containers,
+  ) {
     this.#os = os;
     this.#controller = controller;
     this.#disconnect = disconnect;
+    this.#containers = containers;
     this.#executor = new EngineExecutor(
       os,
       controller,
       () => this.node.attachments,
       () => this.#startAgent(),
       platform,
+      containers,
     );
     this.node = new SwarmNode({ os, executor: this.#executor, log: (level, text) => controller.log(level, text) });
   }
@@ -97,6 +108,7 @@ export class SwarmMembership {
 
   *#leave(force: boolean): Proc<void> {
     yield* this.node.leave(force);
+    yield* this.#removeTasks();
     for (const network of this.#controller.networks()) {
       if (network.scope !== "swarm" || network.ingress) continue;
       yield* this.#disconnect(network.id);
@@ -107,6 +119,19 @@ export class SwarmMembership {
     this.#agentStarting = undefined;
     yield* this.#controller.agentStop();
     this.#executor.reset();
+  }
+
+  /** Containers of tasks that the agent has left behind (cluster/swarm.go Leave). */
+  *#removeTasks(): Proc<void> {
+    const containers = this.#containers();
+    for (const container of containers.list().filter(({ managed }) => managed)) {
+      try {
+        yield* containers.remove(container, container.id, true);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.#controller.log("error", `error removing ${container.id}: ${error.message}`);
+      }
+    }
   }
 
   /** Called when keys arrive. */

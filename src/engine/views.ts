@@ -6,7 +6,9 @@ import type { NetworkController } from "../libnetwork/controller.ts";
 import type { JsonObject } from "./api.ts";
 import type { Container, NetworkAttachment } from "./container.ts";
 import { configEnv } from "./container-config.ts";
+import type { Health } from "./health.ts";
 import { hostConfigView } from "./host-config-view.ts";
+import { exposedPorts, portList, portMap, portsView } from "./ports.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -33,7 +35,7 @@ export function statusText(container: Container, now: Time): string {
   const since = (time: Time | undefined): string => humanDuration(now - (time ?? now));
   switch (container.status) {
     case "running":
-      return `Up ${since(container.startedAt)}`;
+      return `Up ${since(container.startedAt)}${healthText(container)}`;
     case "restarting":
       return `Restarting (${container.exitCode}) ${since(container.finishedAt)} ago`;
     case "exited":
@@ -43,6 +45,12 @@ export function statusText(container: Container, now: Time): string {
     case "removing":
       return "Removal In Progress";
   }
+}
+
+/** ` (healthy)`, ` (health: starting)` (container/health.go String). */
+function healthText({ health }: Container): string {
+  if (health === undefined) return "";
+  return health.status === "starting" ? " (health: starting)" : ` (${health.status})`;
 }
 
 function endpointView(controller: NetworkController, attachment: NetworkAttachment): JsonObject {
@@ -86,7 +94,7 @@ export function containerSummary(container: Container, controller: NetworkContro
     ImageID: container.image.id,
     Command: container.argv.join(" "),
     Created: unixSeconds(container.created),
-    Ports: [],
+    Ports: portList(portMap(container)),
     Labels: container.request.Labels ?? {},
     State: container.status,
     Status: statusText(container, now),
@@ -141,6 +149,20 @@ function stateView(container: Container): JsonObject {
     Error: container.error,
     StartedAt: container.startedAt === undefined ? NEVER : formatRfc3339(container.startedAt),
     FinishedAt: container.finishedAt === undefined ? NEVER : formatRfc3339(container.finishedAt),
+    ...(container.health === undefined ? {} : { Health: healthView(container.health) }),
+  };
+}
+
+function healthView({ status, failingStreak, log }: Health): JsonObject {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: formatRfc3339(start),
+      End: formatRfc3339(end),
+      ExitCode: exitCode,
+      Output: output,
+    })),
   };
 }
 
@@ -161,6 +183,7 @@ function graphDriverView({ id, image }: Container): JsonObject {
 function configView(container: Container): JsonObject {
   const { request, image } = container;
   const env = configEnv(image, request);
+  const exposed = exposedPorts(container);
   const entrypoint = request.Entrypoint ?? (image.entrypoint.length === 0 ? undefined : image.entrypoint);
   const cmd = request.Cmd !== undefined && request.Cmd.length > 0 ? request.Cmd : image.cmd;
   return {
@@ -170,7 +193,7 @@ function configView(container: Container): JsonObject {
     AttachStdin: request.AttachStdin ?? false,
     AttachStdout: request.AttachStdout ?? false,
     AttachStderr: request.AttachStderr ?? false,
-    ...(Object.keys(request.ExposedPorts ?? {}).length > 0 ? { ExposedPorts: request.ExposedPorts as JsonObject } : {}),
+    ...(exposed.length > 0 ? { ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])) } : {}),
     Tty: container.tty,
     OpenStdin: request.OpenStdin ?? false,
     StdinOnce: request.StdinOnce ?? false,
@@ -198,7 +221,7 @@ function networkSettingsView(container: Container, controller: NetworkController
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
-    Ports: {},
+    Ports: portsView(portMap(container)),
     SandboxKey: container.sandboxKey,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,

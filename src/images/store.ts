@@ -2,10 +2,30 @@
 import type { Image, ImageStore } from "../engine/program.ts";
 import { alpine } from "./alpine.ts";
 import { busybox } from "./busybox.ts";
+import { centos, debian, ubuntu } from "./debian.ts";
+import { httpdImage } from "./httpd.ts";
+import { nginxAlpine, nginxHello, nginxImage } from "./nginx/image.ts";
+import { redisAlpine, redisImage } from "./redis/image.ts";
+import { containousWhoami, jwilderWhoamiImage, whoamiImage } from "./whoami.ts";
 import { nanoserver, servercore } from "./windows.ts";
 
 /** Every image there is, by operating system. */
-const LINUX_IMAGES: readonly Image[] = [alpine, busybox];
+const LINUX_IMAGES: readonly Image[] = [
+  alpine,
+  busybox,
+  debian,
+  ubuntu,
+  centos,
+  nginxImage,
+  nginxAlpine,
+  nginxHello,
+  httpdImage,
+  redisImage,
+  redisAlpine,
+  whoamiImage,
+  containousWhoami,
+  jwilderWhoamiImage,
+];
 const WINDOWS_IMAGES: readonly Image[] = [nanoserver, servercore];
 
 /** `alpine`, `library/alpine`, `docker.io/library/alpine:latest` → `alpine:latest`. */

@@ -83,6 +83,7 @@ export function readDump<T>(ns: Namespace, size: number, dump: (skip: number) =>
   }
 }
 
+/** `ip address` of a namespace, over the kernel's border. */
 export class Addresses implements AddrApi {
   readonly #ns: Namespace;
 
@@ -125,6 +126,7 @@ export class Addresses implements AddrApi {
   }
 }
 
+/** `ip route` of a namespace. */
 export class Routes implements RouteApi {
   readonly #ns: Namespace;
 
@@ -210,6 +212,7 @@ function describe(route: RouteSpec): string {
   return `${formatCidr(route.dst)}${via}${route.dev === undefined ? "" : ` dev ${route.dev}`}`;
 }
 
+/** `ip neigh` of a namespace. */
 export class Neighbours implements NeighApi {
   readonly #ns: Namespace;
 

@@ -18,6 +18,7 @@ const TCP_STATES = [
   "SYN_SENT2",
 ];
 
+/** Connection tracking of a namespace, over the kernel's border. */
 export class Conntrack implements ConntrackApi {
   readonly #ns: Namespace;
 
@@ -57,6 +58,20 @@ export class Conntrack implements ConntrackApi {
     const { mem } = this.#ns.kernel;
     const ports = mem.u32(at + 8);
     return { src: mem.u32(at), dst: mem.u32(at + 4), sport: ports & 0xffff, dport: ports >>> 16 };
+  }
+
+  delete(fits: (flow: ConntrackInfo) => boolean): ConntrackInfo[] {
+    const ns = this.#ns;
+    ns.requireAlive("conntrack -D");
+    const { exports, mem } = ns.kernel;
+    const doomed = readDump(
+      ns,
+      abi.CT_RECORD,
+      (skip) => exports.nfCtDump(ns.handle, skip),
+      (at) => ({ handle: mem.u32(at + abi.CT_HANDLE), flow: this.#read(at) }),
+    ).filter(({ flow }) => fits(flow));
+    for (const { handle } of doomed) exports.nfCtDel(handle);
+    return doomed.map(({ flow }) => flow);
   }
 
   flush(): void {

@@ -25,6 +25,7 @@ export interface PacketCounters {
   readonly live: number;
 }
 
+/** A machine in the kernel: its root namespace, NICs, and further namespaces. */
 export class Host implements HostKernel {
   readonly name: string;
   readonly index: number;

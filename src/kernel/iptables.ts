@@ -18,6 +18,7 @@ const HOOKS: readonly HookName[] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", 
 /** XT_EXTENSION_MAXNAMELEN: longer names are refused. */
 const MAX_CHAIN_NAME = 28;
 
+/** Tables of a namespace, over the kernel's border. */
 export class Iptables implements IptablesApi {
   readonly #ns: Namespace;
 
@@ -72,6 +73,37 @@ export class Iptables implements IptablesApi {
     this.#begin(table, "-C", chain);
     const length = this.#putRule(rule);
     return this.#ns.kernel.exports.nfRuleCheck(this.#ns.handle, TABLES[table], length) !== 0;
+  }
+
+  zero(table: TableName, chain?: string, position?: number): void {
+    const ns = this.#ns;
+    const operation = `iptables -t ${table} -Z ${chain ?? ""}`;
+    ns.requireAlive(operation);
+    const { exports, mem } = ns.kernel;
+    const name = (at: number): string => {
+      exports.nfChainInfo(at);
+      return mem.name(exports.scratch() + abi.CHAIN_INFO_NAME, abi.CHAIN_NAME);
+    };
+    let found = chain === undefined;
+    for (let at = exports.nfChainFirst(ns.handle, TABLES[table]); at !== 0; at = exports.nfChainNext(at)) {
+      if (chain !== undefined && name(at) !== chain) continue;
+      found = true;
+      if (position === undefined) exports.nfChainZero(at);
+      else exports.nfRuleZero(this.#ruleAt(at, position) ?? refuse("ENOENT", `${operation} ${position}`));
+    }
+    if (!found) refuse("ENOENT", operation);
+  }
+
+  /** The handle of a chain's rule at a position from 1. */
+  #ruleAt(chain: number, position: number): number | undefined {
+    const { exports, mem } = this.#ns.kernel;
+    exports.nfChainInfo(chain);
+    let rule = mem.u32(exports.scratch() + abi.CHAIN_INFO_FIRST);
+    for (let left = position; rule !== 0 && left > 1; left--) {
+      exports.nfRuleInfo(rule);
+      rule = mem.u32(exports.scratch() + abi.RULE_INFO_NEXT);
+    }
+    return rule === 0 || position < 1 ? undefined : rule;
   }
 
   list(table: TableName): ChainInfo[] | undefined {

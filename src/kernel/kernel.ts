@@ -49,6 +49,7 @@ export interface KernelCounters {
   readonly blocks: number;
 }
 
+/** One instance of the Wasm module with its memory: all hosts of one worker. */
 export class Kernel {
   readonly exports: KernelExports;
   readonly mem: KernelMemory;

@@ -139,6 +139,7 @@ function readVxlan(ns: Namespace, at: number): VxlanConfig {
   };
 }
 
+/** `ip link` of a namespace. */
 export class Links implements LinkApi {
   readonly #ns: Namespace;
 
@@ -314,6 +315,7 @@ const FDB_BATCH = 5000;
 const FDB_LOCAL = 1;
 const FDB_PERMANENT = 2;
 
+/** `bridge fdb` of a namespace. */
 export class Fdb implements FdbApi {
   readonly #ns: Namespace;
 

@@ -12,6 +12,7 @@ const decoder = new TextDecoder("latin1");
 /** Bytes of a device name, with its zero (IFNAMSIZ). */
 export const NAME_SIZE = 16;
 
+/** Reads and writes the kernel's memory; views are renewed when it has grown. */
 export class KernelMemory {
   readonly memory: WasmMemory;
   #buffer: SharedArrayBuffer;

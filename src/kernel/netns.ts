@@ -12,6 +12,7 @@ import { getSysctl, readSnmp, setSysctl } from "./sysctl.ts";
 import type { HostKernel, LinkInfo, NetNs } from "./types.ts";
 import { Xfrm } from "./xfrm.ts";
 
+/** A network namespace: the doors of types.ts over its handle. */
 export class Namespace implements NetNs {
   readonly owner: Host;
   readonly handle: number;

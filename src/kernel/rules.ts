@@ -153,6 +153,7 @@ function encodeMatch(out: Encoder, match: RuleMatch): void {
     const { value, not } = match.ctstate;
     const bits = CT_STATES.reduce((sum, [name, bit]) => (value.includes(name) ? sum | bit : sum), 0);
     out.number(abi.M_CTSTATE, abi.RULE_CTSTATE, bits, not);
+    if (match.stateModule === true) out.has(abi.M_STATE, false);
   }
   const { addrtypeSrc, addrtypeDst } = match;
   if (addrtypeSrc !== undefined)
@@ -303,6 +304,7 @@ function decodeMatch(from: Decoder): RuleMatch {
     const bits = from.u32(abi.RULE_CTSTATE);
     const states = CT_STATES.filter(([, bit]) => (bits & bit) !== 0).map(([name]) => name);
     match.ctstate = from.not(abi.M_CTSTATE, states);
+    if (from.has(abi.M_STATE)) match.stateModule = true;
   }
   if (from.has(abi.M_ADDRTYPE_SRC))
     match.addrtypeSrc = from.not(abi.M_ADDRTYPE_SRC, addressType(from.u32(abi.RULE_ADDRTYPE_SRC)));

@@ -4,12 +4,13 @@ import { type Errno, errnoName, KernelError } from "../base/errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
-import type { Socket, Wakeable } from "./types.ts";
+import type { Socket, Wakeable } from "./socket-types.ts";
 
 interface Waiter {
   wake(source: Wakeable): void;
 }
 
+/** What the sockets share: the handle, its life, its wake-ups. */
 export abstract class SocketBase implements Socket {
   readonly ns: Namespace;
   readonly handle: number;

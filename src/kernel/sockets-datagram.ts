@@ -6,7 +6,7 @@ import { readDump } from "./addresses.ts";
 import { check, refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
 import { SocketBase } from "./socket.ts";
-import type { Datagram, PmtuDiscovery, SocketInfo } from "./types.ts";
+import type { Datagram, PmtuDiscovery, SocketInfo } from "./socket-types.ts";
 
 const PMTU_MODES: Record<PmtuDiscovery, number> = { dont: 0, want: 1, do: 2 };
 

@@ -3,8 +3,8 @@ import * as abi from "../../assembly/abi.ts";
 import type { Ipv4 } from "../base/addr.ts";
 import { check } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
+import type { Datagram, IcmpReply, IcmpSocket, RawSocket } from "./socket-types.ts";
 import { DatagramSocket } from "./sockets-datagram.ts";
-import type { Datagram, IcmpReply, IcmpSocket, RawSocket } from "./types.ts";
 
 /** A ping socket: it has an id of its own and hears the answers to it, and ICMP errors about its requests. */
 export class IcmpSocketImpl extends DatagramSocket implements IcmpSocket {

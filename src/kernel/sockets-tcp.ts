@@ -7,7 +7,7 @@ import { readDump } from "./addresses.ts";
 import { check } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
 import { SocketBase } from "./socket.ts";
-import type { SocketInfo, TcpSocket, TcpState } from "./types.ts";
+import type { SocketInfo, TcpSocket, TcpState } from "./socket-types.ts";
 
 const STATES: Record<number, TcpState> = {
   [abi.TCP_ESTABLISHED]: "ESTABLISHED",
@@ -49,6 +49,7 @@ function stateName(number: number): TcpState {
   return state;
 }
 
+/** A TCP socket over its handle in the kernel. */
 export class TcpSocketImpl extends SocketBase implements TcpSocket {
   /** @param handle of a socket that was opened or accepted */
   constructor(ns: Namespace, handle: number) {

@@ -3,12 +3,13 @@ import type { Ipv4 } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
 import { check, refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
+import type { Datagram, UdpGenerator, UdpSocket } from "./socket-types.ts";
 import { DatagramSocket } from "./sockets-datagram.ts";
-import type { Datagram, UdpGenerator, UdpSocket } from "./types.ts";
 
 /** The longest payload of a datagram: 65535 less the headers of IP and UDP. */
 const MAX_PAYLOAD = 65_507;
 
+/** A UDP socket over its handle in the kernel. */
 export class UdpSocketImpl extends DatagramSocket implements UdpSocket {
   constructor(ns: Namespace) {
     super(ns, ns.kernel.exports.udpOpen(ns.handle));

@@ -1,11 +1,12 @@
 /** The socket door of a namespace: opens sockets, and lists them as ss(8) does. */
 import type { Namespace } from "./netns.ts";
+import type { IcmpSocket, RawSocket, SocketApi, SocketInfo, TcpSocket, UdpSocket } from "./socket-types.ts";
 import { listDatagramSockets } from "./sockets-datagram.ts";
 import { IcmpSocketImpl, RawSocketImpl } from "./sockets-icmp.ts";
 import { listTcpSockets, TcpSocketImpl } from "./sockets-tcp.ts";
 import { UdpSocketImpl } from "./sockets-udp.ts";
-import type { IcmpSocket, RawSocket, SocketApi, SocketInfo, TcpSocket, UdpSocket } from "./types.ts";
 
+/** Sockets of a namespace: socket(2), and what `ss` lists. */
 export class Sockets implements SocketApi {
   readonly #ns: Namespace;
 

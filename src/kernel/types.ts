@@ -4,15 +4,9 @@
  * Refusals throw KernelError with Linux's errno name.
  */
 import type { Cidr, Ipv4, Mac } from "../base/addr.ts";
-import type { Errno } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
+import type { SocketApi } from "./socket-types.ts";
 import type { XfrmApi } from "./xfrm-types.ts";
-
-/** Same shape as scheduler's Waitable, so that sockets can be waited for. */
-export interface Wakeable {
-  addWaiter(waiter: { wake(source: Wakeable): void }): void;
-  removeWaiter(waiter: { wake(source: Wakeable): void }): void;
-}
 
 // ---------------------------------------------------------------------------------------------- hosts
 
@@ -72,8 +66,10 @@ export interface NetNs {
 
 // ---------------------------------------------------------------------------------------------- links
 
+/** What a device is; `loopback` and `nic` exist without being made. */
 export type LinkKind = "loopback" | "veth" | "bridge" | "vxlan" | "nic";
 
+/** Counters of a device (struct rtnl_link_stats64). */
 export interface LinkStats {
   rxPackets: number;
   rxBytes: number;
@@ -85,6 +81,7 @@ export interface LinkStats {
   txDropped: number;
 }
 
+/** A device as `ip -d link show` tells it. */
 export interface LinkInfo {
   readonly index: number;
   readonly name: string;
@@ -109,6 +106,7 @@ export interface LinkInfo {
   readonly stats: LinkStats;
 }
 
+/** What `ip link add … type vxlan` takes. */
 export interface VxlanConfig {
   readonly vni: number;
   readonly port: number;
@@ -123,11 +121,13 @@ export interface VxlanConfig {
   readonly ageing: Time;
 }
 
+/** A device to be made, and where. */
 export type LinkSpec =
   | { kind: "veth"; name: string; mac?: Mac; mtu?: number; peer: { name: string; ns?: NetNs; mac?: Mac; mtu?: number } }
   | { kind: "bridge"; name: string; mac?: Mac; mtu?: number; ageing?: Time }
   | ({ kind: "vxlan"; name: string; mac?: Mac; mtu?: number } & Partial<Omit<VxlanConfig, "vni">> & { vni: number });
 
+/** What `ip link set` changes; what is left out stays. */
 export interface LinkChange {
   up?: boolean;
   mtu?: number;
@@ -143,6 +143,7 @@ export interface LinkChange {
 /** A device is named by its ifindex or its name. */
 export type DevRef = number | string;
 
+/** Devices of a namespace (`ip link`). Refusals are KernelErrors. */
 export interface LinkApi {
   /**
    * Makes a link (down). Names over 15 characters EINVAL, taken names EEXIST; returns its ifindex. A veth's peer gets
@@ -189,8 +190,10 @@ export interface PacketTap {
 
 // ---------------------------------------------------------------------------- addresses, routes, neighbours
 
+/** Scope of an address or route (rtnetlink RT_SCOPE_*). */
 export type Scope = "global" | "link" | "host" | "nowhere";
 
+/** An address as `ip address` tells it. */
 export interface AddrInfo {
   readonly dev: number;
   readonly addr: Cidr;
@@ -198,6 +201,7 @@ export interface AddrInfo {
   readonly scope: Scope;
 }
 
+/** Addresses of a namespace. EEXIST, EINVAL, EADDRNOTAVAIL as the kernel gives them. */
 export interface AddrApi {
   /** EEXIST when the address is there. Adds the local, broadcast and connected routes as Linux does. */
   add(dev: DevRef, addr: Cidr, options?: { broadcast?: Ipv4; scope?: Scope }): void;
@@ -205,6 +209,7 @@ export interface AddrApi {
   list(dev?: DevRef): AddrInfo[];
 }
 
+/** A route as `ip route` tells it. */
 export interface RouteInfo {
   readonly dst: Cidr;
   readonly via: Ipv4 | undefined;
@@ -217,6 +222,7 @@ export interface RouteInfo {
   readonly metric: number;
 }
 
+/** A route to add or delete; what is left out is the kernel's default. */
 export interface RouteSpec {
   dst: Cidr;
   via?: Ipv4;
@@ -228,6 +234,7 @@ export interface RouteSpec {
   scope?: Scope;
 }
 
+/** Routes of a namespace. EEXIST, ESRCH, ENETUNREACH as the kernel gives them. */
 export interface RouteApi {
   /** EEXIST for the same destination and metric; ENETUNREACH when `via` is not on a connected network. */
   add(route: RouteSpec): void;
@@ -240,6 +247,7 @@ export interface RouteApi {
   ): { dev: number; via: Ipv4 | undefined; src: Ipv4; type: RouteInfo["type"]; mtu: number };
 }
 
+/** State of a neighbour (NUD_*). */
 export type NeighState =
   | "INCOMPLETE"
   | "REACHABLE"
@@ -251,6 +259,7 @@ export type NeighState =
   | "PERMANENT"
   | "NONE";
 
+/** A neighbour as `ip -s neigh` tells it. */
 export interface NeighInfo {
   readonly dev: number;
   readonly ip: Ipv4;
@@ -264,6 +273,7 @@ export interface NeighInfo {
   readonly updated: Time;
 }
 
+/** Neighbours of a namespace. */
 export interface NeighApi {
   /** `replace`: false gives EEXIST where there is one (NLM_F_EXCL), true overwrites (`ip neigh replace`). */
   add(dev: DevRef, ip: Ipv4, mac: Mac, options?: { state?: NeighState; replace?: boolean }): void;
@@ -271,6 +281,7 @@ export interface NeighApi {
   list(dev?: DevRef): NeighInfo[];
 }
 
+/** An entry as `bridge fdb` tells it. */
 export interface FdbInfo {
   readonly dev: number;
   readonly mac: Mac;
@@ -284,6 +295,7 @@ export interface FdbInfo {
   readonly used: Time;
 }
 
+/** Forwarding databases of bridges and vxlan devices. */
 export interface FdbApi {
   /** `bridge fdb add/replace/append MAC dev DEV dst IP self permanent`, or a static entry of a bridge port with owner `master`. */
   add(
@@ -297,8 +309,13 @@ export interface FdbApi {
 
 // ---------------------------------------------------------------------------------------------- netfilter
 
+/** Tables of iptables. */
 export type TableName = "raw" | "mangle" | "nat" | "filter";
+
+/** Hooks of netfilter, as the names of built-in chains. */
 export type HookName = "PREROUTING" | "INPUT" | "FORWARD" | "OUTPUT" | "POSTROUTING";
+
+/** States of `-m conntrack --ctstate`. */
 export type CtState = "NEW" | "ESTABLISHED" | "RELATED" | "INVALID" | "UNTRACKED";
 
 /** A value that may be inverted with `!`. */
@@ -318,6 +335,8 @@ export interface RuleMatch {
   sport?: Not<readonly [number, number]>;
   dport?: Not<readonly [number, number]>;
   ctstate?: Not<readonly CtState[]>;
+  /** `ctstate` was asked for as `-m state --state`, xt_conntrack's older name: another rule to iptables, the same to packets. */
+  stateModule?: true;
   addrtypeSrc?: Not<"LOCAL" | "UNICAST" | "BROADCAST" | "MULTICAST">;
   addrtypeDst?: Not<"LOCAL" | "UNICAST" | "BROADCAST" | "MULTICAST">;
   mark?: Not<readonly [value: number, mask: number]>;
@@ -332,6 +351,7 @@ export interface RuleMatch {
   probability?: number;
 }
 
+/** What a rule does (`-j`). */
 export type RuleTarget =
   | { kind: "ACCEPT" | "DROP" | "RETURN" | "NOTRACK" }
   | { kind: "JUMP"; chain: string }
@@ -341,12 +361,14 @@ export type RuleTarget =
   | { kind: "MASQUERADE" }
   | { kind: "REDIRECT"; ports?: readonly [number, number] };
 
+/** A rule of iptables. */
 export interface Rule {
   match: RuleMatch;
   target?: RuleTarget;
   comment?: string;
 }
 
+/** A chain with its rules and counters. */
 export interface ChainInfo {
   readonly name: string;
   readonly hook: HookName | undefined;
@@ -356,6 +378,7 @@ export interface ChainInfo {
   readonly rules: readonly (Rule & { readonly packets: number; readonly bytes: number })[];
 }
 
+/** Tables of a namespace; a chain that does not exist is ENOENT. */
 export interface IptablesApi {
   newChain(table: TableName, chain: string): void;
   deleteChain(table: TableName, chain: string): void;
@@ -368,10 +391,16 @@ export interface IptablesApi {
   delete(table: TableName, chain: string, rule: Rule): void;
   /** `iptables -C`. */
   check(table: TableName, chain: string, rule: Rule): boolean;
+  /**
+   * `iptables -Z`: sets the counters of every chain of the table, of one chain, or of its rule at `position` (from 1)
+   * to 0. ENOENT when there is no such chain or rule.
+   */
+  zero(table: TableName, chain?: string, position?: number): void;
   /** Chains in iptables-save's order (built-in ones in hook order, then by name). Undefined when the table was never used. */
   list(table: TableName): ChainInfo[] | undefined;
 }
 
+/** One direction of a connection; of ICMP the id is `sport`, type × 256 + code `dport`. */
 export interface ConntrackTuple {
   readonly src: Ipv4;
   readonly dst: Ipv4;
@@ -379,6 +408,7 @@ export interface ConntrackTuple {
   readonly dport: number;
 }
 
+/** A tracked connection. */
 export interface ConntrackInfo {
   readonly protocol: number;
   /** TCP state name (`ESTABLISHED`, …), undefined for other protocols. */
@@ -392,162 +422,11 @@ export interface ConntrackInfo {
   readonly timeout: Time;
 }
 
+/** Connection tracking of a namespace. */
 export interface ConntrackApi {
   list(): ConntrackInfo[];
+  /** `conntrack -D`: forgets the connections that fit, and returns them as they were. */
+  delete(fits: (flow: ConntrackInfo) => boolean): ConntrackInfo[];
   flush(): void;
   count(): number;
-}
-
-// ---------------------------------------------------------------------------------------------- sockets
-
-export interface SocketApi {
-  udp(): UdpSocket;
-  tcp(): TcpSocket;
-  /** A ping socket (IPPROTO_ICMP datagram socket as busybox/iputils ping use when unprivileged; raw semantics otherwise). */
-  icmp(): IcmpSocket;
-  /** A raw socket of an IP protocol. */
-  raw(protocol: number): RawSocket;
-  /** What `ss` lists. */
-  list(): SocketInfo[];
-}
-
-export interface SocketInfo {
-  readonly protocol: "tcp" | "udp" | "raw" | "icmp";
-  readonly state: string;
-  readonly localIp: Ipv4;
-  readonly localPort: number;
-  readonly remoteIp: Ipv4;
-  readonly remotePort: number;
-  readonly rxQueue: number;
-  readonly txQueue: number;
-  /** What the program that opened it calls itself (setOwner). */
-  readonly owner: string;
-}
-
-/** What all sockets share. Every socket is a Wakeable: it wakes on readable, writable, error and close. */
-export interface Socket extends Wakeable {
-  readonly closed: boolean;
-  /** Takes and clears the pending error (SO_ERROR). */
-  takeError(): Errno | undefined;
-  setOwner(name: string): void;
-  close(): void;
-  localAddress(): { ip: Ipv4; port: number };
-}
-
-export interface Datagram {
-  readonly data: Uint8Array;
-  readonly src: Ipv4;
-  readonly srcPort: number;
-  /** Destination address of the packet (IP_PKTINFO). */
-  readonly dst: Ipv4;
-  readonly ttl: number;
-  readonly time: Time;
-}
-
-export type PmtuDiscovery = "want" | "do" | "dont";
-
-/** A packet generator of a UDP socket. */
-export interface UdpGenerator {
-  /** Datagrams sent, refused by the kernel, and still to be sent. */
-  counts(): { readonly sent: number; readonly failed: number; readonly left: number };
-}
-
-export interface UdpSocket extends Socket {
-  /** ip 0 = any; port 0 = an ephemeral one. */
-  bind(ip: Ipv4, port: number): void;
-  connect(ip: Ipv4, port: number): void;
-  /** Throws EMSGSIZE, ENETUNREACH, EHOSTUNREACH, ECONNREFUSED (a pending ICMP error of a connected socket), EPERM (netfilter). */
-  sendTo(data: Uint8Array, ip: Ipv4, port: number): void;
-  send(data: Uint8Array): void;
-  tryRecv(): Datagram | undefined;
-  /**
-   * Lets the kernel send `count` datagrams of `size` bytes of a fixed pattern, the first one now and the others every
-   * `interval` ns (as pktgen does, but through the socket). Closing the socket ends it. Throws EMSGSIZE.
-   */
-  generate(ip: Ipv4, port: number, size: number, interval: Time, count: number): UdpGenerator;
-  /** Counts what arrives, and frees it, instead of queueing it for tryRecv. */
-  setSink(on: boolean): void;
-  /** Datagrams and bytes of payload that have come to the socket. */
-  received(): { readonly packets: number; readonly bytes: number };
-  setBroadcast(on: boolean): void;
-  setTtl(ttl: number): void;
-  setPmtuDiscovery(mode: PmtuDiscovery): void;
-}
-
-export interface IcmpReply {
-  readonly type: number;
-  readonly code: number;
-  readonly id: number;
-  readonly seq: number;
-  readonly src: Ipv4;
-  readonly ttl: number;
-  readonly time: Time;
-  /** Data behind the 8-byte ICMP header. */
-  readonly data: Uint8Array;
-  /** For error messages: next-hop MTU of a frag-needed, else 0. */
-  readonly info: number;
-}
-
-export interface IcmpSocket extends Socket {
-  readonly id: number;
-  /** Sends an echo request. Throws as UdpSocket.sendTo does. */
-  sendEcho(ip: Ipv4, seq: number, data: Uint8Array): void;
-  /** Echo replies to this socket's id, and ICMP errors about its requests. */
-  tryRecv(): IcmpReply | undefined;
-  setTtl(ttl: number): void;
-  setPmtuDiscovery(mode: PmtuDiscovery): void;
-  /** The path MTU known for a destination, as EMSGSIZE's message quotes it. */
-  pathMtu(ip: Ipv4): number;
-}
-
-export interface RawSocket extends Socket {
-  sendTo(payload: Uint8Array, ip: Ipv4): void;
-  /** Whole IP packets. */
-  tryRecv(): Datagram | undefined;
-}
-
-export type TcpState =
-  | "CLOSED"
-  | "LISTEN"
-  | "SYN_SENT"
-  | "SYN_RECV"
-  | "ESTABLISHED"
-  | "FIN_WAIT1"
-  | "FIN_WAIT2"
-  | "CLOSE_WAIT"
-  | "CLOSING"
-  | "LAST_ACK"
-  | "TIME_WAIT";
-
-export interface TcpSocket extends Socket {
-  readonly state: TcpState;
-  bind(ip: Ipv4, port: number): void;
-  listen(backlog: number): void;
-  /** Starts connecting; wait, then look at `state` or takeError(). */
-  connect(ip: Ipv4, port: number): void;
-  /** A connection that completed its handshake, or undefined. */
-  tryAccept(): TcpSocket | undefined;
-  /** Up to `max` bytes; an empty array at end of stream; undefined when nothing is there yet. Throws the pending error. */
-  tryRecv(max: number): Uint8Array | undefined;
-  /** Bytes taken (0 when the send buffer is full). Throws EPIPE and pending errors. */
-  trySend(data: Uint8Array): number;
-  /** Sends FIN after what is queued. */
-  shutdown(): void;
-  /** RST at once. */
-  abort(): void;
-  remoteAddress(): { ip: Ipv4; port: number };
-  setKeepalive(on: boolean, idle?: Time, interval?: Time, probes?: number): void;
-  setNoDelay(on: boolean): void;
-  /** Bytes queued for sending and not yet acknowledged. */
-  readonly unacked: number;
-  /** tcp_info's most used fields. */
-  info(): {
-    srttUs: number;
-    rtoUs: number;
-    cwnd: number;
-    ssthresh: number;
-    mss: number;
-    retransmits: number;
-    rcvWnd: number;
-  };
 }

@@ -30,6 +30,7 @@ export interface Outbox {
 
 const UNLIMITED_BPS = 1e12;
 
+/** The wire between hosts: ports, links, faults. */
 export class Underlay {
   readonly #kernel: Kernel;
 

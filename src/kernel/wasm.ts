@@ -147,8 +147,11 @@ interface NetfilterExports {
   nfChainNext(chain: number): number;
   nfChainInfo(chain: number): void;
   nfRuleInfo(rule: number): void;
+  nfChainZero(chain: number): void;
+  nfRuleZero(rule: number): void;
   nfCtDump(ns: number, skip: number): number;
   nfCtFlush(ns: number): void;
+  nfCtDel(connection: number): void;
   nfCtCount(ns: number): number;
   nfCtSysctlGet(ns: number, index: number): number;
   nfCtSysctlSet(ns: number, index: number, value: number): number;

@@ -108,6 +108,7 @@ export type XfrmEvent =
   | { readonly kind: "newsa" | "updsa" | "delsa"; readonly state: XfrmStateSpec }
   | { readonly kind: "newpolicy" | "updpolicy" | "delpolicy"; readonly policy: XfrmPolicySpec };
 
+/** `ip xfrm` of a namespace: states, policies, counters. */
 export interface XfrmApi {
   /** EEXIST when there is one with the same id; EINVAL for a key or ICV length that rfc4106 hasn't. */
   stateAdd(state: XfrmStateSpec): void;

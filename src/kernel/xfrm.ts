@@ -57,6 +57,7 @@ function describe(id: XfrmStateId): string {
 /** A policy's selector, direction and mark. */
 type PolicyId = Pick<XfrmPolicySpec, "selector" | "dir" | "mark">;
 
+/** IPsec of a namespace, over the kernel's border. */
 export class Xfrm implements XfrmApi {
   readonly #ns: Namespace;
 

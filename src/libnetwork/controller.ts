@@ -16,8 +16,10 @@ import { SpecialDriver } from "./drivers/null.ts";
 import { OverlayDriver } from "./drivers/overlay.ts";
 import type { OverlayEncryption } from "./drivers/overlay-encryption.ts";
 import { parseResolvConf } from "./files.ts";
+import { IngressPorts } from "./ingress.ts";
 import { Ipam, LOCAL_DEFAULT_POOLS } from "./ipam.ts";
 import { changeKeys, checkKeyring, type EncryptionKey } from "./keys.ts";
+import { IpvsLoadBalancer } from "./load-balancer.ts";
 import type { DaemonLog } from "./log.ts";
 import { Network, type NetworkSpec } from "./network.ts";
 import { Sandbox, type SandboxOptions } from "./sandbox.ts";
@@ -35,9 +37,22 @@ export interface ControllerOptions {
   /** `default-address-pools` of the daemon's configuration. */
   readonly localPools?: readonly Cidr[];
   readonly encryption?: OverlayEncryption;
+  /** In place of IPVS, for tests. */
   readonly loadBalancer?: LoadBalancerProgrammer;
+  /** What an earlier life of the daemon left (NetworkController.shutdown). */
+  readonly restore?: DaemonRemains;
   /** The host's operating system; Linux when left out. */
   readonly system?: NetworkSystem;
+}
+
+/** What there is of libnetwork while its daemon is stopped. */
+export interface DaemonRemains {
+  /** Networks on disk, with the subnets they were given (the store local-kv.db), in order of creation. */
+  readonly networks: readonly (NetworkSpec & { readonly id: string })[];
+  /** Namespaces of load balancers and overlays, which the next daemon removes. */
+  readonly namespaces: readonly NetNs[];
+  /** How often the daemon has been started. */
+  readonly lives: number;
 }
 
 export class NetworkController {
@@ -52,6 +67,9 @@ export class NetworkController {
   readonly #drivers: ReadonlyMap<DriverType, Driver>;
   readonly #networks = new Map<string, Network>();
   readonly #sandboxes = new Map<string, Sandbox>();
+  readonly #bridge: BridgeDriver;
+  readonly #ingress: IngressPorts;
+  readonly #lives: number;
   #keys: readonly EncryptionKey[] = [];
   #agent: Agent | undefined;
 
@@ -59,19 +77,63 @@ export class NetworkController {
   constructor(options: ControllerOptions) {
     this.os = options.os;
     this.log = options.log;
-    this.random = options.os.random.fork("libnetwork");
+    this.#lives = (options.restore?.lives ?? 0) + 1;
+    this.random = options.os.random.fork(this.#lives === 1 ? "libnetwork" : `libnetwork/${this.#lives}`);
     this.ipam = new Ipam(options.localPools ?? LOCAL_DEFAULT_POOLS);
-    this.services = new ServiceBindings(options.log, options.loadBalancer);
+    this.#ingress = new IngressPorts(options.os.kernel.root, options.log);
+    const loadBalancer = options.loadBalancer ?? new IpvsLoadBalancer(this.#ingress, options.log);
+    this.services = new ServiceBindings(options.log, loadBalancer);
     this.hostResolvConf = options.resolvConf ?? "";
     this.#networkDb = options.networkDb;
     this.system = options.system ?? LINUX_NETWORKS;
+    this.#bridge = new BridgeDriver(this.os, this.random.fork("bridge"), this.log, this.system);
     const drivers: readonly Driver[] = [
-      new BridgeDriver(this.host, this.random.fork("bridge"), this.log, this.system),
+      this.#bridge,
       ...(this.system.hasHostNetwork ? [new SpecialDriver("host")] : []),
       new SpecialDriver("null"),
       new OverlayDriver(this.host, this.random.fork("overlay"), this.log, options.encryption),
     ];
     this.#drivers = new Map(drivers.map((d) => [d.type, d]));
+    if (options.restore !== undefined) this.#restore(options.restore);
+  }
+
+  /** The daemon was started again: what is left of its sandboxes goes, its networks are made from the store. */
+  #restore({ networks, namespaces }: DaemonRemains): void {
+    for (const ns of namespaces) if (ns.alive) ns.destroy();
+    for (const spec of networks) {
+      try {
+        this.newLocalNetwork(spec);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        this.log("error", `failed to restore network ${spec.name}: ${error.message}`);
+      }
+    }
+  }
+
+  /**
+   * The daemon stops: its sockets close, gossip ends at once. Devices, rules and namespaces stay, as on Linux; containers
+   * have been stopped before.
+   */
+  shutdown(): DaemonRemains {
+    this.agentCrash();
+    for (const sandbox of this.sandboxes()) sandbox.stopResolver();
+    this.#ingress.close();
+    this.#bridge.stopProxies();
+    const namespaces = [...this.namespaceFiles().values()];
+    return { networks: this.localNetworks(), namespaces, lives: this.#lives };
+  }
+
+  /** Networks that the daemon keeps on disk and makes again at its next start; the default ones are made anew. */
+  localNetworks(): readonly (NetworkSpec & { readonly id: string })[] {
+    return this.networks().flatMap((network) => {
+      const { spec } = network;
+      if (network.scope !== "local" || network.special || network.isDefaultBridge) return [];
+      const ipam = network.subnets.map(({ pool, gateway }, i) => {
+        const given = spec.ipam?.[i] ?? {};
+        return { ...given, subnet: pool.subnet, gateway: gateway.ip };
+      });
+      return [{ ...spec, id: network.id, ipam }];
+    });
   }
 
   /** The host's own network namespace. */
@@ -268,9 +330,19 @@ export class NetworkController {
     if (agent === undefined) return;
     for (const network of this.networks()) if (network.clusterEligible) agent.leaveNetwork(network);
     agent.stopWatching();
+    this.#forgetCluster();
     this.#agent = undefined;
     this.#keys = [];
     yield* agent.db.leave();
+  }
+
+  /** Names and backends of other nodes are of no use any more, while the networks are still there (clusterAgentInit). */
+  #forgetCluster(): void {
+    for (const network of this.networks()) {
+      if (!network.clusterEligible) continue;
+      network.records.clear();
+      this.services.cleanup(network);
+    }
   }
 
   /** The machine crashes: nothing is sent. */

@@ -2,6 +2,7 @@
  * The way out for containers whose networks give none: an endpoint on docker_gwbridge, made and removed by
  * libnetwork itself (moby libnetwork/default_gateway.go, default_gateway_linux.go, 20.10).
  */
+import { UserError } from "../base/errors.ts";
 import type { NetworkController } from "./controller.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { GATEWAY_NETWORK, OPTION_BRIDGE_NAME, OPTION_ENABLE_ICC, OPTION_ENABLE_MASQUERADE } from "./labels.ts";
@@ -12,7 +13,7 @@ import type { Sandbox } from "./sandbox.ts";
 const MAX_NAME = 12;
 
 /** The sandbox's endpoint on docker_gwbridge. */
-export function gatewayNetworkEndpoint(sandbox: Sandbox): Endpoint | undefined {
+function gatewayNetworkEndpoint(sandbox: Sandbox): Endpoint | undefined {
   return sandbox.endpoints().find((e) => e.onGatewayNetwork);
 }
 
@@ -54,12 +55,22 @@ export function setupDefaultGateway(sandbox: Sandbox): void {
   if (gatewayNetworkEndpoint(sandbox) !== undefined) return;
   const { controller } = sandbox;
   const network = controller.networkByName(controller.system.gatewayNetwork) ?? createGatewayNetwork(controller);
-  const ports = sandbox.endpoints().find((e) => (e.options.ports?.length ?? 0) > 0)?.options.ports;
-  const endpoint = network.createEndpoint(endpointName(sandbox), {
-    anonymous: true,
-    ...(ports === undefined ? {} : { ports }),
-  });
-  endpoint.join(sandbox);
+  const failed = (what: string, error: unknown): unknown =>
+    error instanceof UserError
+      ? new UserError(`container ${sandbox.containerId}: endpoint ${what} on GW Network failed: ${error.message}`)
+      : error;
+  let endpoint: Endpoint;
+  try {
+    endpoint = network.createEndpoint(endpointName(sandbox), { anonymous: true });
+  } catch (error) {
+    throw failed("create", error);
+  }
+  try {
+    endpoint.join(sandbox);
+  } catch (error) {
+    endpoint.delete(true);
+    throw failed("join", error);
+  }
 }
 
 /** Takes that endpoint away. */

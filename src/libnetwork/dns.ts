@@ -9,7 +9,7 @@ export const DNS_TYPE = { A: 1, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33, OPT
 export const DNS_RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
 
 /** TTL of local answers, seconds (resolver.go respTTL). */
-export const DNS_TTL = 600;
+const DNS_TTL = 600;
 /** Largest UDP answer to a query without EDNS0 (RFC 1035 §4.2.1). */
 export const DNS_MIN_SIZE = 512;
 /** Largest message over TCP. */

@@ -1,6 +1,7 @@
 /** An endpoint: the attachment of one sandbox to one network (moby libnetwork/endpoint.go, endpoint_info.go, agent.go, 20.10). */
 import { type Cidr, formatIpv4, type Ipv4, type Mac } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
+import type { PortBinding } from "./drivers/port-mapper.ts";
 import { ENDPOINT_TABLE } from "./labels.ts";
 import type { Network } from "./network.ts";
 import { encodeEndpointRecord, NIL_IP, type PortConfig } from "./records.ts";
@@ -17,14 +18,7 @@ export interface EndpointService {
   readonly ingressPorts: readonly PortConfig[];
 }
 
-/** A port of the container published on the host. */
-export interface PortBinding {
-  readonly protocol: "tcp" | "udp" | "sctp";
-  readonly containerPort: number;
-  readonly hostIp: Ipv4;
-  /** 0 = a free one. */
-  readonly hostPort: number;
-}
+export type { PortBinding, PublishedPort } from "./drivers/port-mapper.ts";
 
 export interface EndpointOptions {
   readonly ipv4?: Ipv4;
@@ -168,20 +162,36 @@ export class Endpoint {
     });
     this.#sandbox = sandbox;
     this.#joined = state;
-    sandbox.attach(this);
+    try {
+      sandbox.attach(this);
+    } catch (error) {
+      this.#abandonJoin(sandbox);
+      throw error;
+    }
+  }
+
+  /** After a failed join it is as if it had not been tried. */
+  #abandonJoin(sandbox: Sandbox): void {
+    this.network.driver.leave(this.network.id, this.id);
+    sandbox.detach(this);
+    this.withdrawDriverInfo();
+    this.#sandbox = undefined;
+    this.#joined = undefined;
   }
 
   /** Leaves its sandbox (sbLeave). */
   leave(): void {
     const sandbox = this.#sandbox;
     if (sandbox === undefined) throw new UserError(`endpoint ${this.name} is not attached to a sandbox`);
+    const wasGateway = sandbox.gatewayEndpoint() === this;
+    if (wasGateway) sandbox.revokePorts();
     this.network.driver.leave(this.network.id, this.id);
     this.withdrawService(true);
     sandbox.detach(this);
     this.withdrawDriverInfo();
     this.#sandbox = undefined;
     this.#joined = undefined;
-    sandbox.detached();
+    sandbox.detached(wasGateway);
   }
 
   /** Deletes it; `force` leaves the sandbox first. */

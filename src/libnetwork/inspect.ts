@@ -21,7 +21,7 @@ export interface IpamConfigView {
 }
 
 /** `IPAM`: the configuration as given, or where none was, what was chosen. */
-export function inspectIpam(network: Network): { Driver: string; Options: null; Config: IpamConfigView[] } {
+function inspectIpam(network: Network): { Driver: string; Options: null; Config: IpamConfigView[] } {
   const given = (network.spec.ipam ?? []).map((config): IpamConfigView => {
     const aux = Object.entries(config.aux ?? {}).map(([name, ip]) => [name, formatIpv4(ip)] as const);
     return {
@@ -125,7 +125,7 @@ function hostInfo(network: Network, endpointId: string): Readonly<Record<string,
 }
 
 /** `Options` in the order of their keys. */
-export function inspectOptions(network: Network): Record<string, string> {
+function inspectOptions(network: Network): Record<string, string> {
   return sorted(Object.entries(network.spec.options ?? {}));
 }
 

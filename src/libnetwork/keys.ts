@@ -8,7 +8,7 @@ export const SUBSYS_GOSSIP = "networking:gossip";
 export const SUBSYS_IPSEC = "networking:ipsec";
 
 /** Keys of one subsystem at a time (keyringSize). */
-export const KEYRING_SIZE = 3;
+const KEYRING_SIZE = 3;
 
 /** One key: AES-128-GCM, 16 bytes. */
 export interface EncryptionKey {

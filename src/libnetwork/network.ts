@@ -8,7 +8,7 @@ import type { NetworkController } from "./controller.ts";
 import type { Driver, DriverType } from "./drivers/driver.ts";
 import { Endpoint, type EndpointOptions } from "./endpoint.ts";
 import { type AddressPool, NoAddressError } from "./ipam.ts";
-import { OPTION_DEFAULT_BRIDGE, type Options } from "./labels.ts";
+import { OPTION_DEFAULT_BRIDGE, OPTION_DSR, type Options } from "./labels.ts";
 import type { GossipPeer } from "./networkdb-types.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { addContainerNames, removeContainerNames } from "./service.ts";
@@ -122,6 +122,11 @@ export class Network {
   /** It has a load balancer endpoint on each node (overlay networks of a swarm). */
   get hasLoadBalancer(): boolean {
     return this.spec.loadBalancerIp !== undefined;
+  }
+
+  /** Backends answer the client themselves (option `dsr`, its presence counts). */
+  get directServerReturn(): boolean {
+    return this.spec.options?.[OPTION_DSR] !== undefined;
   }
 
   get lbSandboxName(): string {

@@ -45,7 +45,7 @@ export function findLink(ns: NetNs, name: string): number | undefined {
 }
 
 /** Brings lo up; the kernel gives it 127.0.0.1/8 (net/ipv4/devinet.c inetdev_event). */
-export function loopbackUp(ns: NetNs): void {
+function loopbackUp(ns: NetNs): void {
   ns.link.set("lo", { up: true });
 }
 
@@ -157,6 +157,15 @@ export class OslNamespace {
     if (entry.dstName !== entry.srcName) ns.link.set(dev, { name: entry.srcName });
     if (entry.bridge) ns.link.del(dev);
     else if (!this.isDefault) ns.link.set(dev, { ns: ns.host.root });
+  }
+
+  /** Another address of an interface, alone in its subnet. @throws KernelError EEXIST */
+  addAlias(device: string, ip: Ipv4): void {
+    this.ns.addr.add(device, { ip, prefix: 32 });
+  }
+
+  removeAlias(device: string, ip: Ipv4): void {
+    this.ns.addr.del(device, { ip, prefix: 32 });
   }
 
   /** `default via GW`. */

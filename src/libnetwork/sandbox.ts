@@ -4,11 +4,12 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 import { parseIpv4 } from "../base/addr.ts";
-import { assert } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import { newHexId } from "../base/ids.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { NetworkController } from "./controller.ts";
 import { clearDefaultGateway, needsDefaultGateway, setupDefaultGateway } from "./default-gateway.ts";
+import type { PortBinding, PublishedPort } from "./drivers/port-mapper.ts";
 import type { Endpoint } from "./endpoint.ts";
 import {
   embeddedResolvConf,
@@ -25,6 +26,7 @@ import {
 import { makeNamespace } from "./namespaces.ts";
 import type { Network } from "./network.ts";
 import { OslNamespace, setSysctlIfKnown } from "./osl.ts";
+import { addRedirectRules } from "./redirect.ts";
 import { type ExternalServer, RESOLVER_TEXT, Resolver, type ResolverBackend } from "./resolver.ts";
 
 /** container: its namespace is made by setKey when its process starts; host: the host's own namespace. */
@@ -46,6 +48,8 @@ export interface SandboxOptions {
   readonly dnsOptions?: readonly string[];
   /** Load balancers: the network they serve. */
   readonly loadBalancerOf?: Network;
+  /** Ports of the container published on the host, by whichever endpoint gives the way out. */
+  readonly ports?: readonly PortBinding[];
 }
 
 /** Sysctls of a load balancer's namespace (osl ApplyOSTweaks). */
@@ -64,6 +68,9 @@ export class Sandbox implements ResolverBackend {
   /** In the order of endpointLess. */
   readonly #endpoints: Endpoint[] = [];
   readonly #populated = new Set<Endpoint>();
+  /** Ports that its endpoints brought along. */
+  readonly #endpointPorts = new Map<Endpoint, readonly PortBinding[]>();
+  #published: { readonly by: Endpoint; readonly ports: readonly PublishedPort[] } | undefined;
   #resolver: Resolver | undefined;
   #external: ExternalServer[] = [];
   #conf: ResolvConf;
@@ -115,9 +122,18 @@ export class Sandbox implements ResolverBackend {
       this.kind === "container" ? (this.options.name ?? this.containerId.slice(0, 12)) : this.dockerNetnsName;
     const ns = makeNamespace(this.controller.host.host, name, this.dockerNetnsName);
     const osl = new OslNamespace(ns, false, this.controller.log);
-    const sysctls = this.kind === "container" ? this.controller.system.sandboxSysctls : LB_SYSCTLS;
-    for (const [sysctl, value] of sysctls) setSysctlIfKnown(ns, sysctl, value, this.controller.log);
+    this.applyOsTweaks(ns);
     return osl;
+  }
+
+  /** The sysctls of its kind of sandbox (osl ApplyOSTweaks). Those of load balancers reach the host's namespace too. */
+  applyOsTweaks(ns: NetNs): void {
+    const { log, system, host } = this.controller;
+    const container = this.kind === "container";
+    for (const target of container ? [ns] : [ns, host]) {
+      for (const [sysctl, value] of container ? system.sandboxSysctls : LB_SYSCTLS)
+        setSysctlIfKnown(target, sysctl, value, log);
+    }
   }
 
   /** The container's process starts: its namespace is made, and all endpoints get their interfaces, in order. */
@@ -130,14 +146,60 @@ export class Sandbox implements ResolverBackend {
 
   // --------------------------------------------------------------------------------------- endpoints
 
-  /** Called by Endpoint.join. */
+  /** Called by Endpoint.join (sbJoin). @throws UserError when its ports can't be published */
   attach(endpoint: Endpoint): void {
+    const before = this.gatewayEndpoint();
     const at = this.#endpoints.findIndex((other) => endpointLess(endpoint, other));
     this.#endpoints.splice(at < 0 ? this.#endpoints.length : at, 0, endpoint);
+    const { ports = [] } = endpoint.options;
+    if (ports.length > 0 && !endpoint.onGatewayNetwork) this.#endpointPorts.set(endpoint, ports);
     this.#populate(endpoint);
     endpoint.publishDriverInfo();
-    if (needsDefaultGateway(this)) setupDefaultGateway(this);
-    else clearDefaultGateway(this);
+    if (needsDefaultGateway(this)) {
+      setupDefaultGateway(this);
+      return;
+    }
+    if (this.gatewayEndpoint() !== before) {
+      this.revokePorts();
+      this.#publishPorts(endpoint);
+    }
+    clearDefaultGateway(this);
+  }
+
+  // ------------------------------------------------------------------------------------------- ports
+
+  /** Ports as they are published on the host now: of each binding IPv4, then IPv6. */
+  publishedPorts(): readonly PublishedPort[] {
+    return this.#published?.ports ?? [];
+  }
+
+  /** What was asked for: of the sandbox, then of its endpoints. */
+  get ports(): readonly PortBinding[] {
+    return [...(this.options.ports ?? []), ...[...this.#endpointPorts.values()].flat()];
+  }
+
+  /** The endpoint has become the way out (ProgramExternalConnectivity). */
+  #publishPorts(endpoint: Endpoint): void {
+    const { network } = endpoint;
+    const { driver } = network;
+    if (network.internal || driver.programExternalConnectivity === undefined) return;
+    try {
+      const ports = driver.programExternalConnectivity(network.id, endpoint.id, this.ports);
+      this.#published = { by: endpoint, ports };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const { name, id } = endpoint;
+      throw new UserError(
+        `driver failed programming external connectivity on endpoint ${name} (${id}): ${error.message}`,
+      );
+    }
+  }
+
+  /** The way out is taken away (RevokeExternalConnectivity). Called by Endpoint.leave too. */
+  revokePorts(): void {
+    const by = this.#published?.by;
+    this.#published = undefined;
+    by?.network.driver.revokeExternalConnectivity?.(by.network.id, by.id);
   }
 
   /** Called by Endpoint.leave, before the endpoint forgets what its driver said. */
@@ -152,15 +214,24 @@ export class Sandbox implements ResolverBackend {
     }
     const at = this.#endpoints.indexOf(endpoint);
     if (at >= 0) this.#endpoints.splice(at, 1);
+    this.#endpointPorts.delete(endpoint);
     const next = this.gatewayEndpoint();
     if (wasGateway && !this.#deleting && next !== undefined) this.#updateGateway(next);
   }
 
-  /** Called by Endpoint.leave at its end: what is left may need docker_gwbridge, or need it no more. */
-  detached(): void {
+  /**
+   * Called by Endpoint.leave at its end: what is left may need docker_gwbridge, or need it no more, or has another way out.
+   * @param wasGateway the endpoint that left was the way out
+   */
+  detached(wasGateway: boolean): void {
     if (this.#deleting) return;
-    if (needsDefaultGateway(this)) setupDefaultGateway(this);
-    else clearDefaultGateway(this);
+    if (needsDefaultGateway(this)) {
+      setupDefaultGateway(this);
+      return;
+    }
+    const next = this.gatewayEndpoint();
+    if (wasGateway && next !== undefined) this.#publishPorts(next);
+    clearDefaultGateway(this);
   }
 
   /** The endpoint whose gateway is the default route's: the first in order that has one. */
@@ -180,9 +251,25 @@ export class Sandbox implements ResolverBackend {
         ...(endpoint.address === undefined ? {} : { address: endpoint.address }),
       });
     }
+    if (joined.srcName !== undefined) this.#acceptVip(endpoint, osl, joined.srcName);
     for (const { dst, via } of joined.staticRoutes) osl.addStaticRoute(dst, via);
     this.#populated.add(endpoint);
     if (this.gatewayEndpoint() === endpoint) this.#updateGateway(endpoint);
+    const { service } = endpoint.options;
+    if (endpoint.network.ingress && endpoint.address !== undefined && service !== undefined)
+      addRedirectRules(osl.ns.iptables, endpoint.address.ip, service.ingressPorts);
+  }
+
+  /** Networks with direct server return: a task takes packets for the VIP itself, and answers no ARP for it (DisableARPForVIP). */
+  #acceptVip(endpoint: Endpoint, osl: OslNamespace, srcName: string): void {
+    const vip = endpoint.options.service?.vip;
+    const device = osl.findDst(srcName);
+    if (!endpoint.network.directServerReturn || vip === undefined || device === undefined) return;
+    if (this.options.loadBalancerOf === undefined) {
+      osl.ns.sysctlSet(`net.ipv4.conf.${device}.arp_ignore`, 1);
+      osl.ns.sysctlSet(`net.ipv4.conf.${device}.arp_announce`, 2);
+    }
+    osl.addAlias("lo", vip);
   }
 
   #updateGateway(endpoint: Endpoint): void {
@@ -215,11 +302,16 @@ export class Sandbox implements ResolverBackend {
       if (!endpoint.onGatewayNetwork) endpoint.delete(true);
     }
     clearDefaultGateway(this);
-    this.#resolver?.stop();
-    this.#resolver = undefined;
+    this.stopResolver();
     if (!keepNamespace) this.#osl?.destroy();
     this.#osl = undefined;
     this.controller.forgetSandbox(this);
+  }
+
+  /** Closes the DNS server's sockets: with the sandbox, or with the daemon. */
+  stopResolver(): void {
+    this.#resolver?.stop();
+    this.#resolver = undefined;
   }
 
   // ------------------------------------------------------------------------------------- name files
@@ -352,7 +444,7 @@ function externalServers(servers: readonly string[], checkLoopback: boolean): Ex
 }
 
 /** Order of endpoints (Endpoint.Less): docker_gwbridge last, internal networks after others, those with a gateway first, then by network name. */
-export function endpointLess(a: Endpoint, b: Endpoint): boolean {
+function endpointLess(a: Endpoint, b: Endpoint): boolean {
   const rank = (e: Endpoint): readonly number[] => [
     Number(e.onGatewayNetwork),
     Number(e.network.internal),

@@ -114,7 +114,7 @@ export class ServiceBindings {
     const holders = service.ipToEndpoints.get(ipKey) ?? new Set<string>();
     service.ipToEndpoints.set(ipKey, holders);
     if (holders.has(binding.endpointId) || holders.size > 0)
-      this.#transient("addServiceBinding", binding, holders.size);
+      this.#transient("addServiceBinding", binding.endpointId, holders.size);
     holders.add(binding.endpointId);
     this.#programmer?.addBackend(network, balancer, binding.ip);
     this.#addNames(network, binding, first);
@@ -130,23 +130,35 @@ export class ServiceBindings {
       this.#log("warning", `rmServiceBinding ${binding.serviceName} endpoint ${binding.endpointId} was not bound`);
       return;
     }
-    if (fullRemove) balancer.backends.delete(binding.endpointId);
-    else backend.disabled = true;
-    const last = balancer.backends.size === 0;
-    if (last) service.balancers.delete(network.id);
-    const ipKey = `${network.id} ${binding.ip}`;
-    const holders = service.ipToEndpoints.get(ipKey);
-    const held = holders?.delete(binding.endpointId) ?? false;
-    const left = holders?.size ?? 0;
-    if (left === 0) service.ipToEndpoints.delete(ipKey);
-    if (!held || left > 0) this.#transient("rmServiceBinding", binding, left);
-    if (left === 0) this.#programmer?.removeBackend(network, balancer, binding.ip, last, fullRemove);
+    if (!fullRemove) backend.disabled = true;
+    const { last, left } = this.#unbind(network, service, balancer, binding, fullRemove);
     this.#removeNames(network, binding, last, left > 0);
     if (service.balancers.size === 0) this.#services.delete(key);
   }
 
-  #transient(what: string, binding: ServiceBinding, entries: number): void {
-    this.#log("warning", `${what} ${binding.endpointId} possible transient state entries:${entries}`);
+  /** @returns whether the balancer is gone with it, and how many other endpoints have the same address */
+  #unbind(
+    network: Network,
+    service: Service,
+    balancer: LoadBalancer,
+    { endpointId, ip }: { readonly endpointId: string; readonly ip: Ipv4 },
+    fullRemove: boolean,
+  ): { readonly last: boolean; readonly left: number } {
+    if (fullRemove) balancer.backends.delete(endpointId);
+    const last = balancer.backends.size === 0;
+    if (last) service.balancers.delete(network.id);
+    const ipKey = `${network.id} ${ip}`;
+    const holders = service.ipToEndpoints.get(ipKey);
+    const held = holders?.delete(endpointId) ?? false;
+    const left = holders?.size ?? 0;
+    if (left === 0) service.ipToEndpoints.delete(ipKey);
+    if (!held || left > 0) this.#transient("rmServiceBinding", endpointId, left);
+    if (left === 0) this.#programmer?.removeBackend(network, balancer, ip, last, fullRemove);
+    return { last, left };
+  }
+
+  #transient(what: string, endpointId: string, entries: number): void {
+    this.#log("warning", `${what} ${endpointId} possible transient state entries:${entries}`);
   }
 
   #addNames(network: Network, binding: ServiceBinding, first: boolean): void {
@@ -191,11 +203,8 @@ export class ServiceBindings {
     for (const [key, service] of this.#services) {
       const balancer = service.balancers.get(network.id);
       if (balancer === undefined) continue;
-      service.balancers.delete(network.id);
-      for (const { ip } of balancer.backends.values()) {
-        service.ipToEndpoints.delete(`${network.id} ${ip}`);
-        this.#programmer?.removeBackend(network, balancer, ip, true, true);
-      }
+      for (const [endpointId, { ip }] of [...balancer.backends])
+        this.#unbind(network, service, balancer, { endpointId, ip }, true);
       if (service.balancers.size === 0) this.#services.delete(key);
     }
   }

@@ -15,6 +15,8 @@ export interface NetworkSystem {
   readonly hasHostNetwork: boolean;
   /** The network that gives overlay-only containers a way out. */
   readonly gatewayNetwork: string;
+  /** A docker-proxy serves each published port, and IPv6 through it. */
+  readonly portProxies: boolean;
   /** Sysctls of a container's namespace. */
   readonly sandboxSysctls: readonly (readonly [name: string, value: number])[];
 }
@@ -24,5 +26,6 @@ export const LINUX_NETWORKS: NetworkSystem = {
   deviceName: ({ id, options }) => options[OPTION_BRIDGE_NAME] ?? `br-${id.slice(0, 12)}`,
   hasHostNetwork: true,
   gatewayNetwork: GATEWAY_NETWORK,
+  portProxies: true,
   sandboxSysctls: [],
 };

@@ -28,6 +28,7 @@ export const WINDOWS_NETWORKS: NetworkSystem = {
   deviceName,
   hasHostNetwork: false,
   gatewayNetwork: NAT_NETWORK,
+  portProxies: false,
   sandboxSysctls: [["net.ipv4.ip_default_ttl", WINDOWS_TTL]],
 };
 

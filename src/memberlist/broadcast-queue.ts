@@ -20,6 +20,7 @@ interface Queued {
   transmits: number;
 }
 
+/** Messages that wait to ride on gossip (queue.go TransmitLimitedQueue). */
 export class BroadcastQueue {
   readonly #nodeCount: () => number;
   readonly #multiplier: number;

@@ -53,6 +53,7 @@ export interface MemberEvents {
   updated(member: Member): void;
 }
 
+/** What a node is told (config.go Config); times in ns. */
 export interface MemberlistConfig {
   /** Unique in the cluster. */
   readonly name: string;
@@ -70,4 +71,5 @@ export interface MemberlistConfig {
   readonly log?: (level: LogLevel, text: string) => void;
 }
 
+/** Severity of a log line. */
 export type LogLevel = "debug" | "info" | "warning" | "error";

@@ -6,7 +6,7 @@ import { formatIpv4, type Ipv4 } from "../base/addr.ts";
 import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
-import type { TcpSocket } from "../kernel/types.ts";
+import type { TcpSocket } from "../kernel/socket-types.ts";
 import { acceptTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal, type Waitable } from "../scheduler/process.ts";
@@ -67,6 +67,7 @@ interface HandedOff {
   readonly body: Uint8Array;
 }
 
+/** A node of the cluster: joins, gossips, probes, leaves (memberlist.go Memberlist). */
 export class Memberlist {
   readonly members: Members;
   readonly #host: HostOs;

@@ -55,6 +55,7 @@ export function isGone(member: Member): boolean {
   return member.state === MEMBER_STATE.dead || member.state === MEMBER_STATE.left;
 }
 
+/** Who is known, in which state, and how news change that (state.go). */
 export class Members {
   readonly #config: MemberlistConfig;
   readonly #tasks: TaskGroup;

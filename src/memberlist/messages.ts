@@ -26,6 +26,8 @@ export const MESSAGE = {
 
 /** A member's state on the wire of a push/pull. */
 export const MEMBER_STATE = { alive: 0, suspect: 1, dead: 2, left: 3 } as const;
+
+/** State of a member (NodeStateType). */
 export type MemberState = (typeof MEMBER_STATE)[keyof typeof MEMBER_STATE];
 
 /** Who sent a ping, so that the answer finds the way back; left out by older versions. */
@@ -35,6 +37,7 @@ export interface PingSource {
   readonly node: string;
 }
 
+/** ping (net.go). */
 export interface PingMessage {
   readonly seqNo: number;
   /** The name the pinged node is expected to have. */
@@ -42,6 +45,7 @@ export interface PingMessage {
   readonly source?: PingSource;
 }
 
+/** indirectPingReq: ping somebody for me. */
 export interface IndirectPingMessage {
   readonly seqNo: number;
   readonly target: Ipv4;
@@ -52,15 +56,18 @@ export interface IndirectPingMessage {
   readonly source?: PingSource;
 }
 
+/** ackResp, with its payload. */
 export interface AckMessage {
   readonly seqNo: number;
   readonly payload: Uint8Array | null;
 }
 
+/** nackResp: the node that was to be pinged for you gave no answer. */
 export interface NackMessage {
   readonly seqNo: number;
 }
 
+/** suspect: `from` did not reach `node`. */
 export interface SuspectMessage {
   readonly incarnation: number;
   readonly node: string;
@@ -70,6 +77,7 @@ export interface SuspectMessage {
 /** Node = from means that the node left. */
 export type DeadMessage = SuspectMessage;
 
+/** alive: a member, its address and its metadata. */
 export interface AliveMessage {
   readonly incarnation: number;
   readonly node: string;
@@ -92,6 +100,7 @@ export interface NodeStateMessage {
   readonly vsn: Uint8Array;
 }
 
+/** State exchanged over TCP: header, members, user state. */
 export interface PushPullMessage {
   readonly join: boolean;
   readonly nodes: readonly NodeStateMessage[];
@@ -132,6 +141,7 @@ function sourceFrom(body: MsgpackStruct): { source?: PingSource } {
   return { source: { addr: ipFrom(addr), port, node: body.string("SourceNode") } };
 }
 
+/** A ping with its type byte, in msgpack, as go-msgpack writes it. */
 export function encodePing(ping: PingMessage): Uint8Array {
   return withType(MESSAGE.ping, [["Node", ping.node], ["SeqNo", ping.seqNo], ...sourceFields(ping.source)]);
 }
@@ -142,6 +152,7 @@ export function decodePing(data: Uint8Array): PingMessage {
   return { seqNo: body.uint("SeqNo"), node: body.string("Node"), ...sourceFrom(body) };
 }
 
+/** An indirect ping with its type byte. */
 export function encodeIndirectPing(ping: IndirectPingMessage): Uint8Array {
   return withType(MESSAGE.indirectPing, [
     ["Nack", ping.nack],
@@ -153,6 +164,7 @@ export function encodeIndirectPing(ping: IndirectPingMessage): Uint8Array {
   ]);
 }
 
+/** Reads an indirect ping behind its type byte; throws on damage. */
 export function decodeIndirectPing(data: Uint8Array): IndirectPingMessage {
   const body = decodeStruct(data);
   return {
@@ -165,6 +177,7 @@ export function decodeIndirectPing(data: Uint8Array): IndirectPingMessage {
   };
 }
 
+/** An ack with its type byte. */
 export function encodeAck(ack: AckMessage): Uint8Array {
   return withType(MESSAGE.ackResp, [
     ["Payload", ack.payload],
@@ -172,15 +185,18 @@ export function encodeAck(ack: AckMessage): Uint8Array {
   ]);
 }
 
+/** Reads an ack behind its type byte; throws on damage. */
 export function decodeAck(data: Uint8Array): AckMessage {
   const body = decodeStruct(data);
   return { seqNo: body.uint("SeqNo"), payload: body.bytes("Payload") };
 }
 
+/** A nack with its type byte. */
 export function encodeNack(nack: NackMessage): Uint8Array {
   return withType(MESSAGE.nackResp, [["SeqNo", nack.seqNo]]);
 }
 
+/** Reads a nack behind its type byte; throws on damage. */
 export function decodeNack(data: Uint8Array): NackMessage {
   return { seqNo: decodeStruct(data).uint("SeqNo") };
 }
@@ -193,10 +209,12 @@ function accusation(message: SuspectMessage): MsgpackFields {
   ];
 }
 
+/** A suspicion with its type byte. */
 export function encodeSuspect(suspect: SuspectMessage): Uint8Array {
   return withType(MESSAGE.suspect, accusation(suspect));
 }
 
+/** A death with its type byte. */
 export function encodeDead(dead: DeadMessage): Uint8Array {
   return withType(MESSAGE.dead, accusation(dead));
 }
@@ -207,6 +225,7 @@ export function decodeAccusation(data: Uint8Array): SuspectMessage {
   return { incarnation: body.uint("Incarnation"), node: body.string("Node"), from: body.string("From") };
 }
 
+/** An alive message with its type byte. */
 export function encodeAlive(alive: AliveMessage): Uint8Array {
   return withType(MESSAGE.alive, [
     ["Addr", ipBytes(alive.addr)],
@@ -218,6 +237,7 @@ export function encodeAlive(alive: AliveMessage): Uint8Array {
   ]);
 }
 
+/** Reads an alive message behind its type byte; throws on damage. */
 export function decodeAlive(data: Uint8Array): AliveMessage {
   const body = decodeStruct(data);
   return {
@@ -230,10 +250,12 @@ export function decodeAlive(data: Uint8Array): AliveMessage {
   };
 }
 
+/** An error reply on a stream, with its type byte. */
 export function encodeErr(text: string): Uint8Array {
   return withType(MESSAGE.err, [["Error", text]]);
 }
 
+/** Reads the text of an error reply. */
 export function decodeErr(data: Uint8Array): string {
   return decodeStruct(data).string("Error");
 }
@@ -251,6 +273,7 @@ export function decodeUserStream(data: Uint8Array): Uint8Array {
   return data.subarray(header.end, end);
 }
 
+/** Push/pull state with its type byte. */
 export function encodePushPull(message: PushPullMessage): Uint8Array {
   const header: [string, MsgpackValue][] = [
     ["Join", message.join],
@@ -280,6 +303,7 @@ function encodeNode(node: NodeStateMessage): Uint8Array {
   return encoded;
 }
 
+/** Reads push/pull state behind its type byte; throws on damage. */
 export function decodePushPull(data: Uint8Array): PushPullMessage {
   const header = decodeStruct(data);
   const nodes: NodeStateMessage[] = [];
@@ -329,10 +353,12 @@ export function decodeCompound(data: Uint8Array): { parts: Uint8Array[]; truncat
   return { parts, truncated: 0 };
 }
 
+/** A user message with its type byte. */
 export function encodeUser(message: Uint8Array): Uint8Array {
   return concat([Uint8Array.of(MESSAGE.user), message]);
 }
 
+/** Byte strings one after the other. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

@@ -7,7 +7,7 @@ import { formatIpv4, type Ipv4 } from "../base/addr.ts";
 import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
-import type { TcpSocket } from "../kernel/types.ts";
+import type { TcpSocket } from "../kernel/socket-types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal } from "../scheduler/process.ts";
 import { LAN, type MemberlistConfig } from "./config.ts";
@@ -32,6 +32,7 @@ import { pickRandom } from "./scale.ts";
 import type { TaskGroup } from "./task-group.ts";
 import type { Transport } from "./transport.ts";
 
+/** What the prober needs of its node. */
 export interface ProberParts {
   readonly host: HostOs;
   readonly config: MemberlistConfig;
@@ -55,6 +56,7 @@ class ProbeWait extends Signal {
   nacks = 0;
 }
 
+/** Probes a member a period, directly, then through others and by TCP (state.go probeNode). */
 export class Prober {
   readonly #parts: ProberParts;
   readonly #handlers = new Map<number, AnswerHandler>();

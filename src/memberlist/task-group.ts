@@ -2,6 +2,7 @@
 import type { Time } from "../base/time.ts";
 import { type HostRuntime, type Proc, type Process, TIME_SKIPPED } from "../scheduler/process.ts";
 
+/** Tasks that end together. */
 export class TaskGroup {
   readonly host: HostRuntime;
   readonly #running = new Set<Process>();

@@ -3,7 +3,7 @@ import type { Ipv4 } from "../base/addr.ts";
 import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
-import type { Datagram, TcpSocket, UdpSocket } from "../kernel/types.ts";
+import type { Datagram, TcpSocket, UdpSocket } from "../kernel/socket-types.ts";
 import { connectTcp, recvExactly, recvFrom, recvTcp, sendTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { Proc } from "../scheduler/process.ts";
@@ -23,6 +23,7 @@ import type { Keyring } from "./keyring.ts";
 import { concat, decodePushPull, decodeUserStream, MESSAGE } from "./messages.ts";
 import { decodeStruct } from "./msgpack.ts";
 
+/** UDP packets and TCP streams of a node, framed, encrypted, with checksums (net.go, net_transport.go). */
 export class Transport {
   readonly listener: TcpSocket;
   /** Dropped packets, frames and messages by reason. */

@@ -32,6 +32,7 @@ export interface BatchOrder {
   readonly commands: readonly PostedCommand[];
 }
 
+/** What a worker reports when its window is done. */
 export interface BatchResult {
   /** Everything before this time is done. The same in every worker. */
   readonly time: Time;

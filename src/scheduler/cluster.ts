@@ -20,6 +20,7 @@ import { lookaheadOf, partitionHosts, type Topology } from "./topology.ts";
 import { gridAfter } from "./window.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
+/** How a simulation runs: workers, seed, captures. */
 export interface ClusterOptions {
   readonly topology: Topology;
   /** The compiled kernel. */
@@ -46,7 +47,7 @@ export interface EventStop {
 }
 
 /** Grid of runUntilEvent: steps of a lab begin at whole milliseconds. */
-export const DEFAULT_GRID: Time = MS;
+const DEFAULT_GRID: Time = MS;
 
 type Called<T> = T | Promise<T>;
 
@@ -58,6 +59,7 @@ interface WorkerHandle {
   skip(order: SkipOrder): Called<void>;
 }
 
+/** All hosts of a simulation, over its workers. */
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #owner: readonly number[];

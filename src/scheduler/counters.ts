@@ -4,12 +4,14 @@ import type { PacketCounters } from "../kernel/host.ts";
 import type { PartitionCounters } from "./partition.ts";
 import type { Topology } from "./topology.ts";
 
+/** Packet counters of a host with its name. */
 export interface HostSummary extends PacketCounters {
   readonly name: string;
   /** Drops by reason, reasons that occurred only. */
   readonly drops: Record<string, number>;
 }
 
+/** Counters of a simulation, over all hosts. */
 export interface SimCounters {
   readonly time: Time;
   /** Windows that the run was cut into. */
@@ -29,6 +31,7 @@ export interface SimCounters {
   readonly hosts: readonly HostSummary[];
 }
 
+/** Counters of all workers as one. */
 export function mergeCounters(
   time: Time,
   windows: number,

@@ -180,7 +180,7 @@ function hostIndex(name: string, topology: Topology): number {
 }
 
 /** Port numbers of a host's NICs: NICs are numbered through the hosts, in order. */
-export function portsOf(host: number, device: string | undefined, topology: Topology): number[] {
+function portsOf(host: number, device: string | undefined, topology: Topology): number[] {
   let first = 0;
   for (let i = 0; i < host; i++) first += topology.hosts[i]?.nics.length ?? 0;
   const nics = topology.hosts[host]?.nics ?? [];

@@ -3,7 +3,8 @@
 import type { Ipv4 } from "../base/addr.ts";
 import { KernelError } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
-import type { Datagram, NetNs, TcpSocket, UdpSocket, Wakeable } from "../kernel/types.ts";
+import type { Datagram, TcpSocket, UdpSocket, Wakeable } from "../kernel/socket-types.ts";
+import type { NetNs } from "../kernel/types.ts";
 import type { Proc, Wait, Waitable } from "./process.ts";
 
 function waitFor(source: Wakeable, until: Time | undefined): Wait {

@@ -2,6 +2,7 @@
 import type { HostKernel } from "../kernel/types.ts";
 import type { HostRuntime } from "./process.ts";
 
+/** What programs of a host see of it: clock, chance, processes, kernel. */
 export interface HostOs extends HostRuntime {
   readonly kernel: HostKernel;
 }

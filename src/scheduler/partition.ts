@@ -27,6 +27,7 @@ const MAX_POINTS = 0xffff;
 /** What a frame of full size takes on the wire besides its payload: Ethernet header, check sequence, preamble, gap. */
 const WIRE_OVERHEAD = 38;
 
+/** What is captured, and how many bytes of a frame. */
 export interface CaptureConfig {
   /** Patterns over `host/namespace/device`. */
   readonly patterns: readonly string[];
@@ -50,6 +51,7 @@ export interface HostCounters {
   readonly drops: Record<string, number>;
 }
 
+/** Counters of a partition. */
 export interface PartitionCounters {
   /** Kernel events handled. */
   readonly events: number;
@@ -77,6 +79,7 @@ interface LocalHost {
   nextEvent: number;
 }
 
+/** The hosts of one worker: their kernel, programs, and the windows in which they run. */
 export class Partition {
   readonly kernel: Kernel;
   readonly #config: PartitionConfig;

@@ -9,6 +9,7 @@ export interface WorkerThread {
   terminate(): Promise<void>;
 }
 
+/** What a place to run (Node, a page) gives: CPUs and worker threads. */
 export interface Platform {
   /** Number of CPUs: the most workers that make sense. */
   cpus(): number;

@@ -14,10 +14,13 @@
  *
  * Order: within a host first in, first out; between hosts by host index; deadlines by (time, host index,
  * per-host counter). Nothing here depends on which other hosts the worker carries.
+ *
+ * Steps take no virtual time, but a program that takes very many at one instant has a busy CPU: its next step comes
+ * later, so that time goes on whatever programs do.
  */
 import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { FOREVER, type Time } from "../base/time.ts";
+import { FOREVER, MS, type Time } from "../base/time.ts";
 import {
   type HostRuntime,
   type Proc,
@@ -29,9 +32,15 @@ import {
   type Waiter,
 } from "./process.ts";
 import type { Upkeep } from "./quiet.ts";
+import { before, type Timed, TimerHeap } from "./timer-heap.ts";
 
-/** Steps of one host's programs at one instant after which it is taken to spin without end. */
-const SPIN_LIMIT = 5_000_000;
+/** Steps of one program at one instant after which it waits for the CPU. */
+const TASK_STEPS = 10_000;
+/** Steps of all programs of a host at one instant after which each of them waits for the CPU before its next one. */
+const HOST_STEPS = 200_000;
+/** How long a program waits for a busy CPU at first; twice as long each time that it does nothing but compute again. */
+const CPU_WAIT = 1 * MS;
+const MOST_CPU_WAIT = 128 * MS;
 
 /** Told of a program that ended by an exception. */
 export type OnProgramError = (host: ScheduledHost, process: Process, error: unknown) => void;
@@ -39,7 +48,7 @@ export type OnProgramError = (host: ScheduledHost, process: Process, error: unkn
 /** The scheduler of one worker's hosts. */
 export class HostScheduler {
   readonly #onError: OnProgramError;
-  readonly #timers = new TimerHeap();
+  readonly #timers = new TimerHeap<Task>();
   #ready: ScheduledHost[] = [];
   #now: Time;
   #disturbed: Time;
@@ -136,7 +145,7 @@ export class HostScheduler {
 /** What a host needs of its scheduler. */
 interface SchedulerCore {
   readonly now: () => Time;
-  readonly timers: TimerHeap;
+  readonly timers: TimerHeap<Task>;
   readonly hostReady: (host: ScheduledHost) => void;
   readonly onError: OnProgramError;
 }
@@ -154,6 +163,9 @@ export class ScheduledHost implements HostRuntime {
   #nextNumber = 1;
   #nextPid = 1;
   #nextTimerSequence = 0;
+  /** The instant of the last step, and the steps at it. */
+  #instant: Time = -1;
+  #steps = 0;
 
   /** Made by HostScheduler.createHost. */
   constructor(name: string, index: number, random: Random, core: SchedulerCore) {
@@ -174,11 +186,12 @@ export class ScheduledHost implements HostRuntime {
       timers: this.#core.timers,
       timerSequence: () => this.#nextTimerSequence++,
       makeReady: (ready) => this.#makeReady(ready),
+      busy: () => this.#steps >= HOST_STEPS && this.#instant === this.#core.now(),
       nextPid: () => this.#nextPid++,
       ended: (ended) => this.#ended(ended),
     });
     this.#tasks.set(task.number, task);
-    this.#makeReady(task);
+    task.start();
     return task as Process as Process<T>;
   }
 
@@ -212,13 +225,17 @@ export class ScheduledHost implements HostRuntime {
 
   /** Runs the programs of the run queue until it is empty. */
   runToRest(): void {
-    for (let steps = 0; this.#runQueue.length > 0; ) {
+    const now = this.#core.now();
+    if (now !== this.#instant) {
+      this.#instant = now;
+      this.#steps = 0;
+    }
+    while (this.#runQueue.length > 0) {
       const batch = this.#runQueue;
       this.#runQueue = [];
       for (const task of batch) {
+        this.#steps++;
         task.step();
-        steps++;
-        assert(steps < SPIN_LIMIT, "programs come to rest", this.hostName, task.name);
       }
     }
     this.#queued = false;
@@ -241,19 +258,22 @@ export class ScheduledHost implements HostRuntime {
 interface TaskCore {
   readonly now: () => Time;
   readonly hostIndex: number;
-  readonly timers: TimerHeap;
+  readonly timers: TimerHeap<Task>;
   readonly timerSequence: () => number;
   readonly makeReady: (task: Task) => void;
+  /** Whether the host's programs have used this instant up. */
+  readonly busy: () => boolean;
   readonly nextPid: () => number;
   readonly ended: (task: Task) => void;
 }
 
-type TaskState = "ready" | "running" | "waiting" | "done";
+/** `busy`: it could run, but waits for the CPU until a deadline in the timer heap. */
+type TaskState = "ready" | "running" | "waiting" | "busy" | "done";
 
 const NO_SOURCES: readonly Waitable[] = [];
 
 /** One process: a generator, what it waits for, and its place in the timer heap. */
-class Task implements Process, Waiter {
+class Task implements Process, Waiter, Timed {
   /** Order of its start on its host. */
   readonly number: number;
   readonly name: string;
@@ -266,6 +286,12 @@ class Task implements Process, Waiter {
   #wokenBy: Waitable | undefined;
   #killed = false;
   #pid: number | undefined;
+  /** The instant of its last step, and its steps at it. */
+  #instant: Time = -1;
+  #steps = 0;
+  /** Its last wait for the CPU, and when that was over. */
+  #cpuWait: Time = 0;
+  #cpuSince: Time = -1;
   result: unknown;
   error: unknown;
   /** Deadline while in the timer heap; see TimerHeap. */
@@ -297,19 +323,32 @@ class Task implements Process, Waiter {
     return this.#killed;
   }
 
+  /** Makes it runnable for the first time. */
+  start(): void {
+    this.#run();
+  }
+
   wake(source: Waitable): void {
     if (this.#state === "waiting") this.#resume(source);
   }
 
-  /** The deadline came. */
+  /** The deadline came, or the CPU is free. */
   expire(): void {
-    this.#resume(undefined);
+    if (this.#state === "waiting") {
+      this.#resume(undefined);
+      return;
+    }
+    this.#stopWaiting();
+    this.#run();
   }
 
   /** Runs the program up to its next yield. */
   step(): void {
     if (this.#state !== "ready") return;
     this.#state = "running";
+    const now = this.#core.now();
+    this.#steps = this.#instant === now ? this.#steps + 1 : 1;
+    this.#instant = now;
     const source = this.#wokenBy;
     this.#wokenBy = undefined;
     let step: IteratorResult<Wait, unknown>;
@@ -343,8 +382,28 @@ class Task implements Process, Waiter {
   #resume(source: Waitable | undefined): void {
     this.#stopWaiting();
     this.#wokenBy = source;
-    this.#state = "ready";
-    this.#core.makeReady(this);
+    this.#run();
+  }
+
+  /** To the run queue; later when this program or its host has a busy CPU. */
+  #run(): void {
+    const now = this.#core.now();
+    if ((this.#steps < TASK_STEPS || this.#instant !== now) && !this.#core.busy()) {
+      this.#state = "ready";
+      this.#core.makeReady(this);
+      return;
+    }
+    this.#state = "busy";
+    this.#cpuWait = this.#cpuSince === now ? Math.min(2 * this.#cpuWait, MOST_CPU_WAIT) : CPU_WAIT;
+    this.#cpuSince = now + this.#cpuWait;
+    this.#setTimer(this.#cpuSince, false);
+  }
+
+  #setTimer(time: Time, upkeep: boolean): void {
+    this.timerTime = time;
+    this.timerSequence = this.#core.timerSequence();
+    this.upkeep = upkeep;
+    this.#core.timers.add(this);
   }
 
   #wait(wait: Wait): void {
@@ -355,12 +414,7 @@ class Task implements Process, Waiter {
     this.#state = "waiting";
     this.#sources = wait.on ?? NO_SOURCES;
     for (const source of this.#sources) source.addWaiter(this);
-    if (wait.until !== undefined && wait.until < FOREVER) {
-      this.timerTime = wait.until;
-      this.timerSequence = this.#core.timerSequence();
-      this.upkeep = wait.upkeep === true;
-      this.#core.timers.add(this);
-    }
+    if (wait.until !== undefined && wait.until < FOREVER) this.#setTimer(wait.until, wait.upkeep === true);
   }
 
   #stopWaiting(): void {
@@ -389,73 +443,4 @@ class Task implements Process, Waiter {
     this.#core.ended(this);
     this.exited.notify();
   }
-}
-
-/** A binary heap of waiting processes by (deadline, host index, per-host counter), with removal from the middle. */
-class TimerHeap {
-  readonly #heap: Task[] = [];
-
-  first(): Task | undefined {
-    return this.#heap[0];
-  }
-
-  /** Everything in the heap, in no particular order. */
-  all(): readonly Task[] {
-    return this.#heap;
-  }
-
-  add(task: Task): void {
-    this.#heap.push(task);
-    this.#up(task, this.#heap.length - 1);
-  }
-
-  remove(task: Task): void {
-    const slot = task.timerSlot;
-    task.timerSlot = -1;
-    const last = this.#heap.pop() as Task;
-    if (last === task) return;
-    this.#up(last, slot);
-    this.#down(last, last.timerSlot);
-  }
-
-  #up(task: Task, from: number): void {
-    let slot = from;
-    while (slot > 0) {
-      const parentSlot = (slot - 1) >> 1;
-      const parent = this.#heap[parentSlot] as Task;
-      if (!before(task, parent)) break;
-      this.#place(parent, slot);
-      slot = parentSlot;
-    }
-    this.#place(task, slot);
-  }
-
-  #down(task: Task, from: number): void {
-    let slot = from;
-    for (;;) {
-      let childSlot = 2 * slot + 1;
-      if (childSlot >= this.#heap.length) break;
-      let child = this.#heap[childSlot] as Task;
-      const right = this.#heap[childSlot + 1];
-      if (right !== undefined && before(right, child)) {
-        child = right;
-        childSlot++;
-      }
-      if (!before(child, task)) break;
-      this.#place(child, slot);
-      slot = childSlot;
-    }
-    this.#place(task, slot);
-  }
-
-  #place(task: Task, slot: number): void {
-    this.#heap[slot] = task;
-    task.timerSlot = slot;
-  }
-}
-
-function before(a: Task, b: Task): boolean {
-  if (a.timerTime !== b.timerTime) return a.timerTime < b.timerTime;
-  if (a.hostIndex !== b.hostIndex) return a.hostIndex < b.hostIndex;
-  return a.timerSequence < b.timerSequence;
 }

@@ -26,6 +26,7 @@ export interface NicConfig {
   readonly queue: number;
 }
 
+/** A host of a topology. */
 export interface HostConfig {
   readonly name: string;
   readonly nics: readonly NicConfig[];
@@ -59,7 +60,7 @@ export interface HostSpec {
 }
 
 /** Values of a NIC that says nothing else: a 10 Gbit/s data-centre network, Linux's default queue length. */
-export const NIC_DEFAULTS = {
+const NIC_DEFAULTS = {
   segment: "underlay",
   mtu: 1500,
   latency: 50 * US,

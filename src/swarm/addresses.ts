@@ -107,7 +107,7 @@ export function resolveDataPathAddr(interfaces: readonly SystemInterface[], text
 }
 
 /** The one address of the one device that has one. */
-export function resolveSystemAddr(interfaces: readonly SystemInterface[]): Ipv4 {
+function resolveSystemAddr(interfaces: readonly SystemInterface[]): Ipv4 {
   let found: { readonly name: string; readonly ip: Ipv4 } | undefined;
   for (const { name, addresses } of interfaces.filter((candidate) => candidate.isDevice && candidate.up)) {
     for (const ip of addresses) {

@@ -5,7 +5,8 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 import { SEC, type Time } from "../base/time.ts";
-import type { NetNs, UdpSocket } from "../kernel/types.ts";
+import type { UdpSocket } from "../kernel/socket-types.ts";
+import type { NetNs } from "../kernel/types.ts";
 import { type HostRuntime, type Proc, sleep } from "../scheduler/process.ts";
 
 /** What is sent. */

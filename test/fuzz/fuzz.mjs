@@ -2,14 +2,17 @@
  * Feeds mutated and random frames to every device of two Docker hosts, and checks after each batch that nothing is
  * lost, leaked or overwritten. A trap of the module ends it with the frame that did it.
  *
- *   node test/fuzz/fuzz.mjs [seed] [frames]
+ *   node test/fuzz/fuzz.mjs [seed] [frames] [encrypted]
+ *
+ * With `encrypted` the overlay between the hosts is: what passes there is ESP, and a part of the frames has right ICVs
+ * around payloads that are not right.
  *
  * KERNEL_WASM names the module. One that exports kmalloc (assembly/units.ts) is also watched by canaries: blocks between
  * those that packets get, whose bytes must never change.
  */
 import { abi, ip, Kernel, twoHosts } from "../bench/kernel.mjs";
 import { collect } from "./corpus.mjs";
-import { sealed, secure, unsealed } from "./ipsec.mjs";
+import { sealed, secure, secureOverlay, unsealed } from "./ipsec.mjs";
 import { Mutator } from "./mutate.mjs";
 
 const REASONS = Object.entries(abi).filter(([name]) => name.startsWith("DROP_") && name !== "DROP_REASONS");
@@ -18,6 +21,7 @@ const CANARY = 0x5a;
 
 const seed = Number(process.argv[2] ?? 1);
 const total = Number(process.argv[3] ?? 200_000);
+const encrypted = process.argv[4] === "encrypted";
 
 function fail(what) {
   console.error(`fuzz: seed ${seed}, after ${done} frames: ${what}`);
@@ -30,7 +34,7 @@ let done = 0;
 
 // ---------------------------------------------------------------------------------------------- topology
 
-const sides = twoHosts(kernel, { delay: 20_000 });
+const sides = twoHosts(kernel, { delay: 20_000, ...(encrypted ? { mtu: 1424 } : {}) });
 
 /** What a busy machine has beside its overlay: listeners, a NAT rule, a second tunnel that floods, a filtered bridge. */
 function furnish(side, index) {
@@ -203,6 +207,10 @@ function checkPackets() {
 
 const mutator = new Mutator(seed);
 const corpus = collect(kernel, sides, connect);
+if (encrypted) {
+  secureOverlay(kernel, sides);
+  corpus.push(...collect(kernel, sides, connect));
+}
 if (x.kmallocRaw !== undefined) for (const size of [512, 2048]) plant(size);
 const lowest = kernel.u8().slice(0, 1024);
 const baseline = x.memoryInUse();
@@ -228,7 +236,7 @@ function macOf(dev) {
 const macs = devices.map(macOf);
 while (done < total) {
   for (let i = 0; i < BATCH && done < total; i++, done++) {
-    if (mutator.below(16) === 0) {
+    if (mutator.below(encrypted ? 4 : 16) === 0) {
       const { side, frame } = mutator.below(8) === 0 ? unsealed(mutator, sides) : sealed(mutator, sides, corpus);
       new DataView(frame.buffer).setBigUint64(0, macs[devices.indexOf(side.nic)] << 16n);
       frame[6] = 2;

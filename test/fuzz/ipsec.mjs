@@ -1,16 +1,11 @@
 /** IPsec between the fuzzer's hosts, and ESP frames with right ICVs around payloads that are not right. */
 import { createCipheriv } from "node:crypto";
 import { abi, ip } from "../bench/kernel.mjs";
+import { addPolicy, addState, encryptionStates, encryptOverlay, overlayKey, overlaySpi } from "../bench/xfrm.mjs";
 import { repair } from "./mutate.mjs";
 
 const KEY = Uint8Array.from({ length: 20 }, (_, i) => 3 * i);
 const REQID = 9;
-
-function record(kernel, length, fields) {
-  const view = kernel.view();
-  kernel.u8().fill(0, kernel.scratch, kernel.scratch + length);
-  for (const [at, value] of fields) view.setUint32(kernel.scratch + at, value >>> 0, true);
-}
 
 /** The pairs of addresses, with their namespaces and the SPIs there and back. */
 function pairs(sides) {
@@ -29,57 +24,48 @@ function replay(spi) {
   return spi === 0x200 ? [0, 32] : [0, 0];
 }
 
-function state(kernel, ns, { src, dst, spi }, limit) {
-  const [flags, window] = replay(spi);
-  record(kernel, abi.XSA_RECORD, [
-    [abi.XSA_SRC, src],
-    [abi.XSA_DST, dst],
-    [abi.XSA_SPI, spi],
-    [abi.XSA_REQID, REQID],
-    [abi.XSA_KEY_LEN, 16],
-    [abi.XSA_ICV, 8],
-    [abi.XSA_FLAGS, flags],
-    [abi.XSA_WINDOW, window],
-  ]);
-  kernel.view().setFloat64(kernel.scratch + abi.XSA_HARD_BYTES, Infinity, true);
-  kernel.view().setFloat64(kernel.scratch + abi.XSA_HARD_PACKETS, limit, true);
-  kernel.put(KEY, kernel.scratch + abi.XSA_KEY);
-  kernel.x.xfrmStateAdd(ns);
-}
+/** Whether the overlay between the hosts is encrypted, as dockerd does it. */
+let overlay = false;
 
-function policy(kernel, ns, dir, { src, dst, port }, prefix, action = abi.XFRM_POLICY_ALLOW) {
-  record(kernel, abi.XPOL_RECORD, [
-    [abi.XPOL_SEL + abi.XSEL_SRC, src],
-    [abi.XPOL_SEL + abi.XSEL_SRC_PREFIX, prefix],
-    [abi.XPOL_SEL + abi.XSEL_DST, dst],
-    [abi.XPOL_SEL + abi.XSEL_DST_PREFIX, 32],
-    [abi.XPOL_SEL + abi.XSEL_PROTO, 17],
-    [abi.XPOL_SEL + abi.XSEL_DPORT, port],
-    [abi.XPOL_DIR, dir],
-    [abi.XPOL_ACTION, action],
-    [abi.XPOL_TMPLS, 1],
-    [abi.XPOL_TMPL + 12, REQID],
-  ]);
-  kernel.x.xfrmPolicyInsert(ns, 0);
+/** Encrypts the overlay from now on. */
+export function secureOverlay(kernel, sides) {
+  overlay = true;
+  for (const { ns } of sides) kernel.x.xfrmStateFlush(ns);
+  encryptOverlay(kernel, sides);
+  secure(kernel, sides);
 }
 
 /** States and policies of both hosts and both containers; those that are there are replaced. */
 export function secure(kernel, sides, limit = Infinity) {
   for (const pair of pairs(sides)) for (const ns of [pair.from, pair.to]) kernel.x.xfrmStateFlush(ns);
+  if (overlay) encryptionStates(kernel, sides, { limit });
   for (const pair of pairs(sides)) {
-    for (const ns of [pair.from, pair.to]) state(kernel, ns, pair, limit);
-    policy(kernel, pair.from, abi.XFRM_POLICY_OUT, pair, pair.spi & 0x100 ? 32 : 24);
+    const { src, dst, spi } = pair;
+    const [flags, window] = replay(spi);
+    for (const ns of [pair.from, pair.to])
+      addState(kernel, ns, { src, dst, spi, reqid: REQID, key: KEY, flags, window, limit });
+    const policy = (ns, dir, prefix, action) => addPolicy(kernel, ns, dir, { ...pair, reqid: REQID, prefix, action });
+    policy(pair.from, abi.XFRM_POLICY_OUT, pair.spi & 0x100 ? 32 : 24);
     // Only what was encrypted, on one side; and nothing may be forwarded to that port.
-    if (pair.spi & 0x100) policy(kernel, pair.to, abi.XFRM_POLICY_IN, pair, 32);
-    policy(kernel, pair.from, abi.XFRM_POLICY_FWD, pair, 32, abi.XFRM_POLICY_BLOCK);
+    if (pair.spi & 0x100) policy(pair.to, abi.XFRM_POLICY_IN, 32);
+    policy(pair.from, abi.XFRM_POLICY_FWD, 32, abi.XFRM_POLICY_BLOCK);
   }
+}
+
+/** What seals a frame: one of the pairs' states, or one of the overlay's with any of its three keys. */
+function association(mutator, sides) {
+  const from = mutator.below(2);
+  const pair = pairs(sides)[from];
+  if (!overlay || mutator.below(2) === 0) return { ...pair, key: KEY };
+  const index = mutator.below(3);
+  return { ...pair, spi: overlaySpi(from, index), key: overlayKey(from, index) };
 }
 
 let sequence = 0;
 
 /** An ESP frame for a host's NIC: true cipher, anything inside. `corpus` lends the payloads. */
 export function sealed(mutator, sides, corpus) {
-  const pair = pairs(sides)[mutator.below(2)];
+  const pair = association(mutator, sides);
   const { bytes } = corpus[mutator.below(corpus.length)];
   const from = Math.min(34 + mutator.below(3), bytes.length);
   const inside = Uint8Array.from(bytes.subarray(from, from + mutator.below(1500)));
@@ -102,8 +88,8 @@ export function sealed(mutator, sides, corpus) {
   const aad = esn ? Uint8Array.from([...head.subarray(0, 4), 0, 0, 0, 0, ...head.subarray(4, 8)]) : head.subarray(0, 8);
   const cipher = createCipheriv(
     "aes-128-gcm",
-    KEY.subarray(0, 16),
-    Buffer.concat([KEY.subarray(16), head.subarray(8)]),
+    pair.key.subarray(0, 16),
+    Buffer.concat([pair.key.subarray(16), head.subarray(8)]),
   );
   cipher.setAAD(aad);
   const body = Buffer.concat([cipher.update(clear), cipher.final()]);

@@ -261,6 +261,7 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(goldenTitle("two hosts with an
     await type("manager", "docker run -dit --name ealpine1 --network enc-net alpine");
     for (const command of ["docker network ls", "docker network inspect enc-net", "ip xfrm state", "ip xfrm policy"])
       await type("manager", command);
+    await type("manager", "cat /proc/net/xfrm_stat");
     await type("worker-1", "docker run -dit --name ealpine2 --network enc-net alpine");
     await lab.wait(5);
     await type("worker-1", "docker network inspect enc-net");
@@ -331,6 +332,12 @@ describe.skipIf(!goldenAvailable || !xzAvailable)(goldenTitle("two hosts with an
       expect(lines.length).toBeGreaterThan(10);
       expect(settledXfrm(states[host][at] ?? [])).toEqual(settledXfrm(lines));
     }
+  });
+
+  it("counters: all of them, none moved", () => {
+    const golden = sections(`${C}/manager/state-1-before-traffic/host.txt`).get("cat /proc/net/xfrm_stat") ?? [];
+    expect(golden.filter((line) => line !== "")).toHaveLength(28);
+    expect(linesOf(ran.get("manager cat /proc/net/xfrm_stat") as Ran)).toEqual(golden.filter((line) => line !== ""));
   });
 
   it.each(["manager", "worker-1"] as const)("%s: firewall rules", (host) => {

@@ -123,6 +123,36 @@ describe.skipIf(skip)(goldenTitle("captured ESP", true), () => {
     for (const host of hosts) expect(Object.values(host.root.xfrm.stat()).every((value) => value === 0)).toBe(true);
   });
 
+  it.each(["manager", "worker-1"])(
+    "%s: associations count the packets and bytes that were counted there",
+    async (vm) => {
+      const listed = goldenText(`C-encrypted/${vm}/state-2-after-traffic/host.txt`);
+      const pattern = /proto esp spi 0x([0-9a-f]+)[\s\S]*?lifetime current:\n\s+(\d+)\(bytes\), (\d+)\(packets\)/g;
+      const golden = [...listed.matchAll(pattern)].map(([, spi, bytes, packets]) => ({
+        spi: Number.parseInt(spi!, 16),
+        bytes: Number(bytes),
+        packets: Number(packets),
+      }));
+      const busy = golden.filter(({ packets }) => packets > 0);
+      expect([golden.length, busy.length]).toEqual([4, 2]);
+      expect(Math.min(...busy.map(({ packets }) => packets))).toBeGreaterThan(90);
+      // The capture went on behind that: it counts up to there.
+      const { kernel, hosts } = await nodes(associations("C-encrypted"));
+      const left = new Map(busy.map(({ spi, packets }) => [spi, packets]));
+      for (const packet of espPackets(`C-encrypted/${vm}/pcap/host__eth0.pcap`)) {
+        const spi = view(packet.slice(20)).getUint32(0);
+        const more = left.get(spi) ?? 0;
+        left.set(spi, more - 1);
+        if (more <= 0) continue;
+        inject(kernel, hosts[NODES.indexOf(formatIpv4(view(packet).getUint32(16)))]!, packet);
+        pass(kernel, 10 * US);
+      }
+      const ours = hosts.flatMap((host) => host.root.xfrm.stateList());
+      for (const { spi, bytes, packets } of busy)
+        expect(ours.find((sa) => sa.spi === spi)).toMatchObject({ spi, bytes, packets });
+    },
+  );
+
   it.each(CASES)("%s, %s: encrypted again, all %i frames are the same bytes", async (scenario, vm, count) => {
     const packets = espPackets(`${scenario}/${vm}/pcap/host__eth0.pcap`);
     const clear = clearPackets(`${scenario}/decoded/esp-decrypted-${vm}.pcap`);

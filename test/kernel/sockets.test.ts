@@ -3,7 +3,7 @@ import { KernelError } from "../../src/base/errors.ts";
 import { MS } from "../../src/base/time.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
-import type { Wakeable } from "../../src/kernel/types.ts";
+import type { Wakeable } from "../../src/kernel/socket-types.ts";
 import { ip, kernelBuilt, lan, pass } from "../support/kernel.ts";
 
 function code(action: () => unknown): string {

@@ -233,17 +233,79 @@ describe("HostScheduler", () => {
     expect(process.done && process.killed).toBe(true);
   });
 
-  it("refuses to turn the clock back, and programs that spin", () => {
-    const { scheduler, host } = setup();
+  it("refuses to turn the clock back", () => {
+    const { scheduler } = setup();
     scheduler.advance(5);
     expect(() => scheduler.advance(4)).toThrow("virtual time goes forward");
+  });
+
+  it("lets time go on when a program spins: it waits for the CPU, and others run", () => {
+    const { scheduler, host } = setup();
+    const steps = new Map<number, number>();
+    const woken = new Set<Waitable | undefined>();
+    const spin = function* (): Proc {
+      for (;;) {
+        steps.set(host.now(), (steps.get(host.now()) ?? 0) + 1);
+        woken.add(yield { until: 0 });
+      }
+    };
+    const process = host.spawn("spin", spin());
+    let other = 0;
     host.spawn(
-      "spin",
+      "other",
       (function* (): Proc {
-        for (;;) yield { until: 0 };
+        for (;;) {
+          yield* sleep(host, MS / 2);
+          other++;
+        }
       })(),
     );
-    expect(() => scheduler.runReady()).toThrow("programs come to rest (h0, spin)");
+    drive(scheduler, 3 * MS);
+    expect([...steps.keys()]).toEqual([0, MS, 3 * MS]);
+    expect(new Set(steps.values()).size).toBe(1);
+    expect(woken).toEqual(new Set([undefined]));
+    expect(other).toBe(6);
+    drive(scheduler, SEC);
+    expect(steps.size).toBe(8 + Math.floor((1000 - 127) / 128));
+    process.kill();
+    drive(scheduler, 2 * SEC);
+    expect(process.done).toBe(true);
+    expect(steps.size).toBe(14);
+  });
+
+  it("tells a program that waited for the CPU what woke it", () => {
+    const { scheduler, host } = setup();
+    const [one, two] = [new Signal(), new Signal()];
+    const toAndFro = (mine: Signal, others: Signal) =>
+      (function* (): Proc {
+        for (let wait = false; ; wait = true) {
+          others.notify();
+          const source = yield { on: [mine] };
+          if (wait) expect(source).toBe(mine);
+        }
+      })();
+    const processes = [host.spawn("one", toAndFro(one, two)), host.spawn("two", toAndFro(two, one))];
+    drive(scheduler, 4 * MS);
+    expect(processes.map(({ error, done }) => ({ error, done }))).toEqual(
+      processes.map(() => ({ error: undefined, done: false })),
+    );
+    expect(scheduler.nextTimer()).toBe(7 * MS);
+  });
+
+  it("lets time go on when programs start programs without end", () => {
+    const { scheduler, host } = setup();
+    let [alive, most] = [0, 0];
+    const bomb = function* (): Proc {
+      alive++;
+      most = Math.max(most, alive);
+      host.spawn("bomb", bomb());
+      yield { until: 0 };
+      alive--;
+    };
+    host.spawn("bomb", bomb());
+    drive(scheduler, 2 * MS);
+    expect(host.now()).toBe(2 * MS);
+    expect(most).toBeLessThan(10);
   });
 
   it("keeps the order of deadlines when one is taken out of the middle", () => {

@@ -7,7 +7,8 @@
 import { formatIpv4, type Ipv4 } from "../../src/base/addr.ts";
 import { Random } from "../../src/base/random.ts";
 import { MS, SEC, type Time, US } from "../../src/base/time.ts";
-import type { HostKernel, NetNs, SocketInfo } from "../../src/kernel/types.ts";
+import type { SocketInfo } from "../../src/kernel/socket-types.ts";
+import type { HostKernel, NetNs } from "../../src/kernel/types.ts";
 import type { HostOs } from "../../src/scheduler/os.ts";
 import type { Process } from "../../src/scheduler/process.ts";
 import { HostScheduler, type ScheduledHost } from "../../src/scheduler/runtime.ts";

@@ -84,6 +84,13 @@ export class FakeIptables implements IptablesApi {
     return this.#find(table, chain, rule) >= 0;
   }
 
+  /** Its counters are always 0. */
+  zero(table: TableName, chain?: string, position?: number): void {
+    if (chain === undefined) return;
+    const { rules } = this.#chain(table, chain);
+    if (position !== undefined && rules[position - 1] === undefined) refuse("ENOENT", `iptables -Z ${chain}`);
+  }
+
   list(table: TableName): ChainInfo[] | undefined {
     const chains = this.#tables.get(table);
     if (chains === undefined) return undefined;

@@ -9,13 +9,13 @@ import type {
   Datagram,
   IcmpSocket,
   RawSocket,
-  RuleMatch,
   SocketApi,
   SocketInfo,
   TcpSocket,
   TcpState,
   UdpSocket,
-} from "../../src/kernel/types.ts";
+} from "../../src/kernel/socket-types.ts";
+import type { RuleMatch } from "../../src/kernel/types.ts";
 import { Signal } from "../../src/scheduler/process.ts";
 import type { FakeNetNs } from "./fake-netns.ts";
 

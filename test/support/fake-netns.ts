@@ -21,6 +21,7 @@ import type {
   NetNs,
 } from "../../src/kernel/types.ts";
 import { FakeIptables, iptablesSave } from "./fake-netns-iptables.ts";
+import { FakeIpvs } from "./fake-netns-ipvs.ts";
 import { FakeSockets, type FakeUpstream } from "./fake-netns-sockets.ts";
 import { type Dev, FakeAddrs, FakeFdb, FakeNeighbours, FakeRoutes, refuse } from "./fake-netns-tables.ts";
 import { FakeXfrm } from "./fake-netns-xfrm.ts";
@@ -86,8 +87,9 @@ export class FakeNetNs implements NetNs {
   readonly neigh: NeighApi;
   readonly fdb: FdbApi;
   readonly iptables = new FakeIptables();
-  readonly conntrack: ConntrackApi = { list: () => [], flush: () => {}, count: () => 0 };
+  readonly conntrack: ConntrackApi = { list: () => [], delete: () => [], flush: () => {}, count: () => 0 };
   readonly xfrm = new FakeXfrm();
+  readonly ipvs = new FakeIpvs();
   readonly socket: FakeSockets;
   readonly devs: Dev[] = [];
   readonly #sysctls: Map<string, number>;
@@ -106,6 +108,8 @@ export class FakeNetNs implements NetNs {
       ["net.ipv4.neigh.default.gc_thresh3", 1024],
       ["net.ipv4.vs.conn_reuse_mode", 1],
       ["net.ipv4.vs.expire_nodest_conn", 0],
+      ["net.ipv4.vs.expire_quiescent_template", 0],
+      ["net.ipv4.vs.conntrack", 0],
     ]);
     this.link = new FakeLinks(this);
     this.addr = new FakeAddrs(this);
@@ -136,6 +140,8 @@ export class FakeNetNs implements NetNs {
   }
 
   sysctlGet(name: string): number {
+    const device = /^net\.ipv4\.conf\.([^.]+)\.(route_localnet|arp_ignore|arp_announce)$/.exec(name)?.[1];
+    if (device !== undefined && this.devs.some((d) => d.name === device)) return this.#sysctls.get(name) ?? 0;
     return this.#sysctls.get(name) ?? refuse("ENOENT", `sysctl ${name}`);
   }
 

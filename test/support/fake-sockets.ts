@@ -2,7 +2,7 @@
 import type { Ipv4 } from "../../src/base/addr.ts";
 import { type Errno, KernelError } from "../../src/base/errors.ts";
 import { SEC, type Time } from "../../src/base/time.ts";
-import type { Datagram, SocketInfo, TcpSocket, TcpState, UdpSocket } from "../../src/kernel/types.ts";
+import type { Datagram, SocketInfo, TcpSocket, TcpState, UdpSocket } from "../../src/kernel/socket-types.ts";
 import { Signal } from "../../src/scheduler/process.ts";
 import type { FakeHost } from "./fake-host.ts";
 

@@ -34,10 +34,19 @@ export function labOf(text: string): LabPlan {
   return parseLab("test.yaml", text);
 }
 
-/** @param options.workers more than 1 runs the compiled code of dist/ on worker threads */
+/**
+ * @param options.workers more than 1 runs the compiled code of dist/ on worker threads
+ * @param options.machines makes the hosts, where a test wants to look into them; with one worker only
+ */
 export async function runLab(
   plan: LabPlan,
-  options: { workers?: number; seed?: string; capture?: readonly string[]; skip?: boolean } = {},
+  options: {
+    workers?: number;
+    seed?: string;
+    capture?: readonly string[];
+    skip?: boolean;
+    machines?: typeof createMachine;
+  } = {},
 ): Promise<LabRun> {
   const sink = new MemorySink();
   const seed = options.seed ?? plan.seed;
@@ -48,7 +57,7 @@ export async function runLab(
   if (workers > 1 && !existsSync(worker)) throw new Error("several workers run from dist/: npm run build first");
   const session = await LabSession.start(plan, {
     module,
-    machines: workers === 1 ? createMachine : pathToFileURL(join(DIST, "lab/machine.js")).href,
+    machines: workers === 1 ? (options.machines ?? createMachine) : pathToFileURL(join(DIST, "lab/machine.js")).href,
     workers,
     platform: nodePlatform(pathToFileURL(worker)),
     seed,

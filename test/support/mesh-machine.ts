@@ -6,7 +6,7 @@ import { parseIpv4 } from "../../src/base/addr.ts";
 import { KernelError } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/random.ts";
 import { MS, SEC } from "../../src/base/time.ts";
-import type { TcpSocket } from "../../src/kernel/types.ts";
+import type { TcpSocket } from "../../src/kernel/socket-types.ts";
 import { acceptTcp, connectTcp, recvFrom, recvTcp, sendTcp } from "../../src/scheduler/io.ts";
 import type { HostMachine, MachineFactory } from "../../src/scheduler/machine.ts";
 import type { HostOs } from "../../src/scheduler/os.ts";

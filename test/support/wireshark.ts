@@ -78,7 +78,7 @@ const DEFAULT_PREFS: Record<string, string> = {
  * Dissectors that guess from the first byte or two and now and then (one datagram in some 10,000) take encrypted
  * gossip for ISO 8602 or CIGI: then the frame counts as malformed, in captures of a real swarm too. `name,0`: off.
  */
-const GUESSES_OFF = "cltp_udp,0\ncigi_udp,0\n";
+export const GUESSES_OFF = "cltp_udp,0\ncigi_udp,0\n";
 
 const require = createRequire(import.meta.url);
 const folder = dirname(require.resolve("@goodtools/wiregasm/dist/wiregasm.js"));

@@ -2,8 +2,20 @@
  * Firewall of the bridge driver, rule for rule and in the order of insertion of 20.10 (moby libnetwork
  * drivers/bridge/setup_ip_tables.go, iptables/iptables.go ProgramChain, firewall_linux.go).
  */
-import { type Cidr, networkOf } from "../../base/addr.ts";
-import type { IptablesApi, Not, Rule, RuleMatch, TableName } from "../../kernel/types.ts";
+import { type Cidr, type Ipv4, networkOf } from "../../base/addr.ts";
+import type { IptablesApi, Rule, TableName } from "../../kernel/types.ts";
+import {
+  appendOnce,
+  chainExists,
+  deleteIfThere,
+  ensureChain,
+  insertOnce,
+  is,
+  isPort,
+  jump,
+  not,
+  RETURN,
+} from "../iptables.ts";
 
 export const DOCKER_CHAIN = "DOCKER";
 export const USER_CHAIN = "DOCKER-USER";
@@ -11,48 +23,27 @@ export const INGRESS_CHAIN = "DOCKER-INGRESS";
 export const ISOLATION_1 = "DOCKER-ISOLATION-STAGE-1";
 export const ISOLATION_2 = "DOCKER-ISOLATION-STAGE-2";
 
-function is<T>(value: T): Not<T> {
-  return { value, not: false };
-}
-
-function not<T>(value: T): Not<T> {
-  return { value, not: true };
-}
-
-const RETURN: Rule = { match: {}, target: { kind: "RETURN" } };
-
-function jump(chain: string, match: RuleMatch = {}): Rule {
-  return { match, target: { kind: "JUMP", chain } };
-}
-
-function chainExists(iptables: IptablesApi, table: TableName, chain: string): boolean {
-  return iptables.list(table)?.some((c) => c.name === chain) ?? false;
-}
-
-function ensureChain(iptables: IptablesApi, table: TableName, chain: string): void {
-  if (!chainExists(iptables, table, chain)) iptables.newChain(table, chain);
-}
-
-function appendOnce(iptables: IptablesApi, table: TableName, chain: string, rule: Rule): void {
-  if (!iptables.check(table, chain, rule)) iptables.append(table, chain, rule);
-}
-
-function insertOnce(iptables: IptablesApi, table: TableName, chain: string, rule: Rule): void {
-  if (!iptables.check(table, chain, rule)) iptables.insert(table, chain, rule, 1);
-}
-
-function deleteIfThere(iptables: IptablesApi, table: TableName, chain: string, rule: Rule): void {
-  if (iptables.check(table, chain, rule)) iptables.delete(table, chain, rule);
-}
-
 /** Puts a jump at the top of a chain, taking it from where it was (iptables.EnsureJumpRule). */
 export function ensureJump(iptables: IptablesApi, from: string, to: string): void {
   deleteIfThere(iptables, "filter", from, jump(to));
   iptables.insert("filter", from, jump(to), 1);
 }
 
-/** The driver's chains (setupIPChains). */
+const natPrerouting = jump(DOCKER_CHAIN, { addrtypeDst: is("LOCAL") });
+const natOutput = jump(DOCKER_CHAIN, { dst: not({ ip: 0x7f000000, prefix: 8 }), addrtypeDst: is("LOCAL") });
+
+/** The driver's chains (setupIPChains); what an earlier life of the daemon left in them goes first (removeIPChains). */
 export function setupChains(iptables: IptablesApi): void {
+  deleteIfThere(iptables, "nat", "PREROUTING", natPrerouting);
+  deleteIfThere(iptables, "nat", "OUTPUT", natOutput);
+  for (const [table, chain] of [
+    ["nat", DOCKER_CHAIN],
+    ["filter", DOCKER_CHAIN],
+    ["filter", ISOLATION_1],
+    ["filter", ISOLATION_2],
+  ] as const) {
+    if (chainExists(iptables, table, chain)) iptables.flush(table, chain);
+  }
   ensureChain(iptables, "nat", DOCKER_CHAIN);
   ensureChain(iptables, "filter", DOCKER_CHAIN);
   for (const chain of [ISOLATION_1, ISOLATION_2]) {
@@ -123,9 +114,8 @@ function internalRules({ bridge, subnet }: BridgeRules): readonly Rule[] {
 
 /** Jumps of nat's built-in chains to DOCKER, shared by all bridges (ProgramChain, table nat). */
 function ensureNatJumps(iptables: IptablesApi): void {
-  appendOnce(iptables, "nat", "PREROUTING", jump(DOCKER_CHAIN, { addrtypeDst: is("LOCAL") }));
-  const loopback = not({ ip: 0x7f000000, prefix: 8 });
-  appendOnce(iptables, "nat", "OUTPUT", jump(DOCKER_CHAIN, { dst: loopback, addrtypeDst: is("LOCAL") }));
+  appendOnce(iptables, "nat", "PREROUTING", natPrerouting);
+  appendOnce(iptables, "nat", "OUTPUT", natOutput);
 }
 
 /** All rules of a new bridge. */
@@ -161,4 +151,45 @@ export function removeBridgeRules(iptables: IptablesApi, rules: BridgeRules): vo
   for (const kind of ["ACCEPT", "DROP"] as const) deleteIfThere(iptables, "filter", "FORWARD", iccRule(rules, kind));
   deleteIfThere(iptables, "filter", "FORWARD", outgoingRule(rules));
   for (const rule of forwardRules(rules.bridge)) deleteIfThere(iptables, "filter", "FORWARD", rule);
+}
+
+/** A published port as the rules name it. */
+export interface ForwardedPort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** 0 = every address of the host. */
+  readonly hostIp: Ipv4;
+  readonly hostPort: number;
+  readonly containerIp: Ipv4;
+  readonly containerPort: number;
+}
+
+/** The rules of a published port (ChainInfo.Forward): DNAT, the way through the firewall, and a container that calls itself. */
+function portRules(bridge: string, port: ForwardedPort): readonly (readonly [TableName, string, Rule])[] {
+  const protocol = is<string>(port.protocol);
+  const container = is({ ip: port.containerIp, prefix: 32 });
+  const toContainer = { dst: container, protocol, dport: isPort(port.containerPort) };
+  const toHost = {
+    ...(port.hostIp === 0 ? {} : { dst: is({ ip: port.hostIp, prefix: 32 }) }),
+    inDev: not(bridge),
+    protocol,
+    dport: isPort(port.hostPort),
+  };
+  const ports = [port.containerPort, port.containerPort] as const;
+  return [
+    ["nat", DOCKER_CHAIN, { match: toHost, target: { kind: "DNAT", ip: port.containerIp, ports } }],
+    [
+      "filter",
+      DOCKER_CHAIN,
+      { match: { ...toContainer, inDev: not(bridge), outDev: is(bridge) }, target: { kind: "ACCEPT" } },
+    ],
+    ["nat", "POSTROUTING", { match: { ...toContainer, src: container }, target: { kind: "MASQUERADE" } }],
+  ];
+}
+
+export function addPortRules(iptables: IptablesApi, bridge: string, port: ForwardedPort): void {
+  for (const [table, chain, rule] of portRules(bridge, port)) appendOnce(iptables, table, chain, rule);
+}
+
+export function removePortRules(iptables: IptablesApi, bridge: string, port: ForwardedPort): void {
+  for (const [table, chain, rule] of portRules(bridge, port)) deleteIfThere(iptables, table, chain, rule);
 }

@@ -1,16 +1,28 @@
 /**
  * The bridge driver: docker0, docker_gwbridge and bridges of user networks in the host's namespace (moby
  * libnetwork/drivers/bridge, 20.10: bridge.go, setup_device.go, setup_ipv4.go, setup_ip_forwarding.go).
- * Published ports are a table of each endpoint; their DNAT rules and proxies hang on `PortMapper`.
+ * Published ports are port-mapper.ts.
  */
-import { broadcastOf, type Cidr, cidrOverlaps, type Ipv4, type Mac, macFromIp, networkOf } from "../../base/addr.ts";
-import { assert, UserError } from "../../base/errors.ts";
+import {
+  broadcastOf,
+  type Cidr,
+  cidrOverlaps,
+  type Ipv4,
+  type Mac,
+  macFromIp,
+  networkOf,
+  parseIpv4,
+} from "../../base/addr.ts";
+import { assert, KernelError, UserError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
+import type { HostOs } from "../../scheduler/os.ts";
+import { goErrorText } from "../go-errors.ts";
 import {
   OPTION_DEFAULT_BRIDGE,
   OPTION_ENABLE_ICC,
   OPTION_ENABLE_MASQUERADE,
+  OPTION_HOST_BINDING,
   OPTION_MTU,
   type Options,
 } from "../labels.ts";
@@ -26,12 +38,21 @@ import {
   type JoinInfo,
   parseMtu,
 } from "./driver.ts";
+import { PortAllocator } from "./port-allocator.ts";
+import {
+  type PortBinding,
+  PortMapper,
+  type PortMapperOptions,
+  type PortMappings,
+  type PublishedPort,
+} from "./port-mapper.ts";
 
 interface BridgeEndpoint {
   readonly address: Cidr;
   readonly mac: Mac;
   /** The container's end of its veth pair, in the host's namespace until it is moved. */
   readonly srcName: string;
+  ports: PortMappings;
 }
 
 interface BridgeNetwork {
@@ -44,6 +65,7 @@ interface BridgeNetwork {
   readonly created: boolean;
   readonly isDefault: boolean;
   readonly endpoints: Map<string, BridgeEndpoint>;
+  readonly portMapper: PortMapper;
 }
 
 /** The MTU of a bridge network that names none (the daemon's `mtu`). */
@@ -65,12 +87,15 @@ export class BridgeDriver implements Driver {
   readonly #log: DaemonLog;
   readonly #deviceName: (network: DriverNetwork) => string;
   readonly #networks = new Map<string, BridgeNetwork>();
+  readonly #portMapping: PortMapperOptions;
 
   /** Prepares chains and forwarding, as the daemon does at its start. */
-  constructor(host: NetNs, random: Random, log: DaemonLog, system: NetworkSystem = LINUX_NETWORKS) {
+  constructor(os: HostOs, random: Random, log: DaemonLog, system: NetworkSystem = LINUX_NETWORKS) {
+    const host = os.kernel.root;
     this.type = system.localDriver;
     this.#deviceName = system.deviceName;
     this.#host = host;
+    this.#portMapping = { os, log, allocator: new PortAllocator(), proxies: system.portProxies };
     this.#random = random;
     this.#log = log;
     setupChains(host.iptables);
@@ -91,7 +116,10 @@ export class BridgeDriver implements Driver {
     const mtu = parseMtu(options[OPTION_MTU]);
     if (mtu === undefined) throw new UserError(`failed to parse ${OPTION_MTU} value: ${options[OPTION_MTU]}`);
     const bridge = this.#deviceName(network);
-    this.#checkConflicts(bridge, subnet.pool);
+    this.#checkConflicts(network.id, bridge, subnet.pool);
+    const defaultIp = parseIpv4(options[OPTION_HOST_BINDING] ?? "0.0.0.0");
+    if (defaultIp === undefined)
+      throw new UserError(`failed to parse ${OPTION_HOST_BINDING} value: ${options[OPTION_HOST_BINDING]} (nil ip)`);
     const rules: BridgeRules = {
       bridge,
       subnet: networkOf(subnet.pool),
@@ -112,16 +140,15 @@ export class BridgeDriver implements Driver {
       created,
       isDefault: flag(options, OPTION_DEFAULT_BRIDGE, false),
       endpoints: new Map(),
+      portMapper: new PortMapper(this.#portMapping, bridge, defaultIp),
     });
   }
 
-  #checkConflicts(bridge: string, pool: Cidr): void {
+  #checkConflicts(id: string, bridge: string, pool: Cidr): void {
     for (const other of this.#networks.values()) {
-      const name = `conflicts with network ${other.id} (${other.bridge})`;
-      if (other.bridge === bridge)
-        throw new UserError(`cannot create network ${bridge}: ${name}: networks have same bridge name`);
-      if (cidrOverlaps(other.rules.subnet, pool))
-        throw new UserError(`cannot create network ${bridge}: ${name}: networks have overlapping IPv4`);
+      const what = `cannot create network ${id} (${bridge}): conflicts with network ${other.id} (${other.bridge})`;
+      if (other.bridge === bridge) throw new UserError(`${what}: networks have same bridge name`);
+      if (cidrOverlaps(other.rules.subnet, pool)) throw new UserError(`${what}: networks have overlapping IPv4`);
     }
   }
 
@@ -131,8 +158,12 @@ export class BridgeDriver implements Driver {
     if (made) this.#host.link.add(mtu === 0 ? { kind: "bridge", name: bridge } : { kind: "bridge", name: bridge, mtu });
     // netutils.GenerateRandomMAC: a fixed address, so that ports coming and going don't change the bridge's.
     if (made) this.#host.link.set(bridge, { mac: 0x0242 * 2 ** 32 + this.#random.u32() });
-    const has = this.#host.addr.list(bridge).some((a) => a.addr.ip === gateway.ip && a.addr.prefix === gateway.prefix);
-    if (!has) this.#host.addr.add(bridge, gateway, { broadcast: broadcastOf(gateway) });
+    const addresses = this.#host.addr.list(bridge);
+    const has = addresses.some((a) => a.addr.ip === gateway.ip && a.addr.prefix === gateway.prefix);
+    if (has) return made;
+    // A device that was there with another address gets the network's in its place (setupBridgeIPv4).
+    if (addresses[0] !== undefined) this.#host.addr.del(bridge, addresses[0].addr);
+    this.#host.addr.add(bridge, gateway, { broadcast: broadcastOf(gateway) });
     return made;
   }
 
@@ -144,6 +175,7 @@ export class BridgeDriver implements Driver {
 
   deleteNetwork(networkId: string): void {
     const network = this.#network(networkId);
+    for (const id of network.endpoints.keys()) this.revokeExternalConnectivity(networkId, id);
     this.#networks.delete(networkId);
     removeBridgeRules(this.#host.iptables, network.rules);
     if (network.created && !network.isDefault && findLink(this.#host, network.bridge) !== undefined) {
@@ -155,17 +187,33 @@ export class BridgeDriver implements Driver {
     const network = this.#network(networkId);
     assert(!network.endpoints.has(endpoint.id), "endpoint created twice", endpoint.id);
     const { network: hostEnd, container } = createVethPair(this.#host, this.#random, network.mtu);
-    this.#host.link.set(hostEnd, { master: this.#host.link.get(network.bridge).index });
+    this.#addToBridge(hostEnd, network.bridge);
     const mac = endpoint.mac ?? macFromIp(endpoint.address.ip);
     endpoint.mac = mac;
-    network.endpoints.set(endpoint.id, { address: endpoint.address, mac, srcName: container });
+    network.endpoints.set(endpoint.id, { address: endpoint.address, mac, srcName: container, ports: [] });
     this.#host.link.set(hostEnd, { up: true });
+  }
+
+  /** A bridge takes 1023 ports: `adding interface vethab12cd3 to bridge docker0 failed: exchange full`. */
+  #addToBridge(port: string, bridge: string): void {
+    try {
+      const device = findLink(this.#host, bridge);
+      if (device === undefined)
+        throw new UserError(`could not find bridge ${bridge}: route ip+net: no such network interface`);
+      this.#host.link.set(port, { master: device });
+    } catch (error) {
+      this.#host.link.del(port);
+      if (!(error instanceof KernelError || error instanceof UserError)) throw error;
+      const text = error instanceof KernelError ? goErrorText(error) : error.message;
+      throw new UserError(`adding interface ${port} to bridge ${bridge} failed: ${text}`);
+    }
   }
 
   deleteEndpoint(networkId: string, endpointId: string): void {
     const network = this.#network(networkId);
     const endpoint = network.endpoints.get(endpointId);
     if (endpoint === undefined) return;
+    this.revokeExternalConnectivity(networkId, endpointId);
     network.endpoints.delete(endpointId);
     if (findLink(this.#host, endpoint.srcName) !== undefined) this.#host.link.del(endpoint.srcName);
   }
@@ -176,6 +224,32 @@ export class BridgeDriver implements Driver {
     assert(endpoint !== undefined, "join of an unknown endpoint", endpointId);
     info.setNames(endpoint.srcName, "eth");
     if (!network.rules.internal) info.setGateway(network.gateway.ip);
+  }
+
+  programExternalConnectivity(
+    networkId: string,
+    endpointId: string,
+    ports: readonly PortBinding[],
+  ): readonly PublishedPort[] {
+    const network = this.#network(networkId);
+    const endpoint = network.endpoints.get(endpointId);
+    assert(endpoint !== undefined, "ports of an unknown endpoint", endpointId);
+    endpoint.ports = network.portMapper.map(endpoint.address.ip, ports);
+    return endpoint.ports.map(({ published }) => published);
+  }
+
+  revokeExternalConnectivity(networkId: string, endpointId: string): void {
+    const network = this.#network(networkId);
+    const endpoint = network.endpoints.get(endpointId);
+    if (endpoint === undefined) return;
+    network.portMapper.unmap(endpoint.ports);
+    endpoint.ports = [];
+  }
+
+  /** The daemon stops: its proxies end, its rules stay. */
+  stopProxies(): void {
+    for (const { endpoints } of this.#networks.values())
+      for (const { ports } of endpoints.values()) for (const { proxy } of ports) proxy?.stop();
   }
 
   leave(): void {}

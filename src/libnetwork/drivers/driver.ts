@@ -7,6 +7,7 @@ import type { Options } from "../labels.ts";
 import type { TableNote } from "../networkdb-types.ts";
 import { findLink } from "../osl.ts";
 import type { KeyUpdate } from "./overlay-encryption.ts";
+import type { PortBinding, PublishedPort } from "./port-mapper.ts";
 
 export type DriverType = "bridge" | "nat" | "overlay" | "host" | "null";
 
@@ -60,6 +61,16 @@ export interface Driver {
   deleteEndpoint(networkId: string, endpointId: string): void;
   join(networkId: string, endpointId: string, info: JoinInfo): void;
   leave(networkId: string, endpointId: string): void;
+  /**
+   * The endpoint has become its sandbox's way out: its ports are published (ProgramExternalConnectivity). Drivers of networks
+   * without ports have none. @throws UserError when one of them can't be
+   */
+  programExternalConnectivity?(
+    networkId: string,
+    endpointId: string,
+    ports: readonly PortBinding[],
+  ): readonly PublishedPort[];
+  revokeExternalConnectivity?(networkId: string, endpointId: string): void;
   eventNotify(note: TableNote): void;
   discover(event: Discovery): void;
   /** Value of `Info` of a remote record in `network inspect -v`: the VTEP (driver DecodeTableEntry). */
@@ -67,7 +78,7 @@ export interface Driver {
 }
 
 /** `veth` and 7 hex digits that no link of the host bears (netutils.GenerateIfaceName). */
-export function generateVethName(host: NetNs, random: Random): string {
+function generateVethName(host: NetNs, random: Random): string {
   for (;;) {
     const name = `veth${random.hex(7)}`;
     if (findLink(host, name) === undefined) return name;

@@ -15,9 +15,9 @@ import { OslNamespace } from "../osl.ts";
 import { type DriverNetwork, parseMtu } from "./driver.ts";
 
 /** Bytes that VXLAN over IPv4 adds to an inner IP packet: Ethernet 14, IPv4 20, UDP 8, VXLAN 8. */
-export const VXLAN_ENCAP = 50;
+const VXLAN_ENCAP = 50;
 /** What ESP adds at most before alignment: SPI 4, sequence 4, IV 8, pad length 1, next header 1, ICV 8. */
-export const ESP_OVERHEAD = 26;
+const ESP_OVERHEAD = 26;
 const ETHERNET_MTU = 1500;
 /** MAC ageing of a VXLAN device whose creator names none (drivers/net/vxlan FDB_AGE_DEFAULT). */
 const VXLAN_AGEING = 300 * SEC;

@@ -112,7 +112,7 @@ function locate(root: Command, words: readonly string[]): Located {
 }
 
 /** The whole help text of a command, without the blank line on top. */
-export function usageText(command: Command, path: string): string {
+function usageText(command: Command, path: string): string {
   const children = command.commands ?? [];
   const parent = path.includes(" ") ? `${path.slice(0, path.lastIndexOf(" "))} ` : "";
   const flags = path.includes(" ") ? (command.flags ?? []) : GLOBAL_FLAGS;
@@ -192,7 +192,7 @@ export function* execute(root: Command, engine: EngineApi, context: ProgramConte
 const NOT_EMULATED: ReadonlySet<string> = new Set(
   (
     "app build builder buildx checkpoint commit compose config context cp diff events export history import load " +
-    "login logout manifest plugin pull push rmi save scan search secret service stack stats tag trust update volume"
+    "login logout manifest plugin pull push rmi save scan search secret stack stats tag trust update volume"
   ).split(" "),
 );
 

@@ -8,6 +8,7 @@ import { IMAGE, IMAGES } from "./image.ts";
 import { NETWORK } from "./network.ts";
 import { NODE } from "./node.ts";
 import { CREATE, RUN } from "./run.ts";
+import { SERVICE } from "./service.ts";
 import { SWARM } from "./swarm.ts";
 import { INFO, INSPECT_ANY, SYSTEM, VERSION } from "./system.ts";
 
@@ -26,6 +27,7 @@ export const ROOT: Command = {
     IMAGE,
     NETWORK,
     NODE,
+    SERVICE,
     SWARM,
     SYSTEM,
     ...ATTACH_COMMANDS,

@@ -76,7 +76,7 @@ function cidr(value: string): Cidr {
 }
 
 /** Sorts ranges, gateways and auxiliary addresses to their subnets (create.go consolidateIpam). */
-export function consolidateIpam(flags: Flags): Pool[] {
+function consolidateIpam(flags: Flags): Pool[] {
   const subnets = flags.list("subnet");
   const ranges = flags.list("ip-range");
   const gateways = flags.list("gateway");

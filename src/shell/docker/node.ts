@@ -1,7 +1,5 @@
 /** `docker node …` (docker/cli cli/command/node, 20.10). */
 
-import { parseRfc3339 } from "../../base/wall-clock.ts";
-import { humanDuration } from "../../engine/views.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import {
   anyArgs,
@@ -17,7 +15,9 @@ import { FORMAT_FLAG, filterFlag, filtersOf, forEachName, inspectAll } from "./c
 import type { Flags } from "./flags.ts";
 import { bool, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { bytesSize } from "./format/size.ts";
-import { ellipsis, formatRows, type Listing, naturalCompare, truncateId } from "./format/table.ts";
+import { formatRows, type Listing, naturalCompare } from "./format/table.ts";
+import { taskFilters } from "./service.ts";
+import { capital, printTasks, required, TASK_FLAGS } from "./task.ts";
 
 const LISTING: Listing = {
   headers: {
@@ -33,23 +33,6 @@ const LISTING: Listing = {
   columns: ["ID", "Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion"],
   quiet: "ID",
 };
-
-const TASKS: Listing = {
-  headers: {
-    ID: "ID",
-    Name: "NAME",
-    Image: "IMAGE",
-    Node: "NODE",
-    DesiredState: "DESIRED STATE",
-    CurrentState: "CURRENT STATE",
-    Error: "ERROR",
-    Ports: "PORTS",
-  },
-  columns: ["ID", "Name", "Image", "Node", "DesiredState", "CurrentState", "Error", "Ports"],
-  quiet: "ID",
-};
-
-const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 function nodeRow(node: JsonObject, self: string): JsonObject {
   const leader = bool(node, "ManagerStatus", "Leader");
@@ -232,40 +215,14 @@ function* remove(invocation: Invocation): Proc<undefined> {
 }
 
 function* tasks(invocation: Invocation): Proc<undefined> {
-  const { engine, flags, args, out, context } = invocation;
-  if (engine.taskList === undefined) throw new StatusError(1, "Error response from daemon: page not found");
-  const truncate = !flags.bool("no-trunc");
-  const rows: JsonObject[] = [];
+  const { engine, args } = invocation;
+  const found: JsonObject[] = [];
   for (const name of args.length === 0 ? ["self"] : args) {
     const node = yield* inspectNode(invocation, name);
-    const found = yield* engine.taskList({ ...filtersOf(flags.list("filter")), node: [text(node, "ID")] });
-    for (const task of found) {
-      rows.push(taskRow(task, text(node, "Description", "Hostname"), context.os.now(), truncate));
-    }
+    const filters = { ...(yield* taskFilters(invocation)), node: [text(node, "ID")] };
+    found.push(...(yield* required(engine.taskList?.bind(engine))(filters)));
   }
-  rows.sort(
-    (a, b) => naturalCompare(String(a["Name"]), String(b["Name"])) || naturalCompare(String(a["ID"]), String(b["ID"])),
-  );
-  out(formatRows(TASKS, rows, flags.text("format"), flags.bool("quiet")));
-}
-
-function taskRow(task: JsonObject, hostname: string, now: number, truncate: boolean): JsonObject {
-  const since = parseRfc3339(text(task, "Status", "Timestamp")) ?? now;
-  const failure = text(task, "Status", "Err");
-  const shown = truncate ? ellipsis(failure, 30) : failure;
-  const slot = num(task, "Slot");
-  const owner = text(task, "ServiceID");
-  const id = text(task, "ID");
-  return {
-    CurrentState: `${capital(text(task, "Status", "State"))} ${humanDuration(Math.max(0, now - since)).toLowerCase()} ago`,
-    DesiredState: capital(text(task, "DesiredState")),
-    Error: failure === "" ? "" : `"${shown}"`,
-    ID: truncate ? truncateId(id) : id,
-    Image: text(task, "Spec", "ContainerSpec", "Image").split("@")[0] as string,
-    Name: owner === "" ? id : `${owner}.${slot === 0 ? text(task, "NodeID") : slot}`,
-    Node: hostname,
-    Ports: "",
-  };
+  yield* printTasks(invocation, found);
 }
 
 export const NODE: Command = {
@@ -307,13 +264,7 @@ export const NODE: Command = {
       use: "ps [OPTIONS] [NODE...]",
       short: "List tasks running on one or more nodes, defaults to current node",
       args: anyArgs,
-      flags: [
-        filterFlag("Filter output based on conditions provided", "f"),
-        { name: "format", type: "string", usage: "Pretty-print tasks using a Go template" },
-        { name: "no-resolve", usage: "Do not map IDs to Names" },
-        { name: "no-trunc", usage: "Do not truncate output" },
-        { name: "quiet", short: "q", usage: "Only display task IDs" },
-      ],
+      flags: TASK_FLAGS,
       run: tasks,
     },
     {

@@ -2,10 +2,11 @@
 import type { Ipv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import type { Time } from "../../base/time.ts";
-import type { NetNs, TcpSocket } from "../../kernel/types.ts";
+import type { TcpSocket } from "../../kernel/socket-types.ts";
+import type { NetNs } from "../../kernel/types.ts";
 import { connectTcp, recvTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { decode, encode } from "./program.ts";
+import { decode, decodeBytes, encode } from "./program.ts";
 
 export interface Url {
   readonly host: string;
@@ -73,13 +74,24 @@ export function* readHead(socket: TcpSocket, until?: Time): Proc<{ head: string;
 /** What went wrong with a request. */
 export type HttpFailure = { readonly failure: "connect" | "timeout" | "empty" | "reset"; readonly error?: KernelError };
 
-/** Sends a request and reads the whole answer. */
+/** How a request is made. */
+export interface RequestOptions {
+  /** What `ss` shows as the socket's program. */
+  readonly owner: string;
+  readonly until?: Time;
+  /** With it `until` is the connection's deadline only; this one is asked before each read. */
+  readonly readUntil?: () => Time;
+  /** The answer has no body, whatever its length says: to HEAD. */
+  readonly headOnly?: boolean;
+}
+
+/** Sends a request and reads the whole answer; one in chunks (RFC 9112 §7.1) comes without them. */
 export function* request(
   ns: NetNs,
   ip: Ipv4,
   port: number,
   message: string,
-  options: { owner: string; until?: Time; headOnly?: boolean },
+  options: RequestOptions,
 ): Proc<HttpResponse | HttpFailure> {
   let socket: TcpSocket;
   try {
@@ -89,30 +101,62 @@ export function* request(
     return { failure: "connect", error };
   }
   socket.setOwner(options.owner);
+  const limit = options.readUntil ?? (() => options.until);
   try {
-    yield* sendTcp(socket, encode(message), options.until);
-    const start = yield* readHead(socket, options.until);
+    yield* sendTcp(socket, encode(message), limit());
+    const start = yield* readHead(socket, limit());
     if (start === undefined) return { failure: socket.tryRecv(1)?.length === 0 ? "empty" : "timeout" };
-    const headers = parseHeaders(start.head);
-    const length = headers.get("content-length");
     const statusLine = start.head.split("\r\n")[0] as string;
-    const chunks = [start.rest];
-    let size = start.rest.length;
-    const wanted = options.headOnly === true ? 0 : length === undefined ? Number.POSITIVE_INFINITY : Number(length);
-    while (size < wanted) {
-      const chunk = yield* recvTcp(socket, 65536, options.until);
-      if (chunk === undefined) return { failure: "timeout" };
-      if (chunk.length === 0) break;
-      chunks.push(chunk);
-      size += chunk.length;
-    }
-    const body = decode(chunks.reduce(concat));
-    const short = wanted !== Number.POSITIVE_INFINITY && size < wanted;
-    return { statusLine, status: Number(statusLine.split(" ")[1]), headers, head: start.head, body, short };
+    const status = Number(statusLine.split(" ")[1]);
+    const headers = parseHeaders(start.head);
+    const bodiless = options.headOnly === true || status === 204 || status === 304;
+    const body = yield* readBody(socket, start.rest, headers, bodiless, limit);
+    if (body === undefined) return { failure: "timeout" };
+    return { statusLine, status, headers, head: start.head, body: decodeBytes(body.data), short: body.short };
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return { failure: "reset", error };
   } finally {
     socket.close();
+  }
+}
+
+/** @returns undefined when the deadline came */
+function* readBody(
+  socket: TcpSocket,
+  begun: Uint8Array,
+  headers: ReadonlyMap<string, string>,
+  bodiless: boolean,
+  limit: () => Time | undefined,
+): Proc<{ data: Uint8Array; short: boolean } | undefined> {
+  const chunked = !bodiless && headers.get("transfer-encoding")?.toLowerCase() === "chunked";
+  const length = headers.get("content-length");
+  const wanted = bodiless ? 0 : length === undefined || chunked ? Number.POSITIVE_INFINITY : Number(length);
+  const parts = [begun];
+  let size = begun.length;
+  let whole = chunked ? dechunk(begun) : undefined;
+  while (size < wanted && whole === undefined) {
+    const part = yield* recvTcp(socket, 65536, limit());
+    if (part === undefined) return undefined;
+    if (part.length === 0) break;
+    parts.push(part);
+    size += part.length;
+    if (chunked) whole = dechunk(parts.reduce(concat));
+  }
+  if (chunked) return { data: whole ?? new Uint8Array(0), short: whole === undefined };
+  return { data: parts.reduce(concat), short: wanted !== Number.POSITIVE_INFINITY && size < wanted };
+}
+
+/** The data of chunks; undefined while the last one is missing. */
+function dechunk(data: Uint8Array): Uint8Array | undefined {
+  let out: Uint8Array = new Uint8Array(0);
+  for (let at = 0; ; ) {
+    const end = data.indexOf(10, at);
+    if (end < 0) return undefined;
+    const size = Number.parseInt(decode(data.subarray(at, end)), 16);
+    if (!(size > 0)) return out;
+    if (end + 1 + size + 2 > data.length) return undefined;
+    out = concat(out, data.subarray(end + 1, end + 1 + size));
+    at = end + 1 + size + 2;
   }
 }

@@ -180,8 +180,11 @@ function basicMatch(match: RuleMatch, option: string, words: Words, said: Said):
 
 function moduleMatch(match: RuleMatch, option: string, words: Words, said: Said): boolean {
   switch (option) {
-    case "--ctstate":
     case "--state":
+      match.stateModule = true;
+      match.ctstate = said(next(words, option).split(",").map(ctState));
+      return true;
+    case "--ctstate":
       match.ctstate = said(next(words, option).split(",").map(ctState));
       return true;
     case "--src-type":

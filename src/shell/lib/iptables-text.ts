@@ -41,6 +41,11 @@ function saveMatches(match: RuleMatch, comment: string | undefined): string[] {
   put(words, "-o", match.outDev, String);
   put(words, "-p", match.protocol, String);
   if (match.policy !== undefined) words.push(`-m policy --dir ${match.policy.dir} --pol ${match.policy.pol}`);
+  // Matches are printed in the order in which the rule was given; what gives `-m state` gives it before the ports.
+  if (match.ctstate !== undefined && match.stateModule === true) {
+    words.push("-m state");
+    put(words, "--state", match.ctstate, states);
+  }
   if (match.sport !== undefined || match.dport !== undefined) words.push(`-m ${match.protocol?.value}`);
   put(words, "--sport", match.sport, portText);
   put(words, "--dport", match.dport, portText);
@@ -49,8 +54,10 @@ function saveMatches(match: RuleMatch, comment: string | undefined): string[] {
   if (match.addrtypeSrc !== undefined || match.addrtypeDst !== undefined) words.push("-m addrtype");
   put(words, "--src-type", match.addrtypeSrc, String);
   put(words, "--dst-type", match.addrtypeDst, String);
-  if (match.ctstate !== undefined) words.push("-m conntrack");
-  put(words, "--ctstate", match.ctstate, states);
+  if (match.ctstate !== undefined && match.stateModule !== true) {
+    words.push("-m conntrack");
+    put(words, "--ctstate", match.ctstate, states);
+  }
   if (match.mark !== undefined) words.push("-m mark");
   put(words, "--mark", match.mark, markText);
   if (match.u32 !== undefined) words.push(`-m u32 --u32 "${u32Text(match.u32)}"`);
@@ -148,7 +155,10 @@ function listMatches(match: RuleMatch, comment: string | undefined, numeric: boo
   if (match.addrtypeSrc !== undefined || match.addrtypeDst !== undefined) words.push("ADDRTYPE match");
   if (match.addrtypeSrc !== undefined) words.push(`src-type ${not(match.addrtypeSrc)}${match.addrtypeSrc.value}`);
   if (match.addrtypeDst !== undefined) words.push(`dst-type ${not(match.addrtypeDst)}${match.addrtypeDst.value}`);
-  if (match.ctstate !== undefined) words.push(`${match.ctstate.not ? "! " : ""}ctstate ${states(match.ctstate.value)}`);
+  if (match.ctstate !== undefined) {
+    const name = match.stateModule === true ? "state" : "ctstate";
+    words.push(`${match.ctstate.not ? "! " : ""}${name} ${states(match.ctstate.value)}`);
+  }
   if (match.mark !== undefined) words.push(`mark match ${not(match.mark)}${markText(match.mark.value)}`);
   if (match.u32 !== undefined) words.push(`u32 "${u32Text(match.u32)}"`);
   if (match.ipvs === true) words.push("ipvs");

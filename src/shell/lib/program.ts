@@ -1,8 +1,8 @@
 /** Helpers of programs: usage errors, waiting for sockets and Ctrl-C together, text and bytes, file paths. */
-import { KernelError } from "../../base/errors.ts";
+import type { KernelError } from "../../base/errors.ts";
 import type { Time } from "../../base/time.ts";
 import type { Output, Program, ProgramContext } from "../../engine/program.ts";
-import type { Wakeable } from "../../kernel/types.ts";
+import type { Wakeable } from "../../kernel/socket-types.ts";
 import type { Proc, Wait, Waitable } from "../../scheduler/process.ts";
 import { UsageError } from "./options.ts";
 
@@ -64,12 +64,6 @@ export function* waitReady(
   const wait: Wait = until === undefined ? { on } : { on, until };
   if (until !== undefined && context.os.now() >= until) return "timeout";
   return (yield wait) === undefined ? "timeout" : "ready";
-}
-
-/** The errno of a refused operation; other errors are thrown on. */
-export function kernelCode(error: unknown): KernelError {
-  if (error instanceof KernelError) return error;
-  throw error;
 }
 
 /** strerror(3) of glibc where it differs from musl's texts of base/errors.ts. */

@@ -8,7 +8,7 @@ import { type Ipv4, parseIpv4 } from "../../base/addr.ts";
 import { type Errno, KernelError } from "../../base/errors.ts";
 import { SEC, type Time } from "../../base/time.ts";
 import type { ProgramContext } from "../../engine/program.ts";
-import type { UdpSocket } from "../../kernel/types.ts";
+import type { UdpSocket } from "../../kernel/socket-types.ts";
 import { DNS_RCODE, DNS_TYPE } from "../../libnetwork/dns.ts";
 import { connectTcp, recvExactly, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
@@ -261,7 +261,7 @@ function sendAll(socket: UdpSocket, query: Uint8Array, exchange: Exchange): void
 }
 
 /** One query over TCP (RFC 7766); undefined when no answer came. */
-export function* exchangeTcp(
+function* exchangeTcp(
   context: ProgramContext,
   query: Uint8Array,
   server: Ipv4,
@@ -312,7 +312,7 @@ function* askGlibc(
  * Sends queries from a connected socket, so that a refused port is known.
  * @returns the answers in time, in order of the queries, or the error that ended it
  */
-export function* askConnected(
+function* askConnected(
   context: ProgramContext,
   queries: readonly Uint8Array[],
   server: Ipv4,

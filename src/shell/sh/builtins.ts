@@ -250,7 +250,10 @@ const source: Builtin = function* (shell, argv) {
 };
 
 const exec: Builtin = function* (shell, argv, io) {
-  if (argv.length > 1) throw new ExitShell(yield* shell.program(argv.slice(1), io));
+  if (argv.length > 1) {
+    shell.becomes = true;
+    throw new ExitShell(yield* shell.program(argv.slice(1), io));
+  }
   shell.io = io;
   return 0;
 };
@@ -264,7 +267,7 @@ const command: Builtin = function* (shell, argv, io) {
 };
 
 /** The path of a program, as `which` says it. */
-export function programPath(shell: Pick<Shell, "context">, name: string): string | undefined {
+function programPath(shell: Pick<Shell, "context">, name: string): string | undefined {
   const { files, programs, env } = shell.context;
   const path = env.get("PATH") ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   const found = path.split(":").find((directory) => files.read(`${directory}/${name}`) !== undefined);

@@ -1,5 +1,5 @@
 /** Compound commands: groups, subshells, if, case, for, while and until (POSIX.1-2017 Shell Command Language §2.9.4). */
-import { US } from "../../base/time.ts";
+import { MS, type Time, US } from "../../base/time.ts";
 import { type Proc, sleep } from "../../scheduler/process.ts";
 import { LeaveLoop } from "./flow.ts";
 import type { Shell } from "./interpret.ts";
@@ -7,8 +7,15 @@ import { matchesPattern } from "./pattern.ts";
 import type { Io } from "./state.ts";
 import type { CompoundCommand, List } from "./syntax.ts";
 
-/** Virtual time that a turn of a loop takes beside its commands. */
-const LOOP_COST = 10 * US;
+/**
+ * Virtual time that a turn of a loop takes beside its commands, by the turns before it: those of a loop that has come
+ * this far are longer, so that one without end doesn't need millions of them for each minute.
+ */
+const LOOP_COSTS: readonly (readonly [turns: number, cost: Time])[] = [
+  [200_000, 10 * US],
+  [500_000, 1 * MS],
+  [Number.POSITIVE_INFINITY, 20 * MS],
+];
 
 /** Runs the compound commands of one shell. */
 export class CompoundRunner {
@@ -85,21 +92,21 @@ export class CompoundRunner {
 
   *#loop(command: CompoundCommand & { kind: "loop" }, io: Io): Proc<number> {
     let status = 0;
-    for (;;) {
+    for (let turns = 0; ; turns++) {
       yield* this.#shell.condition(command.condition, io);
       if ((this.#shell.status === 0) === command.until) return status;
       const over = yield* this.#turn(command.body, io);
       status = this.#shell.status;
       if (over) return status;
-      yield* this.#pause();
+      yield* this.#pause((LOOP_COSTS.find(([most]) => turns < most) as readonly [number, Time])[1]);
     }
   }
 
   /** Even a loop of builtins takes time; without it virtual time would stand still for ever. */
-  *#pause(): Proc<void> {
+  *#pause(cost: Time): Proc<void> {
     const { os, signals } = this.#shell.context;
-    const until = os.now() + LOOP_COST;
-    if (!this.#shell.interactive && this.#shell.state.traps.size === 0) yield* sleep(os, LOOP_COST);
+    const until = os.now() + cost;
+    if (!this.#shell.interactive && this.#shell.state.traps.size === 0) yield* sleep(os, cost);
     else while (os.now() < until && signals.length === 0) yield { on: [signals], until };
     yield* this.#shell.runTraps();
   }

@@ -46,8 +46,8 @@ export class Shell {
   readonly expander: Expander;
   /** Number of the script's first line in messages. */
   readonly firstLine: number;
-  /** Forked for one program, whose signals are its own. */
-  readonly becomes: boolean;
+  /** Forked for one program, or replaced by one (`exec`): its signals are that program's. */
+  becomes: boolean;
   readonly compounds: CompoundRunner;
   readonly #simple: SimpleRunner;
   /** A command stands in a condition, where `set -e` doesn't count. */

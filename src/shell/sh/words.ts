@@ -237,7 +237,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** The backslash escapes of C: `\n`, `\t`, `\x41`, `\101` …; others stay as they are. */
-export function unescapeC(text: string): string {
+function unescapeC(text: string): string {
   return text.replace(
     /\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|([\s\S]))/g,
     (all, hex?: string, octal?: string, letter?: string) => {

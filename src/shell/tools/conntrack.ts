@@ -31,10 +31,11 @@ export function flowLine(flow: ConntrackInfo): string {
 }
 
 export const conntrack: Program = quick((context) => {
-  const options = getopt(context.argv, "LCFp:s:d:n", {
+  const options = getopt(context.argv, "LCFDp:s:d:n", {
     dump: "L",
     count: "C",
     flush: "F",
+    delete: "D",
     proto: "p",
     src: "s",
     dst: "d",
@@ -52,10 +53,10 @@ export const conntrack: Program = quick((context) => {
     context.stderr.write(`${SIGNATURE}: connection tracking table has been emptied.\n`);
     return 0;
   }
-  if (!options.has("L"))
+  if (!options.has("L") && !options.has("D"))
     die("You need to supply parameters!\nTry `conntrack -h' or 'conntrack --help' for more information.", 2);
   const is = (key: string, value: string): boolean => !options.has(key) || options.text(key) === value;
-  const shown = table.list().filter((flow) => {
+  const fits = (flow: ConntrackInfo): boolean => {
     const { src, dst, sport, dport } = flow.original;
     const ports = is("sport", String(sport)) && is("dport", String(dport)) && is("state", flow.state ?? "");
     return (
@@ -64,8 +65,11 @@ export const conntrack: Program = quick((context) => {
       is("d", formatIpv4(dst)) &&
       ports
     );
-  });
-  for (const flow of shown) context.stdout.write(`${flowLine(flow)}\n`);
-  context.stderr.write(`${SIGNATURE}: ${shown.length} flow entries have been shown.\n`);
-  return 0;
+  };
+  const flows = options.has("D") ? table.delete(fits) : table.list().filter(fits);
+  for (const flow of flows) context.stdout.write(`${flowLine(flow)}\n`);
+  const done = options.has("D") ? "deleted" : "shown";
+  context.stderr.write(`${SIGNATURE}: ${flows.length} flow entries have been ${done}.\n`);
+  // Deleting nothing is a failure, listing nothing isn't.
+  return options.has("D") && flows.length === 0 ? 1 : 0;
 });

@@ -30,7 +30,7 @@ const MD5_SHIFTS = [
 const MD5_SINES = Array.from({ length: 64 }, (_, i) => Math.floor(Math.abs(Math.sin(i + 1)) * 2 ** 32) >>> 0);
 
 /** MD5 of a message. */
-export function md5(message: Uint8Array): Uint8Array {
+function md5(message: Uint8Array): Uint8Array {
   const view = padded(message, true);
   let [a0, b0, c0, d0] = [0x67452301, 0xefcdab89 | 0, 0x98badcfe | 0, 0x10325476];
   for (let block = 0; block < view.byteLength; block += 64) {
@@ -49,7 +49,7 @@ export function md5(message: Uint8Array): Uint8Array {
 }
 
 /** SHA-1 of a message. */
-export function sha1(message: Uint8Array): Uint8Array {
+function sha1(message: Uint8Array): Uint8Array {
   const view = padded(message, false);
   let state = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0] as [number, number, number, number, number];
   const schedule = new Int32Array(80);

@@ -3,7 +3,7 @@ import { KernelError } from "../../base/errors.ts";
 import { SEC } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { TcpSocket } from "../../kernel/types.ts";
+import type { TcpSocket } from "../../kernel/socket-types.ts";
 import { sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Process } from "../../scheduler/process.ts";
 import { readHead } from "../lib/http.ts";
@@ -91,7 +91,7 @@ function* answer(context: ProgramContext, socket: TcpSocket, home: string): Proc
 }
 
 /** The whole response to a request's head. */
-export function respond(context: Pick<ProgramContext, "files" | "os">, head: string, home: string): string {
+function respond(context: Pick<ProgramContext, "files" | "os">, head: string, home: string): string {
   const [method = "", target = ""] = (head.split("\r\n")[0] as string).split(" ");
   const date = new Date(unixSeconds(context.os.now()) * 1000).toUTCString();
   if (method !== "GET" && method !== "HEAD") return errorPage(501, date);

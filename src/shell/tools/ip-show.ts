@@ -26,7 +26,7 @@ export interface ShowOptions {
 }
 
 /** The first two lines of a device, without newline at the end. */
-export function linkText(ns: NetNs, link: LinkInfo, options: ShowOptions, forLink: boolean): string {
+function linkText(ns: NetNs, link: LinkInfo, options: ShowOptions, forLink: boolean): string {
   const lower = below(ns, link);
   const name = lower === undefined ? link.name : `${link.name}@${lower.text}`;
   const length = queueLength(link);
@@ -86,7 +86,7 @@ export function linkShow(ns: NetNs, links: readonly LinkInfo[], options: ShowOpt
   return links.map((link) => `${linkText(ns, link, options, true)}\n`).join("");
 }
 
-export function routeTarget(route: { readonly dst: { readonly ip: number; readonly prefix: number } }): string {
+function routeTarget(route: { readonly dst: { readonly ip: number; readonly prefix: number } }): string {
   if (route.dst.prefix === 0) return "default";
   return route.dst.prefix === 32 ? formatIpv4(route.dst.ip) : formatCidr(route.dst);
 }

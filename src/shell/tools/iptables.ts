@@ -100,7 +100,7 @@ function readCommand(argv: readonly string[]): Command {
     } else if (command.letter === "" && /^-[AIDCFNXPLSEZR]$/.test(letter)) {
       command.letter = letter.slice(1);
       if (words[0] !== undefined && !words[0].startsWith("-")) command.chain = words.shift();
-      if ("IDLR".includes(command.letter) && /^\d+$/.test(words[0] ?? "")) command.position = Number(words.shift());
+      if ("IDLRZ".includes(command.letter) && /^\d+$/.test(words[0] ?? "")) command.position = Number(words.shift());
       if (command.letter === "P") command.policy = words.shift();
     } else command.rule.push(word);
   }
@@ -131,7 +131,10 @@ function run(context: ProgramContext, command: Command): void {
     context.stdout.write(show(api, command));
     return;
   }
-  if (command.letter === "Z") return;
+  if (command.letter === "Z") {
+    zero(api, command, exists);
+    return;
+  }
   if (command.letter === "F") {
     if (chain !== undefined && !exists(chain)) throw new Refusal(NO_CHAIN);
     api.flush(table, chain);
@@ -155,6 +158,12 @@ function run(context: ProgramContext, command: Command): void {
   }
   if (command.letter === "P") setPolicy(api, command, chain);
   else changeRule(api, command, chain, exists);
+}
+
+function zero(api: IptablesApi, { table, chain, position }: Command, exists: (name: string) => boolean): void {
+  if (chain !== undefined && !exists(chain)) throw new Refusal(NO_CHAIN);
+  // A table that nothing has used yet has no counters.
+  if (api.list(table) !== undefined) api.zero(table, chain, position);
 }
 
 function setPolicy(api: IptablesApi, command: Command, chain: string): void {

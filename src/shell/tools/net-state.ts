@@ -1,7 +1,8 @@
 /** The older views of a namespace: arp, ifconfig, route, netstat (busybox 1.35; arp of net-tools on hosts). */
 import { formatIpv4, formatMac, maskOf } from "../../base/addr.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { LinkInfo, NeighInfo, RouteInfo, SocketInfo } from "../../kernel/types.ts";
+import type { SocketInfo } from "../../kernel/socket-types.ts";
+import type { LinkInfo, NeighInfo, RouteInfo } from "../../kernel/types.ts";
 import { getopt } from "../lib/options.ts";
 import { die, quick } from "../lib/program.ts";
 import { deviceName } from "./link-text.ts";

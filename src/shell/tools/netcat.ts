@@ -3,7 +3,7 @@ import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import { SEC, type Time } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { TcpSocket, UdpSocket } from "../../kernel/types.ts";
+import type { TcpSocket, UdpSocket } from "../../kernel/socket-types.ts";
 import { connectTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { getopt, type Options, UsageError } from "../lib/options.ts";

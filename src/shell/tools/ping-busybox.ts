@@ -1,11 +1,11 @@
 /** ping of containers: busybox 1.35 networking/ping.c, its timing and its texts. */
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../base/addr.ts";
 import { ERRNO_TEXT, KernelError } from "../../base/errors.ts";
-import { SEC, type Time } from "../../base/time.ts";
+import { FOREVER, SEC, type Time, US } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { IcmpReply, IcmpSocket } from "../../kernel/types.ts";
+import type { IcmpReply, IcmpSocket } from "../../kernel/socket-types.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
-import { getopt, UsageError } from "../lib/options.ts";
+import { getopt } from "../lib/options.ts";
 import { busyboxUsage, die, tool } from "../lib/program.ts";
 import { lookup } from "../lib/resolve.ts";
 
@@ -13,6 +13,11 @@ import { lookup } from "../lib/resolve.ts";
 const ECHO_REPLY = 0;
 /** Seconds that the last answer is waited for when none ever came (MAXWAIT). */
 const MAX_WAIT = 10;
+/** What sending a request and reading its answer takes at least, with -A. */
+const ROUND = 20 * US;
+const INT_MAX = 2147483647;
+/** Seconds of an interval's suffixes (libbb/duration.c). */
+const UNITS: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3600, d: 86400 };
 
 const usage = busyboxUsage(
   "ping",
@@ -64,34 +69,58 @@ function millis(us: number): string {
   return `${Math.floor(us / 1000)}.${String(us % 1000).padStart(3, "0")}`;
 }
 
+/** A number in a range (xatonum.c). */
+function ranged(text: string | undefined, fallback: number, most: number): number {
+  if (text === undefined) return fallback;
+  if (!/^\d+$/.test(text)) die(`invalid number '${text}'`);
+  if (Number(text) > most) die(`number ${text} is not in 0..${most} range`);
+  return Number(text);
+}
+
+/** Nanoseconds between two requests; FOREVER for none, of which setitimer(2) makes no timer at all. */
+function intervalOf(text: string): Time {
+  const match = /^(\d+\.?\d*|\.\d+)([smhd]?)$/.exec(text);
+  if (match === null) die(`invalid number '${text}'`);
+  const seconds = Number(match[1]) * (UNITS[match[2] ?? ""] as number);
+  return Math.floor(Math.min(seconds, Math.floor(INT_MAX / 1e6)) * 1e6) * US || FOREVER;
+}
+
+/** The source address that `-I` names: undefined for a device's name. */
+function sourceOf(context: ProgramContext, text: string | undefined): string | undefined {
+  if (text === undefined || context.ns.link.list().some(({ name }) => name === text)) return undefined;
+  const ip = parseIpv4(text);
+  if (ip === undefined) die(`bad address '${text}'`);
+  if (!context.ns.addr.list().some(({ addr }) => addr.ip === ip)) die(`bind: ${ERRNO_TEXT.EADDRNOTAVAIL}`);
+  return text;
+}
+
 function* main(context: ProgramContext): Proc<number> {
-  const options = getopt(context.argv, "qvAc:+s:t:w:W:I:np:i:46".replaceAll("+", ""));
+  const options = getopt(context.argv, "qvAc:s:t:w:W:I:np:i:46");
   const host = options.args[0];
-  if (host === undefined) {
-    die("");
-  }
-  if (options.args.length > 1) throw new UsageError("only one HOST");
+  if (host === undefined || options.args.length > 1) die("");
+  const size = ranged(options.text("s"), 56, 65535);
+  const count = ranged(options.text("c"), 0, INT_MAX);
+  const ttl = ranged(options.text("t"), 0, INT_MAX);
+  const deadline = ranged(options.text("w"), 0, INT_MAX);
+  const wait = ranged(options.text("W"), MAX_WAIT, INT_MAX);
+  const source = sourceOf(context, options.text("I"));
+  const interval = intervalOf(options.text("i") ?? "1");
   const found = yield* lookup(context, host, "musl");
   if (!found.ok) die(`bad address '${host}'`);
-  const size = options.number("s") ?? 56;
-  const interval = Number(options.text("i") ?? "1");
-  if (Number.isNaN(interval) || interval < 0) die(`invalid number '${options.text("i")}'`);
-  const deadline = options.number("w") ?? 0;
   const socket = context.ns.socket.icmp();
   try {
     socket.setOwner("ping");
-    if (options.has("t")) socket.setTtl(options.number("t") ?? 64);
-    const source = options.text("I");
-    const from = source !== undefined && parseIpv4(source) !== undefined ? ` from ${source}` : "";
+    if (ttl !== 0) socket.setTtl(ttl);
+    const from = source === undefined ? "" : ` from ${source}`;
     const run: Run = {
       context,
       socket,
       host,
       target: found.addresses[0] as Ipv4,
       size,
-      count: options.number("c") ?? 0,
-      interval: Math.round(interval * SEC),
-      wait: options.number("W") ?? MAX_WAIT,
+      count,
+      interval,
+      wait,
       deadline: deadline === 0 ? undefined : context.os.now() + deadline * SEC,
       quiet: options.has("q"),
       adaptive: options.has("A"),
@@ -117,6 +146,7 @@ function* main(context: ProgramContext): Proc<number> {
 function* probe(run: Run): Proc<void> {
   const { os, signals } = run.context;
   let alarm = os.now();
+  let sent = alarm;
   let last = false;
   for (;;) {
     if (signals.tryPop() !== undefined) return;
@@ -125,7 +155,8 @@ function* probe(run: Run): Proc<void> {
       if (last) return;
       send(run);
       last = run.count !== 0 && run.transmitted >= run.count;
-      alarm = os.now() + (last ? lastWait(run) : run.interval);
+      sent = os.now();
+      alarm = last ? sent + lastWait(run) : run.interval === FOREVER ? FOREVER : sent + run.interval;
     }
     const reply = run.socket.tryRecv();
     if (reply === undefined) {
@@ -135,7 +166,7 @@ function* probe(run: Run): Proc<void> {
     }
     if (!take(run, reply)) continue;
     if (run.count !== 0 && run.received >= run.count) return;
-    if (run.adaptive && !last) alarm = os.now();
+    if (run.adaptive && !last) alarm = Math.max(os.now(), sent + ROUND);
   }
 }
 

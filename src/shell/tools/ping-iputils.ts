@@ -1,9 +1,9 @@
 /** ping of hosts: iputils 20221126 (Debian 12) ping/ping.c and ping_common.c, its timing and its texts. */
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
-import { SEC, type Time } from "../../base/time.ts";
+import { MS, SEC, type Time, US } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { IcmpReply, IcmpSocket, PmtuDiscovery } from "../../kernel/types.ts";
+import type { IcmpReply, IcmpSocket, PmtuDiscovery } from "../../kernel/socket-types.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { getopt, type Options } from "../lib/options.ts";
 import { die, glibcError, tool } from "../lib/program.ts";
@@ -12,6 +12,11 @@ import { GAI_TEXT, lookup, lookupAddress } from "../lib/resolve.ts";
 const ECHO_REPLY = 0;
 /** Seconds that answers to the last request are waited for when none came (MAXWAIT). */
 const MAX_WAIT = 10;
+/** Without an interval, what goes unanswered is followed by the next request after this (MINSENDINTERVAL). */
+const FLOOD_WAIT = 10 * MS;
+/** What sending a request and reading its answer takes at least. */
+const ROUND = 20 * US;
+const INT_MAX = 2147483647;
 /** sizeof(struct timeval): with less data there is no room for the time, and none is printed. */
 const TIMEVAL = 16;
 
@@ -21,7 +26,9 @@ Usage
 
 Options:
   <destination>      dns name or ip address
+  -b                 allow pinging broadcast
   -c <count>         stop after <count> replies
+  -f                 flood ping
   -i <interval>      seconds between sending each packet
   -I <interface>     either interface name or address
   -M <pmtud opt>     define mtu discovery, can be one of <do|dont|want>
@@ -44,6 +51,8 @@ interface Run {
   readonly linger: number | undefined;
   readonly deadline: number | undefined;
   readonly quiet: boolean;
+  /** -f: a dot for a request, taken back by its answer. */
+  readonly flood: boolean;
   readonly numeric: boolean;
   readonly names: Map<Ipv4, string>;
   readonly sentAt: Map<number, Time>;
@@ -55,6 +64,10 @@ interface Run {
   repeats: number;
   errors: number;
   pipe: number;
+  /** Requests sent since the last one that was answered. */
+  inFlight: number;
+  /** Moving average of the round trips, eighths of microseconds. */
+  average: number;
   /** Microseconds. */
   min: number;
   max: number;
@@ -73,6 +86,39 @@ function range(options: Options, key: string, low: number, high: number, fallbac
   return value;
 }
 
+/** Nanoseconds between two requests; 0 with -f, or when root says so. */
+function intervalOf(options: Options): Time {
+  const text = options.text("i");
+  if (text === undefined) return options.has("f") ? 0 : SEC;
+  if (!/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) die(`bad timing interval: '${text}'`);
+  const seconds = Number(text);
+  if (seconds < 0 || seconds > Math.floor(INT_MAX / 1000)) die(`bad timing interval: ${text}`, 2);
+  return Math.floor(seconds * 1000) * MS;
+}
+
+/** What `-I` names: a device, or an address of this host. */
+function checkSource(context: ProgramContext, text: string | undefined): void {
+  if (text === undefined) return;
+  const ip = parseIpv4(text);
+  if (ip === undefined) {
+    if (!context.ns.link.list().some(({ name }) => name === text)) die(`SO_BINDTODEVICE ${text}: No such device`, 2);
+  } else if (!context.ns.addr.list().some(({ addr }) => addr.ip === ip))
+    die("bind: Cannot assign requested address", 2);
+}
+
+function checkRoute(context: ProgramContext, target: Ipv4, broadcast: boolean): void {
+  let type: string;
+  try {
+    type = context.ns.route.lookup(target).type;
+  } catch (error) {
+    if (error instanceof KernelError) die(`connect: ${glibcError(error)}`, 2);
+    throw error;
+  }
+  if (type !== "broadcast") return;
+  if (!broadcast) die("Do you want to ping broadcast? Then -b. If not, check your local firewall rules", 2);
+  context.stderr.write("WARNING: pinging broadcast address\n");
+}
+
 function* main(context: ProgramContext): Proc<number> {
   const options = getopt(context.argv, "4AbBc:DfhI:i:l:M:nOqs:t:vw:W:");
   const host = options.args.at(-1);
@@ -80,15 +126,13 @@ function* main(context: ProgramContext): Proc<number> {
   const mode = options.text("M");
   if (mode !== undefined && !MTU_MODES.includes(mode)) die(`invalid -M argument: ${mode}`, 2);
   const size = range(options, "s", 0, 65507, 56);
+  const count = range(options, "c", 1, Number.MAX_SAFE_INTEGER, 0);
+  const interval = intervalOf(options);
   const found = yield* lookup(context, host, "glibc");
   if (!found.ok) die(`${host}: ${GAI_TEXT[found.error]}`, 2);
   const target = found.addresses[0] as Ipv4;
-  try {
-    context.ns.route.lookup(target);
-  } catch (error) {
-    if (error instanceof KernelError) die(`connect: ${glibcError(error)}`, 2);
-    throw error;
-  }
+  checkSource(context, options.text("I"));
+  checkRoute(context, target, options.has("b"));
   const socket = context.ns.socket.icmp();
   try {
     socket.setOwner("ping");
@@ -100,11 +144,12 @@ function* main(context: ProgramContext): Proc<number> {
       host,
       target,
       size,
-      count: range(options, "c", 1, Number.MAX_SAFE_INTEGER, 0),
-      interval: Math.round(Number(options.text("i") ?? "1") * SEC),
+      count,
+      interval,
       linger: options.has("W") ? Number(options.text("W")) : undefined,
       deadline: options.has("w") ? range(options, "w", 0, 2147483647, 0) : undefined,
-      quiet: options.has("q"),
+      quiet: options.has("q") || options.has("f"),
+      flood: options.has("f") && !options.has("q"),
       numeric: options.has("n") || parseIpv4(host) !== undefined,
       names: new Map(),
       sentAt: new Map(),
@@ -116,6 +161,8 @@ function* main(context: ProgramContext): Proc<number> {
       repeats: 0,
       errors: 0,
       pipe: 0,
+      inFlight: 0,
+      average: 0,
       min: Number.POSITIVE_INFINITY,
       max: 0,
       sum: 0,
@@ -140,7 +187,7 @@ function* probe(run: Run): Proc<void> {
     if (end !== undefined && os.now() >= end) return;
     if (end === undefined && os.now() >= next) {
       send(run);
-      next = os.now() + run.interval;
+      next = os.now() + (run.interval === 0 ? FLOOD_WAIT : run.interval);
       if (run.count !== 0 && run.transmitted >= run.count && deadline === undefined) end = os.now() + lingerTime(run);
     }
     if (run.count !== 0 && run.received + run.errors >= run.count) return;
@@ -151,6 +198,7 @@ function* probe(run: Run): Proc<void> {
       continue;
     }
     yield* take(run, reply);
+    if (run.interval === 0 && run.inFlight === 0) next = Math.max(os.now(), run.lastSent + ROUND);
   }
 }
 
@@ -173,6 +221,8 @@ function send(run: Run): void {
     view.setUint32(12, 0);
   }
   run.sentAt.set(seq, os.now());
+  run.inFlight++;
+  if (run.flood) run.context.stdout.write(".");
   run.seen.delete(seq);
   try {
     run.socket.sendEcho(run.target, seq, data);
@@ -201,7 +251,9 @@ function* take(run: Run, reply: IcmpReply): Proc<void> {
   const sent = run.sentAt.get(reply.seq);
   if (sent === undefined) return;
   // acknowledge(): how many requests were on their way at most.
-  run.pipe = Math.max(run.pipe, ((run.transmitted - reply.seq) & 0xffff) + 1);
+  const later = (run.transmitted - reply.seq) & 0xffff;
+  run.pipe = Math.max(run.pipe, later + 1);
+  run.inFlight = Math.min(run.inFlight, later);
   if (reply.type !== ECHO_REPLY) {
     run.errors++;
     if (!run.quiet) {
@@ -220,8 +272,10 @@ function* take(run: Run, reply: IcmpReply): Proc<void> {
     run.max = Math.max(run.max, us);
     run.sum += us;
     run.squares += us * us;
+    run.average += run.average === 0 ? us * 8 : us - Math.floor(run.average / 8);
     timing = ` time=${formatTrip(us)} ms`;
   }
+  if (run.flood) run.context.stdout.write("\b \b");
   if (run.quiet) return;
   const from = yield* peer(run, reply.src);
   const line = `${reply.data.length + 8} bytes from ${from}: icmp_seq=${reply.seq} ttl=${reply.ttl}${timing}`;
@@ -290,6 +344,10 @@ function printStatistics(run: Run): number {
     comma.push(`rtt min/avg/max/mdev = ${[run.min, average, run.max, deviation].map(millis).join("/")} ms`);
   }
   if (run.pipe > 1) comma.push(`pipe ${run.pipe}`);
+  if (run.received > 0 && run.interval === 0 && run.transmitted > 1) {
+    const gap = Math.floor((run.lastSent - run.start) / 1000 / (run.transmitted - 1));
+    comma.push(`ipg/ewma ${millis(gap)}/${millis(Math.floor(run.average / 8))} ms`);
+  }
   stdout.write(`${comma.join(", ")}\n`);
   return run.received === 0 || (run.deadline !== undefined && run.received < run.count) ? 1 : 0;
 }

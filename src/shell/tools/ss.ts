@@ -1,7 +1,7 @@
 /** ss(8) of iproute2 6.1: sockets of a namespace, in columns as wide as they need (misc/ss.c render). */
 import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import type { Program } from "../../engine/program.ts";
-import type { SocketInfo } from "../../kernel/types.ts";
+import type { SocketInfo } from "../../kernel/socket-types.ts";
 import { getopt } from "../lib/options.ts";
 import { quick } from "../lib/program.ts";
 
@@ -59,7 +59,7 @@ function cells(socket: SocketInfo, processes: boolean): string[] {
 }
 
 /** Lines of a table whose columns are as wide as their widest cell. */
-export function renderSockets(sockets: readonly SocketInfo[], processes: boolean, netid: boolean): string {
+function renderSockets(sockets: readonly SocketInfo[], processes: boolean, netid: boolean): string {
   const rows = [COLUMNS.map((column) => column.head), ...sockets.map((socket) => cells(socket, processes))];
   const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
   const lines = rows.map((row) =>

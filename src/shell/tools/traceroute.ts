@@ -3,7 +3,7 @@ import { formatIpv4, type Ipv4, parseIpv4 } from "../../base/addr.ts";
 import { ERRNO_TEXT, KernelError } from "../../base/errors.ts";
 import { SEC, type Time } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { IcmpSocket, RawSocket, UdpSocket } from "../../kernel/types.ts";
+import type { IcmpSocket, RawSocket, UdpSocket } from "../../kernel/socket-types.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { getopt, UsageError } from "../lib/options.ts";
 import { busyboxUsage, die, tool, waitReady } from "../lib/program.ts";

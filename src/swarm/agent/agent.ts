@@ -42,7 +42,7 @@ export interface AgentOptions {
 }
 
 /** The next ceiling of the back-off: 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 8, 8 … s. */
-export function nextBackoff(backoff: Time): Time {
+function nextBackoff(backoff: Time): Time {
   return Math.min(INITIAL_BACKOFF + 2 * backoff, MAX_BACKOFF);
 }
 

@@ -22,7 +22,7 @@ interface Step {
 }
 
 /** The next step of a task, or undefined while there is none. */
-export function nextStep(desired: TaskState, state: TaskState, controller: TaskController): Step | undefined {
+function nextStep(desired: TaskState, state: TaskState, controller: TaskController): Step | undefined {
   if (desired >= TaskState.SHUTDOWN) {
     if (state >= TaskState.COMPLETE) return undefined;
     return { run: () => controller.shutdown(), state: TaskState.SHUTDOWN, message: "shutdown" };

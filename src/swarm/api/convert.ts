@@ -74,7 +74,7 @@ export interface ApiTlsInfo {
   readonly CertIssuerPublicKey: string;
 }
 
-export function tlsInfoToApi(info: TlsInfo): ApiTlsInfo {
+function tlsInfoToApi(info: TlsInfo): ApiTlsInfo {
   const { trustRoot, certIssuerSubject, certIssuerPublicKey } = info;
   return { TrustRoot: trustRoot, CertIssuerSubject: certIssuerSubject, CertIssuerPublicKey: certIssuerPublicKey };
 }

@@ -118,6 +118,7 @@ export interface NetworkAttachmentConfig {
   readonly aliases: readonly string[];
   /** Wished addresses; empty = any. */
   readonly addresses: readonly string[];
+  readonly driverOpts?: Readonly<Record<string, string>> | undefined;
 }
 
 // --------------------------------------------------------------------------------------------------- node

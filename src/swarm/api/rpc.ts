@@ -14,7 +14,10 @@ import type {
   NodeDescription,
   NodeObject,
   NodeSpec,
+  ServiceObject,
+  ServiceSpec,
   TaskObject,
+  TaskState,
   TaskStatus,
 } from "./objects.ts";
 
@@ -151,7 +154,68 @@ export const CreateNetwork = unary<{ readonly spec: NetworkSpec }, { readonly ne
 );
 export const RemoveNetwork = unary<{ readonly networkId: string }, Empty>("Control/RemoveNetwork", "manager");
 
-export const ListTasks = unary<Empty, { readonly tasks: readonly TaskObject[] }>("Control/ListTasks", "manager");
+/** Several values of one filter are alternatives; of labels all must match (api.ListTasksRequest_Filters). */
+export interface ListTasksRequest {
+  readonly namePrefixes?: readonly string[];
+  readonly idPrefixes?: readonly string[];
+  /** Of the task's service; an empty value matches any. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly serviceIds?: readonly string[];
+  readonly nodeIds?: readonly string[];
+  readonly desiredStates?: readonly TaskState[];
+  /** Only tasks that are as their service's spec is now. */
+  readonly upToDate?: boolean;
+  readonly runtimes?: readonly string[];
+}
+export const ListTasks = unary<ListTasksRequest, { readonly tasks: readonly TaskObject[] }>(
+  "Control/ListTasks",
+  "manager",
+);
+export const GetTask = unary<{ readonly taskId: string }, { readonly task: TaskObject }>("Control/GetTask", "manager");
+
+export const CreateService = unary<{ readonly spec: ServiceSpec }, { readonly service: ServiceObject }>(
+  "Control/CreateService",
+  "manager",
+);
+export interface UpdateServiceRequest {
+  readonly serviceId: string;
+  /** Must be the stored version. */
+  readonly version: number;
+  readonly spec: ServiceSpec;
+  /** Back to the previous spec; `spec` is not used then. */
+  readonly rollback?: "previous";
+}
+export const UpdateService = unary<UpdateServiceRequest, { readonly service: ServiceObject }>(
+  "Control/UpdateService",
+  "manager",
+);
+export const RemoveService = unary<{ readonly serviceId: string }, Empty>("Control/RemoveService", "manager");
+export const GetService = unary<{ readonly serviceId: string }, { readonly service: ServiceObject }>(
+  "Control/GetService",
+  "manager",
+);
+export interface ListServicesRequest {
+  readonly namePrefixes?: readonly string[];
+  readonly idPrefixes?: readonly string[];
+  /** An empty value matches any. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly runtimes?: readonly string[];
+}
+export const ListServices = unary<ListServicesRequest, { readonly services: readonly ServiceObject[] }>(
+  "Control/ListServices",
+  "manager",
+);
+/** How many tasks of a service run, should, and have ended well. */
+export interface ServiceStatus {
+  readonly serviceId: string;
+  readonly runningTasks: number;
+  readonly desiredTasks: number;
+  readonly completedTasks: number;
+}
+export const ListServiceStatuses = unary<
+  { readonly serviceIds: readonly string[] },
+  { readonly statuses: readonly ServiceStatus[] }
+>("Control/ListServiceStatuses", "manager");
 
 export const ListClusters = unary<Empty, { readonly clusters: readonly ClusterObject[] }>(
   "Control/ListClusters",
@@ -168,3 +232,49 @@ export const UpdateCluster = unary<UpdateClusterRequest, { readonly cluster: Clu
   "Control/UpdateCluster",
   "manager",
 );
+
+// ----------------------------------------------------------------------------- logs (api/logbroker.proto)
+
+/** Whose output is wanted: any of these. */
+export interface LogSelector {
+  readonly serviceIds: readonly string[];
+  readonly nodeIds: readonly string[];
+  readonly taskIds: readonly string[];
+}
+export interface LogOptions {
+  readonly follow: boolean;
+  /** Lines from the end; absent = all. */
+  readonly tail?: number;
+  /** Lines from this time on. */
+  readonly since?: Time;
+}
+/** A line of a task's output. */
+export interface LogMessage {
+  readonly context: { readonly serviceId: string; readonly nodeId: string; readonly taskId: string };
+  readonly timestamp: Time;
+  readonly stream: "stdout" | "stderr";
+  readonly data: string;
+}
+/** What a manager asks of an agent: to publish what tasks print, or to end that. */
+export interface SubscriptionMessage {
+  readonly id: string;
+  readonly selector: LogSelector;
+  readonly options: LogOptions;
+  readonly close: boolean;
+}
+export const ListenSubscriptions = stream<Empty, SubscriptionMessage>("LogBroker/ListenSubscriptions", "node");
+export interface PublishLogsMessage {
+  readonly subscriptionId: string;
+  readonly messages: readonly LogMessage[];
+  /** No more comes from this node. */
+  readonly close: boolean;
+}
+/** One call a batch: this implementation's RPC has no streams of requests. */
+export const PublishLogs = unary<PublishLogsMessage, Empty>("LogBroker/PublishLogs", "node");
+export interface SubscribeLogsMessage {
+  readonly messages: readonly LogMessage[];
+}
+export const SubscribeLogs = stream<
+  { readonly selector: LogSelector; readonly options: LogOptions },
+  SubscribeLogsMessage
+>("Logs/SubscribeLogs", "manager");

@@ -60,7 +60,7 @@ const HTTP_STATUS: Partial<Record<CodeName, number>> = {
 };
 
 /** The HTTP status that the Engine gives for a gRPC code. */
-export function httpStatusOf(code: CodeName): number {
+function httpStatusOf(code: CodeName): number {
   return HTTP_STATUS[code] ?? 500;
 }
 

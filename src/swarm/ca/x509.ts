@@ -27,9 +27,9 @@ import { bigintToBytes, bytesToBigint, type PrivateKey, sign, verify } from "./p
 /** Common name of the root (swarmkit ca.rootCN). */
 export const ROOT_CN = "swarm-ca";
 /** 20 years (swarmkit ca.RootCAExpiration), in seconds. */
-export const ROOT_LIFETIME_S = 630_720_000;
+const ROOT_LIFETIME_S = 630_720_000;
 /** Certificates are valid from an hour before their making (swarmkit ca.CertBackdate), in seconds. */
-export const BACKDATE_S = 3600;
+const BACKDATE_S = 3600;
 
 const OID = {
   commonName: "2.5.4.3",
@@ -92,7 +92,7 @@ const ROOT_NAME = nameOf({ organization: "", organizationalUnit: "", commonName:
 const SIGNATURE_ALGORITHM = derSequence(derOid(OID.ecdsaWithSha256));
 
 /** SubjectPublicKeyInfo of an uncompressed P-256 point. */
-export function publicKeyInfo(publicKey: Uint8Array): Uint8Array {
+function publicKeyInfo(publicKey: Uint8Array): Uint8Array {
   return derSequence(derSequence(derOid(OID.ecPublicKey), derOid(OID.prime256v1)), derBitString(publicKey));
 }
 

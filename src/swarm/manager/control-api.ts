@@ -9,7 +9,6 @@ import {
   GetNode,
   ListClusters,
   ListNodes,
-  ListTasks,
   RemoveNode,
   UpdateCluster,
   type UpdateClusterRequest,
@@ -22,6 +21,8 @@ import type { WriteTx } from "../store/memory.ts";
 import type { Router } from "../transport/transport.ts";
 import type { ComponentContext } from "./component.ts";
 import { NetworkApi } from "./control-networks.ts";
+import { ServiceApi } from "./control-services.ts";
+import { TaskApi } from "./control-tasks.ts";
 import type { Membership } from "./membership.ts";
 
 /** ca.MinNodeCertExpiration. */
@@ -48,10 +49,11 @@ export class ControlApi {
     router.unary(GetNode, (request) => this.#getNode(request.nodeId));
     router.unary(UpdateNode, (request) => this.#updateNode(request));
     router.unary(RemoveNode, (request) => this.#removeNode(request.nodeId, request.force));
-    router.unary(ListTasks, () => done({ tasks: store.view((tx) => tx.all("task")) }));
     router.unary(ListClusters, () => done({ clusters: store.view((tx) => tx.all("cluster")).map(redact) }));
     router.unary(UpdateCluster, (request) => this.#updateCluster(request));
     this.#networks.register(router);
+    new ServiceApi(this.#context).register(router);
+    new TaskApi(this.#context).register(router);
   }
 
   // ---------------------------------------------------------------------------------------------- nodes

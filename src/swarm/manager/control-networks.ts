@@ -18,6 +18,7 @@ import { RpcError } from "../api/status.ts";
 import type { WriteTx } from "../store/memory.ts";
 import type { Router } from "../transport/transport.ts";
 import type { ComponentContext } from "./component.ts";
+import { needsIngress } from "./service-modes.ts";
 
 /** Drivers that every Engine 20.10 has for swarm networks. */
 const NETWORK_DRIVERS = new Set(["", "overlay", "bridge", "host", "ipvlan", "macvlan", "null"]);
@@ -69,12 +70,20 @@ export class NetworkApi {
       throw new RpcError("FailedPrecondition", text);
     }
     yield* this.#context.store.update((tx) => {
-      if (!isIngressNetwork(network)) checkUnused(tx, networkId);
+      if (isIngressNetwork(network)) checkIngressUnused(tx);
+      else checkUnused(tx, networkId);
       if (tx.get("network", networkId) === undefined) throw new RpcError("NotFound", `network ${networkId} not found`);
       tx.remove("network", networkId);
     });
     return {};
   }
+}
+
+function checkIngressUnused(tx: WriteTx): void {
+  const service = tx.all("service").find(needsIngress);
+  if (service === undefined) return;
+  const text = `ingress network cannot be removed because service ${service.id} depends on it`;
+  throw new RpcError("FailedPrecondition", text);
 }
 
 function checkUnused(tx: WriteTx, networkId: string): void {
@@ -99,7 +108,7 @@ export function validateAnnotations({ name }: Annotations): void {
 }
 
 /** Throws the refusals of controlapi's validateNetworkSpec. */
-export function validateNetworkSpec(spec: NetworkSpec): void {
+function validateNetworkSpec(spec: NetworkSpec): void {
   const driver = spec.driverConfig?.name ?? "";
   if (spec.ingress && driver !== "" && driver !== "overlay") {
     throw new RpcError("Unimplemented", "only overlay driver is currently supported for ingress network");

@@ -14,7 +14,7 @@ const SUBSYSTEMS = ["networking:gossip", "networking:ipsec"] as const;
 const RING_SIZE = 3;
 const KEY_LENGTH = 16;
 /** keymanager.DefaultConfig's RotationInterval. */
-export const KEY_ROTATION_INTERVAL = 12 * HOUR;
+const KEY_ROTATION_INTERVAL = 12 * HOUR;
 
 export class KeyManager implements Component {
   readonly name = "key manager";

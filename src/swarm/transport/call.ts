@@ -80,7 +80,7 @@ export function* serveCall(
 }
 
 /** A handler's plain error reaches the caller with code Unknown, as in gRPC. Others than expected ones are thrown on. */
-export function toRpcError(error: unknown): RpcError {
+function toRpcError(error: unknown): RpcError {
   if (error instanceof RpcError) return error;
   if (error instanceof StoreError) return new RpcError("Unknown", error.message);
   throw error;

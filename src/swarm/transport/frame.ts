@@ -18,7 +18,7 @@ export interface Frame {
 
 const HEADER = 9;
 /** gRPC's limit of a message (swarmkit: 4 MiB). */
-export const MAX_FRAME = 4 * 1024 * 1024;
+const MAX_FRAME = 4 * 1024 * 1024;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -2,7 +2,7 @@
 import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import { SEC, type Time } from "../../base/time.ts";
-import type { TcpSocket } from "../../kernel/types.ts";
+import type { TcpSocket } from "../../kernel/socket-types.ts";
 import { acceptTcp, connectTcp, recvTcp, sendTcp } from "../../scheduler/io.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import { Channel, type Proc, type Process } from "../../scheduler/process.ts";

@@ -9,7 +9,7 @@ export function fakeEngine(answers: Answers): EngineApi {
   return new Proxy(answers as EngineApi, {
     get(target, name) {
       if (Reflect.has(target, name)) return Reflect.get(target, name);
-      if (name === "imagePull" || name === "taskList") return undefined;
+      if (name === "imagePull" || name === "taskList" || name === "distributionInspect") return undefined;
       throw new Error(`unexpected call of EngineApi.${String(name)}`);
     },
   });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { KernelError } from "../../../src/base/errors.ts";
 import { LayeredFiles } from "../../../src/engine/filesystem.ts";
-import type { IcmpReply, IcmpSocket, NetNs } from "../../../src/kernel/types.ts";
+import type { IcmpReply, IcmpSocket } from "../../../src/kernel/socket-types.ts";
+import type { NetNs } from "../../../src/kernel/types.ts";
 import { Signal } from "../../../src/scheduler/process.ts";
 import { busyboxPing } from "../../../src/shell/tools/ping-busybox.ts";
 import { iputilsPing } from "../../../src/shell/tools/ping-iputils.ts";

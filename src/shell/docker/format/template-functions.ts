@@ -55,7 +55,7 @@ function length(value: Value): number {
 }
 
 /** fmt.Sprintf's verbs that make sense for JSON values. */
-export function sprintf(format: string, args: readonly Value[]): string {
+function sprintf(format: string, args: readonly Value[]): string {
   let next = 0;
   return format.replace(
     /%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])/g,

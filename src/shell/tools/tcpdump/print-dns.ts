@@ -182,7 +182,7 @@ function textData(message: Bytes, from: number, length: number): string {
 }
 
 /** RFC 5952's form. */
-export function ipv6Text(bytes: Bytes, at: number): string {
+function ipv6Text(bytes: Bytes, at: number): string {
   const groups = Array.from({ length: 8 }, (_, i) => bytes.u16(at + 2 * i).toString(16));
   const runs = [...groups.join(":").matchAll(/(?:^|(?<=:))0(?::0)+(?=:|$)/g)].sort(
     (a, b) => b[0].length - a[0].length || a.index - b.index,

@@ -3,7 +3,7 @@ import { formatIpv4, type Ipv4, parseIpv4 } from "../../../base/addr.ts";
 import { KernelError } from "../../../base/errors.ts";
 import { MS, SEC, type Time } from "../../../base/time.ts";
 import type { Program, ProgramContext } from "../../../engine/program.ts";
-import type { IcmpReply, IcmpSocket } from "../../../kernel/types.ts";
+import type { IcmpReply, IcmpSocket } from "../../../kernel/socket-types.ts";
 import type { Proc, Waitable } from "../../../scheduler/process.ts";
 import { lookup } from "../../lib/resolve.ts";
 

@@ -1,0 +1,209 @@
+/**
+ * Services in the kernel: in a network's load balancer sandbox the VIP, the marks that lead packets to IPVS, the service by
+ * its mark and its destinations (moby libnetwork/service_linux.go addLBBackend, rmLBBackend, fwMarker; 20.10).
+ */
+import { formatIpv4, type Ipv4, networkOf } from "../base/addr.ts";
+import { KernelError, UserError } from "../base/errors.ts";
+import type { IpvsApi, IpvsDestinationSpec } from "../kernel/ipvs-types.ts";
+import type { NetNs, Rule } from "../kernel/types.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { goErrorText } from "./go-errors.ts";
+import type { IngressPorts } from "./ingress.ts";
+import { is, isPort } from "./iptables.ts";
+import type { DaemonLog } from "./log.ts";
+import type { Network } from "./network.ts";
+import type { OslNamespace } from "./osl.ts";
+import type { PortConfig } from "./records.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { LoadBalancer, LoadBalancerProgrammer } from "./service.ts";
+
+/** IPVS of a namespace. */
+function ipvsOf(ns: NetNs): IpvsApi {
+  return (ns as NetNs & { readonly ipvs: IpvsApi }).ipvs;
+}
+
+/** A network's load balancer on this node. */
+interface Place {
+  readonly endpoint: Endpoint;
+  readonly sandbox: Sandbox;
+  readonly osl: OslNamespace;
+  /** Its interface on the network. */
+  readonly device: string | undefined;
+}
+
+/** The load balancer's endpoint and sandbox; undefined while there is none (findLBEndpointSandbox). */
+function placeOf(network: Network): Place | undefined {
+  const sandbox = network.lbSandbox;
+  const endpoint = network.endpoints().find((e) => e.options.loadBalancer === true);
+  const osl = sandbox?.osl;
+  if (sandbox === undefined || osl === undefined || endpoint?.sandbox !== sandbox) return undefined;
+  const { srcName } = endpoint.joined ?? {};
+  return { endpoint, sandbox, osl, device: srcName === undefined ? undefined : osl.findDst(srcName) };
+}
+
+/** `-j MARK --set-mark F` for packets of a published port, and for all that the VIP gets. */
+function markRules(balancer: LoadBalancer, vip: Ipv4): readonly (readonly [chain: string, rule: Rule])[] {
+  const target = { kind: "MARK", value: balancer.fwMark } as const;
+  const ofPort = ({ protocol, publishedPort }: PortConfig): readonly [string, Rule] => [
+    "PREROUTING",
+    { match: { protocol: is<string>(protocol), dport: isPort(publishedPort) }, target },
+  ];
+  return [...balancer.ingressPorts.map(ofPort), ["INPUT", { match: { dst: is({ ip: vip, prefix: 32 }) }, target }]];
+}
+
+export class IpvsLoadBalancer implements LoadBalancerProgrammer {
+  readonly #ingress: IngressPorts;
+  readonly #log: DaemonLog;
+
+  constructor(ingress: IngressPorts, log: DaemonLog) {
+    this.#ingress = ingress;
+    this.#log = log;
+  }
+
+  addBackend(network: Network, balancer: LoadBalancer, ip: Ipv4): void {
+    const { vip } = balancer;
+    if (vip === undefined) return;
+    const place = placeOf(network);
+    if (place === undefined) {
+      const why = `Unable to find load balancing endpoint for network ${network.id}`;
+      this.#log("error", `addLBBackend ${network.id}/${network.name}: ${why}`);
+      return;
+    }
+    const { ns } = place.osl;
+    const ipvs = ipvsOf(ns);
+    const service = { fwmark: balancer.fwMark };
+    if (ipvs.service(service) === undefined && !this.#addService(network, balancer, vip, place)) return;
+    this.#tolerate("EEXIST", `Failed to create real server ${formatIpv4(ip)}`, balancer, place, () =>
+      ipvs.addDestination(service, destination(network, ip, 1)),
+    );
+    // The module may have been loaded just now.
+    place.sandbox.applyOsTweaks(ns);
+  }
+
+  /** @returns whether the service is there now; what failed is logged, and tried again with the next backend */
+  #addService(network: Network, balancer: LoadBalancer, vip: Ipv4, place: Place): boolean {
+    const { endpoint, sandbox, osl, device } = place;
+    if (device === undefined) {
+      this.#log("error", `Failed find interface name for endpoint ${endpoint.id}(${endpoint.name}) to create LB alias`);
+      return false;
+    }
+    try {
+      osl.addAlias(device, vip);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      const where = `network ${network.id} LB endpoint interface ${device}`;
+      this.#log("error", `Failed add IP alias ${formatIpv4(vip)} to ${where}: ${goErrorText(error)}`);
+      return false;
+    }
+    if (sandbox.kind === "ingress") {
+      try {
+        this.#ingress.add(sandbox.gatewayEndpoint()?.address?.ip, balancer.ingressPorts);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        this.#log("error", `Failed to add ingress: ${error.message}`);
+        return false;
+      }
+    }
+    this.#addMarks(network, balancer, vip, place);
+    ipvsOf(osl.ns).addService({ id: { fwmark: balancer.fwMark }, scheduler: "rr" });
+    return true;
+  }
+
+  /** fwMarker -A: the marks, and source NAT towards the backends, once a sandbox and for good. */
+  #addMarks(network: Network, balancer: LoadBalancer, vip: Ipv4, { endpoint, osl }: Place): void {
+    const { iptables } = osl.ns;
+    const rules = markRules(balancer, vip);
+    for (const [chain, rule] of rules.slice(0, -1)) iptables.append("mangle", chain, rule);
+    if (!network.directServerReturn && endpoint.address !== undefined) {
+      const snat: Rule = {
+        match: { dst: is(networkOf(endpoint.address)), ipvs: true },
+        target: { kind: "SNAT", ip: endpoint.address.ip },
+      };
+      if (!iptables.check("nat", "POSTROUTING", snat)) {
+        osl.ns.sysctlSet("net.ipv4.vs.conntrack", 1);
+        iptables.append("nat", "POSTROUTING", snat);
+      }
+    }
+    for (const [chain, rule] of rules.slice(-1)) iptables.append("mangle", chain, rule);
+  }
+
+  removeBackend(network: Network, balancer: LoadBalancer, ip: Ipv4, removeService: boolean, fullRemove: boolean): void {
+    const { vip } = balancer;
+    if (vip === undefined) return;
+    const place = placeOf(network);
+    if (place === undefined) {
+      const why = `Unable to find load balancing endpoint for network ${network.id}`;
+      this.#log("debug", `rmLBBackend for ${network.id}/${network.name}: ${why} -- probably transient state`);
+      return;
+    }
+    const ipvs = ipvsOf(place.osl.ns);
+    const service = { fwmark: balancer.fwMark };
+    if (fullRemove) {
+      this.#tolerate("ENOENT", `Failed to delete real server ${formatIpv4(ip)}`, balancer, place, () =>
+        ipvs.removeDestination(service, ip, 0),
+      );
+    } else {
+      this.#tolerate("ENOENT", `Failed to set LB weight of real server ${formatIpv4(ip)} to 0`, balancer, place, () =>
+        ipvs.updateDestination(service, destination(network, ip, 0)),
+      );
+    }
+    if (removeService) this.#removeService(network, balancer, vip, place, ipvs);
+  }
+
+  #removeService(network: Network, balancer: LoadBalancer, vip: Ipv4, place: Place, ipvs: IpvsApi): void {
+    const { endpoint, sandbox, osl, device } = place;
+    this.#tolerate("ENOENT", "Failed to delete service", balancer, place, () =>
+      ipvs.removeService({ fwmark: balancer.fwMark }),
+    );
+    if (sandbox.kind === "ingress") this.#ingress.remove(sandbox.gatewayEndpoint()?.address?.ip, balancer.ingressPorts);
+    for (const [chain, rule] of markRules(balancer, vip)) this.#deleteMark(osl.ns, chain, rule, sandbox);
+    if (device === undefined) {
+      this.#log("error", `Failed find interface name for endpoint ${endpoint.id}(${endpoint.name}) to create LB alias`);
+      return;
+    }
+    try {
+      osl.removeAlias(device, vip);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      const where = `network ${network.id} LB endpoint interface ${device}`;
+      this.#log("error", `Failed add IP alias ${formatIpv4(vip)} to ${where}: ${goErrorText(error)}`);
+    }
+  }
+
+  #deleteMark(ns: NetNs, chain: string, rule: Rule, sandbox: Sandbox): void {
+    try {
+      ns.iptables.delete("mangle", chain, rule);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      this.#log("error", `Failed to delete firewall mark rule in sbox ${shortOf(sandbox)}: ${goErrorText(error)}`);
+    }
+  }
+
+  /** What IPVS refuses is logged, unless it is `expected`: the entry is there, or is not there, already. */
+  #tolerate(
+    expected: KernelError["code"],
+    what: string,
+    { vip, fwMark }: LoadBalancer,
+    { sandbox }: Place,
+    change: () => void,
+  ): void {
+    try {
+      change();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // libnetwork expects ENOENT of what is not there; IPVS says ESRCH of services.
+      if (error.code === expected) return;
+      const where = `for vip ${formatIpv4(vip ?? 0)} fwmark ${fwMark} in sbox ${shortOf(sandbox)}`;
+      this.#log("error", `${what} ${where}: ${goErrorText(error)}`);
+    }
+  }
+}
+
+function shortOf({ id, containerId }: Sandbox): string {
+  return `${id.slice(0, 7)} (${containerId.slice(0, 7)})`;
+}
+
+/** Masquerading keeps the packet's port, as port 0 says. */
+function destination(network: Network, address: Ipv4, weight: number): IpvsDestinationSpec {
+  return { address, port: 0, forwarding: network.directServerReturn ? "direct" : "masq", weight };
+}

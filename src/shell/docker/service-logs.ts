@@ -1,0 +1,160 @@
+/** `docker service logs` (docker/cli cli/command/service/logs.go; 20.10). */
+import { parseDuration } from "../../base/time.ts";
+import { parseRfc3339 } from "../../base/wall-clock.ts";
+import type { Proc } from "../../scheduler/process.ts";
+import { type Command, exactArgs, type Invocation, StatusError } from "./command.ts";
+import { isNotFound } from "./common.ts";
+import { at, bool, num } from "./format/json.ts";
+import { truncateId } from "./format/table.ts";
+import { IdResolver, required } from "./task.ts";
+
+interface Target {
+  readonly kind: "service" | "task";
+  readonly tty: boolean;
+  /** Columns of the largest slot. */
+  readonly width: number;
+}
+
+const digits = (slot: number): number => String(slot).length;
+
+/** A service, else a task. */
+function* findTarget({ engine }: Invocation, name: string): Proc<Target> {
+  try {
+    const service = yield* required(engine.serviceInspect?.bind(engine))(name);
+    const replicas = at(service, "Spec", "Mode", "Replicated", "Replicas");
+    return {
+      kind: "service",
+      tty: bool(service, "Spec", "TaskTemplate", "ContainerSpec", "TTY"),
+      width: typeof replicas === "number" ? digits(replicas) : 1,
+    };
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  try {
+    const task = yield* required(engine.taskInspect?.bind(engine))(name);
+    return { kind: "task", tty: bool(task, "Spec", "ContainerSpec", "TTY"), width: digits(num(task, "Slot")) };
+  } catch (error) {
+    throw isNotFound(error) ? new StatusError(1, `no such task or service: ${name}`) : error;
+  }
+}
+
+/** `k=v,k=v` percent-encoded, as it stands in front of a line. */
+function details(encoded: string): Map<string, string> {
+  return new Map(
+    encoded.split(",").map((pair): [string, string] => {
+      const [key = "", value = ""] = pair.split("=").map(decodeURIComponent);
+      return [key, value];
+    }),
+  );
+}
+
+/** Puts a task's name in front of its lines. */
+class Prettifier {
+  readonly #invocation: Invocation;
+  readonly #resolver: IdResolver;
+  readonly #width: number;
+  readonly #names = new Map<string, string>();
+
+  constructor(invocation: Invocation, width: number) {
+    this.#invocation = invocation;
+    this.#resolver = new IdResolver(invocation, invocation.flags.bool("no-resolve"));
+    this.#width = width;
+  }
+
+  *line(raw: string): Proc<string> {
+    const { flags } = this.#invocation;
+    const timestamps = flags.bool("timestamps");
+    const words = raw.split(" ");
+    const time = timestamps ? `${words.shift() ?? ""} ` : "";
+    const context = details(words.shift() ?? "");
+    const key = (part: string): string => {
+      const name = `com.docker.swarm.${part}.id`;
+      const id = context.get(name);
+      if (id === undefined) throw new StatusError(1, `missing ${part} id in details`);
+      context.delete(name);
+      return id;
+    };
+    const head = yield* this.#head(key("node"), key("service"), key("task"));
+    const rest = [...context].map(([name, value]) => `${name}=${value}`).join(",");
+    return `${time}${head}    | ${flags.bool("details") && rest !== "" ? `${rest} ` : ""}${words.join(" ")}`;
+  }
+
+  *#head(node: string, service: string, task: string): Proc<string> {
+    const known = this.#names.get(task);
+    if (known !== undefined) return known;
+    const { engine, flags } = this.#invocation;
+    const host = yield* this.#resolver.node(node);
+    const name = yield* this.#resolver.service(service);
+    const slot = num(yield* required(engine.taskInspect?.bind(engine))(task), "Slot");
+    const id = flags.bool("no-task-ids") ? "" : `.${flags.bool("no-trunc") ? task : truncateId(task)}`;
+    const head = `${name}.${slot}${id}@${host}${" ".repeat(Math.max(0, this.#width - digits(slot)))}`;
+    this.#names.set(task, head);
+    return head;
+  }
+}
+
+/** `--since`: a time, or a span before now; in seconds since 1970 as the API has it. */
+function sinceOf({ flags, context }: Invocation): number | undefined {
+  const since = flags.text("since");
+  if (since === undefined) return undefined;
+  const span = parseDuration(since);
+  const time = span === undefined ? parseRfc3339(since) : context.os.now() - span;
+  if (time === undefined)
+    throw new StatusError(1, `invalid value for "since": failed to parse value as time or duration: "${since}"`);
+  return Math.max(0, time);
+}
+
+function* logs(invocation: Invocation): Proc<undefined> {
+  const { engine, flags, args, out, err, context } = invocation;
+  const name = args[0] as string;
+  const target = yield* findTarget(invocation, name);
+  const raw = flags.bool("raw");
+  if (target.tty && !raw) throw new StatusError(1, "tty service logs only supported with --raw");
+  const tail = flags.text("tail") ?? "all";
+  const since = sinceOf(invocation);
+  const channel = required(engine.serviceLogs?.bind(engine))(target.kind, name, {
+    follow: flags.bool("follow"),
+    timestamps: flags.bool("timestamps"),
+    details: !raw,
+    ...(/^\d+$/.test(tail) ? { tail: Number(tail) } : {}),
+    ...(since === undefined ? {} : { since }),
+  });
+  const prettifier = new Prettifier(invocation, target.width);
+  for (;;) {
+    const chunk = channel.tryPop();
+    if (chunk !== undefined) {
+      const text = raw ? chunk.text : yield* prettifier.line(chunk.text);
+      if (chunk.stream === "stderr") err(text);
+      else out(text);
+    } else if (channel.closed || context.signals.tryPop() === "SIGINT") return;
+    else yield { on: [channel, context.signals] };
+  }
+}
+
+export const LOGS: Command = {
+  use: "logs [OPTIONS] SERVICE|TASK",
+  short: "Fetch the logs of a service or task",
+  args: exactArgs(1),
+  flags: [
+    { name: "details", usage: "Show extra details provided to logs" },
+    { name: "follow", short: "f", usage: "Follow log output" },
+    { name: "no-resolve", usage: "Do not map IDs to Names in output" },
+    { name: "no-task-ids", usage: "Do not include task IDs in output" },
+    { name: "no-trunc", usage: "Do not truncate output" },
+    { name: "raw", usage: "Do not neatly format logs" },
+    {
+      name: "since",
+      type: "string",
+      usage: "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
+    },
+    {
+      name: "tail",
+      short: "n",
+      type: "string",
+      usage: "Number of lines to show from the end of the logs",
+      shown: '"all"',
+    },
+    { name: "timestamps", short: "t", usage: "Show timestamps" },
+  ],
+  run: logs,
+};
