@@ -385,7 +385,15 @@ export const CTL_CHECKSUM = 19;
 export const CTL_TCP_IGNORE_INVALID_RST = 20;
 export const CTL_MAX = 21; // nf_conntrack_max: one for all namespaces of a host
 export const CTL_COUNT = 22; // nf_conntrack_count, read-only
-export const CTLS = 23;
+export const CTL_SCTP_CLOSED = 23; // in the order of the states 1 … 8
+export const CTL_SCTP_COOKIE_WAIT = 24;
+export const CTL_SCTP_COOKIE_ECHOED = 25;
+export const CTL_SCTP_ESTABLISHED = 26;
+export const CTL_SCTP_SHUTDOWN_SENT = 27;
+export const CTL_SCTP_SHUTDOWN_RECD = 28;
+export const CTL_SCTP_SHUTDOWN_ACK_SENT = 29;
+export const CTL_SCTP_HEARTBEAT_SENT = 30;
+export const CTLS = 31;
 
 /** Errno of a chain that would jump to itself, or too deep. */
 export const EMLINK = 31;
@@ -674,7 +682,7 @@ export const XPOL_MAX_TMPLS = 6; // XFRM_MAX_DEPTH
 /** Errno numbers of IPVS and others. */
 export const EREMOTE = 66;
 
-/*
+/**
  * IPVS (ipvs/border.ts). A virtual service, a destination and a connection in scratch; u32 but where said.
  */
 export const VS_FWMARK = 0; // 0 = by protocol, address and port
@@ -685,7 +693,7 @@ export const VS_SCHED = 16; // VS_SCHED_*
 export const VS_FLAGS = 20; // VS_SVC_F_*
 export const VS_TIMEOUT = 24; // of persistence, seconds
 export const VS_NETMASK = 28;
-// … and what only the list tells.
+/** … and what only the list tells. */
 export const VS_BUCKET = 32; // of its table
 export const VS_HANDLE = 36; // for ipvsDestDump
 export const VS_STATS = 40; // connections, packets in, out, bytes in, out: u64 each
@@ -696,7 +704,7 @@ export const VD_METHOD = 8; // VS_CONN_F_* of the method
 export const VD_WEIGHT = 12; // i32
 export const VD_UPPER = 16;
 export const VD_LOWER = 20;
-// … and what only the list tells.
+/** … and what only the list tells. */
 export const VD_ACTIVE = 24;
 export const VD_INACTIVE = 28;
 export const VD_PERSISTENT = 32;
@@ -715,7 +723,7 @@ export const VC_FLAGS = 36; // VS_CONN_F_*
 export const VC_BUCKET = 40; // of Linux's table of 4096
 export const VC_EXPIRES = 48; // i64 ns left
 export const VC_RECORD = 56;
-// Schedulers.
+/** Schedulers. */
 export const VS_SCHED_RR = 0;
 export const VS_SCHED_WRR = 1;
 export const VS_SCHED_LC = 2;
@@ -730,12 +738,12 @@ export const VS_SCHED_MH = 10;
 export const VS_SCHED_SED = 11;
 export const VS_SCHED_NQ = 12;
 export const VS_SCHEDS = 13;
-// Flags of a service (IP_VS_SVC_F_*).
+/** Flags of a service (IP_VS_SVC_F_*). */
 export const VS_SVC_F_PERSISTENT = 1;
 export const VS_SVC_F_ONEPACKET = 4;
 export const VS_SVC_F_SCHED1 = 8; // sh-fallback, mh-fallback
 export const VS_SVC_F_SCHED2 = 16; // sh-port, mh-port
-// Flags of a connection (IP_VS_CONN_F_*).
+/** Flags of a connection (IP_VS_CONN_F_*). */
 export const VS_CONN_F_MASQ = 0;
 export const VS_CONN_F_LOCALNODE = 1;
 export const VS_CONN_F_TUNNEL = 2;
@@ -746,7 +754,7 @@ export const VS_CONN_F_INACTIVE = 0x0100;
 export const VS_CONN_F_TEMPLATE = 0x1000;
 export const VS_CONN_F_ONE_PACKET = 0x2000;
 export const VS_CONN_F_NFCT = 0x10000;
-// net.ipv4.vs.*: numbers for ipvsSysctlGet/Set.
+/** net.ipv4.vs.*: numbers for ipvsSysctlGet/Set. */
 export const VSCTL_AMEMTHRESH = 0;
 export const VSCTL_AM_DROPRATE = 1;
 export const VSCTL_DROP_ENTRY = 2;

@@ -6,13 +6,13 @@
 import { CTL_TCP_ESTABLISHED, IPPROTO_TCP, IPS_CONFIRMED } from "./abi";
 import { connsAge } from "./ipvs/conn";
 import { NetNs } from "./link/netns";
-import { Ct, SECOND, ctAll } from "./netfilter/conntrack";
+import { Ct, SECOND, ctAll, ctSweepAfter } from "./netfilter/conntrack";
 import { NfNs, ctlOf, nfOf } from "./netfilter/nfns";
 import { tupleProto } from "./netfilter/tuple";
-import {
-  EV_FRAME, EventNode, TIMER_DUE, TIMER_KEEPALIVE, Timer, WHEEL_LISTS, eventAt, now, skipTime, skipped, wheelList,
-} from "./sim/event";
-import { NS_PER_MS, TcpSock } from "./socket/tcp-sock";
+import { EV_FRAME, EventNode, WHEEL_LISTS, eventAt, now, skipTime, skipped, wheelList } from "./sim/event";
+import { TIMER_DUE, TIMER_KEEPALIVE, Timer } from "./sim/timer";
+import { NS_PER_MS } from "./socket/tcp-const";
+import { TcpSock } from "./socket/tcp-sock";
 import { twShiftTimestamps } from "./socket/tcp-timewait";
 import { SOCK_REQ, SOCK_TW, TcpMini, ehashAll } from "./socket/tcp-tables";
 
@@ -68,6 +68,7 @@ function ageConnection(at: usize, by: i64): void {
   const refreshed = ct.expires - <i64>ctlOf(nf, CTL_TCP_ESTABLISHED) * SECOND;
   if (ct.expires - now < 10 * IDLE || now - refreshed < IDLE) return;
   ct.expires = ct.expires - by > now ? ct.expires - by : now;
+  ctSweepAfter(nf, ct.expires);
 }
 
 /** The peers' timestamp clocks went on: what was heard of them last is as recent as before. */

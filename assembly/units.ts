@@ -7,7 +7,8 @@ import { NetDev } from "./link/netdev";
 import { flowSourcePort, vxlanOf, vxlanPull, vxlanPush } from "./link/vxlan";
 import { blocksInUse, bytesInUse, kmalloc } from "./memory/arena";
 import { SKB_CSUM_OK, SKB_HASHED, Skb, allocSkb, dropSkb, skbPull, skbPush, skbPut } from "./memory/skb";
-import { EventNode, Timer, cancel, nextTie, nextTime, now, popEvent, schedule, timerDel, timerFire, timerMod, timerNew, timerPending } from "./sim/event";
+import { EventNode, cancel, nextTie, nextTime, now, popEvent, schedule } from "./sim/event";
+import { Timer, timerDel, timerFire, timerMod, timerNew, timerPending } from "./sim/timer";
 import { Host, hostCreate, rand32 } from "./sim/host";
 import { adjust16, adjust32, checksum, fold64, sumBytes } from "./wire/checksum";
 import { emitEth } from "./wire/ethernet";
@@ -24,6 +25,10 @@ export { kfree, kmalloc, kmallocRaw } from "./memory/arena";
 export { cancel, nextTime, pending, popEvent, schedule, setNow } from "./sim/event";
 export { scratch } from "./memory/scratch";
 export { flowSourcePort };
+export { connHashKey } from "./ipvs/conn";
+export { sctpNext, tcpNext } from "./ipvs/state";
+export { ctSctpNext } from "./netfilter/ct-sctp";
+export { crc32c } from "./wire/sctp";
 export { boot } from "./index";
 
 /** Blocks of the arena in use. */

@@ -13,6 +13,7 @@ import {
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, skbPut } from "../memory/skb";
+import { ctAttach } from "../netfilter/netfilter";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -106,6 +107,8 @@ function emitError(
   out.th = icmp;
   out.flags |= SKB_CSUM_OK;
   countOut(ns, type);
+  // The error belongs to the packet's connection, whatever IPVS or NAT made of the addresses (nf_ct_attach in icmp_glue_bits).
+  if (icmpIsError(type)) ctAttach(out, skb);
   sendRouted(ns, out, src, dst, IPPROTO_ICMP, 0, tos, false, IPID_HASHED);
 }
 

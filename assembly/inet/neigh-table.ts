@@ -14,7 +14,8 @@ import {
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kmalloc } from "../memory/arena";
-import { TIMER_UPKEEP, Timer, now, timerInit, timerMod, timerPending } from "../sim/event";
+import { now } from "../sim/event";
+import { TIMER_UPKEEP, Timer, timerInit, timerMod, timerPending } from "../sim/timer";
 import { Host } from "../sim/host";
 import { confDev, hostInet, sysctl } from "./inet";
 import { NUD_IN_TIMER, Neigh, neighFree } from "./neigh";

@@ -61,7 +61,7 @@ export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
 let reroutedReason: u32 = 0;
 
 /** ip_route_me_harder: the route again, and the IPsec policy, after NAT or a mark changed what they depend on. */
-function routeMeHarder(ns: NetNs, skb: Skb): i32 {
+export function routeMeHarder(ns: NetNs, skb: Skb): i32 {
   skb.flags &= ~SKB_REROUTE;
   reroutedReason = DROP_IP_OUTNOROUTES;
   const src = ipSrc(skb.nh);

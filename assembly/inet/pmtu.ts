@@ -8,7 +8,8 @@ import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
-import { now, timerDel, timerMod, timerPending } from "../sim/event";
+import { now } from "../sim/event";
+import { timerDel, timerMod, timerPending } from "../sim/timer";
 import { inetOf, rtFlush, sysctl } from "./inet";
 import { RtResult, routeLookupAnySrc } from "./route";
 

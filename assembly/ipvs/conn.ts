@@ -11,7 +11,8 @@ import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { ctKillTuple } from "../netfilter/netfilter";
-import { now, timerDel, timerInit, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { timerDel, timerInit, timerMod } from "../sim/timer";
 import { Conn, DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, destTotal, vsCtl } from "./records";
 
 /** Pseudo protocol of the templates of a fwmark service (IPPROTO_IP). */

@@ -33,6 +33,7 @@ export function vsProtocol(protocol: u32): bool {
   return protocol == <u32>IPPROTO_TCP || protocol == <u32>IPPROTO_UDP || protocol == <u32>IPPROTO_SCTP;
 }
 
+/** The port that stands at an address of a packet. */
 @inline
 export function portAt(at: usize): u32 {
   return <u32>bswap<u16>(load<u16>(at));

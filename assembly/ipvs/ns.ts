@@ -7,7 +7,7 @@ import { tableFree } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { tableNew } from "../memory/hashtable";
-import { timerDel, timerNew, Timer } from "../sim/event";
+import { timerDel, timerNew, Timer } from "../sim/timer";
 import { randOf } from "../sim/host";
 import { connsFree, expireNodest } from "./conn";
 import { IpvsNs, TIMEOUTS, TIMEOUT_SCTP, TIMEOUT_TCP, TIMEOUT_UDP } from "./records";

@@ -4,8 +4,9 @@
  */
 import { NetNs } from "../link/netns";
 import { HashTable } from "../memory/hashtable";
-import { Timer } from "../sim/event";
+import { Timer } from "../sim/timer";
 
+/** ns. */
 export const SECOND: i64 = 1_000_000_000;
 
 /** struct netns_ipvs. Made when something first needs it; hooks run while there is a service (NetNs.ipvs). */
@@ -44,6 +45,7 @@ export class IpvsNs {
   bytesOut: u64;
 }
 
+/** Where the states of a protocol begin in the table of timeouts, and its length. */
 export const TIMEOUT_TCP: u32 = 0;
 export const TIMEOUT_UDP: u32 = 11;
 export const TIMEOUT_SCTP: u32 = 12;
@@ -89,6 +91,7 @@ export class Service {
 }
 
 // Dest.flags (IP_VS_DEST_F_*).
+/** Dest.flags (IP_VS_DEST_F_*). */
 export const DEST_AVAILABLE: u32 = 1;
 export const DEST_OVERLOAD: u32 = 2;
 
@@ -157,11 +160,13 @@ export class Conn extends Timer {
   timeout: i64; // ns
 }
 
+/** IPVS of a namespace. */
 @inline
 export function vsOf(ns: NetNs): IpvsNs {
   return changetype<IpvsNs>(ns.vs);
 }
 
+/** A value of net.ipv4.vs.* (VSCTL_*). */
 @inline
 export function vsCtl(vs: IpvsNs, index: u32): u32 {
   return load<u32>(vs.ctl + (<usize>index << 2));

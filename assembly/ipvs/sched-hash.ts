@@ -43,6 +43,7 @@ export function dhBuild(svc: Service): void {
   build(svc, false);
 }
 
+/** Frees the table of a service. */
 export function hashFree(svc: Service): void {
   kfree(svc.pointer, SLOTS << 2);
 }

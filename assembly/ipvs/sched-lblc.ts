@@ -6,7 +6,8 @@ import { nsHost, NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { tableFree } from "../inet/inet";
-import { Timer, now, timerDel, timerMod, timerNew } from "../sim/event";
+import { now } from "../sim/event";
+import { Timer, timerDel, timerMod, timerNew } from "../sim/timer";
 import { DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, Service } from "./records";
 import { overhead, wlcSchedule } from "./sched-load";
 
@@ -54,6 +55,7 @@ function cacheOf(svc: Service): Cache {
   return changetype<Cache>(svc.pointer);
 }
 
+/** An empty cache of destinations for a service. */
 export function lblcInit(svc: Service): void {
   const cache = changetype<Cache>(kmalloc(offsetof<Cache>()));
   const host = nsHost(changetype<NetNs>(changetype<IpvsNs>(svc.vs).ns));
@@ -62,6 +64,7 @@ export function lblcInit(svc: Service): void {
   svc.pointer = changetype<usize>(cache);
 }
 
+/** Frees the cache of a service. */
 export function lblcFree(svc: Service): void {
   const cache = cacheOf(svc);
   while (cache.first != 0) remove(cache, changetype<Entry>(cache.first));

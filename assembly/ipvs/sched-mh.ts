@@ -100,6 +100,7 @@ export function mhBuild(svc: Service): void {
   kfree(setup, size);
 }
 
+/** Frees the tables of a service. */
 export function mhFree(svc: Service): void {
   kfree(svc.pointer, TABLE << 2);
 }

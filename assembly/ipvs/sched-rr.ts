@@ -97,4 +97,5 @@ export function wrrSchedule(svc: Service): usize {
     // The first walk for a weight of 1 began behind `last`: now those up to it.
     if (lastPass && restarted && last != 0) stop = last;
   }
+  return 0;
 }

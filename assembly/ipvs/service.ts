@@ -13,7 +13,8 @@ import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
 import { nfUpdateHooks } from "../netfilter/netfilter";
-import { now, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { timerMod } from "../sim/timer";
 import { DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, STATS, Service, vsCtl } from "./records";
 import { schedAddDest, schedBind, schedDelDest, schedUnbind, schedUpdDest } from "./sched";
 

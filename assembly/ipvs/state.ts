@@ -7,6 +7,7 @@ import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, tcpFlags } from "../wir
 import { connSetActive, controlAssure } from "./conn";
 import { Conn, IpvsNs, SECOND, TIMEOUT_SCTP, TIMEOUT_TCP, TIMEOUT_UDP, vsCtl } from "./records";
 
+/** Direction of a packet of a connection (IP_VS_DIR_*). */
 export const DIR_INPUT: u32 = 0;
 export const DIR_OUTPUT: u32 = 1;
 const DIR_INPUT_ONLY: u32 = 2;
@@ -14,6 +15,7 @@ const DIR_INPUT_ONLY: u32 = 2;
 // TCP states (IP_VS_TCP_S_*).
 const TCP_STATES: u32 = 11;
 const S_ESTABLISHED: u32 = 1;
+/** TCP states that others ask for (IP_VS_TCP_S_*). */
 export const S_TCP_FIN_WAIT: u32 = 4;
 export const S_TCP_TIME_WAIT: u32 = 5;
 export const S_TCP_CLOSE: u32 = 6;
@@ -59,9 +61,11 @@ const TCP_TABLE_SECURE: usize = memory.data<u8>([
 const SCTP_STATES: u32 = 14;
 const SCTP_EVENTS: u32 = 10;
 const SCTP_S_ESTABLISHED: u32 = 8;
+/** IP_VS_SCTP_S_CLOSED. */
 export const S_SCTP_CLOSED: u32 = 13;
 /** sctp_events: the event of each chunk type 0 … 14; others are data. */
 const SCTP_EVENT: usize = memory.data<u8>([0, 1, 2, 0, 0, 0, 9, 5, 6, 8, 3, 4, 0, 0, 7]);
+/** Types of SCTP chunks. */
 export const CHUNK_INIT: u32 = 1;
 export const CHUNK_ABORT: u32 = 6;
 const CHUNK_COOKIE_ECHO: u32 = 10;
@@ -103,6 +107,19 @@ const SCTP_TABLE: usize = memory.data<u8>([
   13, 13, 13, 13, 13, 12, 13, 13, 13, 13, 13, 13, 13, 13, // in only, ab
 ]);
 
+/** Next state of TCP: by direction, event (0 SYN, 1 FIN, 2 ACK, 3 RST) and state. */
+@inline
+export function tcpNext(secure: bool, direction: u32, event: u32, state: u32): u32 {
+  return <u32>load<u8>((secure ? TCP_TABLE_SECURE : TCP_TABLE) + (direction * 4 + event) * TCP_STATES + state);
+}
+
+/** Next state of SCTP: by direction, type of chunk and state. */
+@inline
+export function sctpNext(direction: u32, chunk: u32, state: u32): u32 {
+  const event: u32 = chunk < 15 ? load<u8>(SCTP_EVENT + chunk) : 0;
+  return <u32>load<u8>(SCTP_TABLE + (direction * SCTP_EVENTS + event) * SCTP_STATES + state);
+}
+
 @inline
 function timeoutOf(vs: IpvsNs, index: u32): i64 {
   return <i64>load<u32>(vs.timeouts + (<usize>index << 2)) * SECOND;
@@ -127,10 +144,7 @@ function tcpState(vs: IpvsNs, cp: Conn, direction: u32, th: usize): void {
   else if (flags & TCPHDR_SYN) event = 0;
   else if (flags & TCPHDR_FIN) event = 1;
   else if (flags & TCPHDR_ACK) event = 2;
-  if (event >= 0) {
-    const table = vsCtl(vs, VSCTL_SECURE_TCP) > 1 ? TCP_TABLE_SECURE : TCP_TABLE;
-    next = <u32>load<u8>(table + (dir * 4 + <u32>event) * TCP_STATES + cp.state);
-  }
+  if (event >= 0) next = tcpNext(vsCtl(vs, VSCTL_SECURE_TCP) > 1, dir, event, cp.state);
   if (next != cp.state) {
     connSetActive(cp, ((TCP_ACTIVE >> next) & 1) != 0);
     if (next == S_ESTABLISHED) controlAssure(cp);
@@ -150,9 +164,7 @@ function sctpChunk(chunk: usize, left: u32): u32 {
 
 /** set_sctp_state. */
 function sctpState(vs: IpvsNs, cp: Conn, direction: u32, chunk: usize, left: u32): void {
-  const type = sctpChunk(chunk, left);
-  const event: u32 = type < 15 ? load<u8>(SCTP_EVENT + type) : 0;
-  const next = <u32>load<u8>(SCTP_TABLE + (effective(cp, direction) * SCTP_EVENTS + event) * SCTP_STATES + cp.state);
+  const next = sctpNext(effective(cp, direction), sctpChunk(chunk, left), cp.state);
   if (next != cp.state) {
     connSetActive(cp, next == SCTP_S_ESTABLISHED);
     if (next == SCTP_S_ESTABLISHED) controlAssure(cp);

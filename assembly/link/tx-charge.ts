@@ -11,7 +11,8 @@
  */
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
 import { Skb } from "../memory/skb";
-import { Timer, now, timerDel, timerInit, timerMod, timerPending } from "../sim/event";
+import { now } from "../sim/event";
+import { Timer, timerDel, timerInit, timerMod, timerPending } from "../sim/timer";
 import { Host } from "../sim/host";
 import { Sock, sockUncharge } from "../socket/socket";
 

@@ -6,7 +6,7 @@
 import {
   CHAIN_INFO_BYTES, CHAIN_INFO_FIRST, CHAIN_INFO_HOOK, CHAIN_INFO_NAME, CHAIN_INFO_PACKETS, CHAIN_INFO_POLICY, CHAIN_INFO_RULES, CHAIN_NAME, CTLS, CTL_COUNT, CTL_MAX, CT_HANDLE, CT_MARK,
   CT_ORIG_DPORT, CT_ORIG_DST, CT_ORIG_SPORT, CT_ORIG_SRC, CT_PROTO, CT_RECORD, CT_REPLY_DPORT, CT_REPLY_DST, CT_REPLY_SPORT, CT_REPLY_SRC, CT_STATE, CT_STATUS, CT_TIMEOUT, CT_USE, EINVAL,
-  IPPROTO_TCP, IPS_CONFIRMED, NF_ACCEPT, PROBE_INFO, RULE_HEAD, RULE_INFO_BODY, RULE_INFO_BYTES, RULE_INFO_LEN, RULE_INFO_NEXT, RULE_INFO_PACKETS,
+  IPPROTO_SCTP, IPPROTO_TCP, IPS_CONFIRMED, NF_ACCEPT, PROBE_INFO, RULE_HEAD, RULE_INFO_BODY, RULE_INFO_BYTES, RULE_INFO_LEN, RULE_INFO_NEXT, RULE_INFO_PACKETS,
 } from "../abi";
 import { NetNs, nsHost } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
@@ -179,7 +179,8 @@ function putCt(out: usize, ct: Ct): void {
   store<u32>(out, <u32>changetype<usize>(ct), CT_HANDLE);
   store<u32>(out, ct.oKey & 255, CT_PROTO);
   store<u32>(out, ct.status, CT_STATUS);
-  store<u32>(out, (ct.oKey & 255) == <u32>IPPROTO_TCP ? <u32>ct.state : 0, CT_STATE);
+  const stateful = (ct.oKey & 255) == <u32>IPPROTO_TCP || (ct.oKey & 255) == <u32>IPPROTO_SCTP;
+  store<u32>(out, stateful ? <u32>ct.state : 0, CT_STATE);
   store<u32>(out, ct.mark, CT_MARK);
   store<u32>(out, ct.refs, CT_USE);
   store<f64>(out, <f64>(ct.expires - now), CT_TIMEOUT);

@@ -12,7 +12,8 @@ import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { Skb } from "../memory/skb";
-import { now, timerMod, timerPending } from "../sim/event";
+import { now } from "../sim/event";
+import { timerMod, timerPending } from "../sim/timer";
 import { Host } from "../sim/host";
 import { natForget } from "./nat";
 import { NfNs, ctlOf, nfOf } from "./nfns";
@@ -245,6 +246,12 @@ export function ctKill(ct: Ct): void {
   ctPut(ct);
 }
 
+/** Sees to it that the sweep runs soon after an entry's end. */
+export function ctSweepAfter(nf: NfNs, expires: i64): void {
+  const sweep = expires + GC_INTERVAL;
+  if (!timerPending(nf.gc) || nf.gc.expires > sweep) timerMod(nf.gc, sweep);
+}
+
 /** __nf_conntrack_confirm's answers. */
 export const CONFIRM_OK: u32 = 0;
 export const CONFIRM_CLASH: u32 = 1;
@@ -265,8 +272,7 @@ export function ctConfirm(nf: NfNs, skb: Skb): u32 {
   ct.refs++;
   tableInsert(table, ctTuple(ct, 0), tupleHash(nf, ctTuple(ct, 0)));
   tableInsert(table, ctTuple(ct, 1), tupleHash(nf, ctTuple(ct, 1)));
-  const sweep = ct.expires + GC_INTERVAL;
-  if (!timerPending(nf.gc) || nf.gc.expires > sweep) timerMod(nf.gc, sweep);
+  ctSweepAfter(nf, ct.expires);
   return CONFIRM_OK;
 }
 

@@ -3,7 +3,7 @@
  * (net/netfilter/nf_conntrack_core.c, nf_conntrack_proto_udp.c, _icmp.c, _generic.c of 6.1).
  */
 import {
-  CTL_CHECKSUM, CTL_GENERIC, CTL_ICMP, CTL_UDP, CTL_UDP_STREAM, DROP_NF_CT_TABLE_FULL, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, NF_ACCEPT,
+  CTL_CHECKSUM, CTL_GENERIC, CTL_ICMP, CTL_UDP, CTL_UDP_STREAM, DROP_NF_CT_TABLE_FULL, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, NF_ACCEPT,
   NF_DROP, NF_PRE_ROUTING,
 } from "../abi";
 import { SKB_CSUM_OK, Skb, dropSkb, resetCt } from "../memory/skb";
@@ -14,6 +14,7 @@ import {
   Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctOfLink, ctRefresh, ctTuple,
 } from "./conntrack";
 import { ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIMESTAMP, ICMP_TIME_EXCEEDED, NR_ICMP_TYPES } from "../wire/icmp";
+import { sctpPacket } from "./ct-sctp";
 import { CT_ACCEPT, CT_INVALID, CT_REPEAT, tcpPacket } from "./ct-tcp";
 import { NfNs, ctlOf } from "./nfns";
 import { T_DIR, T_DST, tupleInvert, tupleOfPacket } from "./tuple";
@@ -70,6 +71,7 @@ function handlePacket(nf: NfNs, ct: Ct, skb: Skb, hook: u32, ip: usize, th: usiz
   if (protocol == <u32>IPPROTO_TCP) return tcpPacket(nf, ct, skb, hook, ip, th, len);
   if (protocol == <u32>IPPROTO_UDP) return udpPacket(nf, ct, skb, hook, ip, th, len);
   if (protocol == <u32>IPPROTO_ICMP) return icmpPacket(nf, ct);
+  if (protocol == <u32>IPPROTO_SCTP) return sctpPacket(nf, ct, skb, hook, th, len);
   ctRefresh(ct, ctlOf(nf, CTL_GENERIC));
   return CT_ACCEPT;
 }

@@ -62,6 +62,17 @@ export function segmentEnd(seq: u32, th: usize, len: u32): u32 {
   return seq + len - tcpDoff(th) + <u32>((flags & TCPHDR_SYN) != 0) + <u32>((flags & TCPHDR_FIN) != 0);
 }
 
+/** Bytes of the option at `at`, of which `left` may be read: 1 of a NOP, 0 at the end and of one that is cut short. */
+@inline
+function optionSize(at: usize, left: i32): i32 {
+  const kind = <u32>load<u8>(at);
+  if (kind == TCPOPT_EOL) return 0;
+  if (kind == TCPOPT_NOP) return 1;
+  if (left < 2) return 0;
+  const size = <i32>load<u8>(at, 1);
+  return size < 2 || size > left ? 0 : size;
+}
+
 /** tcp_options: window scale and SACK permitted of a SYN. */
 export function readOptions(th: usize, state: usize): void {
   let left = <i32>tcpDoff(th) - 20;
@@ -71,15 +82,8 @@ export function readOptions(th: usize, state: usize): void {
   let flags = <u32>load<u8>(state, FLAGS) & F_BE_LIBERAL;
   while (left > 0) {
     const kind = <u32>load<u8>(at);
-    if (kind == TCPOPT_EOL) break;
-    if (kind == TCPOPT_NOP) {
-      at++;
-      left--;
-      continue;
-    }
-    if (left < 2) break;
-    const size = <i32>load<u8>(at, 1);
-    if (size < 2 || size > left) break;
+    const size = optionSize(at, left);
+    if (size == 0) break;
     if (kind == TCPOPT_SACK_PERM && size == 2) flags |= F_SACK_PERM;
     else if (kind == TCPOPT_WINDOW && size == 3) {
       const scale = <u32>load<u8>(at, 2);
@@ -100,15 +104,8 @@ function highestSack(th: usize, ack: u32): u32 {
   let sack = ack;
   while (left > 0) {
     const kind = <u32>load<u8>(at);
-    if (kind == TCPOPT_EOL) break;
-    if (kind == TCPOPT_NOP) {
-      at++;
-      left--;
-      continue;
-    }
-    if (left < 2) break;
-    const size = <i32>load<u8>(at, 1);
-    if (size < 2 || size > left) break;
+    const size = optionSize(at, left);
+    if (size == 0) break;
     if (kind == TCPOPT_SACK && size >= 10 && ((size - 2) & 7) == 0) {
       for (let i: i32 = 2; i < size; i += 8) {
         const edge = bswap<u32>(load<u32>(at + i, 4));

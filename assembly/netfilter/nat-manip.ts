@@ -2,11 +2,12 @@
  * Rewriting packets for NAT: addresses, ports and ICMP ids with incremental checksums
  * (net/netfilter/nf_nat_proto.c of 6.1).
  */
-import { IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_SRC_NAT, IPS_SRC_NAT_DONE } from "../abi";
+import { IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_SRC_NAT, IPS_SRC_NAT_DONE } from "../abi";
 import { SKB_CSUM_OK, Skb } from "../memory/skb";
 import { adjust16, adjust32, checksum } from "../wire/checksum";
 import { ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import { ICMP_REDIRECT } from "../wire/icmp";
+import { SCTP_HLEN, sctpSetCheck } from "../wire/sctp";
 import { Ct, ctTuple, dirOfInfo } from "./conntrack";
 import { IPPROTO_UDPLITE, T_DPORT, T_DST, T_SPORT, T_SRC } from "./tuple";
 
@@ -50,6 +51,13 @@ function rewriteL4(ip: usize, th: usize, left: u32, manip: u32, oldIp: u32, newI
       const check = adjust16(adjust32(load<u16>(th, 6), oldIp, newIp), oldPort, newPort);
       store<u16>(th, check == 0 ? 0xffff : check, 6);
     }
+    return true;
+  }
+  if (protocol == <u32>IPPROTO_SCTP) {
+    if (left < 8) return false;
+    store<u16>(th + (manip == MANIP_SRC ? 0 : 2), bswap<u16>(<u16>port));
+    // A quoted packet may end in front of the checksum.
+    if (left >= SCTP_HLEN) sctpSetCheck(th, left);
     return true;
   }
   if (protocol == <u32>IPPROTO_ICMP) {

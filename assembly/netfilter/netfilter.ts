@@ -11,7 +11,8 @@
  * IPVS in conntrack mode): without, a packet passes at the cost of one test in its caller.
  */
 import {
-  CTLS, CTL_CHECKSUM, CTL_GENERIC, CTL_ICMP, CTL_MAX, CTL_TCP_CLOSE, CTL_TCP_CLOSE_WAIT, CTL_TCP_ESTABLISHED, CTL_TCP_FIN_WAIT, CTL_TCP_LAST_ACK, CTL_TCP_LOOSE, CTL_TCP_MAX_RETRANS,
+  CTLS, CTL_CHECKSUM, CTL_GENERIC, CTL_ICMP, CTL_MAX, CTL_SCTP_CLOSED, CTL_SCTP_COOKIE_ECHOED, CTL_SCTP_COOKIE_WAIT, CTL_SCTP_ESTABLISHED, CTL_SCTP_HEARTBEAT_SENT,
+  CTL_SCTP_SHUTDOWN_ACK_SENT, CTL_SCTP_SHUTDOWN_RECD, CTL_SCTP_SHUTDOWN_SENT, CTL_TCP_CLOSE, CTL_TCP_CLOSE_WAIT, CTL_TCP_ESTABLISHED, CTL_TCP_FIN_WAIT, CTL_TCP_LAST_ACK, CTL_TCP_LOOSE, CTL_TCP_MAX_RETRANS,
   CTL_TCP_MAX_RETRANS_TIMEOUT, CTL_TCP_SYN_RECV, CTL_TCP_SYN_SENT, CTL_TCP_SYN_SENT2, CTL_TCP_TIME_WAIT, CTL_TCP_UNACKNOWLEDGED, CTL_UDP, CTL_UDP_STREAM, DROP_NETFILTER_DROP,
   DROP_NF_CT_CLASH, IPPROTO_ICMP, IPS_CONFIRMED, NF_ACCEPT, NF_DROP, NF_FORWARD, NF_LOCAL_IN, NF_LOCAL_OUT, NF_POST_ROUTING, NF_PRE_ROUTING, NF_STOLEN,
 } from "../abi";
@@ -21,17 +22,16 @@ import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_NF_BRIDGED, SKB_REROUTE, Skb, dropSkb, setCtDestructor } from "../memory/skb";
-import { TIMER_UPKEEP, Timer, timerDel, timerInit } from "../sim/event";
+import { TIMER_UPKEEP, Timer, timerDel, timerInit } from "../sim/timer";
 import { ipIsFragment, ipProtocol } from "../wire/ipv4";
 import {
   CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctSweep, ctTuple, dirOfInfo,
 } from "./conntrack";
-import { conntrackIn, ctAttach } from "./ct-proto";
+import { conntrackIn } from "./ct-proto";
 import { tableVerdict } from "./evaluate";
 import { natInit, natInitialized, natNullBinding } from "./nat";
 import { MANIP_DST, MANIP_SRC, natIcmpError, natPacket } from "./nat-manip";
 import { NfNs, nfOf, tableOf } from "./nfns";
-import { answered, clearAnswered } from "./reject";
 import { Chain, firstChain, tablesFree, tablesInit } from "./tables";
 import { T_DST, T_SRC } from "./tuple";
 
@@ -70,6 +70,14 @@ function setDefaults(ctl: usize): void {
   setCtl(ctl, CTL_TCP_MAX_RETRANS, 3);
   setCtl(ctl, CTL_CHECKSUM, 1);
   setCtl(ctl, CTL_MAX, 65536);
+  setCtl(ctl, CTL_SCTP_CLOSED, 10);
+  setCtl(ctl, CTL_SCTP_COOKIE_WAIT, 3);
+  setCtl(ctl, CTL_SCTP_COOKIE_ECHOED, 3);
+  setCtl(ctl, CTL_SCTP_ESTABLISHED, 210);
+  setCtl(ctl, CTL_SCTP_SHUTDOWN_SENT, 3);
+  setCtl(ctl, CTL_SCTP_SHUTDOWN_RECD, 3);
+  setCtl(ctl, CTL_SCTP_SHUTDOWN_ACK_SENT, 3);
+  setCtl(ctl, CTL_SCTP_HEARTBEAT_SENT, 30);
 }
 
 function setCtl(ctl: usize, index: u32, value: u32): void {
@@ -245,10 +253,6 @@ function localOut(ns: NetNs, nf: NfNs, skb: Skb, outDev: usize): u32 {
   const hook: u32 = NF_LOCAL_OUT;
   // No reassembly here: what the host sends is cut into fragments behind POST_ROUTING, never before.
   if (!pass(nf.table0, ns, hook, skb, 0, outDev)) return NF_DROP;
-  if (answered != 0 && ipProtocol(skb.nh) == <u32>IPPROTO_ICMP) {
-    ctAttach(skb, changetype<Skb>(answered));
-    clearAnswered();
-  }
   if (nf.ctUsers != 0 && conntrackIn(nf, skb, hook) != <u32>NF_ACCEPT) return NF_DROP;
   if (nf.table1 != 0) {
     const mark = skb.mark;

@@ -3,7 +3,7 @@
  * of tracking (struct netns_ct, include/net/netns/conntrack.h), and the list of its connections.
  */
 import { NetNs } from "../link/netns";
-import { Timer } from "../sim/event";
+import { Timer } from "../sim/timer";
 
 /** Netfilter state of a namespace. */
 @unmanaged

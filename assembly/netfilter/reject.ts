@@ -30,14 +30,6 @@ import { nfOf } from "./nfns";
 
 const ICMP_PORT_UNREACH: u32 = 3;
 
-/** The packet that an ICMP error is being sent for: LOCAL_OUT gives the error its connection (nf_ct_attach in icmp_glue_bits). */
-export let answered: usize = 0;
-
-/** The answer is sent: what leaves next answers nothing. */
-export function clearAnswered(): void {
-  answered = 0;
-}
-
 /** Answers a packet that is about to be dropped. */
 export function reject(ns: NetNs, skb: Skb, body: usize): void {
   const ip = skb.nh;
@@ -49,9 +41,7 @@ export function reject(ns: NetNs, skb: Skb, body: usize): void {
   if (!checksumFits(skb)) return;
   // A bridged packet has no route; the bridge gives it a fake one (br_netfilter_rtable_init). It ends here anyway.
   if (skb.rtType == 0) skb.rtType = RTN_UNICAST;
-  answered = changetype<usize>(skb);
   icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
-  answered = 0;
 }
 
 /** nf_send_unreach answers only packets whose checksum is right. */

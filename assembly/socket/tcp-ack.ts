@@ -19,9 +19,9 @@ import { scheduleLossProbe, xmitRetransmitQueue } from "./tcp-retrans";
 import { highestSackSeq, sackFirstTime, sackLastTime, sackPriorDelivered, sacktag } from "./tcp-sack";
 import {
   CA_CWR, CA_OPEN, CA_RECOVERY, JIFFY, NS_PER_SEC, NS_PER_US, PAWS_24DAYS, SEG_EVER_RETRANS, SEG_LOST, SEG_RETRANS,
-  SEG_SACKED, TCP_REORDERING, TCP_RTO_MAX, TCP_RTO_MIN_US, TF_FRTO, TF_SACK_OK, TIME_PROBE0, TcpSock, TxSeg, maxU,
-  tcpNs, tcpTimeStamp, wndEnd,
-} from "./tcp-sock";
+  SEG_SACKED, TCP_REORDERING, TCP_RTO_MAX, TCP_RTO_MIN_US, TF_FRTO, TF_SACK_OK, TIME_PROBE0,
+} from "./tcp-const";
+import { TcpSock, TxSeg, maxU, tcpNs, tcpTimeStamp, wndEnd } from "./tcp-sock";
 import { segRemove } from "./tcp-txq";
 import {
   NAGLE_OFF, clearXmitTimer, isCwndLimited, probe0When, pushPending, rearmRto, resetXmitTimer,

@@ -16,11 +16,13 @@ import {
 import { softirq } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
-import { now, timerDel, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { timerDel, timerMod } from "../sim/timer";
 import { SOCK_SINK, SOCK_TCP, Sock } from "./socket";
 import { tcpNew } from "./tcp";
 import { TcpReq } from "./tcp-minisocks";
-import { NS_PER_SEC, TF_KEEPALIVE, TF_NODELAY, TcpSock, keepTimer, rtxTimer } from "./tcp-sock";
+import { NS_PER_SEC, TF_KEEPALIVE, TF_NODELAY } from "./tcp-const";
+import { TcpSock, keepTimer, rtxTimer } from "./tcp-sock";
 import { TcpTw, twLeft, twList } from "./tcp-timewait";
 import {
   userAbort, userAccept, userBind, userClose, userConnect, userListen, userRecv, userSend, userShutdown,

@@ -4,7 +4,8 @@
  */
 import { now } from "../sim/event";
 import { after } from "../wire/tcp";
-import { JIFFY, NS_PER_US, TcpSock, inSlowStart } from "./tcp-sock";
+import { JIFFY, NS_PER_US } from "./tcp-const";
+import { TcpSock, inSlowStart } from "./tcp-sock";
 
 const BETA: u32 = 717;
 const BETA_SCALE: u32 = 15;

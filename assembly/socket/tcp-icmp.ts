@@ -17,7 +17,8 @@ import { reqIcmpError } from "./tcp-minisocks";
 import { currentMss, syncMss } from "./tcp-output";
 import { markLost } from "./tcp-rack";
 import { xmitRetransmitQueue } from "./tcp-retrans";
-import { CA_LOSS, TCP_RTO_MAX, TCP_TIMEOUT_INIT, TIME_RETRANS, TcpSock, TxSeg, currentSsthresh } from "./tcp-sock";
+import { CA_LOSS, TCP_RTO_MAX, TCP_TIMEOUT_INIT, TIME_RETRANS } from "./tcp-const";
+import { TcpSock, TxSeg, currentSsthresh } from "./tcp-sock";
 import { SOCK_REQ, SOCK_TW, TcpMini, ehashLookup } from "./tcp-tables";
 import { resetXmitTimer } from "./tcp-xmit";
 

@@ -8,32 +8,30 @@ import {
   TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from "../abi";
 import {
-  SNMP_TCPEXT_PAWSACTIVE, SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TCPABORTONDATA, SNMP_TCPEXT_TCPACKSKIPPED,
-  SNMP_TCPEXT_TCPCHALLENGEACK, SNMP_TCPEXT_TCPSYNCHALLENGE, SNMP_TCP_ATTEMPTFAILS, SNMP_TCP_ESTABRESETS, snmpInc,
+  SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TCPABORTONDATA, SNMP_TCPEXT_TCPACKSKIPPED, SNMP_TCPEXT_TCPCHALLENGEACK,
+  SNMP_TCPEXT_TCPSYNCHALLENGE, SNMP_TCP_ATTEMPTFAILS, SNMP_TCP_ESTABRESETS, snmpInc,
 } from "../inet/snmp";
 import { NetNs } from "../link/netns";
 import { Skb, consumeSkb, dropSkb } from "../memory/skb";
-import { now, timerMod } from "../sim/event";
+import { now } from "../sim/event";
 import {
-  TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, after, before, between, optMss,
-  optSackPerm, optSawTs, optTsecr, optTsval, optWscale, parseTcpOptions, tcpWindow,
+  TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, after, before, optSawTs, optTsecr, optTsval,
+  parseTcpOptions, tcpWindow,
 } from "../wire/tcp";
 import { SOCK_DEAD, sockWake } from "./socket";
 import { tcpDestroy, tcpSendReset, tcpUnhash } from "./tcp";
 import {
   ACK_OK, ACK_TOO_OLD, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, mayUpdateWindow, pawsCheck,
-  storeTsRecent, tcpAck,
+  tcpAck,
 } from "./tcp-ack";
 import { cubicInit } from "./tcp-cubic";
-import { sendSynAck } from "./tcp-minisocks";
-import { sendAck, syncMss } from "./tcp-output";
+import { sendAck } from "./tcp-output";
 import { ackSndCheck, initBufferSpace, initRcvMss, rcvRttMeasureTs } from "./tcp-rcvwin";
 import { dataQueue, sendDupack } from "./tcp-receive";
-import {
-  NS_PER_MS, TCP_FIN_TIMEOUT, TCP_INIT_CWND, TCP_WMEM_MAX, TF_KEEPALIVE, TF_NOSPACE, TF_SACK_OK, TF_SHUT_RD, TF_SHUT_WR, TF_TS_OK,
-  TF_WSCALE_OK, TcpSock, keepTimer, maxU, minU, tcpTimeStamp, timersStop,
-} from "./tcp-sock";
+import { NS_PER_MS, TCP_FIN_TIMEOUT, TCP_INIT_CWND, TCP_WMEM_MAX, TF_NOSPACE, TF_SHUT_RD, TF_SHUT_WR, TF_TS_OK } from "./tcp-const";
+import { TcpSock, maxU, timersStop } from "./tcp-sock";
 import { bindPut } from "./tcp-tables";
+import { synSent } from "./tcp-syn-sent";
 import { timeWaitFrom } from "./tcp-timewait";
 import { txPurge } from "./tcp-txq";
 import { pushFrames } from "./tcp-xmit";
@@ -59,7 +57,7 @@ export function tcpDone(tp: TcpSock): void {
 }
 
 /** An acceptable RST came (tcp_reset). */
-function tcpReset(tp: TcpSock): void {
+export function tcpReset(tp: TcpSock): void {
   if (tp.state == TCP_SYN_SENT) tp.err = ECONNREFUSED;
   else if (tp.state == TCP_CLOSE_WAIT) tp.err = EPIPE;
   else if (tp.state != TCP_CLOSE) tp.err = ECONNRESET;
@@ -86,7 +84,7 @@ function challengeAck(tp: TcpSock): void {
 }
 
 /** Takes the parsed timestamps over into the socket. */
-function takeTimestamps(tp: TcpSock): void {
+export function takeTimestamps(tp: TcpSock): void {
   tp.sawTs = <u32>optSawTs;
   if (optSawTs) {
     tp.rcvTsval = optTsval;
@@ -336,7 +334,7 @@ function synRecvAcked(tp: TcpSock, skb: Skb): void {
 }
 
 /** Buffers and congestion control of a fresh connection (tcp_init_transfer). */
-function initTransfer(tp: TcpSock): void {
+export function initTransfer(tp: TcpSock): void {
   tp.tf &= ~TF_NOSPACE;
   if (tp.totalRetrans > 1 && tp.undoMarker != 0) tp.cwnd = 1; // two lost SYNs (RFC 6298 5.7)
   else tp.cwnd = TCP_INIT_CWND;
@@ -349,92 +347,4 @@ function initTransfer(tp: TcpSock): void {
 /** The third segment of a handshake, for the socket that was just made from a request (tcp_child_process). */
 export function tcpRcvChild(tp: TcpSock, skb: Skb): void {
   tcpRcvStateProcess(tp, skb);
-}
-
-// ---------------------------------------------------------------------------------------------- SYN_SENT
-
-/** The answer to our SYN; ends the packet (tcp_rcv_synsent_state_process). */
-function synSent(tp: TcpSock, skb: Skb): void {
-  const flags = skb.cb2;
-  parseTcpOptions(skb.th, false);
-  takeTimestamps(tp);
-  if (flags & TCPHDR_ACK) {
-    const bad =
-      !after(skb.cb3, tp.sndUna) || after(skb.cb3, tp.sndNxt) ||
-      (tp.sawTs && tp.rcvTsecr != 0 && !between(tp.rcvTsecr, tp.retransStamp, tcpTimeStamp(tp)));
-    if (bad) {
-      snmpInc(changetype<NetNs>(tp.ns), SNMP_TCPEXT_PAWSACTIVE);
-      tcpSendReset(changetype<NetNs>(tp.ns), skb);
-      dropSkb(skb, DROP_TCP_INVALID_SEQUENCE);
-      return;
-    }
-    if (flags & TCPHDR_RST) {
-      tcpReset(tp);
-      consumeSkb(skb);
-      return;
-    }
-    if (!(flags & TCPHDR_SYN)) {
-      dropSkb(skb, DROP_TCP_FLAGS);
-      return;
-    }
-    connected(tp, skb);
-    return;
-  }
-  if (flags & TCPHDR_RST || !(flags & TCPHDR_SYN)) {
-    dropSkb(skb, flags & TCPHDR_RST ? DROP_TCP_RESET : DROP_TCP_FLAGS);
-    return;
-  }
-  // Simultaneous open (RFC 9293 figure 8).
-  peerSyn(tp, skb);
-  tp.state = TCP_SYN_RECV;
-  tp.sndWnd = tcpWindow(skb.th);
-  tp.sndWl1 = skb.cb0;
-  tp.maxWindow = tp.sndWnd;
-  syncMss(tp, tp.pmtu);
-  initRcvMss(tp);
-  sendSynAck(tp);
-  consumeSkb(skb);
-}
-
-/** Options and sequence number of the peer's SYN. */
-function peerSyn(tp: TcpSock, skb: Skb): void {
-  tp.rcvNxt = skb.cb0 + 1;
-  tp.rcvWup = skb.cb0 + 1;
-  tp.copiedSeq = tp.rcvNxt;
-  tp.mssClamp = optMss != 0 ? maxU(optMss, 48) : 536;
-  if (optSackPerm) tp.tf |= TF_SACK_OK;
-  if (optWscale >= 0) {
-    tp.tf |= TF_WSCALE_OK;
-    tp.sndWscale = <u32>optWscale;
-  } else {
-    tp.sndWscale = 0;
-    tp.rcvWscale = 0;
-    tp.windowClamp = minU(tp.windowClamp, 65535);
-  }
-  tp.headerLen = TCP_HLEN;
-  if (optSawTs) {
-    tp.tf |= TF_TS_OK;
-    tp.headerLen += TCPOLEN_TSTAMP_ALIGNED;
-    storeTsRecent(tp);
-  }
-}
-
-/** A good SYN-ACK: the connection stands (tcp_finish_connect). */
-function connected(tp: TcpSock, skb: Skb): void {
-  tp.sndWl1 = skb.cb0;
-  tcpAck(tp, skb, FLAG_SLOWPATH);
-  peerSyn(tp, skb);
-  tp.sndWnd = tcpWindow(skb.th);
-  tp.maxWindow = maxU(tp.maxWindow, tp.sndWnd);
-  if (tp.tf & TF_TS_OK) tp.advmss -= TCPOLEN_TSTAMP_ALIGNED;
-  syncMss(tp, tp.pmtu);
-  initRcvMss(tp);
-  tp.state = TCP_ESTABLISHED;
-  tp.lrcvTime = now;
-  initTransfer(tp);
-  tp.lsndTime = now;
-  if (tp.tf & TF_KEEPALIVE) timerMod(keepTimer(tp), now + tp.kaTime);
-  sockWake(tp);
-  sendAck(tp);
-  consumeSkb(skb);
 }

@@ -16,7 +16,8 @@ import {
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { SKB_HASHED, SKB_HEADROOM, SKB_L4_HASH, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
-import { Timer, clock, now, timerDel, timerInit, timerMod } from "../sim/event";
+import { clock, now } from "../sim/event";
+import { Timer, timerDel, timerInit, timerMod } from "../sim/timer";
 import { Host, rand32 } from "../sim/host";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_SYN_FULL, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, after, before,
@@ -30,9 +31,10 @@ import { tcpRcvChild } from "./tcp-input";
 import { emitSynOptions, iniClamp, iniScale, iniWnd, selectInitialWindow, syncMss, transmitSynAck } from "./tcp-output";
 import { initRcvMss } from "./tcp-rcvwin";
 import {
-  NS_PER_MS, NS_PER_US, TCP_SYNACK_RETRIES, TCP_TIMEOUT_INIT, TF_BOUND, TF_IN_ACCEPT, TF_NODELAY, TF_SACK_OK, TF_TS_OK,
-  TF_WSCALE_OK, TcpSock, tcpNs, tsClock, winFromSpace,
-} from "./tcp-sock";
+  NS_PER_MS, NS_PER_US, TCP_SYNACK_RETRIES, TCP_TIMEOUT_INIT, TF_BOUND, TF_IN_ACCEPT, TF_NODELAY, TF_SACK_OK,
+  TF_TS_OK, TF_WSCALE_OK,
+} from "./tcp-const";
+import { TcpSock, tcpNs, tsClock, winFromSpace } from "./tcp-sock";
 import { SOCK_REQ, TcpMini, bindHold, ehashInsert, ehashRemove } from "./tcp-tables";
 
 const OOW_INTERVAL: i64 = 500 * NS_PER_MS;

@@ -10,7 +10,8 @@ import {
   SNMP_TCPEXT_TCPWINPROBE, SNMP_TCP_OUTRSTS, SNMP_TCP_OUTSEGS, snmpInc,
 } from "../inet/snmp";
 import { SKB_HASHED, SKB_HEADROOM, SKB_L4_HASH, Skb, allocSkb, skbPush } from "../memory/skb";
-import { now, timerDel, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { timerDel, timerMod } from "../sim/timer";
 import {
   TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_SYN_FULL, TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, before, emitTcp,
   emitTimestamps,
@@ -20,8 +21,11 @@ import { tcpChecksum } from "./tcp";
 import { cubicTxStart } from "./tcp-cubic";
 import {
   ACK_SCHED, ACK_TIMER, NS_PER_MS, TCP_ATO_MIN, TCP_DELACK_MAX, TCP_MSS_DEFAULT, TCP_PINGPONG_THRESH, TF_SACK_OK,
-  TF_TS_OK, TcpSock, TxSeg, delackTimer, packetsInFlight, rcvSpaceFree, rcvSpaceFull, receiveWindow, sackAt, sackTimer,
-  tcpHost, tcpNs, tcpTimeStamp,
+  TF_TS_OK,
+} from "./tcp-const";
+import {
+  TcpSock, TxSeg, delackTimer, packetsInFlight, rcvSpaceFree, rcvSpaceFull, receiveWindow, sackAt, sackTimer, tcpHost,
+  tcpNs, tcpTimeStamp,
 } from "./tcp-sock";
 
 // ---------------------------------------------------------------------------------------------- MSS

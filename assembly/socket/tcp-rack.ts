@@ -7,9 +7,9 @@ import { xmitRetransmitQueue } from "./tcp-retrans";
 import { highestSackSeq } from "./tcp-sack";
 import {
   CA_RECOVERY, NS_PER_MS, NS_PER_US, SEG_EVER_RETRANS, SEG_LOST, SEG_RETRANS, SEG_SACKED, TCP_MAX_REORDERING,
-  TF_RACK_ADVANCED, TF_RACK_DSACK, TF_REORD_SEEN, TIME_REO, TIME_RETRANS, TcpSock, TxSeg, maxU, minU, packetsInFlight,
-  tcpNs,
-} from "./tcp-sock";
+  TF_RACK_ADVANCED, TF_RACK_DSACK, TF_REORD_SEEN, TIME_REO, TIME_RETRANS,
+} from "./tcp-const";
+import { TcpSock, TxSeg, maxU, minU, packetsInFlight, tcpNs } from "./tcp-sock";
 import { rtxQueueEmpty, tsUnlink } from "./tcp-txq";
 import { rearmRto, resetXmitTimer } from "./tcp-xmit";
 

@@ -4,14 +4,15 @@
  */
 import { SNMP_TCPEXT_TCPACKCOMPRESSED, snmpInc } from "../inet/snmp";
 import { Skb } from "../memory/skb";
-import { now, timerMod, timerPending } from "../sim/event";
+import { now } from "../sim/event";
+import { timerMod, timerPending } from "../sim/timer";
 import { TCPHDR_FIN, TCPHDR_PSH, TCP_HLEN, before } from "../wire/tcp";
 import { selectWindowSpace, sendAck, sendDelayedAck } from "./tcp-output";
 import {
   ACK_NOW, ACK_PUSHED, ACK_PUSHED2, ACK_SCHED, NS_PER_MS, NS_PER_US, TCP_ATO_MIN, TCP_MAX_QUICKACKS, TCP_MIN_MSS,
-  TCP_MSS_DEFAULT, TCP_PINGPONG_THRESH, TCP_RMEM_MAX, TF_SACK_OK, TF_SHUT_RD, TcpSock, maxU, minU, rcvSpaceFree,
-  receiveWindow, sackTimer, tcpNs, tcpTimeStamp, winFromSpace,
-} from "./tcp-sock";
+  TCP_MSS_DEFAULT, TCP_PINGPONG_THRESH, TCP_RMEM_MAX, TF_SACK_OK, TF_SHUT_RD,
+} from "./tcp-const";
+import { TcpSock, maxU, minU, rcvSpaceFree, receiveWindow, sackTimer, tcpNs, tcpTimeStamp, winFromSpace } from "./tcp-sock";
 
 /** tcp_incr_quickack. */
 function incrQuickack(tp: TcpSock, most: u32): void {

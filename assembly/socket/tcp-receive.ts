@@ -19,10 +19,8 @@ import { SOCK_SINK, sockWake } from "./socket";
 import { sendAck } from "./tcp-output";
 import { MAX_FRAGS, SKB_HEAD, dataReceived, enterQuickack, fragSize, growWindow } from "./tcp-rcvwin";
 import { dsackExtend, dsackSet, sackNew, sackRemove } from "./tcp-sackgen";
-import {
-  ACK_NOW, ACK_SCHED, TCP_MAX_QUICKACKS, TCP_PINGPONG_THRESH, TCP_RMEM_MAX, TF_DONE, TF_SACK_OK, TF_SHUT_RD, TcpSock,
-  minU, receiveWindow, tcpNs,
-} from "./tcp-sock";
+import { ACK_NOW, ACK_SCHED, TCP_MAX_QUICKACKS, TCP_PINGPONG_THRESH, TCP_RMEM_MAX, TF_DONE, TF_SACK_OK, TF_SHUT_RD } from "./tcp-const";
+import { TcpSock, minU, receiveWindow, tcpNs } from "./tcp-sock";
 import { timeWaitFrom } from "./tcp-timewait";
 
 // ---------------------------------------------------------------------------------------------- memory

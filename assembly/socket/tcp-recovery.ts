@@ -20,9 +20,9 @@ import {
 } from "./tcp-rack";
 import {
   CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, NS_PER_MS, NS_PER_US, SEG_LOST, SEG_SACKED,
-  TCP_INFINITE_SSTHRESH, TCP_REORDERING, TF_FRTO, TF_RACK_ADVANCED, TF_SACK_OK, TF_TLP_RETRANS, TIME_RETRANS, TcpSock,
-  TxSeg, currentSsthresh, maxU, minU, packetsInFlight, tcpNs, wndEnd,
-} from "./tcp-sock";
+  TCP_INFINITE_SSTHRESH, TCP_REORDERING, TF_FRTO, TF_RACK_ADVANCED, TF_SACK_OK, TF_TLP_RETRANS, TIME_RETRANS,
+} from "./tcp-const";
+import { TcpSock, TxSeg, currentSsthresh, maxU, minU, packetsInFlight, tcpNs, wndEnd } from "./tcp-sock";
 import { rtxQueueEmpty } from "./tcp-txq";
 import { resetXmitTimer } from "./tcp-xmit";
 

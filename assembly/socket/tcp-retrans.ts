@@ -9,8 +9,8 @@ import { currentMss, transmitSeg, xmitProbe } from "./tcp-output";
 import {
   CA_CWR, CA_LOSS, CA_OPEN, CA_RECOVERY, NS_PER_MS, NS_PER_US, SEG_EVER_RETRANS, SEG_LOST, SEG_RETRANS, SEG_SACKED,
   TCP_RTO_MIN, TCP_TIMEOUT_INIT, TF_SACK_OK, TF_TLP_RETRANS, TIME_LOSS_PROBE, TIME_NONE, TIME_REO, TIME_RETRANS,
-  TXSEG_OVERHEAD, TcpSock, TxSeg, minU, packetsInFlight, tcpNs, tcpTimeStamp, wndEnd,
-} from "./tcp-sock";
+} from "./tcp-const";
+import { TXSEG_OVERHEAD, TcpSock, TxSeg, minU, packetsInFlight, tcpNs, tcpTimeStamp, wndEnd } from "./tcp-sock";
 import { rtxTail, segInsertAfter, segNew, tsAppend, tsInsertAfter } from "./tcp-txq";
 import {
   NAGLE_OFF, newDataSent, rearmRto, resetXmitTimer, rtoDelta, smallQueueCheck, windowAllows, writeXmit,

@@ -11,10 +11,8 @@ import {
 import { after, before, optSack, optSackCount } from "../wire/tcp";
 import { FLAG_DATA_SACKED, FLAG_DSACKING_ACK, FLAG_DSACK_TLP, FLAG_ORIG_SACK_ACKED } from "./tcp-ack";
 import { checkSackReordering, rackAdvance } from "./tcp-rack";
-import {
-  CA_LOSS, SEG_EVER_RETRANS, SEG_LOST, SEG_RETRANS, SEG_SACKED, TF_RACK_DSACK, TF_REORD_SEEN, TF_SACK_OK, TcpSock,
-  TxSeg, tcpNs,
-} from "./tcp-sock";
+import { CA_LOSS, SEG_EVER_RETRANS, SEG_LOST, SEG_RETRANS, SEG_SACKED, TF_RACK_DSACK, TF_REORD_SEEN, TF_SACK_OK } from "./tcp-const";
+import { TcpSock, TxSeg, tcpNs } from "./tcp-sock";
 import { tsUnlink } from "./tcp-txq";
 
 /** Transmission times of the first and last segment that this ACK SACKed for the first time; -1 = none. */

@@ -1,9 +1,10 @@
 /** The SACK and D-SACK blocks that a receiver sends (RFC 2018, RFC 2883; net/ipv4/tcp_input.c tcp_sack_new_ofo_skb, tcp_dsack_set). */
 import { SNMP_TCPEXT_TCPDSACKOFOSENT, SNMP_TCPEXT_TCPDSACKOLDSENT, snmpInc } from "../inet/snmp";
-import { timerDel } from "../sim/event";
+import { timerDel } from "../sim/timer";
 import { after, before } from "../wire/tcp";
 import { sendAck } from "./tcp-output";
-import { TF_SACK_OK, TcpSock, sackAt, sackTimer, tcpNs } from "./tcp-sock";
+import { TF_SACK_OK } from "./tcp-const";
+import { TcpSock, sackAt, sackTimer, tcpNs } from "./tcp-sock";
 
 @inline
 function getBlock(tp: TcpSock, i: u32): u64 {

@@ -4,7 +4,8 @@ import {
   SNMP_TCPEXT_DELAYEDACKS, SNMP_TCPEXT_TCPABORTONTIMEOUT, SNMP_TCPEXT_TCPTIMEOUTREHASH, SNMP_TCPEXT_TCPTIMEOUTS,
   snmpInc,
 } from "../inet/snmp";
-import { now, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { timerMod } from "../sim/timer";
 import { rand32 } from "../sim/host";
 import { SOCK_DEAD } from "./socket";
 import { tcpDone, tcpReap } from "./tcp-input";
@@ -16,8 +17,9 @@ import { retransmitSeg, sendLossProbe, writeWakeup, xmitRetransmitQueue } from "
 import {
   ACK_SCHED, ACK_TIMER, NS_PER_MS, TCP_ATO_MIN, TCP_ORPHAN_RETRIES, TCP_RETR1, TCP_RETR2, TCP_RTO_MAX, TCP_RTO_MIN,
   TCP_SYN_RETRIES, TCP_TIMEOUT_INIT, TF_KEEPALIVE, TF_TSQ, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO,
-  TIME_RETRANS, TcpSock, TxSeg, keepTimer, packetsInFlight, tcpHost, tcpNs, tcpTimeStamp, timersInit,
-} from "./tcp-sock";
+  TIME_RETRANS,
+} from "./tcp-const";
+import { TcpSock, TxSeg, keepTimer, packetsInFlight, tcpHost, tcpNs, tcpTimeStamp, timersInit } from "./tcp-sock";
 import { rtxQueueEmpty } from "./tcp-txq";
 import { probe0When, pushFrames, resetXmitTimer } from "./tcp-xmit";
 

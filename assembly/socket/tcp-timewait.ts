@@ -7,7 +7,8 @@ import { SNMP_TCPEXT_PAWSESTAB, SNMP_TCPEXT_TW, snmpInc } from "../inet/snmp";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { Skb, consumeSkb, dropSkb } from "../memory/skb";
-import { TIMER_UPKEEP, Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { TIMER_UPKEEP, Timer, timerDel, timerInit, timerMod } from "../sim/timer";
 import { Host } from "../sim/host";
 import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, after, before, optSawTs, optTsval, parseTcpOptions,
@@ -16,7 +17,8 @@ import { SOCK_TCP } from "./socket";
 import { tcpSendReset } from "./tcp";
 import { tcpDone } from "./tcp-input";
 import { bareAck, connRequest, inWindow, miniOowLimited } from "./tcp-minisocks";
-import { PAWS_24DAYS, TCP_TIMEWAIT_LEN, TF_TS_OK, TcpSock, tcpNs } from "./tcp-sock";
+import { PAWS_24DAYS, TCP_TIMEWAIT_LEN, TF_TS_OK } from "./tcp-const";
+import { TcpSock, tcpNs } from "./tcp-sock";
 import { SOCK_TW, TcpMini, bindHold, bindPut, ehashInsert, ehashRemove, listenLookup } from "./tcp-tables";
 
 const TIMER: usize = offsetof<Timer>();

@@ -24,8 +24,9 @@ import { iniClamp, iniScale, iniWnd, selectInitialWindow, sendActiveReset, syncM
 import { cleanupRbuf, rcvSpaceAdjust } from "./tcp-rcvwin";
 import {
   NS_PER_SEC, TCP_FIN_TIMEOUT, TCP_TIMEOUT_INIT, TF_BOUND, TF_BOUND_ADDR, TF_DONE, TF_IN_ACCEPT, TF_SHUT_RD,
-  TF_SHUT_WR, TIME_RETRANS, TcpSock, rcvSpaceFull, tcpHost, tcpNs, tcpTimeStamp,
-} from "./tcp-sock";
+  TF_SHUT_WR, TIME_RETRANS,
+} from "./tcp-const";
+import { TcpSock, rcvSpaceFull, tcpHost, tcpNs, tcpTimeStamp } from "./tcp-sock";
 import {
   BindBucket, SOCK_TW, TcpMini, bindFind, bindGet, ehashInsert, ehashLookup, listenConflict, listenInsert,
 } from "./tcp-tables";

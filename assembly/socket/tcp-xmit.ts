@@ -4,16 +4,17 @@
  */
 import { TCP_CLOSE } from "../abi";
 import { SNMP_TCPEXT_TCPAUTOCORKING, snmpInc } from "../inet/snmp";
-import { now, timerDel, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { timerDel, timerMod } from "../sim/timer";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, after, before } from "../wire/tcp";
 import { cubicCwndRestart } from "./tcp-cubic";
 import { currentMss, transmitSeg } from "./tcp-output";
 import { scheduleLossProbe, segSplit } from "./tcp-retrans";
 import {
   CA_CWR, CA_OPEN, CA_RECOVERY, NS_PER_US, TCP_INIT_CWND, TCP_RTO_MAX, TCP_RTO_MIN, TF_CWND_LIMITED, TF_NODELAY,
-  TF_NOSPACE, TF_TSQ, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO, TIME_RETRANS, TcpSock, TxSeg, currentSsthresh,
-  inSlowStart, maxU, minU, packetsInFlight, rtxTimer, tcpNs, wndEnd,
-} from "./tcp-sock";
+  TF_NOSPACE, TF_TSQ, TIME_LOSS_PROBE, TIME_NONE, TIME_PROBE0, TIME_REO, TIME_RETRANS,
+} from "./tcp-const";
+import { TcpSock, TxSeg, currentSsthresh, inSlowStart, maxU, minU, packetsInFlight, rtxTimer, tcpNs, wndEnd } from "./tcp-sock";
 import { rtxQueueEmpty, segAppend, segNew, tsAppend } from "./tcp-txq";
 
 /** nonagle argument of writeXmit (TCP_NAGLE_*). */

@@ -13,7 +13,8 @@ import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree } from "../memory/arena";
 import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, dropSkb, skbPut } from "../memory/skb";
-import { now, timerMod, timerPending } from "../sim/event";
+import { now } from "../sim/event";
+import { timerMod, timerPending } from "../sim/timer";
 import { Host } from "../sim/host";
 import { fold64, pseudoSum, sumBytes } from "../wire/checksum";
 import {
@@ -25,9 +26,10 @@ import { tcpErr } from "./tcp-icmp";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input";
 import { listenRcv, reqRcv, reqsPurge } from "./tcp-minisocks";
 import {
-  CA_OPEN, TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, TCP_MSS_DEFAULT, TCP_REORDERING, TCP_RMEM_DEFAULT, TCP_SOCK_SIZE,
-  TCP_TIMEOUT_INIT, TCP_WMEM_DEFAULT, TF_TSQ, TcpSock, sockAlloc, timersStop, tsqTimer,
-} from "./tcp-sock";
+  CA_OPEN, TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, TCP_MSS_DEFAULT, TCP_REORDERING, TCP_RMEM_DEFAULT, TCP_TIMEOUT_INIT,
+  TCP_WMEM_DEFAULT, TF_TSQ,
+} from "./tcp-const";
+import { TCP_SOCK_SIZE, TcpSock, sockAlloc, timersStop, tsqTimer } from "./tcp-sock";
 import {
   SOCK_REQ, SOCK_TW, SOCK_ZOMBIE, TcpMini, bindPut, ehashLookup, ehashRemove, listenLookup, listenRemove,
 } from "./tcp-tables";

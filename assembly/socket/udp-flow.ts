@@ -3,7 +3,8 @@
  * output path: datagrams of a fixed pattern at fixed intervals, driven by a timer.
  */
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
-import { Timer, now, timerDel, timerInit, timerMod } from "../sim/event";
+import { now } from "../sim/event";
+import { Timer, timerDel, timerInit, timerMod } from "../sim/timer";
 import { Host } from "../sim/host";
 import { UdpSock, udpSend } from "./udp";
 

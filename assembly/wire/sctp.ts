@@ -3,6 +3,8 @@
  *
  *   +0 source port 2 | +2 destination port 2 | +4 verification tag 4 | +8 checksum 4, little-endian | chunks …
  */
+
+/** Bytes of the common header. */
 export const SCTP_HLEN: u32 = 12;
 
 /** Reflected polynomial of CRC32c (Castagnoli). */

@@ -62,11 +62,11 @@ function stateFind(xfrm: XfrmNs, policy: XfrmPolicy, tmpl: usize): usize {
 /** The states of a policy for the flow stand in its bundle (xfrm_bundle_ok). */
 @inline
 function bundleOk(xfrm: XfrmNs, policy: XfrmPolicy): bool {
+  // A selector may be about ports, which the bundle doesn't know.
+  if (xfrm.selectors != 0) return false;
   if (policy.bundleGen != xfrm.gen || policy.bundleSrc != Flow.src || policy.bundleDst != Flow.dst) return false;
   for (let i: u32 = 0; i < policy.tmplCount; i++) {
-    const x = bundleAt(policy, i);
-    // A selector may be about ports, which the bundle doesn't know.
-    if (x.km != XFRM_STATE_VALID || x.hasSelector) return false;
+    if (bundleAt(policy, i).km != XFRM_STATE_VALID) return false;
   }
   return true;
 }

@@ -8,7 +8,7 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../abi";
 import { NetNs } from "../link/netns";
 import { HashTable } from "../memory/hashtable";
 import { Skb } from "../memory/skb";
-import { Timer } from "../sim/event";
+import { Timer } from "../sim/timer";
 import { ipDst, ipHlen, ipIsFragment, ipProtocol, ipSrc, maskOf } from "../wire/ipv4";
 
 // NetNs.xfrmFlags

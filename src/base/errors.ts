@@ -30,6 +30,27 @@ export class KernelError extends Error {
   }
 }
 
+/** A program asks for more memory than it can have. */
+export class OutOfMemory extends RangeError {
+  override name = "OutOfMemory";
+  constructor() {
+    super("out of memory");
+  }
+}
+
+/** How engines put it that a string, an array or the stack gets too big (V8, SpiderMonkey, JavaScriptCore). */
+const LIMITS =
+  /call stack|too much recursion|string length|array length|count value|repeat count|allocation (?:failed|size)|out of memory/i;
+
+/** Whether what a program threw says that it used up memory or stack: a real one would have been killed for that. */
+export function isExhaustion(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (error instanceof RangeError || error.name === "InternalError") &&
+    LIMITS.test(error.message)
+  );
+}
+
 /** Errno values used at the kernel's border, with the text of strerror(3). */
 export const ERRNO_TEXT = {
   EPERM: "Operation not permitted",
@@ -46,6 +67,8 @@ export const ERRNO_TEXT = {
   EINVAL: "Invalid argument",
   EMLINK: "Too many links",
   EPIPE: "Broken pipe",
+  ERANGE: "Numerical result out of range",
+  ENOSPC: "No space left on device",
   EXFULL: "Exchange full",
   EREMOTE: "Object is remote",
   EPROTO: "Protocol error",
@@ -91,6 +114,8 @@ export const ERRNO_NUMBER: Record<Errno, number> = {
   EINVAL: 22,
   EMLINK: 31,
   EPIPE: 32,
+  ERANGE: 34,
+  ENOSPC: 28,
   EXFULL: 54,
   EREMOTE: 66,
   EPROTO: 71,

@@ -3,6 +3,9 @@
 /** What a signal's end is told as (sh(1)). */
 export const SIGNAL_STATUS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
+/** 128 + SIGPIPE: written to a pipe whose reader has gone, as `| head` does. */
+export const BROKEN_PIPE = 141;
+
 /**
  * Does something once: when the process ends, because the reader of its output or its terminal went away for
  * instance, or earlier, when the function that is returned is called. It must not wait for anything.

@@ -1,5 +1,7 @@
 /** The command `swarmwire`. Only this file decides the exit status and prints errors. */
+import { existsSync, readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
+import { BROKEN_PIPE } from "./at-exit.ts";
 import { checkCommand, labsCommand, schemaCommand } from "./labs.ts";
 import { runCommand } from "./run.ts";
 import { shellCommand } from "./shell.ts";
@@ -13,6 +15,7 @@ Usage: swarmwire COMMAND
   labs         the labs that come with swarmwire
   check LAB    read a lab file and say what is wrong with it
   schema       the JSON Schema of lab files
+  --version    which version this is
 
 swarmwire COMMAND --help says more.
 `;
@@ -25,14 +28,24 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Pr
   schema: schemaCommand,
 };
 
-/** Written to a pipe whose reader has gone, as `| head` does (128 + SIGPIPE). */
-const BROKEN_PIPE = 141;
+/** The package's version; its file stands above dist, and above src. */
+function version(): string {
+  for (const place of ["../../package.json", "../../../package.json"]) {
+    const file = new URL(place, import.meta.url);
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+  }
+  throw new Error("package.json is gone");
+}
 
 async function main(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
   if (command === undefined || ["help", "--help", "-h"].includes(command)) {
     (command === undefined ? process.stderr : process.stdout).write(HELP);
     return command === undefined ? 2 : 0;
+  }
+  if (command === "--version" || command === "version") {
+    process.stdout.write(`swarmwire ${version()}\n`);
+    return 0;
   }
   const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
   if (run === undefined) throw new UserError(`swarmwire: there is no command ${command}; see swarmwire --help`);

@@ -4,6 +4,9 @@ import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from 
 import type { Progress } from "./progress.ts";
 import type { TraceFile } from "./trace.ts";
 
+/** A stream to print to. */
+export type Out = Pick<NodeJS.WriteStream, "write">;
+
 /** A printer hears of everything, and of the end. */
 export interface Printer extends LabObserver {
   finished(result: LabResult, trace: TraceFile | undefined): void;
@@ -20,20 +23,25 @@ function nameOf(host: string, terminal: string | undefined): string {
 export class TerminalPrinter implements Printer {
   readonly #quiet: boolean;
   readonly #progress: Progress;
+  readonly #out: Out;
   #atLineStart = true;
   /** The terminal whose output stands last, `host/container`, while it is open. */
   #terminal: string | undefined;
 
-  /** @param quiet failures only */
-  constructor(quiet: boolean, progress: Progress) {
+  /**
+   * @param quiet failures only
+   * @param out where to; standard output, unless that is for the trace
+   */
+  constructor(quiet: boolean, progress: Progress, out: Out = process.stdout) {
     this.#quiet = quiet;
+    this.#out = out;
     this.#progress = progress;
   }
 
   #print(text: string): void {
     if (this.#quiet || text === "") return;
     this.#progress.clear();
-    process.stdout.write(text);
+    this.#out.write(text);
     this.#atLineStart = text.endsWith("\n");
   }
 
@@ -109,7 +117,7 @@ export class TerminalPrinter implements Printer {
     );
     if (drops.length > 0) this.#print(`Dropped: ${drops.join(", ")}.\n`);
     if (result.cut) this.#print("Stopped before the end of the last step.\n");
-    if (trace !== undefined && trace.error === undefined && trace.points > 0) {
+    if (trace !== undefined && trace.error === undefined && trace.points > 0 && !trace.onStdout) {
       this.#print(
         `Trace: ${trace.path}, ${count(trace.packets, "packet")}. Open it with: wireshark ${trace.path}   or: tshark -r ${trace.path}\n`,
       );
@@ -136,8 +144,15 @@ function keysText({ path, keysPath }: TraceFile, associations: string): string {
  *   keys (the path of its ESP keys, or null), packets, traceError (a text or null), counters.
  */
 export class JsonPrinter implements Printer {
+  readonly #out: Out;
+
+  /** @param out where to; standard output, unless that is for the trace */
+  constructor(out: Out = process.stdout) {
+    this.#out = out;
+  }
+
   #write(value: unknown): void {
-    process.stdout.write(`${JSON.stringify(value)}\n`);
+    this.#out.write(`${JSON.stringify(value)}\n`);
   }
 
   stepEnded({ failures, ...rest }: StepResult): void {
@@ -163,7 +178,7 @@ export class JsonPrinter implements Printer {
       failed,
       time: result.end,
       trace: trace?.path ?? null,
-      keys: trace !== undefined && trace.espSa.size > 0 ? trace.keysPath : null,
+      keys: trace !== undefined && trace.espSa.size > 0 ? (trace.keysPath ?? null) : null,
       packets: trace?.packets ?? 0,
       traceError: trace?.error?.message ?? null,
       counters: result.counters,

@@ -4,6 +4,7 @@ import { UserError } from "../base/errors.ts";
 import { parseDuration, SEC } from "../base/time.ts";
 import type { LateOutput } from "../lab/run.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../lab/session.ts";
+import { incomplete } from "../shell/sh/sh.ts";
 import { hostTools } from "../shell/tools/registry.ts";
 import { complete } from "./completion.ts";
 import { HISTORY_SIZE, readHistory, writeHistory } from "./history.ts";
@@ -44,6 +45,8 @@ export class Repl {
   #running = 0;
   #last: Promise<unknown> = Promise.resolve();
   #atLineStart = true;
+  /** Lines of a command that isn't whole yet. */
+  #begun = "";
 
   /** @param watch told when a command begins, whose output somebody watches, and when it has ended */
   constructor(session: LabSession, watch: (watched: boolean) => void) {
@@ -87,10 +90,13 @@ export class Repl {
         await this.#serially(() => this.#line(line));
         this.#prompt();
       }
-      // Ctrl-D closed the input: it is for the program that waits, if one does.
+      // Ctrl-D closed the input: it is for the shell whose command isn't whole, or the program that waits, if one does.
       const open = this.#open.get(this.#host);
-      if (open === undefined) break;
-      await this.#serially(() => this.#type({ key: "eof", into: open.key }));
+      const begun = this.#takeBegun();
+      if (open === undefined && begun === "") break;
+      await this.#serially(() =>
+        open === undefined ? this.#execute(begun) : this.#type({ key: "eof", into: open.key }),
+      );
       if (!this.#watched) break;
       this.#readline = this.#listen();
     }
@@ -102,13 +108,24 @@ export class Repl {
     const open = this.#open.get(this.#host);
     const text = line.trim();
     try {
-      if (text.startsWith("@")) await this.#local(text.slice(1));
+      if (text.startsWith("@") && this.#begun === "") await this.#local(text.slice(1));
       else if (open !== undefined) await this.#type({ command: line, into: open.key });
-      else if (text !== "") await this.#type({ command: line });
+      else if (incomplete(`${this.#begun}${line}`)) this.#begun += `${line}\n`;
+      else await this.#execute(this.#takeBegun() + line);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       this.#write(`${error.message}\n`);
     }
+  }
+
+  #takeBegun(): string {
+    const begun = this.#begun;
+    this.#begun = "";
+    return begun;
+  }
+
+  async #execute(command: string): Promise<void> {
+    if (command.trim() !== "") await this.#type({ command });
   }
 
   #write(text: string): void {
@@ -125,7 +142,7 @@ export class Repl {
   #prompt(): void {
     const open = this.#open.get(this.#host);
     if (open === undefined) this.#newLine();
-    const text = open === undefined ? `${this.#host}$ ` : open.tail;
+    const text = this.#begun !== "" ? "> " : open === undefined ? `${this.#host}$ ` : open.tail;
     if (!this.#watched) {
       // The program's own prompt stands there already, unless something came between.
       if (open === undefined || this.#atLineStart) this.#write(text);
@@ -212,6 +229,7 @@ export class Repl {
     if (this.#running > 0) return;
     process.stdout.write("^C\n");
     this.#atLineStart = true;
+    this.#begun = "";
     // What was typed so far is given up.
     readline.write(null, { ctrl: true, name: "e" });
     readline.write(null, { ctrl: true, name: "u" });

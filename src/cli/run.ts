@@ -69,9 +69,16 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { plan, seed, workers, until, snaplen } = settingsOf(args);
-  const trace = openTrace("run", args, snaplen, plan, seed);
   const progress = new Progress(args.has("json") || args.has("quiet"));
-  const printer: Printer = args.has("json") ? new JsonPrinter() : new TerminalPrinter(args.has("quiet"), progress);
+  const tell = (message: string): void => {
+    progress.clear();
+    process.stderr.write(`swarmwire: ${message}\n`);
+  };
+  const trace = openTrace("run", args, snaplen, plan, seed, tell);
+  const out = trace?.file.onStdout === true ? process.stderr : process.stdout;
+  const printer: Printer = args.has("json")
+    ? new JsonPrinter(out)
+    : new TerminalPrinter(args.has("quiet"), progress, out);
   const session = await LabSession.start(plan, {
     module: await loadKernel(),
     machines: workers === 1 ? createMachine : new URL("../lab/machine.js", import.meta.url).href,
@@ -104,7 +111,9 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     process.stderr.write(`swarmwire: interrupted at ${formatDuration(result.end)} of virtual time\n`);
     return signals.status;
   }
-  return problem !== undefined || result.steps.some((step) => step.failures.length > 0) ? 1 : 0;
+  return problem !== undefined || trace?.file.broken === true || result.steps.some((step) => step.failures.length > 0)
+    ? 1
+    : 0;
 }
 
 /** Ctrl-C ends a run in order; a second one ends it at once. */

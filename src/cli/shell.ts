@@ -75,7 +75,7 @@ export async function shellCommand(argv: readonly string[]): Promise<number> {
     await session.close();
   }
   const problem = trace?.file.problem(trace.patterns);
-  if (problem === undefined) return 0;
+  if (problem === undefined) return trace?.file.broken === true ? 1 : 0;
   process.stderr.write(`swarmwire: ${problem}\n`);
   return 1;
 }

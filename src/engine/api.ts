@@ -3,6 +3,7 @@
  * (facts: engine-api.md, swarmkit.md §11). The shell's `docker` calls these; an HTTP server can map its
  * routes to them one to one. Refusals throw ApiError with the HTTP status and the daemon's message.
  */
+import type { Time } from "../base/time.ts";
 import type { Channel, Proc } from "../scheduler/process.ts";
 import type { Pipe } from "./program.ts";
 
@@ -54,6 +55,13 @@ export interface SwarmInitRequest {
   ForceNewCluster?: boolean;
   AutoLockManagers?: boolean;
   Availability?: string;
+  /** What is left out is the default. Durations in ns. */
+  Spec?: {
+    Orchestration?: { TaskHistoryRetentionLimit?: number };
+    Raft?: { SnapshotInterval?: number; KeepOldSnapshots?: number };
+    Dispatcher?: { HeartbeatPeriod?: number };
+    CAConfig?: { NodeCertExpiry?: number };
+  };
 }
 
 /** POST /swarm/join. */
@@ -208,7 +216,7 @@ export interface EngineApi {
   /** Chunks already logged, then live ones while `follow`. */
   containerLogs(
     id: string,
-    options: { follow?: boolean; tail?: number; timestamps?: boolean },
+    options: { follow?: boolean; tail?: number; timestamps?: boolean; since?: Time; until?: Time },
   ): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
   containerAttach(id: string): AttachStream;
   containerTop(id: string): JsonObject;

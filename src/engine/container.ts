@@ -147,6 +147,12 @@ export class Container {
     return this.startedAt === undefined ? "created" : "exited";
   }
 
+  /** Its restart policy brings it back when the daemon starts (container.go ShouldRestart). */
+  get restartsAtBoot(): boolean {
+    if (this.running || this.startedAt === undefined) return false;
+    return this.newRestartManager().decide(this.exitCode, this.manuallyStopped, 0) !== undefined;
+  }
+
   get tty(): boolean {
     return this.request.Tty ?? false;
   }

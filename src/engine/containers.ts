@@ -25,6 +25,8 @@ export interface ContainersOptions {
   readonly log: DaemonLog;
   /** Text of the host's /etc/hosts, which containers in the host's network see. */
   readonly hostsFile: string;
+  /** How often the daemon has been started: each life has a random stream of its own. */
+  readonly lives?: number;
 }
 
 /** The containers of one engine. */
@@ -38,9 +40,16 @@ export class Containers {
   constructor(options: ContainersOptions) {
     const { os, networking, log } = options;
     this.#options = options;
-    this.#random = os.random.fork("containers");
+    const { lives = 1 } = options;
+    this.#random = os.random.fork(lives === 1 ? "containers" : `containers/${lives}`);
     this.execs = new Execs(os, this.#random);
     this.lifecycle = new Lifecycle(os, networking, log, (container) => this.#autoRemove(container));
+  }
+
+  /** Takes over the containers of an earlier life of the daemon. @returns those that are to be restarted */
+  restore(containers: readonly Container[]): readonly Container[] {
+    for (const container of containers) this.#byId.set(container.id, container);
+    return containers.filter((container) => container.restartsAtBoot);
   }
 
   /** In order of creation. */

@@ -4,19 +4,21 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 import { newHexId } from "../base/ids.ts";
-import { NetworkController } from "../libnetwork/controller.ts";
+import { type DaemonRemains, NetworkController } from "../libnetwork/controller.ts";
 import type { DaemonLog } from "../libnetwork/log.ts";
 import { createNetworkDb } from "../libnetwork/networkdb/networkdb.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import type { Channel, Proc } from "../scheduler/process.ts";
+import { type Channel, join, type Proc } from "../scheduler/process.ts";
 import type { ApiNodeSpec, ApiSwarmSpec } from "../swarm/api/convert.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import * as api from "./api.ts";
+import type { Container } from "./container.ts";
 import { parseReference } from "./container-config.ts";
 import { ContainerNetworks } from "./container-networks.ts";
 import { Containers } from "./containers.ts";
 import { inDaemon } from "./daemon-request.ts";
 import { checkFilters, matchesFilters } from "./filters.ts";
+import type { ResolverFiles } from "./host-resolver.ts";
 import { checkSignal } from "./lifecycle.ts";
 import { type LogOptions, readLogs } from "./logs.ts";
 import { NetworkConnector } from "./network-connect.ts";
@@ -25,7 +27,8 @@ import { type EnginePlatform, linuxPlatform } from "./platform.ts";
 import type { ImageStore } from "./program.ts";
 import { refusable } from "./refusals.ts";
 import type { OutputChunk } from "./stdio.ts";
-import { SwarmMembership } from "./swarm-membership.ts";
+import { SwarmMembership, type SwarmRemains } from "./swarm-membership.ts";
+import { ServiceRequests } from "./swarm-services.ts";
 import { execView, imageView, infoView, topView, versionView } from "./system-views.ts";
 import { withoutDigest } from "./task-container.ts";
 import { containerDetails, containerSummary } from "./views.ts";
@@ -40,12 +43,25 @@ export interface EngineOptions {
   readonly resolvConf: string;
   /** Text of the host's /etc/hosts. */
   readonly hostsFile?: string;
+  /** What the host's names are found in now; default: the two files above. */
+  readonly names?: () => ResolverFiles;
   /** The daemon's log; nothing is kept by default. */
   readonly log?: DaemonLog;
   /** Told of each address that a container gets. */
   readonly onAddress?: (ip: Ipv4, container: string) => void;
   /** The host's operating system; Linux when left out. */
   readonly platform?: EnginePlatform;
+  /** What an earlier life of the daemon left. */
+  readonly restore?: EngineRemains;
+}
+
+/** What a daemon that was stopped has on disk. */
+export interface EngineRemains {
+  readonly id: string;
+  readonly lives: number;
+  readonly containers: readonly Container[];
+  readonly networks: DaemonRemains;
+  readonly swarm: SwarmRemains | undefined;
 }
 
 /** The Engine of one host. */
@@ -54,11 +70,15 @@ export class Engine implements api.EngineApi {
   readonly #images: ImageStore;
   readonly #platform: EnginePlatform;
   readonly #id: string;
+  /** How often the daemon has been started. */
+  readonly #lives: number;
+  #remains: EngineRemains | undefined;
   readonly controller: NetworkController;
   readonly containers: Containers;
   readonly #membership: SwarmMembership;
   readonly #connector: NetworkConnector;
   readonly #networkRequests: NetworkRequests;
+  readonly #services: ServiceRequests;
 
   /** Starts the daemon: libnetwork and the default networks. */
   constructor(options: EngineOptions) {
@@ -66,7 +86,10 @@ export class Engine implements api.EngineApi {
     this.#os = os;
     this.#images = images;
     this.#platform = platform;
-    this.#id = newHexId(os.random.fork("engine"));
+    const { restore } = options;
+    this.#lives = (restore?.lives ?? 0) + 1;
+    this.#remains = restore;
+    this.#id = restore?.id ?? newHexId(os.random.fork("engine"));
     this.controller = new NetworkController({
       os,
       log,
@@ -74,6 +97,7 @@ export class Engine implements api.EngineApi {
       resolvConf: options.resolvConf,
       encryption: platform.overlayEncryption(os.kernel.root, log),
       system: platform.networks,
+      ...(restore === undefined ? {} : { restore: restore.networks }),
     });
     platform.createDefaultNetworks(this.controller);
     this.#membership = new SwarmMembership(
@@ -82,6 +106,7 @@ export class Engine implements api.EngineApi {
       (id) => this.#disconnectAll(id),
       platform,
       () => this.containers,
+      options.names ?? (() => ({ hosts: options.hostsFile ?? "", resolvConf: options.resolvConf })),
     );
     const networks = new ContainerNetworks(
       this.controller,
@@ -90,8 +115,45 @@ export class Engine implements api.EngineApi {
       options.onAddress,
     );
     this.#connector = new NetworkConnector(networks);
-    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, networks, platform);
-    this.containers = new Containers({ os, images, networking: networks, log, hostsFile: options.hostsFile ?? "" });
+    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, platform);
+    this.#services = new ServiceRequests(os, this.swarm, this.controller, platform);
+    this.containers = new Containers({
+      os,
+      images,
+      networking: networks,
+      log,
+      hostsFile: options.hostsFile ?? "",
+      lives: this.#lives,
+    });
+  }
+
+  /** Goes on where an earlier life ended: the swarm first, then the containers that are to be restarted. */
+  resume(): void {
+    const remains = this.#remains;
+    this.#remains = undefined;
+    if (remains === undefined) return;
+    if (remains.swarm !== undefined) this.#membership.resume(remains.swarm);
+    this.#os.spawn("restart containers", this.#restartContainers(this.containers.restore(remains.containers)));
+  }
+
+  *#restartContainers(containers: readonly Container[]): Proc<void> {
+    yield* this.#membership.settled();
+    for (const container of containers) {
+      this.#os.spawn(`restart ${container.name}`, this.containers.lifecycle.restartAtBoot(container));
+    }
+  }
+
+  /** The daemon stops (cluster Cleanup, then daemon Shutdown): the swarm's agent, containers, gossip. The engine is not used afterwards. */
+  *shutdown(): Proc<EngineRemains> {
+    const swarm = this.#membership.suspend();
+    const stopping = this.containers
+      .list()
+      .filter(({ running }) => running)
+      .map((one) => this.#os.spawn(`shutdown ${one.name}`, this.containers.lifecycle.shutdown(one)));
+    for (const process of stopping) yield* join(process);
+    yield* this.#membership.leaveCluster();
+    const containers = this.containers.list();
+    return { id: this.#id, lives: this.#lives, containers, networks: this.controller.shutdown(), swarm };
   }
 
   /** The node's part in its swarm. */
@@ -185,6 +247,8 @@ export class Engine implements api.EngineApi {
     flags: { rotateWorkerToken?: boolean; rotateManagerToken?: boolean },
     spec: api.JsonObject,
   ): Proc<void> {
+    const encryption = spec["EncryptionConfig"] as { readonly AutoLockManagers?: boolean } | undefined;
+    if (encryption?.AutoLockManagers === true) throw new ApiError(501, "autolock is not emulated");
     const rotate = { worker: flags.rotateWorkerToken ?? false, manager: flags.rotateManagerToken ?? false };
     const update = this.swarm.control.update(version, spec as unknown as ApiSwarmSpec, rotate);
     yield* this.#serve("swarm update", update);
@@ -194,13 +258,6 @@ export class Engine implements api.EngineApi {
     checkFilters("node", filters);
     const nodes = (yield* refusable(this.swarm.control.listNodes())) as unknown as api.JsonObject[];
     return nodes.filter((node) => matchesFilters("node", node, filters));
-  }
-
-  /** The tasks of services. There are none here; those of attached containers, which have no service, are not listed. */
-  *taskList(): Proc<readonly api.JsonObject[]> {
-    // Who isn't a manager is refused.
-    yield* refusable(this.swarm.control.listNodes());
-    return [];
   }
 
   *nodeInspect(id: string): Proc<api.JsonObject> {
@@ -213,6 +270,49 @@ export class Engine implements api.EngineApi {
 
   *nodeRemove(id: string, force: boolean): Proc<void> {
     yield* this.#serve("node rm", this.swarm.control.removeNode(id, force));
+  }
+
+  // ------------------------------------------------------------------------------------ services and tasks
+
+  *serviceCreate(spec: api.JsonObject): Proc<{ readonly ID: string }> {
+    return yield* this.#serve("service create", this.#services.create(spec));
+  }
+
+  *serviceList(options: { filters?: api.Filters; status?: boolean } = {}): Proc<readonly api.JsonObject[]> {
+    return yield* refusable(this.#services.list(options));
+  }
+
+  *serviceInspect(id: string, options: { insertDefaults?: boolean } = {}): Proc<api.JsonObject> {
+    return yield* refusable(this.#services.inspect(id, options.insertDefaults ?? false));
+  }
+
+  *serviceUpdate(
+    id: string,
+    version: number,
+    spec: api.JsonObject,
+    options: { rollback?: "previous" } = {},
+  ): Proc<{ readonly Warnings: readonly string[] | null }> {
+    return yield* this.#serve("service update", this.#services.update(id, version, spec, options.rollback));
+  }
+
+  *serviceRemove(id: string): Proc<void> {
+    yield* this.#serve("service rm", this.#services.remove(id));
+  }
+
+  serviceLogs(
+    kind: "service" | "task",
+    id: string,
+    options: Parameters<ServiceRequests["logs"]>[2],
+  ): Channel<OutputChunk> {
+    return this.#services.logs(kind, id, options);
+  }
+
+  *taskList(filters: api.Filters = {}): Proc<readonly api.JsonObject[]> {
+    return yield* refusable(this.#services.tasks(filters));
+  }
+
+  *taskInspect(id: string): Proc<api.JsonObject> {
+    return yield* refusable(this.#services.task(id));
   }
 
   // ------------------------------------------------------------------------------------------- networks

@@ -1,5 +1,9 @@
 /** A container's root file system: the image's files, what was written since, and files that Docker generates. */
+import { KernelError } from "../base/errors.ts";
 import type { FileSystem } from "./program.ts";
+
+/** Characters that can be written to one file system: its disk. */
+const DISK = 256 << 20;
 
 /** Three layers: written above generated above the image. A path that ends in a slash is a directory. */
 export class LayeredFiles implements FileSystem {
@@ -7,6 +11,8 @@ export class LayeredFiles implements FileSystem {
   readonly #generated: ReadonlyMap<string, () => string>;
   /** What was written; undefined stands for a file that was removed (overlayfs' whiteout). */
   readonly #upper = new Map<string, string | undefined>();
+  /** Length of what was written. */
+  #used = 0;
   /** Directories that are there without a file in them. */
   readonly #directories: Set<string>;
 
@@ -25,12 +31,20 @@ export class LayeredFiles implements FileSystem {
   }
 
   write(path: string, text: string): void {
+    const used = this.#used + text.length - (this.#upper.get(path)?.length ?? 0);
+    if (used > DISK && used > this.#used) throw new KernelError("ENOSPC", "write error");
+    this.#put(path, text);
+  }
+
+  /** Puts a file, or undefined for none, above the others. */
+  #put(path: string, text: string | undefined): void {
+    this.#used += (text?.length ?? 0) - (this.#upper.get(path)?.length ?? 0);
     this.#upper.set(path, text);
   }
 
   remove(path: string): boolean {
     if (this.read(path) === undefined) return false;
-    this.#upper.set(path, undefined);
+    this.#put(path, undefined);
     // Its directory stays.
     this.#directories.add(parentOf(path));
     return true;
@@ -67,7 +81,10 @@ export class LayeredFiles implements FileSystem {
 
   /** The container starts: what was written to generated files is overwritten, as Docker writes them anew. */
   regenerate(): void {
-    for (const path of this.#generated.keys()) this.#upper.delete(path);
+    for (const path of this.#generated.keys()) {
+      this.#put(path, undefined);
+      this.#upper.delete(path);
+    }
   }
 }
 

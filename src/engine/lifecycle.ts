@@ -219,6 +219,23 @@ export class Lifecycle {
     return true;
   }
 
+  /** The daemon stops: the container ends, and its restart policy may bring it back with the daemon. */
+  *shutdown(container: Container): Proc<void> {
+    const { manuallyStopped } = container;
+    yield* this.stop(container);
+    container.manuallyStopped = manuallyStopped;
+  }
+
+  /** The daemon has started, and the restart policy brings the container back (daemon.go restore). */
+  *restartAtBoot(container: Container): Proc<void> {
+    try {
+      yield* container.lock.run(this.#start(container, true));
+    } catch (error) {
+      if (!(error instanceof ApiError) && !(error instanceof UserError)) throw error;
+      this.#log("error", `failed to start container ${container.id}: ${error.message}`);
+    }
+  }
+
   /** Until it doesn't run any more; false when the deadline came first. */
   *#waitStopped(container: Container, deadline?: Time): Proc<boolean> {
     const { exits } = container;

@@ -48,6 +48,10 @@ export interface LogOptions {
   /** Lines from the end; all where not given. */
   readonly tail?: number;
   readonly timestamps?: boolean;
+  /** Lines of this time or later. */
+  readonly since?: Time;
+  /** Lines of this time or earlier; a log that is followed ends then. */
+  readonly until?: Time;
 }
 
 function chunkOf({ time, stream, text }: LogEntry, timestamps: boolean): OutputChunk {
@@ -56,25 +60,31 @@ function chunkOf({ time, stream, text }: LogEntry, timestamps: boolean): OutputC
 
 /** What is logged, then what comes while the container runs, if it is followed. The channel is closed at the end. */
 export function readLogs(os: HostRuntime, container: Container, options: LogOptions): Channel<OutputChunk> {
-  const { tail, timestamps = false } = options;
+  const { tail, timestamps = false, since = 0, until } = options;
   const out = new Channel<OutputChunk>();
-  const lines = container.log.lines();
+  const lines = container.log.lines().filter(({ time }) => time >= since && (until === undefined || time <= until));
   for (const line of tail === undefined ? lines : tail === 0 ? [] : lines.slice(-tail))
     out.push(chunkOf(line, timestamps));
-  if (options.follow !== true || !container.running) {
+  if (options.follow !== true || !container.running || (until !== undefined && until <= os.now())) {
     out.close();
     return out;
   }
-  os.spawn("docker logs -f", copyLive(os, container, out, timestamps));
+  os.spawn("docker logs -f", copyLive(os, container, out, timestamps, until));
   return out;
 }
 
 /** Nobody reads `out` any more once its reader is gone; the copy ends with the container's process. */
-function* copyLive(os: HostRuntime, container: Container, out: Channel<OutputChunk>, timestamps: boolean): Proc<void> {
+function* copyLive(
+  os: HostRuntime,
+  container: Container,
+  out: Channel<OutputChunk>,
+  timestamps: boolean,
+  until: Time | undefined,
+): Proc<void> {
   const live = container.streams.follow();
   let atLineStart = true;
   for (;;) {
-    const chunk = yield* live.pop();
+    const chunk = yield* live.pop(until);
     if (chunk === undefined) break;
     const { stream, text } = chunk;
     out.push(chunkOf({ time: os.now(), stream, text }, timestamps && atLineStart));

@@ -9,7 +9,6 @@ import { ActiveEndpointsError, type IpamConfig, type Network } from "../libnetwo
 import type { Proc } from "../scheduler/process.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import { ApiError, type Filters, type JsonObject, type NetworkCreateRequest } from "./api.ts";
-import type { ContainerNetworks } from "./container-networks.ts";
 import { checkFilters, matchesFilters } from "./filters.ts";
 import { type EnginePlatform, linuxPlatform } from "./platform.ts";
 import { refusable, toApiError } from "./refusals.ts";
@@ -18,19 +17,12 @@ import { refusable, toApiError } from "./refusals.ts";
 export class NetworkRequests {
   readonly #controller: NetworkController;
   readonly #swarm: SwarmNode;
-  readonly #networks: ContainerNetworks;
   readonly #platform: EnginePlatform;
 
-  constructor(
-    controller: NetworkController,
-    swarm: SwarmNode,
-    networks: ContainerNetworks,
-    platform: EnginePlatform = linuxPlatform,
-  ) {
+  constructor(controller: NetworkController, swarm: SwarmNode, platform: EnginePlatform = linuxPlatform) {
     this.#platform = platform;
     this.#controller = controller;
     this.#swarm = swarm;
-    this.#networks = networks;
   }
 
   #localNetworks(): readonly Network[] {
@@ -55,25 +47,34 @@ export class NetworkRequests {
     return [...swarm, ...local].filter((network) => matchesFilters("network", network, filters));
   }
 
+  /**
+   * By full ID, else by name, else by the beginning of the ID, among the networks of this host and those of the swarm
+   * (api/server/router/network/network_routes.go getNetwork).
+   */
   *inspect(id: string, options: { verbose?: boolean; scope?: string } = {}): Proc<JsonObject> {
-    const local = this.#networks.find(id);
-    if (
-      local?.state === "ready" &&
-      (options.scope === undefined || options.scope === "" || options.scope === local.scope)
-    ) {
-      return this.#view(local, options.verbose ?? false);
+    const { scope = "", verbose = false } = options;
+    const inScope = (network: JsonObject): boolean => scope === "" || network["Scope"] === scope;
+    const local = this.#localNetworks().map((network) => this.#view(network, verbose));
+    const whole = local.find((network) => network["Id"] === id);
+    if (whole !== undefined && inScope(whole)) return whole;
+    const known = new Set(local.filter(inScope).map((network) => network["Id"]));
+    const swarm = (yield* this.#swarmNetworks()).filter((network) => !known.has(network["Id"]));
+    const all = [...local, ...swarm].filter(inScope);
+    const matches: readonly (readonly [string, (network: JsonObject) => boolean])[] = [
+      ["on ID", (network) => network["Id"] === id],
+      ["on name", (network) => network["Name"] === id],
+      ["based on ID prefix", (network) => String(network["Id"]).startsWith(id)],
+    ];
+    for (const [how, fits] of matches) {
+      const found = all.filter(fits);
+      if (found.length > 1)
+        throw new ApiError(400, `network ${id} is ambiguous (${found.length} matches found ${how})`);
+      if (found[0] !== undefined) return found[0];
     }
-    const all = yield* this.#swarmNetworks();
-    const found = all.filter((network) => network["Id"] === id || network["Name"] === id);
-    if (found.length > 1) throw new ApiError(400, `network ${id} is ambiguous (${found.length} matches found on name)`);
-    const byPrefix = found.length > 0 ? found : all.filter((network) => String(network["Id"]).startsWith(id));
-    if (byPrefix.length > 1)
-      throw new ApiError(400, `network ${id} is ambiguous (${byPrefix.length} matches found based on ID prefix)`);
-    const [first] = byPrefix;
-    if (first === undefined || (options.scope !== undefined && options.scope !== "" && options.scope !== "swarm")) {
-      throw new ApiError(404, `network ${id} not found`);
-    }
-    return first;
+    // The swarm's own objects for networks of the nodes (bridge, host) are in no list, but services name them.
+    if (scope === "swarm" && this.#platform.predefinedNetworks.has(id) && this.#swarm.isManager)
+      return (yield* refusable(this.#swarm.control.getNetwork(id))) as unknown as JsonObject;
+    throw new ApiError(404, `network ${id} not found`);
   }
 
   *create(request: NetworkCreateRequest): Proc<{ Id: string; Warning: string }> {

@@ -31,6 +31,7 @@ function containerRequest(request: ContainerCreateRequest): ContainerCreateReque
   };
 }
 
+/** Docker on Windows Server: paths, versions, its default network. */
 export const windowsPlatform: EnginePlatform = {
   os: "windows",
   manifest: `windows/amd64 ${WINDOWS_BUILD}`,

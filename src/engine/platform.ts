@@ -32,6 +32,7 @@ export interface EnginePlatform {
   containerRequest(request: ContainerCreateRequest): ContainerCreateRequest;
 }
 
+/** Docker on Linux. */
 export const linuxPlatform: EnginePlatform = {
   os: "linux",
   manifest: "linux/amd64",

@@ -42,18 +42,20 @@ export function wantedBindings(container: Container): PortBinding[] {
       wanted.push({
         protocol,
         containerPort,
-        hostIp: hostAddress(HostIp),
+        ...hostAddress(HostIp),
         hostPort: Number(first || "0"),
         ...(last === undefined ? {} : { hostPortEnd: Number(last) }),
       });
     }
-    if (host.PublishAllPorts && bindings.length === 0) wanted.push({ protocol, containerPort, hostIp: 0, hostPort: 0 });
+    if (host.PublishAllPorts && bindings.length === 0) wanted.push({ protocol, containerPort, hostPort: 0 });
   }
   return wanted;
 }
 
-function hostAddress(text: string): Ipv4 {
-  return text === "" ? 0 : (parseIpv4(text) ?? 0);
+/** An address that was named: `0.0.0.0` is IPv4 only, none at all is IPv6 as well. */
+function hostAddress(text: string): { readonly hostIp?: Ipv4 } {
+  const hostIp = text === "" ? undefined : parseIpv4(text);
+  return hostIp === undefined ? {} : { hostIp };
 }
 
 /** @throws ApiError 400 for a binding that can't be (hostconfig.go validatePortBindings) */

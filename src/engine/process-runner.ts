@@ -2,11 +2,12 @@
  * Runs programs of an image as processes of a container or host: finding them in PATH, signals, exit
  * statuses (what runc and the kernel do for Docker).
  */
-import { assert, KernelError } from "../base/errors.ts";
+import { assert, isExhaustion, KernelError } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { Channel, join, type Proc, type Process, Signal } from "../scheduler/process.ts";
+import { ProcFiles } from "./proc-files.ts";
 import {
   BrokenPipeError,
   type ChildIo,
@@ -80,6 +81,8 @@ export interface ProcessRoot {
   readonly os: HostOs;
   readonly ns: NetNs;
   readonly hostname: string;
+  /** Changes it; absent where that is not allowed, as in a container without CAP_SYS_ADMIN. */
+  readonly setHostname?: (name: string) => void;
   readonly files: FileSystem;
   readonly programs: ReadonlyMap<string, Program>;
   /** The processes that run: a container's end ends them all. */
@@ -179,8 +182,11 @@ export class RunningProgram {
       tty: io.tty,
       os: root.os,
       ns: root.ns,
-      files: root.files,
-      hostname: root.hostname,
+      files: this.#files(),
+      get hostname() {
+        return root.hostname;
+      },
+      setHostname: root.setHostname,
       signals: this.#signals,
       programs: [...root.programs.keys()],
       get pid() {
@@ -192,6 +198,21 @@ export class RunningProgram {
     };
     this.#process = root.os.spawn(argv[0] ?? "", this.#main(program, context));
     root.processes.add(this);
+  }
+
+  /** The files of its root, and /proc as it sees it; Windows has none. */
+  #files(): FileSystem {
+    const { root } = this;
+    if (root.files.list("/proc") === undefined) return root.files;
+    return new ProcFiles(root.files, {
+      ns: root.ns,
+      get hostname() {
+        return root.hostname;
+      },
+      now: () => root.os.now(),
+      pid: () => this.pidInside,
+      processes: () => [...root.processes].map((process) => process.#entry()),
+    });
   }
 
   /** Exit status; undefined while it runs. 128 + n when a signal ended it. */
@@ -210,6 +231,8 @@ export class RunningProgram {
     } catch (error) {
       if (error instanceof BrokenPipeError) status = 128 + (SIGNALS["SIGPIPE"] as number);
       else if (error instanceof KernelError) context.stderr.write(`${context.argv[0]}: ${error.message}\n`);
+      // The kernel's last means against a process that takes more memory than there is (mm/oom_kill.c).
+      else if (isExhaustion(error)) status = 128 + (SIGNALS["SIGKILL"] as number);
       else throw error;
     } finally {
       this.#finish(status);

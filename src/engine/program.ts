@@ -2,10 +2,20 @@
  * What a process of a host or a container is given: arguments, a terminal or pipes, files, its network
  * namespace. Programs (ping, sh, httpd …) are functions of this context; images say which exist where.
  */
+import { OutOfMemory } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { Channel, type Proc, Signal, type Waitable, type Waiter } from "../scheduler/process.ts";
+
+/** Characters that a program can hold of what it reads. */
+export const MOST_TEXT = 128 << 20;
+
+/** A text with more behind it. @throws OutOfMemory */
+export function grown(text: string, more: string): string {
+  if (text.length + more.length > MOST_TEXT) throw new OutOfMemory();
+  return text + more;
+}
 
 /**
  * A byte-less text pipe: chunks of text, closed at end of file. Text is enough for every program there is here. An
@@ -39,8 +49,9 @@ export class Pipe extends Channel<string> {
    * @param interrupt what ends the wait too, with undefined
    */
   *readLine(interrupt?: Waitable): Proc<string | undefined> {
-    for (;;) {
-      const end = this.#rest.indexOf("\n");
+    // A long line comes in many pieces: each is searched once.
+    for (let searched = 0; ; ) {
+      const end = this.#rest.indexOf("\n", searched);
       if (end >= 0) {
         const line = this.#rest.slice(0, end);
         this.#rest = this.#rest.slice(end + 1);
@@ -52,8 +63,11 @@ export class Pipe extends Channel<string> {
         this.#rest = "";
         return last === "" ? undefined : last;
       }
-      if (chunk !== undefined) this.#rest += chunk;
-      else if ((yield { on: interrupt === undefined ? [this] : [this, interrupt] }) === interrupt && interrupt)
+      if (chunk !== undefined) {
+        const from = this.#rest.length;
+        this.#rest = grown(this.#rest, chunk);
+        searched = chunk.includes("\n") ? from : this.#rest.length;
+      } else if ((yield { on: interrupt === undefined ? [this] : [this, interrupt] }) === interrupt && interrupt)
         return undefined;
     }
   }
@@ -75,7 +89,7 @@ export class Pipe extends Channel<string> {
     for (;;) {
       const chunk = yield* this.pop();
       if (chunk === undefined || chunk === "") return text;
-      text += chunk;
+      text = grown(text, chunk);
     }
   }
 }
@@ -130,6 +144,7 @@ export interface ProcessEntry {
 /** Files by absolute path. Generated files (resolv.conf, hosts, hostname) are functions of the present state. */
 export interface FileSystem {
   read(path: string): string | undefined;
+  /** Throws KernelError ENOSPC when the disk is full. */
   write(path: string, text: string): void;
   remove(path: string): boolean;
   /** Names in a directory, sorted; undefined when there is none. */
@@ -155,6 +170,8 @@ export interface ProgramContext {
   readonly files: FileSystem;
   /** The UTS name. */
   readonly hostname: string;
+  /** sethostname(2); absent where the process may not. */
+  readonly setHostname?: ((name: string) => void) | undefined;
   /** Its number, in the PID namespace of its container or of the host. */
   readonly pid: number;
   /** Signals sent to the process: SIGINT, SIGTERM … A program that doesn't read them ignores all but SIGKILL if it is PID 1, else dies. */

@@ -4,20 +4,32 @@
  */
 import { parseCidr } from "../base/addr.ts";
 import { KernelError } from "../base/errors.ts";
+import { SEC } from "../base/time.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { Proc, Process } from "../scheduler/process.ts";
-import type { Availability } from "../swarm/api/objects.ts";
+import type { Availability, ClusterSpec } from "../swarm/api/objects.ts";
 import { SwarmNode } from "../swarm/node.ts";
+import type { NodeState } from "../swarm/node-runner.ts";
 import { ApiError, type SwarmInitRequest, type SwarmJoinRequest } from "./api.ts";
 import type { AttachmentProvider } from "./container-networks.ts";
 import type { Containers } from "./containers.ts";
 import { EngineExecutor } from "./executor.ts";
+import { lookupHost, type ResolverFiles } from "./host-resolver.ts";
 import { Mutex } from "./mutex.ts";
 import type { EnginePlatform } from "./platform.ts";
 
 /** Takes every container off a network (clearAttachableNetworks). */
 type Disconnect = (networkId: string) => Proc<void>;
+
+/** How long containers wait for the swarm when the daemon has started (daemon.go waitForNetworks). */
+const SETTLE_LIMIT = 60 * SEC;
+
+/** What a node has on disk while its daemon is stopped. */
+export interface SwarmRemains {
+  readonly state: NodeState;
+  readonly memberships: number;
+}
 
 /** One engine's swarm node, its executor and its network agent. */
 export class SwarmMembership {
@@ -31,13 +43,17 @@ export class SwarmMembership {
   readonly #lock = new Mutex();
   #agentStarting: Process | undefined;
 
-  /** @param containers the engine's, which may not be there yet */
+  /**
+   * @param containers the engine's, which may not be there yet
+   * @param names how the host resolves names
+   */
   constructor(
     os: HostOs,
     controller: NetworkController,
     disconnect: Disconnect,
     platform: EnginePlatform,
     containers: () => Containers,
+    names: () => ResolverFiles = () => ({ hosts: "", resolvConf: "" }),
   ) {
     this.#os = os;
     this.#controller = controller;
@@ -51,7 +67,12 @@ export class SwarmMembership {
       platform,
       containers,
     );
-    this.node = new SwarmNode({ os, executor: this.#executor, log: (level, text) => controller.log(level, text) });
+    this.node = new SwarmNode({
+      os,
+      executor: this.#executor,
+      log: (level, text) => controller.log(level, text),
+      resolve: (name) => lookupHost(os, names(), name),
+    });
   }
 
   /** How standalone containers get on the swarm's networks. */
@@ -74,6 +95,8 @@ export class SwarmMembership {
   *init(request: SwarmInitRequest): Proc<string> {
     if (request.AutoLockManagers) throw new ApiError(501, "autolock is not emulated");
     const availability = availabilityOf(request.Availability);
+    // A manager that goes on alone is what it was: there is no raft log of others to cut off.
+    if (request.ForceNewCluster && this.node.isManager) return this.node.nodeId;
     return yield* this.#lock.run(
       this.node.init({
         ...(request.ListenAddr === undefined ? {} : { listenAddr: request.ListenAddr }),
@@ -82,6 +105,7 @@ export class SwarmMembership {
         ...(request.DataPathPort === undefined ? {} : { dataPathPort: request.DataPathPort }),
         ...(request.DefaultAddrPool === undefined ? {} : { defaultAddrPool: request.DefaultAddrPool }),
         ...(request.SubnetSize === undefined ? {} : { subnetSize: request.SubnetSize }),
+        ...(request.Spec === undefined ? {} : { spec: (base: ClusterSpec) => mergeSpec(base, request.Spec) }),
         ...(availability === undefined ? {} : { availability }),
       }),
     );
@@ -101,6 +125,24 @@ export class SwarmMembership {
     );
   }
 
+  /** The daemon stops: the node's tasks are left as they are. @returns what stays on disk; undefined without a swarm */
+  suspend(): SwarmRemains | undefined {
+    const { memberships } = this.node;
+    const state = this.node.suspend();
+    return state === undefined ? undefined : { state, memberships };
+  }
+
+  /** The daemon was started again. */
+  resume({ state, memberships }: SwarmRemains): void {
+    this.node.resume(state, memberships);
+  }
+
+  /** Waits until the node takes part in its swarm, if it is in one; not for ever. */
+  *settled(): Proc<void> {
+    const until = this.#os.now() + SETTLE_LIMIT;
+    while (this.node.localNodeState === "pending" && this.#os.now() < until) yield { on: [this.node.changed], until };
+  }
+
   /** Tasks first, then attachable networks lose their containers, then gossip ends. */
   *leave(force: boolean): Proc<void> {
     yield* this.#lock.run(this.#leave(force));
@@ -109,6 +151,11 @@ export class SwarmMembership {
   *#leave(force: boolean): Proc<void> {
     yield* this.node.leave(force);
     yield* this.#removeTasks();
+    yield* this.leaveCluster();
+  }
+
+  /** DaemonLeavesCluster: the node's swarm is left, or the daemon stops, its containers ended. */
+  *leaveCluster(): Proc<void> {
     for (const network of this.#controller.networks()) {
       if (network.scope !== "swarm" || network.ingress) continue;
       yield* this.#disconnect(network.id);
@@ -161,6 +208,26 @@ export class SwarmMembership {
       this.#controller.log("error", `error in agentInit: ${error.message}`);
     }
   }
+}
+
+/** The default spec with what `swarm init` was told. */
+function mergeSpec(base: ClusterSpec, spec: SwarmInitRequest["Spec"]): ClusterSpec {
+  const { orchestration, raft, dispatcher, ca } = base;
+  return {
+    ...base,
+    orchestration: {
+      ...orchestration,
+      taskHistoryRetentionLimit:
+        spec?.Orchestration?.TaskHistoryRetentionLimit ?? orchestration.taskHistoryRetentionLimit,
+    },
+    raft: {
+      ...raft,
+      snapshotInterval: spec?.Raft?.SnapshotInterval ?? raft.snapshotInterval,
+      keepOldSnapshots: spec?.Raft?.KeepOldSnapshots ?? raft.keepOldSnapshots,
+    },
+    dispatcher: { ...dispatcher, heartbeatPeriod: spec?.Dispatcher?.HeartbeatPeriod ?? dispatcher.heartbeatPeriod },
+    ca: { ...ca, nodeCertExpiry: spec?.CAConfig?.NodeCertExpiry ?? ca.nodeCertExpiry },
+  };
 }
 
 /** `active`, `pause` or `drain`; undefined where nothing was said. @throws ApiError 400 */

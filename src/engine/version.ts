@@ -1,4 +1,6 @@
 /** What the engine says it is. */
+
+/** The version of Docker that is emulated. */
 export const ENGINE_VERSION = "20.10.24";
 /** The newest API version of that engine. */
 export const API_VERSION = "1.41";

@@ -3,6 +3,7 @@ import type { Image } from "../engine/program.ts";
 import { busyboxPrograms } from "./busybox.ts";
 import { alpineRoot } from "./root-files.ts";
 
+/** `alpine`: busybox and musl. */
 export const alpine: Image = {
   id: "sha256:c1aabb73d2339c5ebaa3681de2e9d9c18d57485045a4e311d9f8004bec208d67",
   tag: "alpine:latest",

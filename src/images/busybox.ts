@@ -13,6 +13,7 @@ export const busyboxPrograms: ReadonlyMap<string, Program> = new Map<string, Pro
   ["ash", shell],
 ]);
 
+/** `busybox`. */
 export const busybox: Image = {
   id: "sha256:a416a98b71e224a31ee99cff8e16063554498227d2b696152a9c3e0aa65e5824",
   tag: "busybox:latest",

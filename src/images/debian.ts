@@ -56,6 +56,7 @@ function base(tag: string, id: string, sizeBytes: number, release: string, packa
   };
 }
 
+/** `debian`. */
 export const debian: Image = base(
   "debian:latest",
   "5ae7a5e8fa1d8f9a6c5e1c6a5c0a9e37a4ae4a9e54f3dd0e5ad8f0b0a8d6c1d2",
@@ -64,6 +65,7 @@ export const debian: Image = base(
   [],
 );
 
+/** `ubuntu`. */
 export const ubuntu: Image = base(
   "ubuntu:latest",
   "e4c58958181a5925816faa528ce959e487632f4cfd192f8132f71b32df2744b4",
@@ -72,6 +74,7 @@ export const ubuntu: Image = base(
   [],
 );
 
+/** `centos`. */
 export const centos: Image = base(
   "centos:latest",
   "5d0da3dc976460b72c77d94c8a1ad043720b0416bfc16c52c45d4847e53fadb6",

@@ -171,6 +171,7 @@ const programs = new Map<string, Program>([
   ["httpd", foreground],
 ]);
 
+/** `httpd`: Apache. */
 export const httpdImage: Image = {
   id: "sha256:7ad19c36ab96e4a4af4c3e8a0b2a0e4bb8eb3f37c7f2a2d3ab5a4b6dcc8d2e10",
   tag: "httpd:latest",

@@ -3,11 +3,15 @@ import type { Image, ImageStore } from "../engine/program.ts";
 import { alpine } from "./alpine.ts";
 import { busybox } from "./busybox.ts";
 import { centos, debian, ubuntu } from "./debian.ts";
+import { haproxyImage } from "./haproxy/haproxy.ts";
 import { httpdImage } from "./httpd.ts";
+import { mysqlImage } from "./mysql/image.ts";
+import { netshoot, socatImage } from "./netshoot.ts";
 import { nginxAlpine, nginxHello, nginxImage } from "./nginx/image.ts";
 import { redisAlpine, redisImage } from "./redis/image.ts";
 import { containousWhoami, jwilderWhoamiImage, whoamiImage } from "./whoami.ts";
 import { nanoserver, servercore } from "./windows.ts";
+import { wordpressImage } from "./wordpress.ts";
 
 /** Every image there is, by operating system. */
 const LINUX_IMAGES: readonly Image[] = [
@@ -25,6 +29,11 @@ const LINUX_IMAGES: readonly Image[] = [
   whoamiImage,
   containousWhoami,
   jwilderWhoamiImage,
+  mysqlImage,
+  wordpressImage,
+  haproxyImage,
+  netshoot,
+  socatImage,
 ];
 const WINDOWS_IMAGES: readonly Image[] = [nanoserver, servercore];
 

@@ -146,6 +146,7 @@ const COMMON = {
   workingDir: "/",
 };
 
+/** `traefik/whoami`. */
 export const whoamiImage: Image = {
   ...COMMON,
   id: "sha256:a5f0e1fb3a6ad8a8d9b3b2e9a0dbaf0ad3b6f6a6ea6fd1f7c0f55f1a31e1f4b2",
@@ -157,12 +158,14 @@ export const whoamiImage: Image = {
   files: new Map([["/whoami", "\u007fELF"]]),
 };
 
+/** `containous/whoami`, its older name. */
 export const containousWhoami: Image = {
   ...whoamiImage,
   id: "sha256:0f6fbbedd3777530ea3bedadf0a75b9aba805a55f6c5481ef0ebc762a5eeb9f0",
   tag: "containous/whoami:latest",
 };
 
+/** `jwilder/whoami`. */
 export const jwilderWhoamiImage: Image = {
   ...COMMON,
   id: "sha256:6c2ac1bf9a3fb2d3b8a5d3f9e5f0eb5a0fbc1a5f0e9e2fb2bb8f3b5f5b2f4e11",

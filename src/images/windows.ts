@@ -14,6 +14,7 @@ const COMMON = {
   ]),
 };
 
+/** `mcr.microsoft.com/windows/nanoserver`. */
 export const nanoserver: Image = {
   ...COMMON,
   id: "sha256:4d1bd2f4e1cbd6b9e2b1b0a5e9e5d14f6a7d1f3c9d8b7a6f5e4d3c2b1a098f7e",
@@ -21,6 +22,7 @@ export const nanoserver: Image = {
   sizeBytes: 296_000_000,
 };
 
+/** `mcr.microsoft.com/windows/servercore`. */
 export const servercore: Image = {
   ...COMMON,
   id: "sha256:8f2c6a1e4b7d9035c1e6f8a2b4d7093e5c1f6a8b2d4e7f9031c5a6b8d2e4f701",

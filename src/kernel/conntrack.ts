@@ -18,6 +18,19 @@ const TCP_STATES = [
   "SYN_SENT2",
 ];
 
+/** enum sctp_conntrack. */
+const SCTP_STATES = [
+  "NONE",
+  "CLOSED",
+  "COOKIE_WAIT",
+  "COOKIE_ECHOED",
+  "ESTABLISHED",
+  "SHUTDOWN_SENT",
+  "SHUTDOWN_RECD",
+  "SHUTDOWN_ACK_SENT",
+  "HEARTBEAT_SENT",
+];
+
 /** Connection tracking of a namespace, over the kernel's border. */
 export class Conntrack implements ConntrackApi {
   readonly #ns: Namespace;
@@ -43,7 +56,7 @@ export class Conntrack implements ConntrackApi {
     const status = mem.u32(at + abi.CT_STATUS);
     return {
       protocol,
-      state: protocol === abi.IPPROTO_TCP ? TCP_STATES[mem.u32(at + abi.CT_STATE)] : undefined,
+      state: stateName(protocol, mem.u32(at + abi.CT_STATE)),
       original: this.#tuple(at + abi.CT_ORIG_SRC),
       reply: this.#tuple(at + abi.CT_REPLY_SRC),
       unreplied: (status & abi.IPS_SEEN_REPLY) === 0,
@@ -83,4 +96,9 @@ export class Conntrack implements ConntrackApi {
     this.#ns.requireAlive("conntrack -C");
     return this.#ns.kernel.exports.nfCtCount(this.#ns.handle);
   }
+}
+
+function stateName(protocol: number, state: number): string | undefined {
+  if (protocol === abi.IPPROTO_TCP) return TCP_STATES[state];
+  return protocol === abi.IPPROTO_SCTP ? SCTP_STATES[state] : undefined;
 }

@@ -6,12 +6,14 @@
 import type { Ipv4 } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
 
+/** Protocols that IPVS balances. */
 export type IpvsProtocol = "tcp" | "udp" | "sctp";
 
 /** Names of Linux's schedulers (net/netfilter/ipvs/ip_vs_*.c). */
 export const IPVS_SCHEDULERS = [
   "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "twos",
 ] as const; // biome-ignore format: one table
+/** Name of a scheduler, as ipvsadm takes it. */
 export type IpvsScheduler = (typeof IPVS_SCHEDULERS)[number];
 
 /** What identifies a virtual service: a firewall mark, or protocol, address and port (0 = every port). */
@@ -55,6 +57,7 @@ export interface IpvsStats {
   readonly bytesOut: number;
 }
 
+/** A real server as `ipvsadm -Ln --stats` tells it. */
 export interface IpvsDestinationInfo extends IpvsDestinationSpec {
   readonly activeConnections: number;
   readonly inactiveConnections: number;
@@ -82,6 +85,13 @@ export interface IpvsConnection {
   readonly fwmark: number;
 }
 
+/** Timeouts that can be set, in seconds: of established TCP connections, of closing ones, of UDP flows. */
+export interface IpvsTimeouts {
+  readonly tcp: number;
+  readonly tcpFin: number;
+  readonly udp: number;
+}
+
 /** IPVS of one network namespace. `net.ipv4.vs.*` are sysctls of the namespace. */
 export interface IpvsApi {
   addService(spec: IpvsServiceSpec): void;
@@ -98,7 +108,9 @@ export interface IpvsApi {
   flush(): void;
   /** `ipvsadm -Z`: of one service, or of all. */
   zero(id?: IpvsServiceId): void;
-  /** `ipvsadm --set`, in seconds; 0 = unchanged. */
-  setTimeouts(timeouts: { readonly tcp: number; readonly tcpFin: number; readonly udp: number }): void;
-  timeouts(): { readonly tcp: number; readonly tcpFin: number; readonly udp: number };
+  /** Counters of the namespace since the last `zero()` (/proc/net/ip_vs_stats). */
+  stats(): IpvsStats;
+  /** `ipvsadm --set`; 0 = unchanged. */
+  setTimeouts(timeouts: IpvsTimeouts): void;
+  timeouts(): IpvsTimeouts;
 }

@@ -105,7 +105,23 @@ export function readLink(ns: Namespace, dev: number): LinkInfo {
   };
   if (kind === "vxlan") return { ...info, vxlan: readVxlan(ns, at) };
   if (kind !== "bridge") return info;
-  return { ...info, bridge: { ageing: mem.i64(at + INFO_AGEING), portCount: mem.u32(at + INFO_KIND_DATA) } };
+  const defaultPvid = PVIDS.get(ns.kernel)?.get(dev) ?? DEFAULT_PVID;
+  return {
+    ...info,
+    bridge: { ageing: mem.i64(at + INFO_AGEING), portCount: mem.u32(at + INFO_KIND_DATA), defaultPvid },
+  };
+}
+
+/** A bridge's default PVID (net/bridge/br_vlan.c br_vlan_init). */
+const DEFAULT_PVID = 1;
+/** Default PVIDs of each kernel's bridges, by device, where they aren't 1. */
+const PVIDS = new WeakMap<object, Map<number, number>>();
+
+function setDefaultPvid(kernel: object, dev: number, pvid: number): void {
+  const pvids = PVIDS.get(kernel) ?? new Map<number, number>();
+  PVIDS.set(kernel, pvids);
+  if (pvid === DEFAULT_PVID) pvids.delete(dev);
+  else pvids.set(dev, pvid);
 }
 
 function readStats(ns: Namespace, at: number): LinkStats {
@@ -160,6 +176,7 @@ export class Links implements LinkApi {
   #newBridge(spec: Extract<LinkSpec, { kind: "bridge" }>): number {
     const { exports } = this.#ns.kernel;
     const dev = exports.linkNewBridge(this.#ns.handle, spec.ageing ?? -1);
+    setDefaultPvid(this.#ns.kernel, dev, spec.defaultPvid ?? DEFAULT_PVID);
     if (spec.mac !== undefined) exports.linkSetMac(dev, macHigh(spec.mac), macLow(spec.mac));
     this.#setMtu(dev, spec.mtu, `ip link add ${spec.name}`);
     return dev;

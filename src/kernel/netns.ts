@@ -4,6 +4,7 @@ import { Addresses, Neighbours, Routes } from "./addresses.ts";
 import { Conntrack } from "./conntrack.ts";
 import type { Host } from "./host.ts";
 import { Iptables } from "./iptables.ts";
+import { Ipvs } from "./ipvs.ts";
 import type { Kernel } from "./kernel.ts";
 import { devicesOf, Fdb, Links, readLink, removeLink } from "./links.ts";
 import { check, refuse } from "./memory.ts";
@@ -24,6 +25,7 @@ export class Namespace implements NetNs {
   readonly iptables: Iptables;
   readonly conntrack: Conntrack;
   readonly xfrm: Xfrm;
+  readonly ipvs: Ipvs;
   readonly socket: Sockets;
   #name: string;
   #alive = true;
@@ -41,6 +43,7 @@ export class Namespace implements NetNs {
     this.iptables = new Iptables(this);
     this.conntrack = new Conntrack(this);
     this.xfrm = new Xfrm(this);
+    this.ipvs = new Ipvs(this);
     this.socket = new Sockets(this);
   }
 

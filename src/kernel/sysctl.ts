@@ -78,6 +78,14 @@ const CONNTRACK: Record<string, number> = {
   tcp_timeout_close: abi.CTL_TCP_CLOSE,
   tcp_timeout_max_retrans: abi.CTL_TCP_MAX_RETRANS_TIMEOUT,
   tcp_timeout_unacknowledged: abi.CTL_TCP_UNACKNOWLEDGED,
+  sctp_timeout_closed: abi.CTL_SCTP_CLOSED,
+  sctp_timeout_cookie_wait: abi.CTL_SCTP_COOKIE_WAIT,
+  sctp_timeout_cookie_echoed: abi.CTL_SCTP_COOKIE_ECHOED,
+  sctp_timeout_established: abi.CTL_SCTP_ESTABLISHED,
+  sctp_timeout_shutdown_sent: abi.CTL_SCTP_SHUTDOWN_SENT,
+  sctp_timeout_shutdown_recd: abi.CTL_SCTP_SHUTDOWN_RECD,
+  sctp_timeout_shutdown_ack_sent: abi.CTL_SCTP_SHUTDOWN_ACK_SENT,
+  sctp_timeout_heartbeat_sent: abi.CTL_SCTP_HEARTBEAT_SENT,
   udp_timeout: abi.CTL_UDP,
   udp_timeout_stream: abi.CTL_UDP_STREAM,
   icmp_timeout: abi.CTL_ICMP,
@@ -89,6 +97,39 @@ const CONNTRACK: Record<string, number> = {
   tcp_ignore_invalid_rst: abi.CTL_TCP_IGNORE_INVALID_RST,
   max: abi.CTL_MAX,
   count: abi.CTL_COUNT,
+};
+
+/** net.ipv4.vs.NAME (net/netfilter/ipvs/ip_vs_ctl.c vs_vars). */
+const IPVS: Record<string, number> = {
+  amemthresh: abi.VSCTL_AMEMTHRESH,
+  am_droprate: abi.VSCTL_AM_DROPRATE,
+  drop_entry: abi.VSCTL_DROP_ENTRY,
+  drop_packet: abi.VSCTL_DROP_PACKET,
+  conntrack: abi.VSCTL_CONNTRACK,
+  secure_tcp: abi.VSCTL_SECURE_TCP,
+  snat_reroute: abi.VSCTL_SNAT_REROUTE,
+  sync_version: abi.VSCTL_SYNC_VERSION,
+  sync_ports: abi.VSCTL_SYNC_PORTS,
+  sync_persist_mode: abi.VSCTL_SYNC_PERSIST_MODE,
+  sync_qlen_max: abi.VSCTL_SYNC_QLEN_MAX,
+  sync_sock_size: abi.VSCTL_SYNC_SOCK_SIZE,
+  cache_bypass: abi.VSCTL_CACHE_BYPASS,
+  expire_nodest_conn: abi.VSCTL_EXPIRE_NODEST_CONN,
+  sloppy_tcp: abi.VSCTL_SLOPPY_TCP,
+  sloppy_sctp: abi.VSCTL_SLOPPY_SCTP,
+  expire_quiescent_template: abi.VSCTL_EXPIRE_QUIESCENT_TEMPLATE,
+  sync_refresh_period: abi.VSCTL_SYNC_REFRESH_PERIOD,
+  sync_retries: abi.VSCTL_SYNC_RETRIES,
+  nat_icmp_send: abi.VSCTL_NAT_ICMP_SEND,
+  pmtu_disc: abi.VSCTL_PMTU_DISC,
+  backup_only: abi.VSCTL_BACKUP_ONLY,
+  conn_reuse_mode: abi.VSCTL_CONN_REUSE_MODE,
+  schedule_icmp: abi.VSCTL_SCHEDULE_ICMP,
+  ignore_tunneled: abi.VSCTL_IGNORE_TUNNELED,
+  run_estimation: abi.VSCTL_RUN_ESTIMATION,
+  // Two numbers, each with a name here, as ip_local_port_range.
+  "sync_threshold.min": abi.VSCTL_SYNC_THRESHOLD,
+  "sync_threshold.max": abi.VSCTL_SYNC_PERIOD,
 };
 
 const BRIDGE_NF = "net.bridge.bridge-nf-call-iptables";
@@ -115,6 +156,13 @@ function find(ns: Namespace, name: string): Entry {
     return {
       get: () => exports.nfCtSysctlGet(ns.handle, conntrack),
       set: (value) => exports.nfCtSysctlSet(ns.handle, conntrack, value),
+    };
+  }
+  const ipvs = IPVS[after(name, "net.ipv4.vs.")];
+  if (ipvs !== undefined) {
+    return {
+      get: () => exports.ipvsSysctlGet(ns.handle, ipvs) >>> 0,
+      set: (value) => exports.ipvsSysctlSet(ns.handle, ipvs, value),
     };
   }
   const ipv4 = IPV4[after(name, "net.ipv4.")];

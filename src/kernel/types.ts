@@ -5,6 +5,7 @@
  */
 import type { Cidr, Ipv4, Mac } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
+import type { IpvsApi } from "./ipvs-types.ts";
 import type { SocketApi } from "./socket-types.ts";
 import type { XfrmApi } from "./xfrm-types.ts";
 
@@ -56,6 +57,7 @@ export interface NetNs {
   readonly iptables: IptablesApi;
   readonly conntrack: ConntrackApi;
   readonly xfrm: XfrmApi;
+  readonly ipvs: IpvsApi;
   readonly socket: SocketApi;
   /** net.* values as sysctl(8) names them, e.g. `net.ipv4.ip_forward`. Unknown names: ENOENT. */
   sysctlGet(name: string): number;
@@ -100,7 +102,7 @@ export interface LinkInfo {
   /** veth: the peer's namespace; vxlan: the namespace of its UDP socket. */
   readonly peerNs: NetNs | undefined;
   readonly vxlan?: VxlanConfig;
-  readonly bridge?: { readonly ageing: Time; readonly portCount: number };
+  readonly bridge?: { readonly ageing: Time; readonly portCount: number; readonly defaultPvid: number };
   /** bridge port number (1..1023) when enslaved, else 0. */
   readonly portNo: number;
   readonly stats: LinkStats;
@@ -124,7 +126,8 @@ export interface VxlanConfig {
 /** A device to be made, and where. */
 export type LinkSpec =
   | { kind: "veth"; name: string; mac?: Mac; mtu?: number; peer: { name: string; ns?: NetNs; mac?: Mac; mtu?: number } }
-  | { kind: "bridge"; name: string; mac?: Mac; mtu?: number; ageing?: Time }
+  /** `defaultPvid`: the VLAN of ports without one of their own; default 1. VLANs aren't filtered, so it is only shown. */
+  | { kind: "bridge"; name: string; mac?: Mac; mtu?: number; ageing?: Time; defaultPvid?: number }
   | ({ kind: "vxlan"; name: string; mac?: Mac; mtu?: number } & Partial<Omit<VxlanConfig, "vni">> & { vni: number });
 
 /** What `ip link set` changes; what is left out stays. */

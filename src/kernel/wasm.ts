@@ -40,6 +40,7 @@ export interface KernelExports
     InetExports,
     NetfilterExports,
     XfrmExports,
+    IpvsExports,
     UdpExports,
     TcpExports,
     CryptoExports {
@@ -171,6 +172,27 @@ interface XfrmExports {
   xfrmDefaultGet(ns: number, dir: number): number;
   xfrmDefaultSet(ns: number, dir: number, action: number): number;
   xfrmStat(ns: number): number;
+}
+
+/** assembly/ipvs/border.ts */
+interface IpvsExports {
+  ipvsServiceAdd(ns: number): number;
+  ipvsServiceSet(ns: number): number;
+  ipvsServiceDel(ns: number): number;
+  ipvsDestAdd(ns: number): number;
+  ipvsDestSet(ns: number): number;
+  ipvsDestDel(ns: number): number;
+  ipvsFlush(ns: number): void;
+  ipvsZeroAll(ns: number): void;
+  ipvsZero(ns: number): number;
+  ipvsServiceDump(ns: number, skip: number): number;
+  ipvsDestDump(service: number, skip: number): number;
+  ipvsConnDump(ns: number, skip: number): number;
+  ipvsStats(ns: number): number;
+  ipvsTimeoutsSet(ns: number, tcp: number, tcpFin: number, udp: number): number;
+  ipvsTimeout(ns: number, which: number): number;
+  ipvsSysctlGet(ns: number, index: number): number;
+  ipvsSysctlSet(ns: number, index: number, value: number): number;
 }
 
 /** assembly/inet/border.ts */

@@ -2,7 +2,9 @@
  * What runs on a lab's host: eth0 with its address, a Docker Engine, and terminals on which steps are typed.
  */
 import { broadcastOf, formatIpv4 } from "../base/addr.ts";
-import { Engine } from "../engine/engine.ts";
+import type { EngineApi } from "../engine/api.ts";
+import { connectionFailed, Daemon } from "../engine/daemon.ts";
+import type { Engine } from "../engine/engine.ts";
 import { type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
 import type { Program } from "../engine/program.ts";
 import { debianRoot } from "../images/root-files.ts";
@@ -19,6 +21,7 @@ import { nsenter } from "./nsenter.ts";
 import type { HostPlan } from "./plan.ts";
 import type { MachineEvent, MachineRequest } from "./protocol.ts";
 import { type MachineSystem, SYSTEMS } from "./system.ts";
+import { service, sudo, systemctl } from "./systemctl.ts";
 import { Terminal } from "./terminal.ts";
 import { HostWorkload } from "./workload.ts";
 
@@ -40,8 +43,10 @@ class LabMachine implements HostMachine {
   /** What the login shell keeps from one line to the next. */
   #shellState: ShellState | undefined;
   readonly #workload: HostWorkload;
-  #engine: Engine | undefined;
+  #daemon: Daemon | undefined;
   #root: ProcessRoot | undefined;
+  /** The UTS name. */
+  #hostname = "";
   #namespaceAt: (path: string) => NetNs | undefined = () => undefined;
 
   constructor(os: HostOs, plan: HostPlan, emit: (event: unknown) => void) {
@@ -59,16 +64,24 @@ class LabMachine implements HostMachine {
     const address = this.#plan.nat ?? this.#plan.address;
     root.addr.add("eth0", address, { broadcast: broadcastOf(address) });
     root.link.set("eth0", { up: true });
+    for (const card of this.#plan.cards) {
+      root.addr.add(card.device, card.address, { broadcast: broadcastOf(card.address) });
+      root.link.set(card.device, { up: true });
+    }
     if (this.#plan.nat !== undefined) startNat(this.#os, this.#plan.address, this.#plan.nat);
     const name = this.#os.hostName;
     const hostsFile = `127.0.0.1\tlocalhost\n127.0.1.1\t${name}\n`;
     const resolvConf = this.#plan.dns.map((server) => `nameserver ${formatIpv4(server)}\n`).join("");
-    this.#engine = new Engine({
+    const daemon = new Daemon({
       os: this.#os,
       images: this.#system.images(),
       platform: this.#system.platform,
       resolvConf,
       hostsFile,
+      names: () => {
+        const read = (path: string) => this.#root?.files.read(path) ?? "";
+        return { hosts: read("/etc/hosts"), resolvConf: read("/etc/resolv.conf") };
+      },
       onAddress: (ip, container) => this.#emit({ kind: "name", id: 0, address: formatIpv4(ip), name: container }),
     });
     const etc = new Map([
@@ -77,13 +90,20 @@ class LabMachine implements HostMachine {
       ["/etc/hosts", hostsFile],
       ["/etc/resolv.conf", resolvConf],
     ]);
-    const { controller } = this.#engine;
-    const files = new HostFiles(etc, root, () => controller.namespaceFiles());
+    this.#daemon = daemon;
+    const files = new HostFiles(etc, root, () => daemon.engine?.controller.namespaceFiles() ?? new Map());
     this.#namespaceAt = (path) => files.namespaceAt(path);
+    const machine = this;
+    this.#hostname = name;
     this.#root = {
       os: this.#os,
       ns: root,
-      hostname: name,
+      get hostname() {
+        return machine.#hostname;
+      },
+      setHostname: (to) => {
+        machine.#hostname = to;
+      },
       files,
       programs: this.#system.tools(),
       processes: new Set(),
@@ -123,6 +143,11 @@ class LabMachine implements HostMachine {
     }
   }
 
+  /** The engine; undefined while its daemon is stopped. */
+  get #engine(): Engine | undefined {
+    return this.#daemon?.engine;
+  }
+
   #refuse(id: number, message: string): void {
     this.#emit({ kind: "refused", id, message });
   }
@@ -133,14 +158,14 @@ class LabMachine implements HostMachine {
   }
 
   *#names(id: number): Proc<void> {
-    const engine = this.#engine as Engine;
-    const networks = yield* engine.networkList();
+    const engine = this.#engine;
+    const networks = engine === undefined ? [] : yield* engine.networkList();
     this.#emit({
       kind: "names",
       id,
-      containers: engine.containers.list().map((container) => container.name),
+      containers: engine?.containers.list().map((container) => container.name) ?? [],
       networks: networks.map((network) => String(network["Name"])),
-      images: engine.imageList().flatMap((image) => image["RepoTags"] as string[]),
+      images: engine?.imageList().flatMap((image) => image["RepoTags"] as string[]) ?? [],
     });
   }
 
@@ -188,10 +213,23 @@ class LabMachine implements HostMachine {
 
   /** The host's root as programs on a terminal see it: docker and nsenter know the terminal and the engine. */
   #rootFor(terminal: Terminal): ProcessRoot {
-    const engine = this.#engine as Engine;
+    const daemon = this.#daemon as Daemon;
     const programs = this.#system.tools();
-    const root: ProcessRoot = { ...(this.#root as ProcessRoot), programs };
-    programs.set("docker", dockerProgram(terminal.observe(engine)));
+    const machine = this;
+    const root: ProcessRoot = {
+      ...(this.#root as ProcessRoot),
+      programs,
+      // As it is by then: a command of the line may change it.
+      get hostname() {
+        return machine.#hostname;
+      },
+    };
+    programs.set("docker", (context) => dockerProgram(engineApi(daemon, terminal))(context));
+    if (this.#system.hasNamespaces) {
+      programs.set("systemctl", systemctl(daemon));
+      programs.set("service", service(daemon));
+      programs.set("sudo", sudo);
+    }
     const enter = nsenter(root, (pid) => this.#namespaceOf(pid), this.#namespaceAt);
     if (this.#system.hasNamespaces) programs.set("nsenter", enter);
     return root;
@@ -207,6 +245,16 @@ class LabMachine implements HostMachine {
     if (pid === 1) return this.#os.kernel.root;
     return this.#engine?.containers.list().find((container) => container.pid === pid)?.ns;
   }
+}
+
+/** The engine as a terminal's docker sees it; every request of one that is stopped fails. */
+function engineApi(daemon: Daemon, terminal: Terminal): EngineApi {
+  if (daemon.engine !== undefined) return terminal.observe(daemon.engine);
+  return new Proxy({} as EngineApi, {
+    get: () => () => {
+      throw connectionFailed();
+    },
+  });
 }
 
 /** The machine of a lab's host; `config` is its HostPlan. */

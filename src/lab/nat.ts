@@ -22,7 +22,20 @@ const CABLE_DELAY = 1 * US;
 export function nicsOf(host: HostPlan): readonly NicSpec[] {
   const { latency, bandwidth, loss, mtu } = host;
   const wire = { latency, bandwidth, loss, mtu };
-  if (host.nat === undefined) return [wire];
+  if (host.nat === undefined)
+    return [
+      { device: "eth0", ...wire },
+      ...host.cards.map(
+        ({ network, device, latency, bandwidth, loss, mtu }): NicSpec => ({
+          device,
+          segment: `network/${network}`,
+          latency,
+          bandwidth,
+          loss,
+          mtu,
+        }),
+      ),
+    ];
   const cable = { segment: `nat/${host.name}`, latency: CABLE_DELAY, bandwidth, mtu };
   return [
     { device: "eth0", ...cable },

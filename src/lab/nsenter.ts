@@ -3,6 +3,7 @@
 import { findProgram, type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
 import type { Program } from "../engine/program.ts";
 import type { NetNs } from "../kernel/types.ts";
+import { EnteredFiles } from "./host-files.ts";
 
 /**
  * @param namespaceOf the network namespace of a process, undefined when there is no such process
@@ -49,7 +50,8 @@ export function nsenter(
       stderr.write(`nsenter: failed to execute ${command[0]}: No such file or directory\n`);
       return 127;
     }
-    const running = new RunningProgram({ ...root, ns }, program, command, context.env, context.cwd, context, false);
+    const entered = { ...root, ns, files: new EnteredFiles(root.files, ns) };
+    const running = new RunningProgram(entered, program, command, context.env, context.cwd, context, false);
     try {
       // nsenter becomes the command (execve): its signals are the command's.
       for (;;) {

@@ -18,7 +18,7 @@ import { UserError } from "../base/errors.ts";
 import { formatDuration, MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
 import { routerAddress } from "./nat.ts";
-import type { Fault, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
+import type { CardPlan, Fault, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
 import { type Path, Source } from "./source.ts";
 
 // Shapes of a file that passed the schema.
@@ -33,10 +33,15 @@ interface RawHost extends RawLink {
   count?: number;
   os?: HostSystem;
   nat?: boolean | string;
+  networks?: string[];
   dns?: string[];
+}
+interface RawNetwork extends RawLink {
+  subnet: string;
 }
 interface RawFault {
   host?: string | string[];
+  network?: string;
   drop?: string;
   link?: "up" | "down";
   latency?: string | number;
@@ -60,10 +65,13 @@ interface RawLab {
   seed?: number | string;
   hosts: Record<string, RawHost | null>;
   network?: RawLink & { subnet?: string };
+  networks?: Record<string, RawNetwork>;
   pause?: string | number;
   steps?: Record<string, unknown>[];
 }
 
+/** The longest prefix of an underlay: six addresses. */
+const SMALLEST_SUBNET = 29;
 /** What a step can be besides a command. */
 const STEP_KINDS = ["wait", "until", "fault", "workload"];
 const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "timeout"]);
@@ -81,8 +89,7 @@ export function parseLab(file: string, text: string): LabPlan {
 function resolve(source: Source, file: string, raw: RawLab): LabPlan {
   const network = raw.network ?? {};
   const subnet = parseCidr(network.subnet ?? "192.168.77.0/24");
-  if (subnet === undefined || subnet.prefix > 29)
-    throw source.error(["network", "subnet"], "expected a subnet like 192.168.77.0/24");
+  checkSubnet(source, ["network", "subnet"], subnet, "192.168.77.0/24");
   if (parseRate(network.bandwidth ?? "1bit") === 0)
     throw source.error(["network", "bandwidth"], "expected more than 0");
   const hosts = resolveHosts(source, raw, networkOf(subnet), network);
@@ -105,6 +112,21 @@ function span(value: string | number | undefined, fallback: Time): Time {
 function chance(value: number | string | undefined, fallback: number): number {
   if (value === undefined) return fallback;
   return typeof value === "number" ? value : Number.parseFloat(value) / 100;
+}
+
+/** @throws UserError for what is no subnet, or one that is too small for hosts */
+function checkSubnet(
+  source: Source,
+  path: readonly (string | number)[],
+  subnet: Cidr | undefined,
+  example: string,
+): asserts subnet is Cidr {
+  if (subnet === undefined) throw source.error(path, `expected a subnet like ${example}`);
+  if (subnet.prefix > SMALLEST_SUBNET)
+    throw source.error(
+      path,
+      `${formatCidr(subnet)} is too small for hosts: expected a prefix of /${SMALLEST_SUBNET} at most`,
+    );
 }
 
 function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLink): HostPlan[] {
@@ -148,6 +170,7 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
         address: { ip: address, prefix: subnet.prefix },
         nat,
         os: host.os ?? "linux",
+        cards: resolveCards(source, raw, key, nat, address - subnet.ip, hosts),
         latency: span(host.latency ?? network.latency, 50 * US),
         bandwidth: parseRate(host.bandwidth ?? network.bandwidth ?? "10Gbit") as number,
         loss: chance(host.loss ?? network.loss, 0),
@@ -157,6 +180,47 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
     }
   }
   return hosts;
+}
+
+/** A host's cards on the further networks: it has the number there that it has on the first one. */
+function resolveCards(
+  source: Source,
+  raw: RawLab,
+  key: string,
+  nat: Cidr | undefined,
+  number: number,
+  before: readonly HostPlan[],
+): CardPlan[] {
+  const host = raw.hosts[key] ?? {};
+  const networks = raw.networks ?? {};
+  const unknown = (host.networks ?? []).findIndex((name) => networks[name] === undefined);
+  if (unknown >= 0) throw source.error(["hosts", key, "networks", unknown], "no network of that name");
+  const wanted = Object.entries(networks).filter(([name]) => host.networks?.includes(name) ?? true);
+  if (wanted.length > 0 && nat !== undefined)
+    throw source.error(["hosts", key, "nat"], "a host behind NAT has no further cards");
+  return wanted.map(([name, network], index): CardPlan => {
+    const subnet = parseCidr(network.subnet);
+    const path = ["networks", name, "subnet"];
+    checkSubnet(source, path, subnet, "10.55.0.0/24");
+    const address = { ip: networkOf(subnet).ip + number, prefix: subnet.prefix };
+    if (!cidrContains(subnet, address.ip) || address.ip === broadcastOf(subnet))
+      throw source.error(path, `has no room for host number ${number}`);
+    const other = before.some(({ address: own, cards }) =>
+      [own, ...cards.filter((card) => card.network !== name).map((card) => card.address)].some((one) =>
+        cidrOverlaps(one, subnet),
+      ),
+    );
+    if (other) throw source.error(path, "overlaps another network of the lab");
+    return {
+      network: name,
+      device: `eth${index + 1}`,
+      address,
+      latency: span(network.latency, 50 * US),
+      bandwidth: parseRate(network.bandwidth ?? "10Gbit") as number,
+      loss: chance(network.loss, 0),
+      mtu: network.mtu ?? 1500,
+    };
+  });
 }
 
 /** eth0's address behind NAT: the one given, or the next of 10.77.0.0/24, each behind a router of its own. */
@@ -308,11 +372,14 @@ function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly
   const partition = raw.partition?.map((group, index) => group.flatMap((name) => match(name, ["partition", index])));
   const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
   if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
-  const needsHost = Object.keys(raw).find((key) => !["host", "partition", "heal"].includes(key));
+  const needsHost = Object.keys(raw).find((key) => !["host", "network", "partition", "heal"].includes(key));
   if (resolved.length === 0 && (needsHost !== undefined || (partition === undefined && raw.heal === undefined)))
     throw source.error([...path, "host"], 'missing: say which host the fault is for; host: "*" is for all of them');
+  if (raw.network !== undefined && !hosts.some(({ cards }) => cards.some(({ network }) => network === raw.network)))
+    throw source.error([...path, "network"], `no network is called ${raw.network}`);
   if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
   const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
+  if (raw.network !== undefined) fault.network = raw.network;
   if (raw.drop !== undefined) fault.drop = raw.drop;
   if (raw.link !== undefined) fault.link = raw.link;
   if (raw.latency !== undefined) fault.latency = span(raw.latency, MS);
@@ -345,5 +412,6 @@ function faultText(fault: Fault): string {
   if (fault.restart) parts.push("restart");
   if (fault.partition !== undefined)
     parts.push(`partition ${fault.partition.map((group) => group.join(" ")).join(" | ")}`);
-  return `${fault.hosts.length > 0 ? `${fault.hosts.join(", ")}: ` : ""}${parts.join(", ")}`;
+  const where = [...fault.hosts, ...(fault.network === undefined ? [] : [`network ${fault.network}`])].join(", ");
+  return `${where === "" ? "" : `${where}: `}${parts.join(", ")}`;
 }

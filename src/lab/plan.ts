@@ -6,6 +6,18 @@ import type { UdpLoad } from "../workload/udp-flow.ts";
 /** What a host runs. */
 export type HostSystem = "linux" | "windows";
 
+/** A host's card on one of the further networks. */
+export interface CardPlan {
+  readonly network: string;
+  /** `eth1`, `eth2` … in order of the networks. */
+  readonly device: string;
+  readonly address: Cidr;
+  readonly latency: Time;
+  readonly bandwidth: number;
+  readonly loss: number;
+  readonly mtu: number;
+}
+
 /** A host and its link. */
 export interface HostPlan {
   readonly name: string;
@@ -14,6 +26,7 @@ export interface HostPlan {
   /** Address of eth0 behind a 1:1 NAT whose outside has `address`; undefined without one. */
   readonly nat: Cidr | undefined;
   readonly os: HostSystem;
+  readonly cards: readonly CardPlan[];
   /** One-way delay, ns. */
   readonly latency: Time;
   /** Bits a second. */
@@ -28,6 +41,8 @@ export interface HostPlan {
 export interface Fault {
   /** Empty: all (of heal), or none (of partition). */
   readonly hosts: readonly string[];
+  /** One of the further networks, whose cards it is about; undefined: all cards. */
+  readonly network?: string;
   /** A packet filter, e.g. `udp port 4789`. */
   readonly drop?: string;
   readonly link?: "up" | "down";

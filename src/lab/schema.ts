@@ -85,6 +85,11 @@ export const LAB_SCHEMA = {
             pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$",
             description: "Puts the host behind 1:1 NAT: true, or eth0's own address there, e.g. 10.77.0.2/24.",
           },
+          networks: {
+            type: "array",
+            items: { type: "string" },
+            description: "Which of the further networks it has a card on: eth1, eth2 …; all of them by default.",
+          },
           dns: { type: "array", items: ipv4, description: "Nameservers of the host's resolv.conf." },
         },
       },
@@ -96,6 +101,17 @@ export const LAB_SCHEMA = {
       properties: {
         ...link,
         subnet: { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$", default: "192.168.77.0/24" },
+      },
+    },
+    networks: {
+      type: "object",
+      description: "Further Ethernet segments; each host has a card on each, with the same number as on the first.",
+      propertyNames: { pattern: "^[a-zA-Z0-9][a-zA-Z0-9-]*$" },
+      additionalProperties: {
+        type: "object",
+        additionalProperties: false,
+        required: ["subnet"],
+        properties: { ...link, subnet: { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$" } },
       },
     },
     pause: { ...duration, default: "1s", description: "Virtual time between two steps: the person at the keyboard." },
@@ -118,6 +134,7 @@ export const LAB_SCHEMA = {
             description: "Breaks something, or mends it.",
             properties: {
               host: hostNames,
+              network: { type: "string", description: "Only the hosts' cards on this one of the further networks." },
               drop: { type: "string", description: "A packet filter that the host's wire drops, e.g. udp port 4789." },
               link: { enum: ["up", "down"] },
               latency: duration,

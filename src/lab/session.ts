@@ -290,8 +290,9 @@ export class LabSession {
     if (fault.partition !== undefined) cluster.inject({ kind: "partition", groups: fault.partition }, cluster.now);
     if (fault.heal && fault.hosts.length === 0) cluster.inject({ kind: "partition", groups: [] }, cluster.now);
     for (const host of hosts) {
-      const wire = this.#wireOf(host);
-      if (fault.heal) this.#heal(host);
+      const wire = this.#wireOf(host, fault.network);
+      if (wire === undefined) continue;
+      if (fault.heal) this.#heal(host, fault.network);
       if (fault.drop !== undefined) cluster.inject({ kind: "drop", ...wire, filter: fault.drop }, cluster.now);
       if (fault.link !== undefined) cluster.inject({ kind: "link", ...wire, up: fault.link === "up" }, cluster.now);
       if (fault.latency !== undefined)
@@ -310,21 +311,31 @@ export class LabSession {
     return plan;
   }
 
-  /** The card that faults of the host's wire are about; the cable behind a NAT is none of it. */
-  #wireOf(host: string): { readonly host: string; readonly device?: string } {
-    const device = wireDevice(this.#planOf(host));
+  /**
+   * The card that faults of the host's wire are about, or all of them; the cable behind a NAT is none of them.
+   * Undefined where it has no card on that network.
+   */
+  #wireOf(host: string, network?: string): { readonly host: string; readonly device?: string } | undefined {
+    const plan = this.#planOf(host);
+    const card = plan.cards.find((one) => one.network === network);
+    if (network !== undefined) return card === undefined ? undefined : { host, device: card.device };
+    const device = wireDevice(plan);
     return device === undefined ? { host } : { host, device };
   }
 
-  /** The wire as the lab has it. */
-  #heal(host: string): void {
+  /** The wires as the lab has them. */
+  #heal(host: string, network?: string): void {
     const { cluster } = this;
     const plan = this.#planOf(host);
-    const wire = this.#wireOf(host);
-    cluster.inject({ kind: "pass", ...wire }, cluster.now);
-    cluster.inject({ kind: "link", ...wire, up: true }, cluster.now);
-    cluster.inject({ kind: "loss", ...wire, loss: plan.loss }, cluster.now);
-    cluster.inject({ kind: "latency", ...wire, latency: plan.latency }, cluster.now);
+    const first = { ...plan, network: undefined, device: wireDevice(plan) ?? "eth0" };
+    for (const card of [first, ...plan.cards]) {
+      if (network !== undefined && card.network !== network) continue;
+      const wire = { host, device: card.device };
+      cluster.inject({ kind: "pass", ...wire }, cluster.now);
+      cluster.inject({ kind: "link", ...wire, up: true }, cluster.now);
+      cluster.inject({ kind: "loss", ...wire, loss: card.loss }, cluster.now);
+      cluster.inject({ kind: "latency", ...wire, latency: card.latency }, cluster.now);
+    }
   }
 
   /** Lets virtual time pass; less of it after a stop. */

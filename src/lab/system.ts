@@ -44,4 +44,5 @@ const windows: MachineSystem = {
   },
 };
 
+/** What a host of each system is made of. */
 export const SYSTEMS: Readonly<Record<HostSystem, MachineSystem>> = { linux, windows };

@@ -70,6 +70,9 @@ export class LabTrace implements CaptureSink {
   /** A row was added to the table of keys. For those who write it as it grows. */
   protected newKeyRow(_row: string): void {}
 
+  /** A write failed: the capture ends here. Called once. */
+  protected writeFailed(_error: CaptureWriteError): void {}
+
   /** Writes; after a failed write nothing more is tried. */
   #guard(write: () => void): void {
     if (this.#failed !== undefined) return;
@@ -78,6 +81,7 @@ export class LabTrace implements CaptureSink {
     } catch (error) {
       if (!(error instanceof CaptureWriteError)) throw error;
       this.#failed = error;
+      this.writeFailed(error);
     }
   }
 

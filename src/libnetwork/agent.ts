@@ -57,6 +57,7 @@ interface Watch {
   readonly process: Process<unknown>;
 }
 
+/** Shares networks and endpoints with the other nodes over NetworkDB (libnetwork/agent.go). */
 export class Agent {
   readonly db: NetworkDb;
   readonly config: AgentConfig;

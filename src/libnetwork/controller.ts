@@ -55,6 +55,7 @@ export interface DaemonRemains {
   readonly lives: number;
 }
 
+/** Networks, endpoints and sandboxes of a daemon (libnetwork/controller.go). */
 export class NetworkController {
   readonly os: HostOs;
   readonly log: DaemonLog;

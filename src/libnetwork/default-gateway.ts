@@ -13,7 +13,7 @@ import type { Sandbox } from "./sandbox.ts";
 const MAX_NAME = 12;
 
 /** The sandbox's endpoint on docker_gwbridge. */
-function gatewayNetworkEndpoint(sandbox: Sandbox): Endpoint | undefined {
+export function gatewayNetworkEndpoint(sandbox: Sandbox): Endpoint | undefined {
   return sandbox.endpoints().find((e) => e.onGatewayNetwork);
 }
 
@@ -50,9 +50,8 @@ function createGatewayNetwork(controller: NetworkController): Network {
   });
 }
 
-/** Gives the sandbox its endpoint on docker_gwbridge, unless it has one. */
+/** Gives the sandbox its endpoint on docker_gwbridge. @throws UserError */
 export function setupDefaultGateway(sandbox: Sandbox): void {
-  if (gatewayNetworkEndpoint(sandbox) !== undefined) return;
   const { controller } = sandbox;
   const network = controller.networkByName(controller.system.gatewayNetwork) ?? createGatewayNetwork(controller);
   const failed = (what: string, error: unknown): unknown =>

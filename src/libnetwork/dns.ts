@@ -5,7 +5,10 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 
+/** Types of records (RFC 1035 and later). */
 export const DNS_TYPE = { A: 1, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33, OPT: 41, ANY: 255 } as const;
+
+/** Response codes. */
 export const DNS_RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
 
 /** TTL of local answers, seconds (resolver.go respTTL). */

@@ -20,6 +20,7 @@ export interface EndpointService {
 
 export type { PortBinding, PublishedPort } from "./drivers/port-mapper.ts";
 
+/** What an endpoint is made with. */
 export interface EndpointOptions {
   readonly ipv4?: Ipv4;
   readonly mac?: Mac;
@@ -47,6 +48,7 @@ export interface JoinState {
   readonly tableEntries: { readonly table: string; readonly key: string; readonly value: Uint8Array }[];
 }
 
+/** A container's place in a network (libnetwork/endpoint.go). */
 export class Endpoint {
   readonly network: Network;
   readonly id: string;

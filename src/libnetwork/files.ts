@@ -69,6 +69,7 @@ export function formatResolvConf(conf: ResolvConf): string {
   return lines.join("");
 }
 
+/** The name server is the host itself: containers cannot use it. */
 export function isLoopbackServer(server: string): boolean {
   return server.startsWith("127.") || server === "::1";
 }

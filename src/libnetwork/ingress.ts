@@ -39,6 +39,7 @@ function filterRules({ protocol, publishedPort }: PortConfig): readonly [Rule, R
   ];
 }
 
+/** Ports of the routing mesh on this host: rules and the sockets that hold them. */
 export class IngressPorts {
   readonly #host: NetNs;
   readonly #log: DaemonLog;

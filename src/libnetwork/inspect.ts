@@ -13,6 +13,7 @@ function sorted<T>(entries: readonly (readonly [key: string, value: T])[]): Reco
   return Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
+/** A pool as `network inspect` shows it. */
 export interface IpamConfigView {
   readonly Subnet?: string;
   readonly IPRange?: string;
@@ -38,6 +39,7 @@ function inspectIpam(network: Network): { Driver: string; Options: null; Config:
   return { Driver: "default", Options: null, Config: given.length > 0 ? given : chosen };
 }
 
+/** An endpoint as `network inspect` shows it. */
 export interface ContainerView {
   readonly Name: string;
   readonly EndpointID: string;
@@ -61,6 +63,7 @@ export function inspectContainers(network: Network): Record<string, ContainerVie
   return sorted(network.endpoints().map((e) => [e.sandbox?.containerId ?? `ep-${e.id}`, containerView(e)] as const));
 }
 
+/** A node of an overlay network as `network inspect` shows it. */
 export interface PeerView {
   readonly Name: string;
   readonly IP: string;
@@ -72,6 +75,7 @@ export function inspectPeers(network: Network): PeerView[] | undefined {
   return peers.length === 0 ? undefined : peers.map((p) => ({ Name: p.name, IP: formatIpv4(p.ip) }));
 }
 
+/** A task of a service as `network inspect -v` shows it. */
 export interface TaskView {
   readonly Name: string;
   readonly EndpointID: string;
@@ -79,6 +83,7 @@ export interface TaskView {
   readonly Info: Readonly<Record<string, string>>;
 }
 
+/** A service as `network inspect -v` shows it. */
 export interface ServiceView {
   readonly VIP: string;
   readonly Ports: readonly string[];

@@ -23,6 +23,7 @@ export const LOCAL_DEFAULT_POOLS: readonly Cidr[] = [
   ...splitPool({ ip: 0xc0a80000, prefix: 16 }, 20),
 ];
 
+/** Where a pool is known: on this host or in the whole swarm. */
 export type AddressSpace = "LocalDefault" | "GlobalDefault";
 
 /** Thrown when a pool has no address left (ipamapi.ErrNoAvailableIPs). */

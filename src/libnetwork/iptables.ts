@@ -24,6 +24,7 @@ export function jump(chain: string, match: RuleMatch = {}): Rule {
   return { match, target: { kind: "JUMP", chain } };
 }
 
+/** The table has a chain of that name. */
 export function chainExists(iptables: IptablesApi, table: TableName, chain: string): boolean {
   return iptables.list(table)?.some((c) => c.name === chain) ?? false;
 }

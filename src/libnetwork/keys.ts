@@ -4,6 +4,7 @@
  */
 import { assert, UserError } from "../base/errors.ts";
 
+/** Subsystems that keys of the swarm are for (swarmkit manager/keymanager). */
 export const SUBSYS_GOSSIP = "networking:gossip";
 export const SUBSYS_IPSEC = "networking:ipsec";
 

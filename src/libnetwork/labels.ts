@@ -3,6 +3,7 @@
 /** A map of driver options as the API and swarmkit carry it. */
 export type Options = Readonly<Record<string, string>>;
 
+/** Options of drivers, as `docker network create -o` takes them. */
 export const OPTION_MTU = "com.docker.network.driver.mtu";
 export const OPTION_VXLAN_IDS = "com.docker.network.driver.overlay.vxlanid_list";
 export const OPTION_ENCRYPTED = "encrypted";

@@ -17,11 +17,6 @@ import type { PortConfig } from "./records.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { LoadBalancer, LoadBalancerProgrammer } from "./service.ts";
 
-/** IPVS of a namespace. */
-function ipvsOf(ns: NetNs): IpvsApi {
-  return (ns as NetNs & { readonly ipvs: IpvsApi }).ipvs;
-}
-
 /** A network's load balancer on this node. */
 interface Place {
   readonly endpoint: Endpoint;
@@ -34,7 +29,7 @@ interface Place {
 /** The load balancer's endpoint and sandbox; undefined while there is none (findLBEndpointSandbox). */
 function placeOf(network: Network): Place | undefined {
   const sandbox = network.lbSandbox;
-  const endpoint = network.endpoints().find((e) => e.options.loadBalancer === true);
+  const endpoint = network.lbEndpoint;
   const osl = sandbox?.osl;
   if (sandbox === undefined || osl === undefined || endpoint?.sandbox !== sandbox) return undefined;
   const { srcName } = endpoint.joined ?? {};
@@ -51,6 +46,7 @@ function markRules(balancer: LoadBalancer, vip: Ipv4): readonly (readonly [chain
   return [...balancer.ingressPorts.map(ofPort), ["INPUT", { match: { dst: is({ ip: vip, prefix: 32 }) }, target }]];
 }
 
+/** Virtual services of a sandbox in IPVS (libnetwork/service_linux.go). */
 export class IpvsLoadBalancer implements LoadBalancerProgrammer {
   readonly #ingress: IngressPorts;
   readonly #log: DaemonLog;
@@ -70,12 +66,13 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
       return;
     }
     const { ns } = place.osl;
-    const ipvs = ipvsOf(ns);
-    const service = { fwmark: balancer.fwMark };
-    if (ipvs.service(service) === undefined && !this.#addService(network, balancer, vip, place)) return;
-    this.#tolerate("EEXIST", `Failed to create real server ${formatIpv4(ip)}`, balancer, place, () =>
-      ipvs.addDestination(service, destination(network, ip, 1)),
-    );
+    const add = (): void => ns.ipvs.addDestination({ fwmark: balancer.fwMark }, destination(network, ip, 1));
+    const what = `Failed to create real server ${formatIpv4(ip)}`;
+    // A service that isn't there yet is ESRCH: that is how one knows, without reading its whole table for each backend.
+    if (this.#tolerate(["EEXIST", "ESRCH"], what, balancer, place, add) === "ESRCH") {
+      if (!this.#addService(network, balancer, vip, place)) return;
+      this.#tolerate(["EEXIST"], what, balancer, place, add);
+    }
     // The module may have been loaded just now.
     place.sandbox.applyOsTweaks(ns);
   }
@@ -105,7 +102,7 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
       }
     }
     this.#addMarks(network, balancer, vip, place);
-    ipvsOf(osl.ns).addService({ id: { fwmark: balancer.fwMark }, scheduler: "rr" });
+    osl.ns.ipvs.addService({ id: { fwmark: balancer.fwMark }, scheduler: "rr" });
     return true;
   }
 
@@ -136,14 +133,14 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
       this.#log("debug", `rmLBBackend for ${network.id}/${network.name}: ${why} -- probably transient state`);
       return;
     }
-    const ipvs = ipvsOf(place.osl.ns);
+    const { ipvs } = place.osl.ns;
     const service = { fwmark: balancer.fwMark };
     if (fullRemove) {
-      this.#tolerate("ENOENT", `Failed to delete real server ${formatIpv4(ip)}`, balancer, place, () =>
+      this.#tolerate(["ENOENT"], `Failed to delete real server ${formatIpv4(ip)}`, balancer, place, () =>
         ipvs.removeDestination(service, ip, 0),
       );
     } else {
-      this.#tolerate("ENOENT", `Failed to set LB weight of real server ${formatIpv4(ip)} to 0`, balancer, place, () =>
+      this.#tolerate(["ENOENT"], `Failed to set LB weight of real server ${formatIpv4(ip)} to 0`, balancer, place, () =>
         ipvs.updateDestination(service, destination(network, ip, 0)),
       );
     }
@@ -152,7 +149,7 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
 
   #removeService(network: Network, balancer: LoadBalancer, vip: Ipv4, place: Place, ipvs: IpvsApi): void {
     const { endpoint, sandbox, osl, device } = place;
-    this.#tolerate("ENOENT", "Failed to delete service", balancer, place, () =>
+    this.#tolerate(["ENOENT"], "Failed to delete service", balancer, place, () =>
       ipvs.removeService({ fwmark: balancer.fwMark }),
     );
     if (sandbox.kind === "ingress") this.#ingress.remove(sandbox.gatewayEndpoint()?.address?.ip, balancer.ingressPorts);
@@ -179,22 +176,24 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
     }
   }
 
-  /** What IPVS refuses is logged, unless it is `expected`: the entry is there, or is not there, already. */
+  /** What IPVS refuses is logged, unless it is `expected`: something is there, or is not there, already. @returns the error */
   #tolerate(
-    expected: KernelError["code"],
+    expected: readonly KernelError["code"][],
     what: string,
     { vip, fwMark }: LoadBalancer,
     { sandbox }: Place,
     change: () => void,
-  ): void {
+  ): KernelError["code"] | undefined {
     try {
       change();
+      return undefined;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      // libnetwork expects ENOENT of what is not there; IPVS says ESRCH of services.
-      if (error.code === expected) return;
-      const where = `for vip ${formatIpv4(vip ?? 0)} fwmark ${fwMark} in sbox ${shortOf(sandbox)}`;
-      this.#log("error", `${what} ${where}: ${goErrorText(error)}`);
+      if (!expected.includes(error.code)) {
+        const where = `for vip ${formatIpv4(vip ?? 0)} fwmark ${fwMark} in sbox ${shortOf(sandbox)}`;
+        this.#log("error", `${what} ${where}: ${goErrorText(error)}`);
+      }
+      return error.code;
     }
   }
 }

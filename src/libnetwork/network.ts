@@ -54,6 +54,7 @@ export class ActiveEndpointsError extends UserError {
   }
 }
 
+/** A network of the controller (libnetwork/network.go). */
 export class Network {
   readonly id: string;
   readonly name: string;
@@ -66,6 +67,7 @@ export class Network {
   readonly records = new ServiceRecords();
   readonly #endpoints = new Map<string, Endpoint>();
   #lbSandbox: Sandbox | undefined;
+  #lbEndpoint: Endpoint | undefined;
   #state: "creating" | "ready" | "deleted" = "creating";
   /** Notified when `state` changes. */
   readonly changed = new Signal();
@@ -139,6 +141,11 @@ export class Network {
 
   get lbSandbox(): Sandbox | undefined {
     return this.#lbSandbox;
+  }
+
+  /** The load balancer's endpoint. */
+  get lbEndpoint(): Endpoint | undefined {
+    return this.#lbEndpoint;
   }
 
   /** Endpoints of this node, the load balancer's included, in order of creation. */
@@ -226,7 +233,8 @@ export class Network {
         this.driver.createEndpoint(this.id, iface);
       } catch (error) {
         this.#releaseAddress(address.ip);
-        throw error;
+        if (!(error instanceof UserError)) throw error;
+        throw new UserError(`failed to create endpoint ${name} on network ${this.name}: ${error.message}`);
       }
       mac = iface.mac;
     }
@@ -272,6 +280,7 @@ export class Network {
         loadBalancer: true,
         anonymous: !this.ingress,
       });
+      this.#lbEndpoint = endpoint;
       endpoint.join(sandbox);
       sandbox.enableService();
     } catch (error) {
@@ -283,6 +292,7 @@ export class Network {
   #deleteLoadBalancerSandbox(): void {
     const sandbox = this.#lbSandbox;
     this.#lbSandbox = undefined;
+    this.#lbEndpoint = undefined;
     sandbox?.delete();
     this.endpointByName(this.lbEndpointName)?.delete();
   }

@@ -25,6 +25,7 @@ export interface GossipKey {
   readonly tag: number;
 }
 
+/** The gossiped tables as their users see them (networkdb.NetworkDB). */
 export interface NetworkDb {
   /** 12 hex digits, new each time the agent starts; `Peers[].Name` of `network inspect`. */
   readonly nodeName: string;

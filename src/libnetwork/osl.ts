@@ -126,7 +126,8 @@ export class OslNamespace {
       this.#nextIndex.set(dstPrefix, number + 1);
       dstName = `${dstPrefix}${number}`;
     }
-    if (options.bridge === true) ns.link.add({ kind: "bridge", name: srcName });
+    // The overlay driver takes the default VLAN away (drivers/overlay/ov_network.go setDefaultVLAN).
+    if (options.bridge === true) ns.link.add({ kind: "bridge", name: srcName, defaultPvid: 0 });
     else if (!this.isDefault) ns.host.root.link.set(srcName, { ns });
     const dev = ns.link.get(srcName).index;
     ns.link.set(dev, { up: false });

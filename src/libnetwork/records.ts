@@ -25,6 +25,7 @@ export interface PeerRecord {
   readonly tunnelEndpointIp: Ipv4;
 }
 
+/** Protocols of published ports. */
 export type PortProtocol = "tcp" | "udp" | "sctp";
 const PROTOCOLS: readonly PortProtocol[] = ["tcp", "udp", "sctp"];
 
@@ -63,6 +64,7 @@ function tryParse<T>(read: () => T): T | undefined {
   }
 }
 
+/** A peer record in protobuf (drivers/overlay/overlay.proto). */
 export function encodePeerRecord(record: PeerRecord): Uint8Array {
   return new ProtoWriter()
     .string(1, formatCidr(record.endpointIp))
@@ -109,6 +111,7 @@ function readPort(data: Uint8Array): PortConfig {
   return port;
 }
 
+/** An endpoint record in protobuf (libnetwork/agent.proto). */
 export function encodeEndpointRecord(record: EndpointRecord): Uint8Array {
   const writer = new ProtoWriter()
     .string(1, record.name)

@@ -65,6 +65,7 @@ type Transport = "udp" | "tcp";
 const is = <T>(value: T): Not<T> => ({ value, not: false });
 const SERVER = is({ ip: RESOLVER_ADDRESS, prefix: 32 });
 
+/** The DNS server in a sandbox at 127.0.0.11 (libnetwork/resolver.go). */
 export class Resolver {
   readonly #os: HostOs;
   readonly #random: Random;

@@ -4,11 +4,16 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 import { parseIpv4 } from "../base/addr.ts";
-import { assert, UserError } from "../base/errors.ts";
+import { assert } from "../base/errors.ts";
 import { newHexId } from "../base/ids.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { NetworkController } from "./controller.ts";
-import { clearDefaultGateway, needsDefaultGateway, setupDefaultGateway } from "./default-gateway.ts";
+import {
+  clearDefaultGateway,
+  gatewayNetworkEndpoint,
+  needsDefaultGateway,
+  setupDefaultGateway,
+} from "./default-gateway.ts";
 import type { PortBinding, PublishedPort } from "./drivers/port-mapper.ts";
 import type { Endpoint } from "./endpoint.ts";
 import {
@@ -23,15 +28,18 @@ import {
   parseResolvConf,
   type ResolvConf,
 } from "./files.ts";
+import { lookupName, lookupOrder } from "./name-lookup.ts";
 import { makeNamespace } from "./namespaces.ts";
 import type { Network } from "./network.ts";
 import { OslNamespace, setSysctlIfKnown } from "./osl.ts";
 import { addRedirectRules } from "./redirect.ts";
 import { type ExternalServer, RESOLVER_TEXT, Resolver, type ResolverBackend } from "./resolver.ts";
+import { SandboxPorts } from "./sandbox-ports.ts";
 
 /** container: its namespace is made by setKey when its process starts; host: the host's own namespace. */
 export type SandboxKind = "container" | "host" | "loadBalancer" | "ingress";
 
+/** What a sandbox is made with. */
 export interface SandboxOptions {
   /** Container ID, or the load balancer's key (`lb-<network>`, `ingress-sbox`). */
   readonly containerId: string;
@@ -59,6 +67,7 @@ const LB_SYSCTLS: readonly (readonly [name: string, value: number])[] = [
   ["net.ipv4.vs.expire_quiescent_template", 1],
 ];
 
+/** A container's network namespace and what is in it (libnetwork/sandbox.go). */
 export class Sandbox implements ResolverBackend {
   readonly id: string;
   readonly kind: SandboxKind;
@@ -68,9 +77,7 @@ export class Sandbox implements ResolverBackend {
   /** In the order of endpointLess. */
   readonly #endpoints: Endpoint[] = [];
   readonly #populated = new Set<Endpoint>();
-  /** Ports that its endpoints brought along. */
-  readonly #endpointPorts = new Map<Endpoint, readonly PortBinding[]>();
-  #published: { readonly by: Endpoint; readonly ports: readonly PublishedPort[] } | undefined;
+  readonly #ports: SandboxPorts;
   #resolver: Resolver | undefined;
   #external: ExternalServer[] = [];
   #conf: ResolvConf;
@@ -83,6 +90,7 @@ export class Sandbox implements ResolverBackend {
     this.options = options;
     this.kind = options.kind ?? "container";
     this.id = newHexId(controller.random);
+    this.#ports = new SandboxPorts(options.ports ?? []);
     this.#conf = this.#initialResolvConf();
     if (this.kind === "host") this.#osl = new OslNamespace(controller.host, true, controller.log);
     else if (this.kind !== "container") this.#osl = this.#makeNamespace();
@@ -151,55 +159,26 @@ export class Sandbox implements ResolverBackend {
     const before = this.gatewayEndpoint();
     const at = this.#endpoints.findIndex((other) => endpointLess(endpoint, other));
     this.#endpoints.splice(at < 0 ? this.#endpoints.length : at, 0, endpoint);
-    const { ports = [] } = endpoint.options;
-    if (ports.length > 0 && !endpoint.onGatewayNetwork) this.#endpointPorts.set(endpoint, ports);
+    this.#ports.attach(endpoint);
     this.#populate(endpoint);
     endpoint.publishDriverInfo();
-    if (needsDefaultGateway(this)) {
+    const needed = needsDefaultGateway(this);
+    if (needed && gatewayNetworkEndpoint(this) === undefined) {
       setupDefaultGateway(this);
       return;
     }
-    if (this.gatewayEndpoint() !== before) {
-      this.revokePorts();
-      this.#publishPorts(endpoint);
-    }
-    clearDefaultGateway(this);
+    if (this.gatewayEndpoint() !== before) this.#ports.move(endpoint);
+    if (!needed) clearDefaultGateway(this);
   }
-
-  // ------------------------------------------------------------------------------------------- ports
 
   /** Ports as they are published on the host now: of each binding IPv4, then IPv6. */
   publishedPorts(): readonly PublishedPort[] {
-    return this.#published?.ports ?? [];
+    return this.#ports.published();
   }
 
-  /** What was asked for: of the sandbox, then of its endpoints. */
-  get ports(): readonly PortBinding[] {
-    return [...(this.options.ports ?? []), ...[...this.#endpointPorts.values()].flat()];
-  }
-
-  /** The endpoint has become the way out (ProgramExternalConnectivity). */
-  #publishPorts(endpoint: Endpoint): void {
-    const { network } = endpoint;
-    const { driver } = network;
-    if (network.internal || driver.programExternalConnectivity === undefined) return;
-    try {
-      const ports = driver.programExternalConnectivity(network.id, endpoint.id, this.ports);
-      this.#published = { by: endpoint, ports };
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      const { name, id } = endpoint;
-      throw new UserError(
-        `driver failed programming external connectivity on endpoint ${name} (${id}): ${error.message}`,
-      );
-    }
-  }
-
-  /** The way out is taken away (RevokeExternalConnectivity). Called by Endpoint.leave too. */
+  /** Called by Endpoint.leave when it is the way out. */
   revokePorts(): void {
-    const by = this.#published?.by;
-    this.#published = undefined;
-    by?.network.driver.revokeExternalConnectivity?.(by.network.id, by.id);
+    this.#ports.revoke();
   }
 
   /** Called by Endpoint.leave, before the endpoint forgets what its driver said. */
@@ -214,7 +193,7 @@ export class Sandbox implements ResolverBackend {
     }
     const at = this.#endpoints.indexOf(endpoint);
     if (at >= 0) this.#endpoints.splice(at, 1);
-    this.#endpointPorts.delete(endpoint);
+    this.#ports.detach(endpoint);
     const next = this.gatewayEndpoint();
     if (wasGateway && !this.#deleting && next !== undefined) this.#updateGateway(next);
   }
@@ -225,13 +204,14 @@ export class Sandbox implements ResolverBackend {
    */
   detached(wasGateway: boolean): void {
     if (this.#deleting) return;
-    if (needsDefaultGateway(this)) {
+    const needed = needsDefaultGateway(this);
+    if (needed && gatewayNetworkEndpoint(this) === undefined) {
       setupDefaultGateway(this);
       return;
     }
     const next = this.gatewayEndpoint();
-    if (wasGateway && next !== undefined) this.#publishPorts(next);
-    clearDefaultGateway(this);
+    if (wasGateway && next !== undefined) this.#ports.publish(next);
+    if (!needed) clearDefaultGateway(this);
   }
 
   /** The endpoint whose gateway is the default route's: the first in order that has one. */
@@ -383,27 +363,12 @@ export class Sandbox implements ResolverBackend {
     return this.#endpoints.some((e) => !e.network.internal);
   }
 
-  /** Endpoints in the order in which their networks are asked: overlay, then ingress, then local ones. */
-  #lookupOrder(): readonly Endpoint[] {
-    if (this.controller.agent === undefined) return this.#endpoints;
-    const rank = (e: Endpoint): number => (e.network.ingress ? 1 : e.network.scope === "swarm" ? 0 : 2);
-    return [...this.#endpoints].sort((a, b) => rank(a) - rank(b));
-  }
-
-  /** `a.b.c` is looked for as a.b.c on any network, a.b on network c, a on network b.c; links before records. */
   resolveName(name: string, family: "ipv4" | "ipv6"): { addresses: readonly Ipv4[]; known: boolean } {
-    const order = this.#lookupOrder();
-    const labels = name.split(".");
-    for (let cut = labels.length; cut > 0; cut--) {
-      const host = labels.slice(0, cut).join(".");
-      const networkName = labels.slice(cut).join(".");
-      for (const viaLinks of [true, false]) {
-        const found = resolveOn(order, host, networkName, viaLinks);
-        if (found === undefined) continue;
-        return family === "ipv4" ? { addresses: found, known: true } : { addresses: [], known: true };
-      }
-    }
-    return { addresses: [], known: false };
+    const found = lookupName(
+      this.controller.agent === undefined ? this.#endpoints : lookupOrder(this.#endpoints),
+      name,
+    );
+    return { addresses: family === "ipv4" ? (found ?? []) : [], known: found !== undefined };
   }
 
   resolveIp(ip: Ipv4): string | undefined {
@@ -417,23 +382,6 @@ export class Sandbox implements ResolverBackend {
   noteExternal(ip: Ipv4): void {
     for (const { network } of this.#endpoints) network.records.noteExternal(ip);
   }
-}
-
-/** One candidate over the networks in order: the first that knows it wins. */
-function resolveOn(
-  order: readonly Endpoint[],
-  host: string,
-  networkName: string,
-  viaLinks: boolean,
-): Ipv4[] | undefined {
-  for (const endpoint of order) {
-    if (networkName !== "" && networkName !== endpoint.network.name) continue;
-    const link = endpoint.options.links?.get(host);
-    if ((link !== undefined) !== viaLinks) continue;
-    const addresses = endpoint.network.records.resolveName(link ?? host);
-    if (addresses !== undefined) return addresses;
-  }
-  return undefined;
 }
 
 function externalServers(servers: readonly string[], checkLoopback: boolean): ExternalServer[] {

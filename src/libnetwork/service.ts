@@ -75,6 +75,7 @@ export function addContainerNames(
   for (const alias of aliases) network.records.add(alias, endpointId, ip, false);
 }
 
+/** Takes the names of a container that goes out of the records. */
 export function removeContainerNames(
   network: Network,
   endpointId: string,
@@ -87,6 +88,7 @@ export function removeContainerNames(
   for (const alias of aliases) network.records.remove(alias, endpointId, ip, false);
 }
 
+/** Services, their addresses and tasks (libnetwork/service_common.go). */
 export class ServiceBindings {
   readonly #services = new Map<string, Service>();
   readonly #log: DaemonLog;

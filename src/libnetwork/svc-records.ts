@@ -17,6 +17,7 @@ interface AddressEntry {
   extResolver: boolean;
 }
 
+/** Names of a network and their addresses (svcRecords). */
 export class ServiceRecords {
   /** Lower-case name → set of (address, service). */
   readonly #names = new Map<string, NameEntry[]>();

@@ -21,6 +21,7 @@ export interface NetworkSystem {
   readonly sandboxSysctls: readonly (readonly [name: string, value: number])[];
 }
 
+/** Networks of Docker on Linux. */
 export const LINUX_NETWORKS: NetworkSystem = {
   localDriver: "bridge",
   deviceName: ({ id, options }) => options[OPTION_BRIDGE_NAME] ?? `br-${id.slice(0, 12)}`,

@@ -23,6 +23,7 @@ function deviceName({ name }: DriverNetwork): string {
   return `vEthernet-${name}`.slice(0, 15);
 }
 
+/** Networks of Docker on Windows (HNS). */
 export const WINDOWS_NETWORKS: NetworkSystem = {
   localDriver: "nat",
   deviceName,

@@ -46,6 +46,7 @@ const NO_ADDRESS = "could not find the system's IP address";
 const MUST_SPECIFY_LISTEN =
   "must specify a listening address because the address to advertise is not recognized as a system address, and a system's IP address to use could not be uniquely identified";
 
+/** HOST:PORT taken apart. */
 export interface HostPort {
   readonly ip: Ipv4;
   readonly port: number;
@@ -164,7 +165,13 @@ export function validateAddressPools(pools: readonly string[], subnetSize: numbe
   });
 }
 
-/** `IP[:port]` of `docker swarm join`; the port defaults to 2377. */
+/** HOST[:PORT] of `docker swarm join`, taken apart; the port defaults to 2377. */
+export function splitRemoteAddr(text: string): { readonly host: string; readonly port: string } {
+  const at = text.lastIndexOf(":");
+  return at < 0 ? { host: text, port: "2377" } : { host: text.slice(0, at), port: text.slice(at + 1) || "2377" };
+}
+
+/** `IP[:port]` of a manager; the port defaults to 2377. */
 export function parseRemoteAddr(text: string): HostPort | undefined {
   const match = /^([^:]+)(?::(\d+))?$/.exec(text);
   const ip = parseIpv4(match?.[1] ?? "");

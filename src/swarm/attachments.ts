@@ -36,6 +36,7 @@ function keyOf(target: string, containerId: string): string {
   return `${containerId}:${target}`;
 }
 
+/** Attachment tasks of containers outside of services (moby daemon/cluster/networks.go). */
 export class Attachments {
   readonly #os: HostRuntime;
   readonly #log: Log;

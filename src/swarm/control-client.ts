@@ -35,21 +35,28 @@ import {
 import { SwarmError } from "./api/status.ts";
 import { REQUEST_TIMEOUT } from "./attachments.ts";
 import { tlsInfoOf } from "./ca/security.ts";
+import { lookup } from "./lookup.ts";
+import { ServiceClient } from "./service-client.ts";
 import type { ClientConn, UnaryMethod } from "./transport/transport.ts";
 
 /** Names that the Engine keeps for its own networks (daemon/network IsPredefined). */
 const PREDEFINED_NAMES = new Set(["bridge", "host", "none", "default"]);
 
+/** The daemon's calls to a manager (moby daemon/cluster). */
 export class ControlClient {
   readonly #os: HostRuntime;
   readonly #clock: WallClock;
   /** The local manager; throws the 503 that fits where there is none. */
   readonly #connect: () => ClientConn;
+  /** Services, tasks and their output. */
+  readonly services: ServiceClient;
 
   constructor(os: HostRuntime, clock: WallClock, connect: () => ClientConn) {
     this.#os = os;
     this.#clock = clock;
     this.#connect = connect;
+    const call = <Req, Res>(method: UnaryMethod<Req, Res>, request: Req) => this.#call(method, request);
+    this.services = new ServiceClient({ os, clock, call, connect });
   }
 
   *#call<Req, Res>(method: UnaryMethod<Req, Res>, request: Req): Proc<Res> {
@@ -163,21 +170,4 @@ export class ControlClient {
     const request = { clusterId: cluster.id, version, spec, rotateWorkerToken, rotateManagerToken };
     return (yield* this.#call(UpdateCluster, request)).cluster;
   }
-}
-
-/** helpers.go getNetwork, getNode: full ID, exact name, ID prefix. */
-function lookup<T extends { readonly id: string }>(
-  kind: string,
-  input: string,
-  objects: readonly T[],
-  nameOf: (object: T) => string,
-): T {
-  const byId = objects.find((object) => object.id === input);
-  if (byId !== undefined) return byId;
-  let found = objects.filter((object) => nameOf(object) === input);
-  if (found.length === 0) found = objects.filter((object) => object.id.startsWith(input));
-  const [first] = found;
-  if (first === undefined) throw new SwarmError(404, `${kind} ${input} not found`);
-  if (found.length > 1) throw new SwarmError(400, `${kind} ${input} is ambiguous (${found.length} matches found)`);
-  return first;
 }

@@ -7,6 +7,7 @@ import type { Channel, Proc } from "../scheduler/process.ts";
 import type { EncryptionKey, NodeDescription, NodeObject, TaskObject } from "./api/objects.ts";
 import type { ContainerStatus, PublishedPort } from "./api/services.ts";
 
+/** What runs tasks: the engine (swarmkit agent/exec). */
 export interface Executor {
   /** What the node tells the managers of itself; asked again every 20 s. `tlsInfo` is filled in by the agent. */
   describe(): NodeDescription;

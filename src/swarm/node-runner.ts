@@ -18,13 +18,14 @@ import { bootstrapSecurity, credentialsOf, type SecurityConfig, tlsInfoOf } from
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
 import type { ClusterSettings } from "./manager/defaults.ts";
-import { Manager } from "./manager/manager.ts";
+import { Manager, type ManagerState } from "./manager/manager.ts";
 import { goErrnoText } from "./transport/call.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
 /** How long the node may take to stop (moby noderunner.go Stop). */
 const STOP_TIMEOUT = 15 * SEC;
 
+/** Where a node listens and how others reach it. */
 export interface NodeAddresses {
   readonly listen: HostPort;
   /** undefined on a joining node that was told none. */
@@ -35,6 +36,7 @@ export interface NodeAddresses {
   readonly dataPathIp: Ipv4;
 }
 
+/** What a runner is made with. */
 export interface RunnerOptions {
   readonly os: HostOs;
   readonly random: Random;
@@ -47,12 +49,24 @@ export interface RunnerOptions {
   /** A new swarm with these settings, or the swarm to join. */
   readonly start:
     | { readonly kind: "init"; readonly cluster: ClusterSettings }
-    | { readonly kind: "join"; readonly request: JoinRequest };
+    | { readonly kind: "join"; readonly request: JoinRequest }
+    | { readonly kind: "restart"; readonly state: NodeState };
   readonly onChange: () => void;
 }
 
+/** What a node has on disk (/var/lib/docker/swarm): its identity, managers it knows, and a manager's own state. */
+export interface NodeState {
+  readonly addresses: NodeAddresses;
+  readonly availability: Availability;
+  readonly security: SecurityConfig;
+  readonly remotes: readonly { readonly nodeId: string; readonly addr: string }[];
+  readonly manager: { readonly cluster: ClusterSettings; readonly state: ManagerState } | undefined;
+}
+
+/** How far it is. */
 export type RunnerState = "pending" | "active" | "error" | "stopped";
 
+/** Runs the node of a daemon that is in a swarm (daemon/cluster/noderunner.go). */
 export class NodeRunner {
   readonly #options: RunnerOptions;
   readonly #remotes: Remotes;
@@ -122,6 +136,18 @@ export class NodeRunner {
     return clean;
   }
 
+  /** What the node has on disk; undefined as long as it has no certificate. */
+  get nodeState(): NodeState | undefined {
+    const { addresses, availability, start } = this.#options;
+    const security = this.#security;
+    if (security === undefined) return undefined;
+    const cluster =
+      start.kind === "init" ? start.cluster : start.kind === "restart" ? start.state.manager?.cluster : undefined;
+    const state = this.#manager?.state;
+    const manager = cluster === undefined || state === undefined ? undefined : { cluster, state };
+    return { addresses, availability, security, remotes: this.#remotes.list(), manager };
+  }
+
   /** Ends everything at once. */
   kill(): void {
     this.#process.kill();
@@ -136,7 +162,10 @@ export class NodeRunner {
     try {
       const security = yield* this.#obtainSecurity();
       this.#security = security;
-      if (this.#options.start.kind === "init") yield* this.#startManager(security, this.#options.start.cluster);
+      const { start } = this.#options;
+      if (start.kind === "init") yield* this.#startManager(security, start.cluster);
+      else if (start.kind === "restart" && start.state.manager !== undefined)
+        yield* this.#startManager(security, start.state.manager.cluster, start.state.manager.state);
       this.#startAgent(security);
       while (this.#agent?.ready === false) yield { on: [this.#agent.changed] };
       this.#set("active");
@@ -158,12 +187,16 @@ export class NodeRunner {
   *#obtainSecurity(): Proc<SecurityConfig> {
     const { start, clock, os, random, transport } = this.#options;
     if (start.kind === "init") return bootstrapSecurity(random.fork("ca"), clock.unixSeconds(os.now()));
+    if (start.kind === "restart") {
+      for (const { nodeId, addr } of start.state.remotes) this.#remotes.observe(nodeId, addr, OBSERVATION_WEIGHT);
+      return start.state.security;
+    }
     const { ip, port } = start.request;
     this.#remotes.observe("", `${formatIpv4(ip)}:${port}`, OBSERVATION_WEIGHT);
     return yield* obtainSecurity({ os, random, transport }, start.request);
   }
 
-  *#startManager(security: SecurityConfig, cluster: ClusterSettings): Proc<void> {
+  *#startManager(security: SecurityConfig, cluster: ClusterSettings, restore?: ManagerState): Proc<void> {
     const { os, random, log, transport, addresses, availability, clock } = this.#options;
     const { listen } = addresses;
     const advertise = addresses.advertise ?? { ip: addresses.localIp, port: listen.port };
@@ -179,6 +212,7 @@ export class NodeRunner {
         availability,
         cluster,
         unixSeconds,
+        ...(restore === undefined ? {} : { restore }),
       };
       this.#manager = new Manager({ ...parts, listenIp: listen.ip, listenPort: listen.port, advertiseAddr });
     } catch (error) {

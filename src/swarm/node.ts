@@ -3,11 +3,13 @@
  * leave, tokens, state, attachments of containers, and the control API where the node is a manager. Errors are
  * those the user sees; `statusOfError` gives their HTTP status.
  */
-import { formatIpv4, type Ipv4 } from "../base/addr.ts";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../base/addr.ts";
+import { ERRNO_TEXT, KernelError } from "../base/errors.ts";
 import { SEC } from "../base/time.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal } from "../scheduler/process.ts";
 import {
+  type HostPort,
   parseRemoteAddr,
   readInterfaces,
   resolveAdvertiseAddr,
@@ -16,6 +18,7 @@ import {
   resolveListenAddr,
   resolveLocalAddr,
   type SystemInterface,
+  splitRemoteAddr,
   validateAddressPools,
 } from "./addresses.ts";
 import { type ApiClusterInfo, clusterInfoToApi, type WallClock, wallClock } from "./api/convert.ts";
@@ -26,7 +29,7 @@ import { tlsInfoOf } from "./ca/security.ts";
 import { ControlClient } from "./control-client.ts";
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
-import { type NodeAddresses, NodeRunner, type RunnerOptions } from "./node-runner.ts";
+import { type NodeAddresses, NodeRunner, type NodeState, type RunnerOptions } from "./node-runner.ts";
 import { TcpTransport } from "./transport/tcp.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
@@ -53,6 +56,7 @@ const LEAVE_STARTING = "Doing so may lose the consensus of your cluster. ";
 const LEAVE_RESTORE =
   "The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message.";
 
+/** What it is made with. */
 export interface SwarmNodeOptions {
   readonly os: HostOs;
   readonly executor: Executor;
@@ -66,6 +70,18 @@ export interface SwarmNodeOptions {
   readonly interfaces?: () => readonly SystemInterface[];
   /** Source address towards a destination; default: the root namespace's routes. */
   readonly sourceAddress?: (destination: Ipv4) => Ipv4;
+  /** The address of a host's name, or why there is none, in Go's words; default: no name is known. */
+  readonly resolve?: (name: string) => Proc<Ipv4 | string>;
+}
+
+// biome-ignore lint/correctness/useYield: nothing is asked
+function* noNames(name: string): Proc<string> {
+  return `lookup ${name}: no such host`;
+}
+
+/** moby daemon/cluster/noderunner.go newNodeRunner. */
+function noLocalAddress(why: string): SwarmError {
+  return new SwarmError(500, `could not find local IP address: ${why}`);
 }
 
 /** The body of POST /swarm/init; what is absent is Docker's default. */
@@ -91,6 +107,7 @@ export interface JoinOptions {
   readonly availability?: Availability;
 }
 
+/** LocalNodeState of the Engine API. */
 export type LocalNodeState = "inactive" | "pending" | "active" | "error";
 
 /** The `Swarm` part of GET /info. */
@@ -118,6 +135,7 @@ export interface NetworkAgentAddresses {
   readonly remoteIps: readonly Ipv4[];
 }
 
+/** A daemon's part in a swarm: init, join, leave (daemon/cluster). */
 export class SwarmNode {
   readonly #options: SwarmNodeOptions;
   readonly #os: HostOs;
@@ -241,9 +259,8 @@ export class SwarmNode {
     const dataPath = resolveDataPathAddr(interfaces, options.dataPathAddr ?? "");
     const wished = options.advertiseAddr ?? "";
     const advertise = wished === "" ? undefined : resolveAdvertiseAddr(interfaces, wished, listen.port);
-    const remote = parseRemoteAddr(remoteAddr);
-    if (remote === undefined) throw new SwarmError(400, `invalid remote address: ${remoteAddr}`);
-    const localIp = listen.ip !== 0 ? listen.ip : this.#sourceAddress(remote.ip);
+    const remote = yield* this.#remoteOf(remoteAddr);
+    const localIp = listen.ip !== 0 ? listen.ip : this.#localAddress(remote);
     const availability = options.availability ?? "active";
     const runner = this.#start({
       addresses: { listen, advertise, localIp, dataPathIp: dataPath ?? advertise?.ip ?? localIp },
@@ -253,6 +270,28 @@ export class SwarmNode {
     const settled = yield* runner.settled(this.#os.now() + JOIN_TIMEOUT);
     if (!settled) throw new SwarmError(503, JOIN_TIMED_OUT);
     this.#throwFailure(runner);
+  }
+
+  /** HOST:PORT of a manager; without a port 2377. */
+  *#remoteOf(text: string): Proc<HostPort> {
+    const { host, port } = splitRemoteAddr(text);
+    const number = Number(port);
+    if (Number.isNaN(number)) throw noLocalAddress(`dial udp: address udp/${port}: unknown port`);
+    if (number > 65_535) throw noLocalAddress(`dial udp: address ${port}: invalid port`);
+    const found = parseIpv4(host) ?? (yield* this.#options.resolve?.(host) ?? noNames(host));
+    if (typeof found === "string") throw noLocalAddress(`dial udp: ${found}`);
+    return { ip: found, port: number };
+  }
+
+  /** The source address towards a manager, as a UDP socket that connects to it finds it (noderunner.go). */
+  #localAddress(remote: HostPort): Ipv4 {
+    try {
+      return this.#sourceAddress(remote.ip);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      const why = error.code === "ENETUNREACH" ? "network is unreachable" : ERRNO_TEXT[error.code].toLowerCase();
+      throw noLocalAddress(`dial udp ${formatIpv4(remote.ip)}:${remote.port}: connect: ${why}`);
+    }
   }
 
   /** Leaves the swarm; on a manager only with force. The Engine removes its task containers afterwards. */
@@ -265,6 +304,25 @@ export class SwarmNode {
     if (this.#runner === runner) this.#runner = undefined;
     this.attachments.clear();
     this.changed.notify();
+  }
+
+  /** The daemon stops: everything ends at once. @returns what stays on disk; undefined when the node is in no swarm */
+  suspend(): NodeState | undefined {
+    const state = this.#runner?.nodeState;
+    this.kill();
+    return state;
+  }
+
+  /** The daemon was started again: the node goes on where it was (cluster.go New, reconnectOnFailure). */
+  resume(state: NodeState, memberships: number): void {
+    this.#memberships = memberships;
+    const { addresses, availability } = state;
+    this.#start({ addresses, availability, start: { kind: "restart", state } });
+  }
+
+  /** How many swarms it has been started in: each has random streams of its own. */
+  get memberships(): number {
+    return this.#memberships;
   }
 
   /** Ends everything at once, as the daemon's end does. */

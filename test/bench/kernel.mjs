@@ -213,6 +213,9 @@ function ruleBody(words) {
       has(abi.M_U32);
       view.setUint16(abi.RULE_U32_WORDS, program.length, true);
       for (const [at, word] of program.entries()) put(abi.RULE_HEAD + 4 * at, word);
+    } else if (word === "--ipvs") {
+      has(abi.M_IPVS);
+      i--;
     } else if (word === "--pol") {
       has(abi.M_POLICY);
       put(abi.RULE_POLICY, value === "ipsec" ? abi.POLICY_IPSEC : 0);

@@ -46,6 +46,8 @@ describe("help and mistakes", () => {
   });
 
   it("says what there is", () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
+    expect(swarmwire("--version")).toEqual({ status: 0, out: `swarmwire ${version}\n`, err: "" });
     expect(swarmwire("--help")).toMatchObject({ status: 0, err: "" });
     expect(swarmwire()).toMatchObject({ status: 2, out: "" });
     expect(swarmwire("labs").out).toMatch(/^standalone +Standalone containers on two hosts/m);
@@ -63,6 +65,8 @@ describe("help and mistakes", () => {
     [["run", "standalone", "--capture", "x"], /^swarmwire run: --capture needs --pcap FILE\n$/],
     [["run", "standalone", "--pcap", "/nosuch/x"], /^\/nosuch\/x: ENOENT/],
     [["run", "a", "b"], /^swarmwire run: one lab at a time; unexpected b\n$/],
+    [["run", "standalone", "--pcap", ""], /^swarmwire run: --pcap needs the name of a file, or -\n$/],
+    [["shell", "--pcap", "-"], /^swarmwire shell: --pcap - is for swarmwire run/],
     [["check"], /^swarmwire check: which lab\?\n$/],
     [["labs", "x"], /^swarmwire labs: unexpected x\n$/],
     [["schema", "x"], /^swarmwire schema: unexpected x\n$/],
@@ -81,7 +85,65 @@ describe("help and mistakes", () => {
       expect(status).toBe(2);
       expect(err).toContain(`${path}:4:5: steps[0].expcet: no host is called expcet`);
     }
+    const small = lab("small.yaml", "hosts: {a: {}}\nnetwork: { subnet: 10.0.0.0/30 }\nsteps: []\n");
+    expect(swarmwire("check", small).err).toBe(
+      `${small}:2:20: network.subnet: 10.0.0.0/30 is too small for hosts: expected a prefix of /29 at most\n`,
+    );
     expect(swarmwire("check", "standalone", "mtu")).toMatchObject({ status: 0, err: "" });
+  });
+});
+
+describe("shell", () => {
+  it("reads commands of several lines, with a prompt of their own", () => {
+    const lines = [
+      "for i in 1 2",
+      "do echo a$i",
+      "done",
+      "echo 'b",
+      "c'",
+      "echo d \\",
+      "  e",
+      "cat <<EOF",
+      "f",
+      "EOF",
+      "@hosts",
+      "if true",
+    ];
+    const { stdout } = spawnSync(process.execPath, [BIN, "shell"], { encoding: "utf8", input: lines.join("\n") });
+    expect(stdout).toBe(
+      "host1$ for i in 1 2\n> do echo a$i\n> done\na1\na2\nhost1$ echo 'b\n> c'\nb\nc\n" +
+        "host1$ echo d \\\n>   e\nd e\nhost1$ cat <<EOF\n> f\n> EOF\nf\nhost1$ @hosts\nhost1\nhost2\n" +
+        'host1$ if true\n> sh: syntax error: unexpected end of file (expecting "then")\n',
+    );
+  });
+});
+
+describe("a trace", () => {
+  it("--pcap - goes to standard output, and nothing else does", () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, "run", "standalone", "--pcap", "-"], {
+      maxBuffer: 1 << 26,
+    });
+    expect(status).toBe(0);
+    expect(readPackets(stdout).length).toBeGreaterThan(100);
+    expect(String(stderr)).toMatch(/^host1\$ docker swarm init\n/);
+    const path = join(folder, "same.pcapng");
+    swarmwire("run", "standalone", "--quiet", "--pcap", path);
+    expect(stdout.equals(readFileSync(path))).toBe(true);
+  });
+
+  it("that its disk can't hold ends with a whole block; it is said at once, and the run goes on", () => {
+    const path = join(folder, "full.pcapng");
+    const script = 'ulimit -f 40; exec "$0" "$@"';
+    const args = ["-c", script, process.execPath, BIN, "run", "standalone", "--pcap", path, "--capture", "*/*/*"];
+    const { status, stdout, stderr } = spawnSync("bash", args, { encoding: "utf8" });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/\n\n\d+ commands, all as expected; /);
+    expect(stderr).toBe(
+      `swarmwire: the trace ${path} ends here: EFBIG: file too large, write; the run goes on without it\n`,
+    );
+    const file = readFileSync(path);
+    expect(file.length).toBeGreaterThan(39 << 10);
+    expect(readPackets(file).length).toBeGreaterThan(50);
   });
 });
 
@@ -186,7 +248,9 @@ describe("run", () => {
     expect(status).toBe(1);
     expect(out).toContain("all as expected");
     expect(out).not.toContain("Trace:");
-    expect(err).toMatch(/^swarmwire: the trace \/dev\/full is not whole: ENOSPC: no space left on device, write\n$/);
+    expect(err).toMatch(
+      /^swarmwire: the trace \/dev\/full ends here: ENOSPC: no space left on device, write; the run goes on without it\n$/,
+    );
   });
 
   it("--until stops in time", () => {

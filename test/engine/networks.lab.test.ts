@@ -204,9 +204,47 @@ describe("bridges of users", () => {
   - host1: docker network create -d nosuch n1
     exit: 1
     expect: ['Error response from daemon: plugin "nosuch" not found']
-  - host1: docker run --rm -d -p 80:80 alpine
+`);
+  });
+
+  it("published ports", async () => {
+    await runSteps(`
+  - host1: docker run -dit --name pa -p 8080:80 -p 9000:9000/udp alpine
+  - host1: docker ps --format "{{.Ports}}"
+    expect: ["0.0.0.0:9000->9000/udp, :::9000->9000/udp, 0.0.0.0:8080->80/tcp, :::8080->80/tcp"]
+  - host1: docker port pa
+    expect: ["80/tcp -> 0.0.0.0:8080\\n80/tcp -> :::8080\\n9000/udp -> 0.0.0.0:9000"]
+  - host1: docker run -d --name pb -p 8080:80 alpine
     exit: 125
-    expect: ["publishing ports is not emulated"]
+    expect: ["driver failed programming external connectivity on endpoint pb (", "Bind for 0.0.0.0:8080 failed: port is already allocated."]
+  - host1: docker run -dit --name pc -P --expose 7000 alpine
+  - host1: docker port pc
+    expect: ["7000/tcp -> 0.0.0.0:49153"]
+  - host1: docker stop -t 0 pa
+  - host1: docker ps -a --filter name=pa --format "{{.Ports}}|"
+  - host1: docker inspect -f '{{json .NetworkSettings.Ports}}' pa
+    expect: ["{}"]
+`);
+  });
+});
+
+describe("the name of a network", () => {
+  it("comes before the beginning of another one's ID", async () => {
+    await runSteps(`
+  - host1: docker swarm init
+  - host1: docker network create br1
+    as: id
+  - host1: docker network create -d overlay --attachable $(echo $id | cut -c1-6)
+  - host1: docker network inspect -f '{{.Driver}} {{.Scope}}' $(echo $id | cut -c1-6)
+    expect: ["/^overlay swarm$/m"]
+  - host1: docker network inspect -f '{{.Driver}}' $(echo $id | cut -c1-5)
+    expect: ["/^bridge$/m"]
+  - host1: docker network inspect -f '{{.Name}}' $id
+    expect: ["/^br1$/m"]
+  - host1: docker network rm $(echo $id | cut -c1-6)
+  - host1: docker network inspect -f '{{.Driver}}' $(echo $id | cut -c1-6)
+    expect: ["/^bridge$/m"]
+  - host1: docker network rm $(echo $id | cut -c1-6)
 `);
   });
 });

@@ -207,3 +207,27 @@ describe("hosts that crash", () => {
     expect(run.result.steps.at(-1)?.exit).toBe(0);
   });
 });
+
+describe("the address of a manager", () => {
+  it("is an IP address or a name; one that can't be reached is refused at once", async () => {
+    const refused = (address: string, why: string): string => `
+  - host2: docker swarm join --token $token ${address}
+    exit: 1
+    expect: ["Error response from daemon: could not find local IP address: dial udp${why}\\n"]`;
+    await runSteps(`
+  - host1: docker swarm init
+  - host1: docker swarm join-token -q worker
+    as: token
+${refused("10.9.9.9:2377", " 10.9.9.9:2377: connect: network is unreachable")}
+${refused("10.9.9.9", " 10.9.9.9:2377: connect: network is unreachable")}
+${refused("192.168.77.11:x", ": address udp/x: unknown port")}
+${refused("192.168.77.11:99999", ": address 99999: invalid port")}
+  - host2: docker swarm join --token $token nosuch:2377
+    exit: 1
+    expect: ["/could not find local IP address: dial udp: lookup nosuch on 127.0.0.1:53: read udp 127.0.0.1:\\\\d+->127.0.0.1:53: read: connection refused\\n/"]
+  - host2: echo 192.168.77.11 the-manager >> /etc/hosts
+  - host2: docker swarm join --token $token the-manager:2377
+    expect: ["This node joined a swarm as a worker."]
+`);
+  });
+});

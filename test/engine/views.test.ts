@@ -89,9 +89,11 @@ describe("requests for containers", () => {
     expect(() => checkRequest(request)).toThrow(new ApiError(400, message));
   });
 
-  it("says that ports are not published, instead of not publishing them", () => {
-    const request = host({ PortBindings: { "80/tcp": [{ HostPort: "80" }] } });
-    expect(() => checkRequest(request)).toThrow(/publishing ports is not emulated/);
+  it("checks published ports", () => {
+    const ports = (key: string, HostPort: string) => host({ PortBindings: { [key]: [{ HostPort }] } });
+    expect(() => checkRequest(ports("80/tcp", "80"))).not.toThrow();
+    expect(() => checkRequest(ports("80/icmp", "80"))).toThrow('invalid port specification: "80/icmp"');
+    expect(() => checkRequest(ports("80/tcp", "x"))).toThrow('invalid port specification: "x"');
   });
 
   it.each<[Partial<ContainerCreateRequest>, readonly string[], readonly string[], readonly string[]]>([
@@ -133,7 +135,9 @@ describe.skipIf(!goldenAvailable)(goldenTitle("HostConfig beside a real engine's
   it("has its keys, order and values", () => {
     const text = goldenText("B-standalone-attachable/manager/state-1-before-traffic/docker-inspect-containers.txt");
     const [container] = JSON.parse(text.slice(text.indexOf("[\n"))) as { HostConfig: object }[];
-    const view = hostConfigView({ Image: "alpine", HostConfig: { NetworkMode: "test-net" } });
+    // What the client always sends.
+    const client = { RestartPolicy: { Name: "no" }, Dns: [], DnsOptions: [], DnsSearch: [] };
+    const view = hostConfigView({ Image: "alpine", HostConfig: { NetworkMode: "test-net", ...client } });
     expect(JSON.stringify(view, null, 1)).toBe(JSON.stringify(container?.HostConfig, null, 1));
   });
 });

@@ -13,7 +13,8 @@
 import { abi, ip, Kernel, twoHosts } from "../bench/kernel.mjs";
 import { collect } from "./corpus.mjs";
 import { sealed, secure, secureOverlay, unsealed } from "./ipsec.mjs";
-import { Mutator } from "./mutate.mjs";
+import { balance, change, request, VIP } from "./ipvs.mjs";
+import { Mutator, repair } from "./mutate.mjs";
 
 const REASONS = Object.entries(abi).filter(([name]) => name.startsWith("DROP_") && name !== "DROP_REASONS");
 const BATCH = 2000;
@@ -83,7 +84,10 @@ for (const [index, side] of sides.entries()) {
   furnish(side, index);
 }
 secure(kernel, sides);
-const devices = sides.flatMap((side) => [
+const servers = sides.map((side) => side.ip);
+const balancers = sides.map((side, index) => balance(kernel, side, servers, index, index === 0));
+const devices = sides.flatMap((side, index) => [
+  ...[balancers[index].veth, balancers[index].eth0],
   ...[side.nic, side.nic, side.bridge, side.vxlan, side.vxlan, side.veth, side.eth0, side.eth0, side.eth1],
   ...[side.gateway, side.gwPort, side.second, x.linkFirst(side.container)],
 ]);
@@ -119,9 +123,11 @@ function serve() {
   }
   if (mutator.below(3) === 0) connect(sides[0], sides[1], 80);
   if (mutator.below(3) === 0) connect(sides[1], sides[0], mutator.below(4) === 0 ? 81 : 80);
+  connect(sides[mutator.below(2)], { ip: VIP }, 80 + mutator.below(2));
   for (const side of sides) {
     const to = mutator.below(4) === 0 ? ip("10.0.1.77") : sides[side === sides[0] ? 1 : 0].ip;
     x.udpSendTo(side.datagrams[1], to, 53, mutator.below(4000));
+    x.udpSendTo(side.datagrams[1], VIP, 53 + mutator.below(6), mutator.below(3000));
   }
 }
 
@@ -241,6 +247,12 @@ while (done < total) {
       new DataView(frame.buffer).setBigUint64(0, macs[devices.indexOf(side.nic)] << 16n);
       frame[6] = 2;
       inject(side.nic, frame);
+    } else if (mutator.below(16) === 0) {
+      const balancer = balancers[mutator.below(2)];
+      const at = mutator.below(4) === 0 ? devices.indexOf(balancer.veth) : devices.indexOf(balancer.eth0);
+      const frame = request(mutator, balancer, macs[at]);
+      if (mutator.below(4) !== 0) repair(frame);
+      inject(devices[at], frame);
     } else {
       const { which, bytes } = mutator.frame(corpus, devices, macs);
       inject(devices[which], bytes);
@@ -249,6 +261,7 @@ while (done < total) {
   }
   serve();
   if (mutator.below(10) === 0) disturb();
+  for (let i = mutator.below(6); i > 0; i--) change(kernel, balancers[mutator.below(2)], mutator);
   kernel.run(x.time() + mutator.below(20_000_000));
   x.clearWakes();
   checkPackets();
@@ -260,6 +273,10 @@ while (done < total) {
   }
 }
 const cpu = process.cpuUsage(started);
+const balanced = balancers.map(({ ns }) => {
+  const at = x.ipvsStats(ns);
+  return [0, 8, 16].map((offset) => Number(kernel.view().getBigUint64(at + offset, true)));
+});
 
 // Everything that still waits ends: sockets close, timers run out.
 for (const side of sides) {
@@ -268,6 +285,7 @@ for (const side of sides) {
 }
 for (let i = 0; i < 40; i++) kernel.run(x.time() + 60e9);
 for (const side of sides) for (const ns of [side.ns, side.overlay, side.container]) x.nfCtFlush(ns);
+for (const { ns } of balancers) x.nfCtFlush(ns);
 checkPackets();
 checkMemory();
 for (const host of hosts) {
@@ -278,10 +296,11 @@ const rest = x.memoryInUse();
 if (peaks.length > 3 && Math.max(...peaks.slice(-3)) > 2 * Math.max(...peaks.slice(0, 3)) + 4e6)
   fail(`memory grows: ${peaks}`);
 // What is left are rate limits by address, which Linux too keeps up to inet_peer_threshold (65664, here of 32 bytes) in each of
-// six namespaces.
-if (rest > baseline + 6 * 65664 * 32 + 4e6) fail(`${rest} bytes are held at the end, ${baseline} at the beginning`);
+// eight namespaces.
+if (rest > baseline + 8 * 65664 * 32 + 4e6) fail(`${rest} bytes are held at the end, ${baseline} at the beginning`);
 
 const heldAtEnd = x.blocksHeld();
+for (const { ns } of balancers) x.netnsDel(ns);
 for (const side of sides) {
   for (const ns of [side.container, side.overlay]) x.netnsDel(ns);
   x.linkDel(side.nic);
@@ -296,6 +315,10 @@ const seconds = (cpu.user + cpu.system) / 1e6;
 console.log(
   `seed ${seed}: ${done} frames, ${Math.round(done / seconds)} a second, ${x.eventCount()} events, ${corpus.length} seeds`,
 );
+for (const [connections, into, out] of balanced) {
+  console.log(`ipvs: ${connections} connections, ${into} packets in, ${out} out`);
+  if (done >= 100_000 && Math.min(connections, into) < 100) fail("the load balancers had nothing to do");
+}
 console.log(
   `memory: ${baseline} bytes at first, peaks ${peaks.join(" ")}, ${rest} at the end; blocks: ${heldAtEnd}, without namespaces ${bare}; canaries: ${canaries.length}`,
 );

@@ -28,7 +28,15 @@ describe("fuzzing", () => {
   it.each([1, 20])("200,000 mutated frames leave the kernel whole, seed %i", { timeout: 120_000 }, (seed) => {
     const output = run(seed);
     // The frames come far enough: sockets, fragments, NAT and tunnels all saw some.
-    for (const reason of ["TCP_INVALID_SEQUENCE", "FRAG_OVERLAP", "VXLAN_HDR", "UDP_CSUM", "NETFILTER_DROP", ...IPSEC])
+    for (const reason of [
+      "TCP_INVALID_SEQUENCE",
+      "FRAG_OVERLAP",
+      "VXLAN_HDR",
+      "UDP_CSUM",
+      "NETFILTER_DROP",
+      "IPVS",
+      ...IPSEC,
+    ])
       expect(dropped(output, reason), reason).toBeGreaterThan(0);
   });
 
@@ -36,7 +44,7 @@ describe("fuzzing", () => {
     const output = run(seed, "encrypted");
     // A quarter of them is ESP, wrong outside or, under a right ICV, inside.
     for (const reason of IPSEC) expect(dropped(output, reason), reason).toBeGreaterThan(100);
-    for (const reason of ["VXLAN_HDR", "UDP_CSUM", "NETFILTER_DROP", "TCP_INVALID_SEQUENCE", "FRAG_OVERLAP"])
+    for (const reason of ["VXLAN_HDR", "UDP_CSUM", "NETFILTER_DROP", "TCP_INVALID_SEQUENCE", "FRAG_OVERLAP", "IPVS"])
       expect(dropped(output, reason), reason).toBeGreaterThan(10);
   });
 });

@@ -8,99 +8,11 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatCidr, formatIpv4 } from "../../src/base/addr.ts";
 import type { NetNs, TableName } from "../../src/kernel/types.ts";
-import { OPTION_VXLAN_IDS } from "../../src/libnetwork/labels.ts";
-import type { Network, NetworkSpec } from "../../src/libnetwork/network.ts";
-import type { Sandbox } from "../../src/libnetwork/sandbox.ts";
+import { inspectServices, type ServiceView } from "../../src/libnetwork/inspect.ts";
+import type { Network } from "../../src/libnetwork/network.ts";
 import { saveRule } from "../../src/shell/lib/iptables-text.ts";
-import type { FakeNetNs } from "../support/fake-netns.ts";
-import { type FakeNode, FakeSwarm, ip } from "../support/fake-swarm.ts";
 import { goldenAvailable, goldenText, goldenTitle } from "../support/golden.ts";
-
-const INGRESS = "p0sq8n7pv1aow8vl2e6ubsikd";
-const NODES = ["manager", "worker-1", "worker-2"] as const;
-/** Load balancer addresses: ingress by order of joining, nginx-net as golden has them. */
-const LB = ["10.0.3.9", "10.0.3.8", "10.0.3.10"] as const;
-const NGINX = "z40ukpj0jmia3dcxp37hj9lds";
-
-interface Task {
-  readonly slot: number;
-  readonly name: string;
-  readonly node: 0 | 1 | 2;
-}
-const TASKS: readonly Task[] = [
-  { slot: 1, name: "my-nginx.1.1sbzou84md9o3vasl6ilxb84b", node: 0 },
-  { slot: 2, name: "my-nginx.2.tpftw8m24ptwwb9utnodnz9kz", node: 1 },
-  { slot: 3, name: "my-nginx.3.11hjwtk76ay5nmz3k3dxadkq1", node: 2 },
-  { slot: 4, name: "my-nginx.4.qk66pxs2cpnytvnbmoccmpm9s", node: 0 },
-  { slot: 5, name: "my-nginx.5.829v0qssowh6qs81ajn0odhiv", node: 1 },
-];
-/** The order in which the tasks came up, by which worker-1's table was filled (its list, from the bottom). */
-const START_ORDER = [5, 2, 3, 1, 4];
-
-function spec(lb: string): NetworkSpec {
-  return {
-    id: NGINX,
-    name: "nginx-net",
-    driver: "overlay",
-    scope: "swarm",
-    ipam: [{ subnet: { ip: ip("10.0.3.0"), prefix: 24 }, gateway: ip("10.0.3.1") }],
-    options: { [OPTION_VXLAN_IDS]: "4099" },
-    loadBalancerIp: ip(lb),
-  };
-}
-
-class Scene {
-  readonly swarm = new FakeSwarm();
-  readonly nodes: FakeNode[] = NODES.map(() => this.swarm.addNode());
-  readonly networks: Network[];
-  readonly tasks = new Map<number, Sandbox>();
-
-  constructor() {
-    for (const [i, node] of this.nodes.entries()) this.swarm.join(node, `10.0.0.${i + 2}`);
-    this.networks = this.nodes.map((node, i) => this.swarm.newNetwork(node, spec(LB[i] as string)));
-  }
-
-  startAll(): void {
-    for (const slot of START_ORDER) this.start(slot);
-    this.swarm.settle();
-  }
-
-  start(slot: number): void {
-    const { name, node: index } = TASKS[slot - 1] as Task;
-    const node = this.nodes[index] as FakeNode;
-    const containerId = node.os.random.fork(name).hex(64);
-    const short = containerId.slice(0, 12);
-    const sandbox = node.controller.newSandbox({ containerId, name, hostname: short });
-    const service = (vip: string) => ({
-      id: "t5yfnltfiieutvv831x4cra4h",
-      name: "my-nginx",
-      vip: ip(vip),
-      aliases: [],
-      ingressPorts: [{ name: "", protocol: "tcp" as const, targetPort: 80, publishedPort: 8080 }],
-    });
-    const ingress = node.controller.network(INGRESS) as Network;
-    for (const [network, address, vip] of [
-      [ingress, ip("10.0.0.5") + slot, "10.0.0.5"],
-      [this.networks[index] as Network, ip("10.0.3.2") + slot, "10.0.3.2"],
-    ] as const)
-      network.createEndpoint(name, { ipv4: address, aliases: [short], service: service(vip) }).join(sandbox);
-    sandbox.setKey();
-    sandbox.enableService();
-    this.tasks.set(slot, sandbox);
-    this.swarm.settle();
-  }
-
-  /** The namespaces of a node by golden's names of their files. */
-  namespaces(index: number): Map<string, NetNs> {
-    const node = this.nodes[index] as FakeNode;
-    const found = new Map<string, NetNs>([["host", node.kernel.root]]);
-    found.set("ns-ingress_sbox", node.controller.network(INGRESS)?.lbSandbox?.ns as NetNs);
-    found.set("ns-lb_z40ukpj0j", (this.networks[index] as Network).lbSandbox?.ns as NetNs);
-    for (const { slot, name, node: on } of TASKS)
-      if (on === index) found.set(`ns-ctr-${name}`, this.tasks.get(slot)?.ns as NetNs);
-    return found;
-  }
-}
+import { NginxScene, NODES } from "../support/nginx-scene.ts";
 
 /** `iptables-save` of all tables in use, without comments, counters and ports of the resolver. */
 function save(ns: NetNs): string[] {
@@ -118,6 +30,14 @@ function save(ns: NetNs): string[] {
 
 function maskPorts(line: string): string {
   return line.replace(/(127\.0\.0\.11:|--sport )(\d{5})\b/, "$1PORT");
+}
+
+/** Tasks without their endpoints' IDs, by address. */
+function withoutIds(services: Readonly<Record<string, ServiceView>>): unknown {
+  return Object.entries(services).map(([name, view]) => {
+    const tasks = view.Tasks.map(({ EndpointID, ...task }) => ({ ...task, idLength: EndpointID.length }));
+    return [name, { ...view, Tasks: tasks.sort((a, b) => (a.EndpointIP < b.EndpointIP ? -1 : 1)) }];
+  });
 }
 
 function section(text: string, title: string): string[] {
@@ -176,7 +96,7 @@ function goldenIpvs(text: string): string[] {
 }
 
 function ipvs(ns: NetNs): string[] {
-  return (ns as FakeNetNs).ipvs
+  return ns.ipvs
     .services()
     .flatMap(({ id, scheduler, destinations }) => [
       `${"fwmark" in id ? id.fwmark : "?"} ${scheduler}:`,
@@ -185,9 +105,9 @@ function ipvs(ns: NetNs): string[] {
 }
 
 describe.skipIf(!goldenAvailable)(goldenTitle("a published service, namespace by namespace"), () => {
-  let scene: Scene;
+  let scene: NginxScene;
   beforeAll(() => {
-    scene = new Scene();
+    scene = new NginxScene();
     scene.startAll();
   });
 
@@ -230,6 +150,21 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a published service, namespace by
     });
   }
 
+  it("network inspect -v: services, their ports, marks and tasks", () => {
+    for (const [index, node] of NODES.entries()) {
+      const text = goldenText(`D-service-vip/${node}/state-1-before-traffic/docker-network-inspect.txt`);
+      for (const name of ["ingress", "nginx-net"]) {
+        const start = text.indexOf(`### docker network inspect -v ${name}\n`);
+        const end = text.indexOf("\n### ", start + 1);
+        const json = text.slice(text.indexOf("\n", start), end < 0 ? undefined : end);
+        const network = scene.nodes[index]?.controller.networkByName(name) as Network;
+        const own = inspectServices(network);
+        const [golden] = JSON.parse(json) as [{ Services: Record<string, ServiceView> }];
+        expect(withoutIds(own ?? {})).toEqual(withoutIds(golden.Services));
+      }
+    }
+  });
+
   it("the daemon holds the published port of every host, and of no container", () => {
     for (const [index] of NODES.entries()) {
       for (const [file, ns] of scene.namespaces(index)) {
@@ -243,7 +178,7 @@ describe.skipIf(!goldenAvailable)(goldenTitle("a published service, namespace by
   });
 
   it("a task that is disabled has weight 0 everywhere, is removed with its end, and the last one takes all but the SNAT along", () => {
-    const second = new Scene();
+    const second = new NginxScene();
     const before = save(second.nodes[0]?.kernel.root as NetNs);
     second.startAll();
     const lb = second.namespaces(0).get("ns-lb_z40ukpj0j") as NetNs;

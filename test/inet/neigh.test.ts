@@ -101,6 +101,24 @@ describe("neighbour states", () => {
     for (const probe of probes) expect(dst(probe)).toBe("525400774d0c");
   });
 
+  it("the reachable time is drawn anew every 300 s of the clock", () => {
+    const { net, sk, state, n1 } = pair();
+    /** How long the entry stays REACHABLE after a probe of it was answered, s. */
+    const lifetime = (): number => {
+      net.ping(sk, "192.168.77.12", 1);
+      for (let i = 0; i < 600 && state() !== abi.NUD_REACHABLE; i++) net.run(10 * MS);
+      const { confirmed } = net.neighbours(n1)[0]!;
+      while (state() === abi.NUD_REACHABLE) net.run(10 * MS);
+      return Math.round((net.now - confirmed) / SEC);
+    };
+    const periods = [0, 300, 600, 900].map((start) => {
+      net.run(start * SEC - net.now + SEC);
+      return [lifetime(), lifetime()] as const;
+    });
+    for (const [first, second] of periods) expect(second).toBe(first);
+    expect(new Set(periods.map(([first]) => first)).size).toBeGreaterThan(1);
+  });
+
   it("DELAY becomes REACHABLE by a confirmation, PROBE by a unicast reply", () => {
     const { net, sk, state } = pair();
     net.ping(sk, "192.168.77.12", 1);

@@ -37,6 +37,10 @@ describe.skipIf(!kernelBuilt)("iptables (needs build/kernel.wasm)", () => {
         target: { kind: "ACCEPT" },
       },
       {
+        match: { ctstate: { value: ["RELATED", "ESTABLISHED"], not: false }, stateModule: true },
+        target: { kind: "ACCEPT" },
+      },
+      {
         match: { inDev: { value: "docker0", not: false }, outDev: { value: "docker0", not: true } },
         target: { kind: "ACCEPT" },
       },
@@ -104,6 +108,51 @@ describe.skipIf(!kernelBuilt)("iptables (needs build/kernel.wasm)", () => {
       target: { kind: "DROP" },
     });
     expect(code(() => client.sendTo(new Uint8Array(10), ip("10.1.1.2"), 4789))).toBe("EPERM");
+  });
+
+  it("zeroes counters: of a rule, a chain, a table", () => {
+    const { iptables } = b.root;
+    iptables.append("filter", "INPUT", { match: {} });
+    iptables.append("filter", "INPUT", { match: {} });
+    iptables.newChain("filter", "X");
+    iptables.append("filter", "X", { match: {} });
+    iptables.append("filter", "INPUT", { match: {}, target: { kind: "JUMP", chain: "X" } });
+    b.root.socket.udp().bind(0, 9);
+    const client = a.root.socket.udp();
+    /** Packets that each rule has seen, chain by chain. */
+    const counts = () => {
+      client.sendTo(new Uint8Array(10), ip("10.1.1.2"), 9);
+      pass(kernel);
+      const used = (iptables.list("filter") ?? []).filter((chain) => chain.rules.length > 0);
+      return Object.fromEntries(used.map((chain) => [chain.name, chain.rules.map((rule) => rule.packets)]));
+    };
+    expect(counts()).toEqual({ INPUT: [1, 1, 1], X: [1] });
+    iptables.zero("filter", "INPUT", 2);
+    expect(counts()).toEqual({ INPUT: [2, 1, 2], X: [2] });
+    iptables.zero("filter", "X");
+    expect(counts()).toEqual({ INPUT: [3, 2, 3], X: [1] });
+    iptables.zero("filter");
+    expect(counts()).toEqual({ INPUT: [1, 1, 1], X: [1] });
+    expect(code(() => iptables.zero("filter", "Y"))).toBe("ENOENT");
+    for (const position of [0, 4]) expect(code(() => iptables.zero("filter", "INPUT", position))).toBe("ENOENT");
+  });
+
+  it("forgets the connections that are asked for", () => {
+    b.root.iptables.append("filter", "INPUT", { match: { ctstate: { value: ["INVALID"], not: false } } });
+    const client = a.root.socket.udp();
+    client.bind(0, 1234);
+    for (const port of [7, 8, 9]) {
+      b.root.socket.udp().bind(0, port);
+      client.sendTo(new Uint8Array(5), ip("10.1.1.2"), port);
+    }
+    pass(kernel);
+    const { conntrack } = b.root;
+    const ports = (flows: ReturnType<typeof conntrack.list>) => flows.map((flow) => flow.original.dport);
+    expect(ports(conntrack.list())).toEqual([7, 8, 9]);
+    expect(ports(conntrack.delete((flow) => flow.original.dport !== 8))).toEqual([7, 9]);
+    expect(ports(conntrack.list())).toEqual([8]);
+    expect(conntrack.delete((flow) => flow.protocol === 6)).toEqual([]);
+    expect(conntrack.count()).toBe(1);
   });
 
   it("tracks and translates connections", () => {

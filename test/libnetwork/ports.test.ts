@@ -1,12 +1,10 @@
 /** Published ports of containers: rules as 20.10 makes them, allocation, proxies, refusals, and which endpoint has them. */
 import { describe, expect, it } from "vitest";
-import { SEC } from "../../src/base/time.ts";
 import type { NetNs, TableName } from "../../src/kernel/types.ts";
 import { PortAllocator } from "../../src/libnetwork/drivers/port-allocator.ts";
 import type { PortBinding } from "../../src/libnetwork/endpoint.ts";
 import type { Network } from "../../src/libnetwork/network.ts";
 import type { Sandbox } from "../../src/libnetwork/sandbox.ts";
-import { acceptTcp, connectTcp, recvFrom, recvTcp, sendTcp } from "../../src/scheduler/io.ts";
 import { saveRule } from "../../src/shell/lib/iptables-text.ts";
 import { dumpHost } from "../support/fake-netns.ts";
 import { type FakeNode, FakeSwarm, ip, testNetSpec } from "../support/fake-swarm.ts";
@@ -127,51 +125,6 @@ describe("published ports on docker0", () => {
     expect(published(run(node, "c", [tcp(80, 9001, { hostPortEnd: 9003, hostIp: 0 })]))).toEqual([
       "0.0.0.0:9002->80/tcp",
     ]);
-  });
-
-  it("reach the container from the host's own 127.0.0.1 through the proxy, TCP and UDP, both ways and to the end", () => {
-    const { swarm, node, host } = scene();
-    run(node, "web", [tcp(80, 8080), { protocol: "udp", containerPort: 53, hostPort: 5353 }]);
-    // The fake kernel doesn't route: the container's address is one of the host's own.
-    host.addr.add("lo", { ip: ip("172.17.0.2"), prefix: 32 });
-    const listener = host.socket.tcp();
-    listener.bind(ip("172.17.0.2"), 80);
-    listener.listen(5);
-    const udp = host.socket.udp();
-    udp.bind(ip("172.17.0.2"), 53);
-    node.os.spawn(
-      "server",
-      (function* () {
-        const socket = yield* acceptTcp(listener);
-        if (socket === undefined) return;
-        const asked = yield* recvTcp(socket, 100);
-        yield* sendTcp(socket, new Uint8Array([...(asked ?? []), 33]));
-        socket.shutdown();
-        const query = yield* recvFrom(udp);
-        if (query !== undefined) udp.sendTo(new Uint8Array([...query.data, 63]), query.src, query.srcPort);
-      })(),
-    );
-    const heard = swarm.run(
-      node,
-      (function* () {
-        const socket = yield* connectTcp(host, ip("127.0.0.1"), 8080);
-        yield* sendTcp(socket, Uint8Array.of(1, 2));
-        const answer = yield* recvTcp(socket, 100);
-        const end = yield* recvTcp(socket, 100);
-        socket.close();
-        const client = host.socket.udp();
-        client.sendTo(Uint8Array.of(7), ip("127.0.0.1"), 5353);
-        const datagram = yield* recvFrom(client, node.os.now() + SEC);
-        client.close();
-        return [[...(answer ?? [])], end?.length, [...(datagram?.data ?? [])], datagram?.srcPort];
-      })(),
-    );
-    expect(heard).toEqual([[1, 2, 33], 0, [7, 63], 5353]);
-    // A UDP client is forgotten after 90 s.
-    const proxies = (): number => host.socket.list().filter((s) => s.owner === "docker-proxy").length;
-    const during = proxies();
-    swarm.pass(91 * SEC);
-    expect(during - proxies()).toBe(1);
   });
 });
 

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
 import { ip } from "../inet/net.ts";
+import { Machine } from "../netfilter/harness.ts";
 import { LinkNet } from "./frames.ts";
 
 let net: LinkNet;
@@ -64,6 +65,8 @@ describe("veth", () => {
 
   it("forgets the mark and the connection between namespaces", () => {
     // A rule in the peer's namespace drops marked packets: none arrives marked.
+    const rules = new Machine({ kernel: net.k, ns: other });
+    rules.append("filter", "INPUT", { mark: { value: [0xd0c4e3, 0xffffffff], not: false } }, { kind: "DROP" });
     net.x["nfCtEnable"](other, 1);
     const sk = net.x["udpOpen"](ns) as number;
     const server = net.x["udpOpen"](other) as number;

@@ -506,6 +506,9 @@ describe("ARP proxy", () => {
     known(a.vxlan, "10.0.1.5", mac(5));
     fdb(a.vxlan, mac(5), "0.0.0.0");
     net.x["neighAdd"](a.vxlan, ip("10.0.1.6"), 0x0242, 6, abi.NUD_STALE, 1);
+    // Nobody asks for these, whatever the table holds.
+    known(a.vxlan, "127.0.0.1", FAR);
+    known(a.vxlan, "224.0.0.1", FAR);
     const reply = request("0a000104");
     reply[21] = 2;
     const frames = [

@@ -6,7 +6,13 @@ import { VSN } from "../../src/memberlist/config.ts";
 import { Keyring } from "../../src/memberlist/keyring.ts";
 import { type Member, Members } from "../../src/memberlist/members.ts";
 import { type AliveMessage, decodeAccusation, decodeAlive, MESSAGE } from "../../src/memberlist/messages.ts";
-import { pushPullScale, suspicionTime, suspicionTimeout } from "../../src/memberlist/scale.ts";
+import {
+  naturalLog,
+  pushPullScale,
+  retransmitLimit,
+  suspicionTime,
+  suspicionTimeout,
+} from "../../src/memberlist/scale.ts";
 import { TaskGroup } from "../../src/memberlist/task-group.ts";
 import { FakeNetwork, fakeIp } from "../support/fake-host.ts";
 
@@ -159,7 +165,28 @@ describe("Members", () => {
 describe("scales", () => {
   it("are those of the facts' tables", () => {
     expect([3, 10, 100, 1000].map((n) => suspicionTimeout(4, n, SEC) / SEC)).toEqual([4, 4, 8, 12]);
+    // What util.go of 20.10's memberlist gives, computed with Go's own logarithms.
+    const sizes = [1, 2, 9, 11, 20, 33, 50, 99, 101, 128, 250, 500, 999, 1001, 5000];
+    expect(sizes.map((n) => suspicionTimeout(1, n, 1000))).toEqual([
+      1000, 1000, 1000, 1041, 1301, 1518, 1698, 1995, 2004, 2107, 2397, 2698, 2999, 3000, 3698,
+    ]);
+    const limits = [0, 1, 2, 9, 10, 11, 98, 99, 100, 101, 998, 999, 1000, 99_999, 100_000];
+    expect(limits.map((n) => retransmitLimit(4, n))).toEqual([0, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 16, 20, 24]);
     expect(suspicionTime(1, 2, 12 * SEC, 72 * SEC) / SEC).toBeCloseTo(34.144, 3);
+    const powers = [1, 2, 3, 4, 5, 7, 10, 1000, 123_456_789];
+    expect(powers.map(naturalLog)).toEqual([
+      0,
+      Math.LN2,
+      1.0986122886681096,
+      1.3862943611198906,
+      1.6094379124341003,
+      1.9459101490553132,
+      Math.LN10,
+      6.907755278982137,
+      18.63140176616802,
+    ]);
+    for (let n = 1; n < 5000; n++) expect(Math.abs(naturalLog(n) - Math.log(n))).toBeLessThan(2e-15);
+    expect([0, 1, 2].map((c) => suspicionTime(c, 2, 4 * SEC, 24 * SEC) / SEC)).toEqual([24, 11.381, 4]);
     const nodes = [32, 33, 64, 65, 128, 129, 256, 257, 513, 1024];
     expect(nodes.map((n) => pushPullScale(30, n))).toEqual([30, 60, 60, 90, 90, 120, 120, 150, 180, 180]);
   });

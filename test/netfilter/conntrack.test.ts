@@ -161,6 +161,21 @@ describe("TCP tracking", () => {
     expect(flow.machine.only().status & abi.IPS_ASSURED).toBe(abi.IPS_ASSURED);
   });
 
+  it("is not assured by a FIN in place of the third segment", () => {
+    const flow = at("SR");
+    flow.send("orig", "fin");
+    expect(STATES[flow.machine.only().state]).toBe("FW");
+    expect(flow.machine.only().status & abi.IPS_ASSURED).toBe(0);
+  });
+
+  it("keeps an entry for 300 s while a window is closed", () => {
+    const { machine } = at("ES");
+    machine.probe(tcp(S, 80, C, CPORT, ACK, { seq: 5001, ack: 1001, window: 0 }));
+    expect(machine.only().timeout).toBe(300);
+    machine.probe(tcp(S, 80, C, CPORT, ACK, { seq: 5001, ack: 1001, window: 500 }));
+    expect(machine.only().timeout).toBe(432000);
+  });
+
   it("picks up a connection in the middle, for 300 s until it is answered", () => {
     const machine = new Machine();
     machine.track();

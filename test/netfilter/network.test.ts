@@ -382,3 +382,23 @@ describe("MASQUERADE of a bridged packet", () => {
     expect(net.recv(server)).toMatchObject({ src: ip("10.9.0.1") });
   });
 });
+
+describe("the wire", () => {
+  it("carries no mark to another host", () => {
+    const lab = new Lab();
+    const { net, root, outside } = lab;
+    // Both hosts drop what is marked, the one on its own way round, the other on the way in.
+    const marked = { mark: yes([7, 0xffffffff] as const) };
+    for (const ns of [root, outside]) lab.machine(ns).append("filter", "INPUT", marked, { kind: "DROP" });
+    const servers = [root, outside].map((ns) => {
+      const server = net.x["udpOpen"](ns) as number;
+      net.x["udpBind"](server, 0, 7000);
+      return server;
+    });
+    const sk = net.x["udpOpen"](root) as number;
+    net.x["sockSetMark"](sk, 7);
+    for (const to of ["192.168.77.11", "192.168.77.12"]) net.sendTo(sk, to, 7000, 10);
+    net.run(SEC);
+    expect(servers.map((server) => net.recv(server)?.data.length)).toEqual([undefined, 10]);
+  });
+});

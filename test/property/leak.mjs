@@ -1,5 +1,7 @@
 /** The kernel's leak test, a program so that it may also run long: node test/property/leak.mjs [rounds] */
+
 import { abi, CONTAINER_RULES, HOST_RULES, ip, iptablesRestore, Kernel } from "../bench/kernel.mjs";
+import { balance, VIP } from "../fuzz/ipvs.mjs";
 
 const rounds = Number(process.argv[2] ?? 1000);
 const kernel = new Kernel();
@@ -53,7 +55,9 @@ function build(machine, index) {
   x.fdbAdd(vxlan, 0, 0, ip("192.168.77.98"), 2, 0);
   iptablesRestore(kernel, ns, HOST_RULES);
   iptablesRestore(kernel, container, CONTAINER_RULES);
-  return { overlay, vxlan, bridge, container, eth0, gateway, far };
+  const own = ip(`10.0.1.${last}`);
+  const lb = balance(kernel, { host, overlay, bridge }, [own, far], index, index === 0);
+  return { overlay, vxlan, bridge, container, eth0, gateway, far, lb };
 }
 
 /** Traffic of all kinds; much of it is still on its way, waiting or unread when the namespaces go. */
@@ -73,6 +77,13 @@ function use(round, sides) {
     x.udpSendTo(server, side.far, 53, 3000); // fragments
     x.udpSendTo(server, ip("10.0.1.77"), 53, 30); // waits for a neighbour
     x.udpSendTo(server, ip("192.168.77.12"), 9999, 30); // masqueraded, refused
+    // Through IPVS: connections, templates of persistence, a tunnel, entries of schedulers.
+    for (let port = 53; port <= 58; port++) x.udpSendTo(server, VIP, port, 30);
+    sockets[index].streams = [80, 81].map((port) => {
+      const sk = x.tcpOpen(side.container);
+      x.tcpConnect(sk, VIP, port);
+      return sk;
+    });
     const stream = x.tcpOpen(side.container);
     x.tcpConnect(stream, side.far, 80);
     kernel.run(x.time() + 1e6);
@@ -92,6 +103,8 @@ function use(round, sides) {
 function tear(machine, side, round) {
   // In one order or the other: sockets are left open, devices with ports, addresses and neighbours on them.
   const namespaces = round % 2 === 0 ? [side.container, side.overlay] : [side.overlay, side.container];
+  if (round % 4 === 0) x.ipvsFlush(side.lb.ns);
+  namespaces.splice(round % 3, 0, side.lb.ns);
   if (round % 3 === 0) x.linkDel(side.vxlan);
   for (const ns of namespaces) x.netnsDel(ns);
   x.linkDel(side.gateway);

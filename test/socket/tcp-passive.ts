@@ -46,6 +46,12 @@ export class Passive extends Peer {
     });
   }
 
+  /** Acknowledges the next `bytes`, with a window that holds nothing back. */
+  acknowledge(bytes: number): void {
+    this.una += bytes;
+    this.ack(this.una, { window: 60000 });
+  }
+
   data(bytes: number, flags = ACK | PSH): void {
     this.send({ seq: this.seq, ack: this.una, flags, window: 502, data: pattern(bytes), options: this.options() });
     this.seq += bytes + (flags & FIN ? 1 : 0);

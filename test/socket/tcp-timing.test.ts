@@ -46,7 +46,7 @@ function grown(): Passive {
     p.net.write(p.sk, pattern(round * 1448));
     p.see(p.sent());
     p.wait(10 * MS);
-    p.ack((p.una += round * 1448), { window: 60000 });
+    p.acknowledge(round * 1448);
   }
   expect(p.net.info(p.sk)).toMatchObject({ cwnd: 40, unacked: 0 });
   return p;
@@ -61,12 +61,12 @@ function afterLoss(cwnd: number): Passive {
   p.ack(p.una, { sack: [[p.una + 1448, p.una + 10 * 1448]], window: 60000 });
   p.see(p.sent());
   p.wait(10 * MS);
-  p.ack((p.una += 10 * 1448), { window: 60000 });
+  p.acknowledge(10 * 1448);
   for (let round = 0; round < 200 && p.net.info(p.sk)["cwnd"]! < cwnd; round++) {
     p.net.write(p.sk, pattern(40 * 1448));
     for (let sent = p.see(p.sent()); p.net.info(p.sk)["unacked"] !== 0; sent = p.see(p.sent())) {
       p.wait(10 * MS);
-      p.ack((p.una += sent.reduce((sum, s) => sum + s.data.length, 0)), { window: 60000 });
+      p.acknowledge(sent.reduce((sum, s) => sum + s.data.length, 0));
     }
   }
   return p;
@@ -105,7 +105,7 @@ describe("a window that is not used (RFC 2861)", () => {
       p.wait(rto / 4);
       p.net.write(p.sk, pattern(100));
       p.see(p.sent());
-      p.ack((p.una += 100), { window: 60000 });
+      p.acknowledge(100);
     }
     expect(p.net.info(p.sk)["cwnd"]).toBe(25);
   });
@@ -118,7 +118,7 @@ describe("a window that is not used (RFC 2861)", () => {
       p.wait(rto / 4);
       p.net.write(p.sk, pattern(100));
       p.see(p.sent());
-      p.ack((p.una += 100), { window: 60000 });
+      p.acknowledge(100);
     }
     expect(p.net.info(p.sk)).toMatchObject({ cwnd: (cwnd + 10) >> 1, ssthresh: (cwnd >> 1) + (cwnd >> 2) });
   });

@@ -262,6 +262,7 @@ function fakeKernel(host: FakeHost, runtime: ScheduledHost): HostKernel {
     fdb: absent("fdb"),
     iptables: absent("iptables"),
     xfrm: absent("xfrm"),
+    ipvs: absent("ipvs"),
     conntrack: absent("conntrack"),
     socket: {
       udp: () => new FakeUdpSocket(host),

@@ -95,6 +95,11 @@ export class FakeIpvs implements IpvsApi {
   }
 
   zero(): void {}
+
+  stats(): typeof NO_STATS {
+    return NO_STATS;
+  }
+
   setTimeouts(): void {}
 
   timeouts(): { tcp: number; tcpFin: number; udp: number } {

@@ -132,6 +132,14 @@ abstract class FakeSocket extends Signal {
   }
 
   bind(ip: Ipv4, port: number): void {
+    const taken = this.sockets.open.some(
+      (other) =>
+        port !== 0 &&
+        other.local.port === port &&
+        (ip === 0 || other.local.ip === 0 || other.local.ip === ip) &&
+        other instanceof FakeTcp === this instanceof FakeTcp,
+    );
+    if (taken) throw new KernelError("EADDRINUSE", "bind");
     this.local = { ip, port: port === 0 ? this.sockets.freePort() : port };
   }
 

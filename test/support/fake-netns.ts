@@ -340,7 +340,7 @@ function info(dev: Dev): LinkInfo {
     peerIndex: dev.peer?.index ?? 0,
     peerNs: dev.peer?.ns ?? dev.home,
     ...(dev.vxlan === undefined ? {} : { vxlan: dev.vxlan }),
-    ...(dev.kind === "bridge" ? { bridge: { ageing: 300e9, portCount: ports.length } } : {}),
+    ...(dev.kind === "bridge" ? { bridge: { ageing: 300e9, portCount: ports.length, defaultPvid: 1 } } : {}),
     portNo: dev.portNo,
     stats: NO_STATS,
   };

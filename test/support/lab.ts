@@ -52,7 +52,8 @@ export async function runLab(
   const seed = options.seed ?? plan.seed;
   const trace = new LabTrace(sink, plan, seed);
   const workers = options.workers ?? 1;
-  const module = await loadKernel();
+  const kernel = process.env["KERNEL_WASM"];
+  const module = await loadKernel(kernel === undefined ? undefined : pathToFileURL(kernel));
   const worker = join(DIST, "worker.js");
   if (workers > 1 && !existsSync(worker)) throw new Error("several workers run from dist/: npm run build first");
   const session = await LabSession.start(plan, {

@@ -2,6 +2,7 @@
 
 import { SEC } from "../../src/base/time.ts";
 import type { Proc, Process } from "../../src/scheduler/process.ts";
+import type { ApiService, ApiServiceSpec, ApiTask } from "../../src/swarm/api/convert-services.ts";
 import type {
   EncryptionKey,
   NetworkAttachment,
@@ -14,6 +15,7 @@ import { AttachmentController } from "../../src/swarm/attachments.ts";
 import type { Executor, TaskController } from "../../src/swarm/executor.ts";
 import { SwarmNode } from "../../src/swarm/node.ts";
 import { type FakeHost, FakeNetwork, fakeIp } from "../support/fake-host.ts";
+import { type Behaviour, FakeTask } from "./fake-tasks.ts";
 
 /** What an executor was told, in order. */
 export interface ExecutorRecord {
@@ -26,6 +28,8 @@ export class FakeExecutor implements Executor {
   node: NodeObject | undefined;
   keys: readonly EncryptionKey[] = [];
   description: NodeDescription;
+  /** How tasks of services behave, by their image; by default they run for ever. */
+  behaviours: Readonly<Record<string, Behaviour>> = {};
   /** Set by the lab once the node exists. */
   swarmNode: SwarmNode | undefined;
   /** Local copies of swarm networks, by ID. */
@@ -61,6 +65,10 @@ export class FakeExecutor implements Executor {
   controller(task: TaskObject): TaskController {
     if (this.swarmNode === undefined) throw new Error("no swarm node");
     const executor = this;
+    if (task.spec.runtime === "container") {
+      const behaviour = this.behaviours[task.spec.container?.image ?? ""] ?? {};
+      return new FakeTask(this.#host.os, task, behaviour, (what) => this.#record(what));
+    }
     return new AttachmentController(task, this.swarmNode.attachments, {
       // biome-ignore lint/correctness/useYield: nothing to wait for
       *createNetwork(attachment) {
@@ -89,6 +97,7 @@ export interface Machine {
 
 export class Lab {
   readonly network: FakeNetwork;
+  readonly machines: Machine[] = [];
 
   constructor(seed = 1) {
     this.network = new FakeNetwork({ seed });
@@ -110,7 +119,9 @@ export class Lab {
       sourceAddress: () => ip,
     });
     executor.swarmNode = node;
-    return { host, node, executor, log };
+    const machine = { host, node, executor, log };
+    this.machines.push(machine);
+    return machine;
   }
 
   /** Starts a program on a machine; its error text is its result. */
@@ -162,7 +173,59 @@ export class Lab {
     this.run(machine, machine.node.join({ remoteAddrs: [remoteAddr], joinToken }));
   }
 
+  /** Creates a service; gives its ID. */
+  service(manager: Machine, spec: ApiServiceSpec): string {
+    return this.run(
+      manager,
+      manager.node.control.services.create(serviceSpec(spec), () => undefined),
+    );
+  }
+
+  /** Changes a service's spec. */
+  update(manager: Machine, name: string, change: (spec: ApiServiceSpec) => ApiServiceSpec): void {
+    const { services } = manager.node.control;
+    const { Version, Spec } = this.run(manager, services.inspect(name, false));
+    this.run(manager, services.update(name, Version.Index, change(Spec), { findLocal: () => undefined }));
+  }
+
+  inspect(manager: Machine, name: string): ApiService {
+    return this.run(manager, manager.node.control.services.inspect(name, true));
+  }
+
+  /** Tasks in order of slots and age. */
+  tasks(manager: Machine, name?: string, filters: Record<string, readonly string[]> = {}): ApiTask[] {
+    const query = name === undefined ? filters : { ...filters, service: [name] };
+    const tasks = this.run(manager, manager.node.control.services.tasks(query));
+    const rank = (task: ApiTask) => (task.Slot ?? 0) * 1e6 + task.Version.Index;
+    return tasks.sort(
+      (a, b) => (a.Slot ?? 0) - (b.Slot ?? 0) || (a.CreatedAt < b.CreatedAt ? -1 : 1) || rank(a) - rank(b),
+    );
+  }
+
+  /** Tasks as `slot host desired current error`. */
+  table(manager: Machine, name?: string): string[] {
+    const names = new Map(this.machines.map(({ node, host }) => [node.nodeId, host.name]));
+    return this.tasks(manager, name).map((task) => {
+      const error = task.Status.Err === undefined ? "" : ` "${task.Status.Err}"`;
+      const host = names.get(task.NodeID ?? "") ?? "-";
+      return `${task.Slot ?? 0} ${host} ${task.DesiredState} ${task.Status.State}${error}`;
+    });
+  }
+
   wait(seconds: number): void {
     this.network.runFor(seconds * SEC);
   }
+}
+
+/** A spec as `docker service create` sends it; what is given overrides. */
+export function serviceSpec(spec: ApiServiceSpec): ApiServiceSpec {
+  const template = { ContainerSpec: { Image: "nginx:latest", Init: false, DNSConfig: {} }, ForceUpdate: 0 };
+  return {
+    Name: "my-nginx",
+    Labels: {},
+    Mode: { Replicated: {} },
+    EndpointSpec: { Mode: "vip" },
+    ...spec,
+    TaskTemplate: { ...template, Resources: { Limits: {}, Reservations: {} }, Placement: {}, ...spec.TaskTemplate },
+  };
 }

@@ -150,7 +150,7 @@ describe.skipIf(!kernelBuilt)("counters of received packets", () => {
     expect(host.root.xfrm.stateList()).toEqual([]);
     expect(give(esp())).toBe(false);
     expect(stat()).toEqual({ XfrmInStateExpired: 1, XfrmInNoStates: 1 });
-    host.root.xfrm.stateAdd(sa(A, B, SPI, { limits: { hardBytes: 15 } }));
+    host.root.xfrm.stateAdd(sa(A, B, SPI, { limits: { hardBytes: 28 } }));
     expect([give(esp()), give(esp()), give(esp())]).toEqual([true, true, false]);
     expect(stat()).toEqual({ XfrmInStateExpired: 2, XfrmInNoStates: 1 });
   });

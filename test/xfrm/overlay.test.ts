@@ -289,6 +289,37 @@ describe.skipIf(!kernelBuilt)("path MTU", () => {
   });
 });
 
+describe.skipIf(!kernelBuilt)("what a router has put together", () => {
+  it("is encrypted whole, and not cut again as it came", async () => {
+    const net = await pair();
+    const { kernel, a, wire } = net;
+    const { root } = a;
+    root.sysctlSet("net.ipv4.ip_forward", 1);
+    // Conntrack reassembles what is forwarded, and fragments it again to the size of the largest piece.
+    root.iptables.append("filter", "FORWARD", { match: { ctstate: { value: ["NEW"], not: false } } });
+    const whole = udp(
+      1,
+      2,
+      Uint8Array.from({ length: 1192 }, (_, i) => i),
+    );
+    const pieces = (src: string): void => {
+      inject(kernel, a, ipPacket(ip(src), ip(B), 17, whole.slice(0, 800), 64, 0x2000));
+      inject(kernel, a, ipPacket(ip(src), ip(B), 17, whole.slice(800), 64, 100));
+      pass(kernel);
+    };
+    pieces("10.1.1.78");
+    expect(wire().map((packet) => [packet[9], packet.length])).toEqual([
+      [17, 820],
+      [17, 420],
+    ]);
+    root.xfrm.policyAdd(policy("out", "10.1.1.77/32", `${B}/32`));
+    root.xfrm.stateAdd(sa("10.1.1.77", B, 0x1077));
+    pieces("10.1.1.77");
+    expect(wire().map((packet) => [packet[9], packet.length, packet[6]])).toEqual([[50, 20 + 16 + 1204 + 8, 0]]);
+    expect(imbalance(a)).toBe(0);
+  });
+});
+
 describe.skipIf(!kernelBuilt)("SNAT in front of IPsec", () => {
   it("asks the policies again for the translated flow", async () => {
     const net = await pair();

@@ -128,6 +128,10 @@ describe.skipIf(!kernelBuilt)("replay windows", () => {
     expect(step(0xfffffffd, 0)).toEqual([true, 1, 3]);
     expect(bits(state().bitmap)).toContain(1020);
     expect(step(0xffffffff, 0)).toEqual([false, 1, 3]);
+    // The oldest number of the window is below the wrap; the one before it is taken for one 2^32 later.
+    expect(step(0xfffffc03, 0)).toEqual([false, 1, 3]);
+    expect(state().stats).toMatchObject({ failed: 1, replay: 1, replayWindow: 0 });
+    expect(step(0xfffffc04, 0)).toEqual([true, 1, 3]);
     expect(step(0x400, 1)).toEqual([true, 1, 0x400]);
   });
 

@@ -31,6 +31,7 @@ export interface Scope {
   set: readonly (readonly [string, string])[];
 }
 
+/** A `location` block. */
 export interface Location {
   readonly kind: "prefix" | "final" | "exact" | "regex";
   readonly pattern: string;
@@ -38,6 +39,7 @@ export interface Location {
   readonly scope: Scope;
 }
 
+/** A `server` block. */
 export interface Server {
   readonly listens: readonly { readonly ip: Ipv4; readonly port: number; readonly isDefault: boolean }[];
   readonly names: readonly string[];
@@ -45,6 +47,7 @@ export interface Server {
   readonly locations: readonly Location[];
 }
 
+/** A `server` line of an `upstream` block. */
 export interface UpstreamServer {
   readonly host: string;
   readonly port: number;
@@ -55,6 +58,7 @@ export interface UpstreamServer {
   readonly failTimeout: Time;
 }
 
+/** An `upstream` block. */
 export interface Upstream {
   readonly name: string;
   readonly leastConn: boolean;
@@ -62,6 +66,7 @@ export interface Upstream {
   readonly servers: readonly UpstreamServer[];
 }
 
+/** A whole configuration, as far as it is understood. */
 export interface NginxConfig {
   readonly daemon: boolean;
   readonly pid: string;

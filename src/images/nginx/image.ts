@@ -81,6 +81,7 @@ function withNginx(programs: ReadonlyMap<string, Program>): ReadonlyMap<string, 
 
 const debianNginx = withNginx(debianPrograms(["curl"]));
 
+/** `nginx`. */
 export const nginxImage: Image = {
   ...COMMON,
   id: "sha256:61395b4c586da2b9b3b7ca903ea6a448e6783dfdd7f768ff2c1a0f3360aaba99",
@@ -92,6 +93,7 @@ export const nginxImage: Image = {
 
 const alpineNginx = withNginx(alpine.programs);
 
+/** `nginx:alpine`. */
 export const nginxAlpine: Image = {
   ...COMMON,
   id: "sha256:d571254277f6a0ba9d0c4a08f29b94476dcd4a95275bd484ece060ee4ff847e4",
@@ -114,6 +116,7 @@ const HELLO_CONF = `server {
 }
 `;
 
+/** `nginxdemos/hello`. */
 export const nginxHello: Image = {
   ...COMMON,
   id: "sha256:21dd11c8fb7a7f5b3bd0d9ee1a9ba3d0d40a5d6a9c4a36f3ae6d4a0a91a3b5c7",

@@ -231,4 +231,5 @@ function* connection(server: NginxServer, socket: TcpSocket, service: TcpService
   );
 }
 
+/** nginx(8): master and workers in one process. */
 export const nginx: Program = main;

@@ -1,8 +1,10 @@
 /** Files of the nginx image, and the pages that nginx makes itself (src/http/ngx_http_special_response.c). */
 import { REASONS } from "../server/http.ts";
 
+/** What its Server header says. */
 export const NGINX_VERSION = "nginx/1.25.2";
 
+/** /usr/share/nginx/html/index.html. */
 export const WELCOME_PAGE = `<!DOCTYPE html>
 <html>
 <head>
@@ -28,6 +30,7 @@ Commercial support is available at
 </html>
 `;
 
+/** /usr/share/nginx/html/50x.html. */
 export const ERROR_PAGE_50X = `<!DOCTYPE html>
 <html>
 <head>
@@ -49,6 +52,7 @@ the error log for details.</p>
 </html>
 `;
 
+/** /etc/nginx/nginx.conf. */
 export const NGINX_CONF = `
 user  nginx;
 worker_processes  auto;
@@ -83,6 +87,7 @@ http {
 }
 `;
 
+/** /etc/nginx/conf.d/default.conf. */
 export const DEFAULT_CONF = `server {
     listen       80;
     server_name  localhost;

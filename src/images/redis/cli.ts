@@ -8,7 +8,7 @@ import { type Proc, sleep } from "../../scheduler/process.ts";
 import { getopt, UsageError } from "../../shell/lib/options.ts";
 import { encode, glibcError } from "../../shell/lib/program.ts";
 import { lookup } from "../../shell/lib/resolve.ts";
-import { SocketReader } from "../server/socket-reader.ts";
+import { SocketReader } from "../../shell/lib/socket-reader.ts";
 import { formatCommand, type Reply, rawReply, readReply, showReply, splitInline } from "./resp.ts";
 
 interface Connection {
@@ -155,6 +155,7 @@ function* interact(context: ProgramContext, cli: RedisCli, host: string, port: n
   }
 }
 
+/** redis-cli(1). */
 export const redisCli: Program = function* (context) {
   try {
     return yield* main(context);

@@ -29,6 +29,7 @@ const COMMON = {
 const onDebian = withRedis(debianPrograms());
 const onAlpine = withRedis(alpine.programs);
 
+/** `redis`. */
 export const redisImage: Image = {
   ...COMMON,
   id: "sha256:506734eb5e71c5555eb4c7a2eb8dd2bd5ac5d8a2f2a6ad1ac4ad0a6e0b0e1a7c",
@@ -38,6 +39,7 @@ export const redisImage: Image = {
   files: new Map([...debianFiles(onDebian), ["/data/", ""]]),
 };
 
+/** `redis:alpine`. */
 export const redisAlpine: Image = {
   ...COMMON,
   id: "sha256:bc4f5d8a1a0d9c9cdf6ac1d3de4a5a1e4bd8ae5a7a4f9b9a9e0a3b1f6b3a7d21",

@@ -2,8 +2,8 @@
 import type { Time } from "../../base/time.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { decodeBytes } from "../../shell/lib/program.ts";
+import type { SocketReader } from "../../shell/lib/socket-reader.ts";
 import { byteLength } from "../server/http.ts";
-import type { SocketReader } from "../server/socket-reader.ts";
 
 /** A reply. */
 export type Reply =
@@ -14,11 +14,22 @@ export type Reply =
   | { readonly kind: "nil" }
   | { readonly kind: "array"; readonly items: readonly Reply[] };
 
+/** +OK. */
 export const OK: Reply = { kind: "status", text: "OK" };
+
+/** The reply for nothing. */
 export const NIL: Reply = { kind: "nil" };
+
+/** A bulk string. */
 export const bulk = (text: string): Reply => ({ kind: "bulk", text });
+
+/** A number. */
 export const integer = (value: number): Reply => ({ kind: "integer", value });
+
+/** An error. */
 export const failed = (text: string): Reply => ({ kind: "error", text });
+
+/** A list of replies. */
 export const array = (items: readonly Reply[]): Reply => ({ kind: "array", items });
 
 /** A reply on the wire. */

@@ -2,17 +2,19 @@
 import { formatIpv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import { SEC } from "../../base/time.ts";
+import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { TcpSocket } from "../../kernel/socket-types.ts";
 import { sendTcp } from "../../scheduler/io.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { encode, glibcError } from "../../shell/lib/program.ts";
+import { SocketReader } from "../../shell/lib/socket-reader.ts";
 import { redisTime } from "../server/log-time.ts";
-import { SocketReader } from "../server/socket-reader.ts";
 import { type Ending, stopOnTermination, TcpService } from "../server/tcp-service.ts";
 import { Keyspace, runCommand, type Surroundings } from "./commands.ts";
 import { array, bulk, failed, formatReply, integer, NIL, OK, type Reply, readCommand } from "./resp.ts";
 
+/** What it says of itself. */
 export const REDIS_VERSION = "7.2.1";
 /** A dead peer is found after this long without a word from it (tcp-keepalive 300). */
 const KEEPALIVE = 300 * SEC;
@@ -49,7 +51,7 @@ class RedisServer implements Surroundings {
     const { pid, os, stdout } = this.#context;
     const who =
       role === "signal-handler"
-        ? `${pid}:signal-handler (${Math.floor(os.now() / SEC)})`
+        ? `${pid}:signal-handler (${unixSeconds(os.now())})`
         : `${pid}:${role} ${redisTime(os.now())}`;
     stdout.write(`${who} ${level} ${text}\n`);
   }
@@ -211,6 +213,7 @@ function settings(context: ProgramContext): Map<string, string> {
   return found;
 }
 
+/** redis-server(1). */
 export const redisServer: Program = function* (context) {
   const options = settings(context);
   if (context.argv[1] === "--version" || context.argv[1] === "-v") {

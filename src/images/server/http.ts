@@ -7,9 +7,10 @@ import type { TcpSocket } from "../../kernel/socket-types.ts";
 import { sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { decodeBytes, encode } from "../../shell/lib/program.ts";
-import { SocketReader } from "./socket-reader.ts";
+import { SocketReader } from "../../shell/lib/socket-reader.ts";
 import type { TcpService } from "./tcp-service.ts";
 
+/** A request with its whole body. */
 export interface HttpRequest {
   /** `GET / HTTP/1.1` */
   readonly line: string;
@@ -35,6 +36,7 @@ export interface HttpAnswer {
   readonly keep: boolean;
 }
 
+/** What an HTTP server is told: its port and who answers. */
 export interface HttpService {
   /** How long a connection waits for a request: the first one, and a further one. */
   readonly headerTimeout?: Time;

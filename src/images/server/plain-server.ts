@@ -7,6 +7,7 @@ import type { Proc } from "../../scheduler/process.ts";
 import { type HttpAnswer, type HttpRequest, serveHttp } from "./http.ts";
 import { type Ending, stopOnTermination, TcpService } from "./tcp-service.ts";
 
+/** What a server of plain pages is told. */
 export interface PlainServer {
   /** What `ss` shows. */
   readonly name: string;

@@ -17,6 +17,7 @@ import {
   RETURN,
 } from "../iptables.ts";
 
+/** Docker's chains. */
 export const DOCKER_CHAIN = "DOCKER";
 export const USER_CHAIN = "DOCKER-USER";
 export const INGRESS_CHAIN = "DOCKER-INGRESS";
@@ -186,10 +187,12 @@ function portRules(bridge: string, port: ForwardedPort): readonly (readonly [Tab
   ];
 }
 
+/** Adds the rules of a published port: DNAT, accept, masquerade of its own traffic. */
 export function addPortRules(iptables: IptablesApi, bridge: string, port: ForwardedPort): void {
   for (const [table, chain, rule] of portRules(bridge, port)) appendOnce(iptables, table, chain, rule);
 }
 
+/** Removes the rules of a published port; those that are gone already are left out. */
 export function removePortRules(iptables: IptablesApi, bridge: string, port: ForwardedPort): void {
   for (const [table, chain, rule] of portRules(bridge, port)) deleteIfThere(iptables, table, chain, rule);
 }

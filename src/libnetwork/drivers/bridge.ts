@@ -79,6 +79,7 @@ function flag(options: Options, key: string, fallback: boolean): boolean {
   throw new UserError(`failed to parse ${key} value: ${value} (strconv.ParseBool: parsing "${value}": invalid syntax)`);
 }
 
+/** The bridge driver (libnetwork/drivers/bridge). */
 export class BridgeDriver implements Driver {
   readonly type: "bridge" | "nat";
   readonly tables = [];
@@ -127,6 +128,8 @@ export class BridgeDriver implements Driver {
       masquerade: flag(options, OPTION_ENABLE_MASQUERADE, true),
       internal: network.internal,
     };
+    // The daemon deletes the default bridge of its last life and makes it anew, so its rules are above the others' (initBridgeDriver).
+    if (flag(options, OPTION_DEFAULT_BRIDGE, false)) removeBridgeRules(this.#host.iptables, rules);
     const created = this.#setupDevice(bridge, subnet.gateway, mtu);
     if (!rules.icc) setSysctlIfKnown(this.#host, "net.bridge.bridge-nf-call-iptables", 1, this.#log);
     addBridgeRules(this.#host.iptables, rules);

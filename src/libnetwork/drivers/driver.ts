@@ -9,6 +9,7 @@ import { findLink } from "../osl.ts";
 import type { KeyUpdate } from "./overlay-encryption.ts";
 import type { PortBinding, PublishedPort } from "./port-mapper.ts";
 
+/** Names of network drivers. */
 export type DriverType = "bridge" | "nat" | "overlay" | "host" | "null";
 
 /** One subnet of a network as IPAM gave it. */

@@ -72,6 +72,7 @@ export interface OverlayDataPath {
   programRules(vni: number, encrypted: boolean): void;
 }
 
+/** An overlay network on this host: subnets, their namespace, devices and peers (drivers/overlay/ov_network.go). */
 export class OverlayNetwork {
   readonly id: string;
   readonly name: string;

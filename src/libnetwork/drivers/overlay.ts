@@ -4,9 +4,10 @@
  * ostweaks_linux.go, peerdb.go).
  */
 import { formatCidr, formatIpv4, type Ipv4, macFromIp } from "../../base/addr.ts";
-import { assert, UserError } from "../../base/errors.ts";
+import { assert, KernelError, UserError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { NetNs } from "../../kernel/types.ts";
+import { goErrorText } from "../go-errors.ts";
 import { PEER_TABLE } from "../labels.ts";
 import type { DaemonLog } from "../log.ts";
 import type { TableNote } from "../networkdb-types.ts";
@@ -34,6 +35,7 @@ const NEIGHBOUR_LIMITS: readonly (readonly [name: string, value: number])[] = [
   ["net.ipv4.neigh.default.gc_thresh3", 65536],
 ];
 
+/** The overlay driver (libnetwork/drivers/overlay). */
 export class OverlayDriver implements Driver {
   readonly type = "overlay";
   readonly tables = [PEER_TABLE];
@@ -156,9 +158,18 @@ export class OverlayDriver implements Driver {
     const sandbox = network.sandbox;
     assert(sandbox !== undefined, "joined network without a sandbox", networkId);
     const { network: overlayEnd, container } = createVethPair(this.#host, this.#random, network.mtu);
+    try {
+      sandbox.addInterface(overlayEnd, "veth", { master: subnet.bridgeName });
+    } catch (error) {
+      // A bridge takes 1023 ports.
+      if (!(error instanceof KernelError)) throw error;
+      this.#host.link.del(container);
+      network.leaveSandbox();
+      const what = `error setting interface "${overlayEnd}" master to "${sandbox.findDst(subnet.bridgeName)}"`;
+      throw new UserError(`could not add veth pair inside the network sandbox: ${what}: ${goErrorText(error)}`);
+    }
     endpoint.ifName = container;
     endpoint.overlayIfName = overlayEnd;
-    sandbox.addInterface(overlayEnd, "veth", { master: subnet.bridgeName });
     this.#host.link.set(container, { mac: endpoint.mac });
     for (const other of network.subnets) if (other !== subnet) info.addStaticRoute(other.subnet, subnet.gateway.ip);
     info.setNames(container, "eth");

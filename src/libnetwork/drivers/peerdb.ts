@@ -19,6 +19,7 @@ function sameEntry(a: PeerEntry, b: PeerEntry): boolean {
   return a.endpointId === b.endpointId && a.vtep === b.vtep && a.prefix === b.prefix && a.local === b.local;
 }
 
+/** The endpoints of a network that gossip told of (drivers/overlay/peerdb.go). */
 export class PeerDb {
   /** Network ID → `ip mac` → entries, first added first. */
   readonly #networks = new Map<string, Map<string, PeerEntry[]>>();

@@ -1,6 +1,7 @@
 /** Which ports of the host are published, per address and protocol (moby libnetwork/portallocator/portallocator.go, 20.10). */
 import { UserError } from "../../base/errors.ts";
 
+/** Protocols of published ports. */
 export type PortProtocol = "tcp" | "udp" | "sctp";
 
 /** Ports that are given out where none is asked for: 20.10 takes the dynamic ones of IANA (DefaultPortRangeStart, -End). */
@@ -24,6 +25,7 @@ interface PortMap {
   readonly ranges: Map<string, PortRange>;
 }
 
+/** Which host ports are taken (libnetwork/portallocator). */
 export class PortAllocator {
   /** `address protocol` → its ports. */
   readonly #maps = new Map<string, PortMap>();

@@ -53,6 +53,7 @@ interface Mapping {
 /** Published ports of one endpoint, from mapPorts. */
 export type PortMappings = readonly Mapping[];
 
+/** Publishes ports of containers: allocation, rules, userland proxy (libnetwork/portmapper). */
 export class PortMapper {
   readonly #options: PortMapperOptions;
   readonly #bridge: string;

@@ -18,6 +18,7 @@ export interface OwnAttachment extends Attachment {
   inSync: boolean;
 }
 
+/** Which nodes are in which network, and since when. */
 export class Attachments {
   readonly own = new Map<string, OwnAttachment>();
   readonly #foreign = new Map<string, Map<string, Attachment>>();

@@ -1,4 +1,6 @@
 /** The logical clock by which NetworkDB orders events (hashicorp/serf lamport.go). */
+
+/** A Lamport clock (hashicorp/serf LamportClock). */
 export class LamportClock {
   #time = 0;
 

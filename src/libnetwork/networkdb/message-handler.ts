@@ -29,6 +29,7 @@ export function queueTableEvent(
   state.attachments.own.get(network)?.queue.queue({ name: `${table}/${key}`, message });
 }
 
+/** What a received message changes (networkdb/delegate.go). */
 export class MessageHandler {
   /** Malformed messages by reason. */
   readonly drops = new Map<string, number>();

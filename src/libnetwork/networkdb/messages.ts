@@ -17,23 +17,30 @@ export const GOSSIP = {
 
 /** Types of node and network events. */
 export const MEMBERSHIP = { join: 1, leave: 2 } as const;
+
+/** What a network event says of a node (NetworkEvent_Type). */
 export type Membership = (typeof MEMBERSHIP)[keyof typeof MEMBERSHIP];
 
 /** Types of table events. */
 export const TABLE_CHANGE = { create: 1, update: 2, delete: 3 } as const;
+
+/** What a table event says of an entry (TableEvent_Type). */
 export type TableChange = (typeof TABLE_CHANGE)[keyof typeof TABLE_CHANGE];
 
+/** A message with its type (GossipMessage). */
 export interface Envelope {
   readonly type: number;
   readonly data: Uint8Array;
 }
 
+/** A node came or goes. */
 export interface NodeEvent {
   readonly type: Membership;
   readonly lTime: number;
   readonly nodeName: string;
 }
 
+/** A node joined or left a network. */
 export interface NetworkEvent extends NodeEvent {
   readonly networkId: string;
 }
@@ -46,12 +53,14 @@ export interface NetworkEntry {
   readonly leaving: boolean;
 }
 
+/** All networks of all nodes, exchanged over TCP. */
 export interface NetworkPushPull {
   readonly lTime: number;
   readonly networks: readonly NetworkEntry[];
   readonly nodeName: string;
 }
 
+/** An entry of a table was made, changed or deleted. */
 export interface TableEvent {
   readonly type: TableChange;
   readonly lTime: number;
@@ -65,6 +74,7 @@ export interface TableEvent {
   readonly residualReapTime: number;
 }
 
+/** Entries of networks, exchanged to catch up. */
 export interface BulkSync {
   readonly lTime: number;
   /** True for the first message of a sync, false for the answer. */
@@ -75,6 +85,7 @@ export interface BulkSync {
   readonly payload: Uint8Array;
 }
 
+/** A message with its type, in protobuf. */
 export function encodeEnvelope(type: number, data: Uint8Array): Uint8Array {
   return new ProtoWriter().uint(1, type).bytes(2, data).finish();
 }
@@ -91,20 +102,24 @@ export function encodeNodeEvent(event: NodeEvent): Uint8Array {
   return encodeEnvelope(GOSSIP.nodeEvent, writer.finish());
 }
 
+/** Reads a node event; throws on damage. */
 export function decodeNodeEvent(data: Uint8Array): NodeEvent {
   const fields = fieldsByNumber(data);
   return { type: membership(fields), lTime: number(fields, 2), nodeName: text(fields, 3) };
 }
 
+/** A network event in protobuf. */
 export function encodeNetworkEvent(event: NetworkEvent): Uint8Array {
   const writer = new ProtoWriter().uint(1, event.type).uint(2, event.lTime).string(3, event.nodeName);
   return encodeEnvelope(GOSSIP.networkEvent, writer.string(4, event.networkId).finish());
 }
 
+/** Reads a network event; throws on damage. */
 export function decodeNetworkEvent(data: Uint8Array): NetworkEvent {
   return { ...decodeNodeEvent(data), networkId: text(fieldsByNumber(data), 4) };
 }
 
+/** Push/pull state in protobuf. */
 export function encodePushPullState(state: NetworkPushPull): Uint8Array {
   const writer = new ProtoWriter().uint(1, state.lTime);
   for (const entry of state.networks) writer.bytesAlways(2, encodeEntry(entry));
@@ -124,6 +139,7 @@ function encodeEntry(entry: NetworkEntry): Uint8Array {
   return encoded;
 }
 
+/** Reads push/pull state; throws on damage. */
 export function decodePushPullState(data: Uint8Array): NetworkPushPull {
   const networks: NetworkEntry[] = [];
   for (const field of parseProto(data)) {
@@ -136,6 +152,7 @@ export function decodePushPullState(data: Uint8Array): NetworkPushPull {
   return { lTime: number(fields, 1), networks, nodeName: text(fields, 3) };
 }
 
+/** A table event in protobuf. */
 export function encodeTableEvent(event: TableEvent): Uint8Array {
   const writer = new ProtoWriter()
     .uint(1, event.type)
@@ -149,6 +166,7 @@ export function encodeTableEvent(event: TableEvent): Uint8Array {
   return encodeEnvelope(GOSSIP.tableEvent, writer.finish());
 }
 
+/** Reads a table event; throws on damage. */
 export function decodeTableEvent(data: Uint8Array): TableEvent {
   const fields = fieldsByNumber(data);
   const type = number(fields, 1);
@@ -165,12 +183,14 @@ export function decodeTableEvent(data: Uint8Array): TableEvent {
   };
 }
 
+/** A bulk sync in protobuf. */
 export function encodeBulkSync(sync: BulkSync): Uint8Array {
   const writer = new ProtoWriter().uint(1, sync.lTime).bool(2, sync.unsolicited).string(3, sync.nodeName);
   for (const network of sync.networks) writer.stringAlways(4, network);
   return encodeEnvelope(GOSSIP.bulkSync, writer.bytes(5, sync.payload).finish());
 }
 
+/** Reads a bulk sync; throws on damage. */
 export function decodeBulkSync(data: Uint8Array): BulkSync {
   const fields = fieldsByNumber(data);
   const networks = parseProto(data).filter((field) => field.number === 4);
@@ -190,6 +210,7 @@ export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
   return encodeEnvelope(GOSSIP.compound, writer.finish());
 }
 
+/** The messages in a compound one; throws on damage. */
 export function decodeCompound(data: Uint8Array): Uint8Array[] {
   const parts = parseProto(data).filter((field) => field.number === 1);
   return parts.map((part) => fieldsByNumber(part.bytes()).get(1)?.bytes() ?? new Uint8Array(0));

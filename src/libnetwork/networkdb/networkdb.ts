@@ -78,6 +78,7 @@ export function createNetworkDb(options: NetworkDbOptions): NetworkDbNode {
   return new NetworkDbNode(options);
 }
 
+/** A node of NetworkDB (libnetwork/networkdb). */
 export class NetworkDbNode implements NetworkDb {
   readonly nodeName: string;
   readonly #host: HostOs;

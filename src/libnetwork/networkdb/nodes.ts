@@ -6,8 +6,10 @@ import type { Member } from "../../memberlist/members.ts";
 export const NODE_REAP_INTERVAL: Time = 24 * HOUR;
 export const NODE_REAP_PERIOD: Time = 2 * HOUR;
 
+/** Which list of nodes one is in. */
 export type NodeState = "active" | "left" | "failed";
 
+/** Another node of the cluster. */
 export interface GossipNode {
   readonly member: Member;
   /** Lamport time of the latest node event about it. */
@@ -15,6 +17,7 @@ export interface GossipNode {
   reapTime: Time;
 }
 
+/** The nodes that are active, have left, have failed (networkdb/nodemgmt.go). */
 export class Nodes {
   readonly active = new Map<string, GossipNode>();
   readonly left = new Map<string, GossipNode>();

@@ -33,6 +33,7 @@ interface Watcher {
 
 const NOTE_TYPE = { 1: "create", 2: "update", 3: "delete" } as const;
 
+/** What all parts of a node share: clocks, nodes, networks, tables. */
 export class ClusterState {
   readonly self: string;
   /** Orders node and network events. */

@@ -1,6 +1,7 @@
 /** NetworkDB's entries by network, table and key, tombstones included (networkdb.go indexes). */
 import type { Time } from "../../base/time.ts";
 
+/** An entry of a table, or the trace of a deleted one. */
 export interface Entry {
   readonly networkId: string;
   readonly table: string;
@@ -15,6 +16,7 @@ export interface Entry {
   reapTime: Time;
 }
 
+/** Entries by table, network and key. */
 export class TableStore {
   /** Network → table → key → entry. */
   readonly #networks = new Map<string, Map<string, Map<string, Entry>>>();

@@ -118,6 +118,7 @@ const DETACH_KEYS = {
   usage: "Override the key sequence for detaching a container",
 } as const;
 
+/** `docker attach`, `exec`, `logs` and their like. */
 export const ATTACH_COMMANDS: readonly Command[] = [
   {
     use: "attach [OPTIONS] CONTAINER",

@@ -6,6 +6,7 @@ import { ApiError, type EngineApi, StreamError } from "../../engine/api.ts";
 import type { ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { FlagError, type FlagSpec, type Flags, flagUsages, parseFlags } from "./flags.ts";
+import { commandNotEmulated, flagNotEmulated } from "./not-emulated.ts";
 
 /** Ends a command with a status; a message, if any, goes to standard error with a newline (cli.StatusError). */
 export class StatusError extends Error {
@@ -34,11 +35,13 @@ export interface ArgsRule {
   readonly max: number;
 }
 
+/** Rules for the number of arguments (cli/required.go). */
 export const noArgs: ArgsRule = { min: 0, max: 0 };
 export const exactArgs = (count: number): ArgsRule => ({ min: count, max: count });
 export const minArgs = (min: number): ArgsRule => ({ min, max: Number.POSITIVE_INFINITY });
 export const anyArgs: ArgsRule = { min: 0, max: Number.POSITIVE_INFINITY };
 
+/** A command of the docker CLI, or a group of them. */
 export interface Command {
   /** cobra's Use: the name and the synopsis, e.g. `create [OPTIONS] NETWORK`. */
   readonly use: string;
@@ -61,6 +64,7 @@ interface Located {
   readonly rest: readonly string[];
 }
 
+/** The word by which a command is called. */
 export function commandName(command: Command): string {
   return command.use.split(" ")[0] as string;
 }
@@ -188,14 +192,6 @@ export function* execute(root: Command, engine: EngineApi, context: ProgramConte
   }
 }
 
-/** Commands of docker 20.10 that this engine has nothing for: whoever types them shall not look for a typing error. */
-const NOT_EMULATED: ReadonlySet<string> = new Set(
-  (
-    "app build builder buildx checkpoint commit compose config context cp diff events export history import load " +
-    "login logout manifest plugin pull push rmi save scan search secret stack stats tag trust update volume"
-  ).split(" "),
-);
-
 /** Takes the flags in front of the first command away. */
 function globalFlags(root: Command, argv: readonly string[]): readonly string[] {
   let parsed: ReturnType<typeof parseFlags>;
@@ -210,6 +206,8 @@ function globalFlags(root: Command, argv: readonly string[]): readonly string[] 
 }
 
 function flagFailure(command: Command, path: string, error: FlagError): StatusError {
+  const missing = error.flag === undefined ? undefined : flagNotEmulated(path, error.flag);
+  if (missing !== undefined) return new StatusError(125, missing);
   const usage = command.commands === undefined ? "" : `\n\n${usageText(command, path)}`;
   return new StatusError(125, `${error.message}\nSee '${path} --help'.${usage}`);
 }
@@ -248,7 +246,8 @@ function* runCommand(
       context.stderr.write(`\n${usageText(command, path)}`);
       return 0;
     }
-    if (isRoot && NOT_EMULATED.has(unknown)) throw new StatusError(1, `docker: '${unknown}' is not emulated yet.`);
+    const missing = commandNotEmulated(isRoot ? "" : path.slice(path.indexOf(" ") + 1), unknown);
+    if (missing !== undefined) throw new StatusError(1, missing);
     if (isRoot) throw new StatusError(1, `docker: '${unknown}' is not a docker command.\nSee 'docker --help'`);
     throw new StatusError(1, `\n${usageText(command, path).trimEnd()}`);
   }

@@ -50,6 +50,7 @@ export function* forEachName(
   if (errors.length > 0) throw new StatusError(1, errors.join("\n"));
 }
 
+/** `--format`. */
 export const FORMAT_FLAG: FlagSpec = {
   name: "format",
   short: "f",
@@ -60,11 +61,13 @@ export const FORMAT_FLAG: FlagSpec = {
 /**
  * Prints objects as `docker … inspect` does (cli/command/inspect): an indented array, or each through a template;
  * then the errors.
+ * @param typed an object as a template sees it: with the fields that its Go type has and its JSON leaves out
  */
 export function* inspectAll(
   invocation: Invocation,
   names: readonly string[],
   get: (name: string) => Proc<JsonObject>,
+  typed: (object: JsonObject) => JsonObject = (object) => object,
 ): Proc<void> {
   const format = invocation.flags.text("format");
   const template = format === undefined || format === "" ? undefined : inspectTemplate(format);
@@ -75,7 +78,7 @@ export function* inspectAll(
     try {
       const object = yield* get(name);
       if (template === undefined) found.push(object);
-      else lines.push(`${template.execute(object)}\n`);
+      else lines.push(`${template.execute(typed(object))}\n`);
     } catch (error) {
       errors.push(error instanceof TemplateError ? `template parsing error: ${error.message}` : errorText(error));
     }

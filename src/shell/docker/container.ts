@@ -19,6 +19,8 @@ import { checkInt } from "./flags.ts";
 import { bool, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { ellipsis, formatRows, joinLabels, type Listing, tabulate, truncateId } from "./format/table.ts";
 import { displayPorts } from "./ports.ts";
+import { shownImage } from "./task.ts";
+import { timeFlag } from "./time-flag.ts";
 
 const LISTING: Listing = {
   headers: {
@@ -53,6 +55,12 @@ export function ago(now: number, unixSeconds: number): string {
   return `${humanDuration(Math.max(0, now - (unixSeconds - EPOCH_SECONDS) * SEC))} ago`;
 }
 
+/** Without its digest where the table is to be narrow. */
+function imageText(image: string, truncate: boolean): string {
+  if (image === "") return "<no image>";
+  return truncate ? shownImage(image) : image;
+}
+
 function containerRow(container: JsonObject, now: number, truncate: boolean): JsonObject {
   const id = text(container, "Id");
   const command = text(container, "Command");
@@ -61,7 +69,7 @@ function containerRow(container: JsonObject, now: number, truncate: boolean): Js
     Command: JSON.stringify(truncate ? ellipsis(command, 20) : command),
     CreatedAt: goTimestamp(num(container, "Created")),
     ID: truncate ? truncateId(id) : id,
-    Image: text(container, "Image") === "" ? "<no image>" : text(container, "Image"),
+    Image: imageText(text(container, "Image"), truncate),
     Labels: joinLabels(container["Labels"]),
     LocalVolumes: "0",
     Mounts: "",
@@ -157,9 +165,12 @@ function* logs(invocation: Invocation): Proc<undefined> {
   const { engine, flags, args, out, err, context } = invocation;
   const details = yield* inspectContainer(invocation, args[0] as string);
   const tail = flags.text("tail") ?? "all";
+  const [since, until] = [timeFlag(invocation, "since"), timeFlag(invocation, "until")];
   const channel = engine.containerLogs(text(details, "Id"), {
     follow: flags.bool("follow"),
     timestamps: flags.bool("timestamps"),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
     ...(/^\d+$/.test(tail) ? { tail: Number(tail) } : {}),
   });
   for (;;) {
@@ -218,6 +229,7 @@ export function hasTty(details: JsonObject): boolean {
 const FORCE = { name: "force", short: "f" } as const;
 const TIME = { name: "time", short: "t", type: "int", shown: "10", check: checkInt } as const;
 
+/** `docker ps`. */
 export const PS: Command = {
   use: "ls [OPTIONS]",
   short: "List containers",
@@ -243,6 +255,7 @@ export const PS: Command = {
   run: ps,
 };
 
+/** `docker container inspect`. */
 export const INSPECT: Command = {
   use: "inspect [OPTIONS] CONTAINER [CONTAINER...]",
   short: "Display detailed information on one or more containers",
@@ -251,6 +264,7 @@ export const INSPECT: Command = {
   run: inspect,
 };
 
+/** `docker container prune`. */
 export const PRUNE: Command = {
   use: "prune [OPTIONS]",
   short: "Remove all stopped containers",
@@ -279,6 +293,11 @@ export const SHARED: readonly Command[] = [
       { name: "details", usage: "Show extra details provided to logs" },
       { name: "follow", short: "f", usage: "Follow log output" },
       {
+        name: "since",
+        type: "string",
+        usage: "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
+      },
+      {
         name: "tail",
         short: "n",
         type: "string",
@@ -286,6 +305,11 @@ export const SHARED: readonly Command[] = [
         shown: '"all"',
       },
       { name: "timestamps", short: "t", usage: "Show timestamps" },
+      {
+        name: "until",
+        type: "string",
+        usage: "Show logs before a timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
+      },
     ],
     run: logs,
   },

@@ -9,6 +9,7 @@ import { NETWORK } from "./network.ts";
 import { NODE } from "./node.ts";
 import { CREATE, RUN } from "./run.ts";
 import { SERVICE } from "./service.ts";
+import { STACK } from "./stack.ts";
 import { SWARM } from "./swarm.ts";
 import { INFO, INSPECT_ANY, SYSTEM, VERSION } from "./system.ts";
 
@@ -28,6 +29,7 @@ export const ROOT: Command = {
     NETWORK,
     NODE,
     SERVICE,
+    STACK,
     SWARM,
     SYSTEM,
     ...ATTACH_COMMANDS,

@@ -9,6 +9,12 @@ const HELP_COLUMNS = 79;
 /** A refused command line, with pflag's text. */
 export class FlagError extends Error {
   override name = "FlagError";
+  /** The flag that isn't known, without its dashes. */
+  readonly flag: string | undefined;
+  constructor(message: string, flag?: string) {
+    super(message);
+    this.flag = flag;
+  }
 }
 
 /** One flag. */
@@ -97,6 +103,7 @@ export function quote(text: string): string {
   return JSON.stringify(text);
 }
 
+/** A command line taken apart. */
 export interface ParsedLine {
   readonly flags: Flags;
   readonly args: readonly string[];
@@ -152,7 +159,7 @@ function parseLong(specs: readonly FlagSpec[], flags: Flags, word: string, next:
   const spec = specs.find((candidate) => candidate.name === name);
   if (spec === undefined) {
     if (name === "help") return { usedNext: false, help: "long" };
-    throw new FlagError(`unknown flag: --${name}`);
+    throw new FlagError(`unknown flag: --${name}`, name);
   }
   if (value !== undefined) setFlag(flags, spec, value);
   else if (spec.type === undefined) setFlag(flags, spec, "true");
@@ -171,7 +178,7 @@ function parseShorts(specs: readonly FlagSpec[], flags: Flags, word: string, nex
     const spec = specs.find((candidate) => candidate.short === letter);
     if (spec === undefined) {
       if (letter === "h") return { usedNext: false, help: "short" };
-      throw new FlagError(`unknown shorthand flag: '${letter}' in -${rest}`);
+      throw new FlagError(`unknown shorthand flag: '${letter}' in -${rest}`, letter);
     }
     if (rest.length > 2 && rest[1] === "=") {
       setFlag(flags, spec, rest.slice(2));

@@ -64,7 +64,9 @@ const LIST: Command = {
   run: images,
 };
 
+/** `docker image`. */
 export const IMAGE: Command = { use: "image", short: "Manage images", commands: [LIST] };
 
 const { aliases: _, ...withoutAliases } = LIST;
+/** `docker images`. */
 export const IMAGES: Command = { ...withoutAliases, use: "images [OPTIONS] [REPOSITORY[:TAG]]" };

@@ -242,6 +242,7 @@ const CREATE: Command = {
   run: create,
 };
 
+/** `docker network`. */
 export const NETWORK: Command = {
   use: "network",
   short: "Manage networks",

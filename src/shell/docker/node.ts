@@ -140,6 +140,18 @@ function prettyNode(node: JsonObject): string {
   if (plugins.size > 0)
     lines.push("Plugins:", ...[...plugins].map(([kind, names]) => ` ${kind}:\t\t${names.join(", ")}`));
   lines.push(`Engine Version:\t\t${text(node, "Description", "Engine", "EngineVersion")}`);
+  const engineLabels = Object.entries(object(node, "Description", "Engine", "Labels"));
+  if (engineLabels.length > 0)
+    lines.push("Engine Labels:", ...engineLabels.map(([key, value]) => ` - ${key}${value ? `=${String(value)}` : ""}`));
+  const tls = object(node, "Description", "TLSInfo");
+  if (text(tls, "TrustRoot") !== "")
+    lines.push(
+      "TLS Info:",
+      " TrustRoot:",
+      text(tls, "TrustRoot"),
+      ` Issuer Subject:\t${text(tls, "CertIssuerSubject")}`,
+      ` Issuer Public Key:\t${text(tls, "CertIssuerPublicKey")}`,
+    );
   return `${lines.join("\n")}\n`;
 }
 
@@ -225,6 +237,7 @@ function* tasks(invocation: Invocation): Proc<undefined> {
   yield* printTasks(invocation, found);
 }
 
+/** `docker node`. */
 export const NODE: Command = {
   use: "node",
   short: "Manage Swarm nodes",

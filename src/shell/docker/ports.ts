@@ -2,6 +2,7 @@
 import { StatusError } from "./command.ts";
 import { type Json, num, text } from "./format/json.ts";
 
+/** A published port, as `-p` asks for it. */
 export interface PortPublication {
   /** `80/tcp` */
   readonly port: string;
@@ -80,7 +81,7 @@ export function displayPorts(ports: readonly Json[]): string {
     let key = text(port, "Type");
     if (ip !== "") {
       if (num(port, "PublicPort") !== current) {
-        mapped.push(`${ip.includes(":") ? `[${ip}]` : ip}:${num(port, "PublicPort")}->${current}/${key}`);
+        mapped.push(`${ip}:${num(port, "PublicPort")}->${current}/${key}`);
         continue;
       }
       key = `${ip}/${key}`;

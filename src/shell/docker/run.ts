@@ -339,6 +339,7 @@ const CREATE_FLAGS: readonly FlagSpec[] = [
   text("workdir", "Working directory inside the container", "w"),
 ];
 
+/** `docker create`. */
 export const CREATE: Command = {
   use: "create [OPTIONS] IMAGE [COMMAND] [ARG...]",
   short: "Create a new container",
@@ -348,6 +349,7 @@ export const CREATE: Command = {
   run: create,
 };
 
+/** `docker run`. */
 export const RUN: Command = {
   use: "run [OPTIONS] IMAGE [COMMAND] [ARG...]",
   short: "Run a command in a new container",

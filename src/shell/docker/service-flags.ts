@@ -129,6 +129,7 @@ function shared(defaults: boolean): readonly FlagSpec[] {
   ];
 }
 
+/** Flags of `docker service create`. */
 export const CREATE_FLAGS: readonly FlagSpec[] = [
   ...shared(true),
   many("cap-add", "Add Linux capabilities"),
@@ -156,6 +157,7 @@ export const CREATE_FLAGS: readonly FlagSpec[] = [
   typed("ulimit", "ulimit", "Ulimit options", { shown: "[]" }),
 ];
 
+/** Flags of `docker service update`. */
 export const UPDATE_FLAGS: readonly FlagSpec[] = [
   ...shared(false),
   flag("args", "command", "Service command args"),

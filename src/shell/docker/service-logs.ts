@@ -1,12 +1,13 @@
 /** `docker service logs` (docker/cli cli/command/service/logs.go; 20.10). */
-import { parseDuration } from "../../base/time.ts";
-import { parseRfc3339 } from "../../base/wall-clock.ts";
+import { SEC } from "../../base/time.ts";
+import { EPOCH_SECONDS } from "../../base/wall-clock.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type Command, exactArgs, type Invocation, StatusError } from "./command.ts";
 import { isNotFound } from "./common.ts";
 import { at, bool, num } from "./format/json.ts";
 import { truncateId } from "./format/table.ts";
 import { IdResolver, required } from "./task.ts";
+import { timeFlag } from "./time-flag.ts";
 
 interface Target {
   readonly kind: "service" | "task";
@@ -93,17 +94,6 @@ class Prettifier {
   }
 }
 
-/** `--since`: a time, or a span before now; in seconds since 1970 as the API has it. */
-function sinceOf({ flags, context }: Invocation): number | undefined {
-  const since = flags.text("since");
-  if (since === undefined) return undefined;
-  const span = parseDuration(since);
-  const time = span === undefined ? parseRfc3339(since) : context.os.now() - span;
-  if (time === undefined)
-    throw new StatusError(1, `invalid value for "since": failed to parse value as time or duration: "${since}"`);
-  return Math.max(0, time);
-}
-
 function* logs(invocation: Invocation): Proc<undefined> {
   const { engine, flags, args, out, err, context } = invocation;
   const name = args[0] as string;
@@ -111,13 +101,13 @@ function* logs(invocation: Invocation): Proc<undefined> {
   const raw = flags.bool("raw");
   if (target.tty && !raw) throw new StatusError(1, "tty service logs only supported with --raw");
   const tail = flags.text("tail") ?? "all";
-  const since = sinceOf(invocation);
+  const since = timeFlag(invocation, "since");
   const channel = required(engine.serviceLogs?.bind(engine))(target.kind, name, {
     follow: flags.bool("follow"),
     timestamps: flags.bool("timestamps"),
     details: !raw,
     ...(/^\d+$/.test(tail) ? { tail: Number(tail) } : {}),
-    ...(since === undefined ? {} : { since }),
+    ...(since === undefined ? {} : { since: EPOCH_SECONDS + since / SEC }),
   });
   const prettifier = new Prettifier(invocation, target.width);
   for (;;) {
@@ -126,11 +116,15 @@ function* logs(invocation: Invocation): Proc<undefined> {
       const text = raw ? chunk.text : yield* prettifier.line(chunk.text);
       if (chunk.stream === "stderr") err(text);
       else out(text);
-    } else if (channel.closed || context.signals.tryPop() === "SIGINT") return;
-    else yield { on: [channel, context.signals] };
+    } else if (channel.closed) return;
+    else if (context.signals.tryPop() === "SIGINT") {
+      channel.close();
+      return;
+    } else yield { on: [channel, context.signals] };
   }
 }
 
+/** `docker service logs`. */
 export const LOGS: Command = {
   use: "logs [OPTIONS] SERVICE|TASK",
   short: "Fetch the logs of a service or task",

@@ -53,9 +53,10 @@ class Display {
     this.#terminal = terminal;
   }
 
-  action(id: string, action: string, current = 0): void {
-    if (this.#terminal) this.#lines.set(id, `${id}: ${action} ${current === 0 ? "" : bar(current)}\n`);
-    else if (current === 0) this.#write(`${id}: ${action}\n`);
+  /** @param current of 9 steps, for a bar */
+  action(id: string, action: string, current?: number): void {
+    if (this.#terminal) this.#lines.set(id, `${id}: ${action} ${current === undefined ? "" : bar(current)}\n`);
+    else if (current === undefined) this.#write(`${id}: ${action}\n`);
   }
 
   message(id: string, message: string): void {
@@ -257,7 +258,8 @@ class Progress {
       }
       this.#convergedAt ??= now();
       const wait = this.#monitor - (now() - this.#convergedAt);
-      const seconds = Math.trunc(wait / SEC) + 1;
+      // Go's clock has always moved on a little since.
+      const seconds = Math.max(1, Math.ceil(wait / SEC));
       if (wait >= 0) display.action("verify", `Waiting ${seconds} seconds to verify that tasks are stable...`);
     } else {
       if (this.#convergedAt !== undefined) display.action("verify", "Detected task failure");

@@ -4,6 +4,7 @@
  */
 import { parseDuration, SEC } from "../../base/time.ts";
 import type { Proc } from "../../scheduler/process.ts";
+import { absolutePath } from "../lib/program.ts";
 import { type Invocation, objectError, StatusError } from "./command.ts";
 import { keyValues } from "./common.ts";
 import type { Flags } from "./flags.ts";
@@ -112,6 +113,7 @@ export function* networkAttachments(invocation: Invocation, values: readonly str
   return sortNetworks(out);
 }
 
+/** Networks in the order in which the CLI sends them. */
 export function sortNetworks(networks: readonly JsonObject[]): JsonObject[] {
   return [...networks].sort((a, b) => (text(a, "Target") < text(b, "Target") ? -1 : 1));
 }
@@ -153,7 +155,7 @@ export function environmentValues({ context }: Invocation, values: readonly stri
 function environment(invocation: Invocation): string[] {
   const { flags, context } = invocation;
   const fromFiles = flags.list("env-file").flatMap((path) => {
-    const content = context.files.read(path.startsWith("/") ? path : `${context.cwd}/${path}`);
+    const content = context.files.read(absolutePath(context, path));
     if (content === undefined) throw new StatusError(1, `open ${path}: no such file or directory`);
     return content.split("\n").filter((line) => line.trim() !== "" && !line.trimStart().startsWith("#"));
   });
@@ -163,6 +165,7 @@ function environment(invocation: Invocation): string[] {
 
 const HEALTH_FLAGS = ["health-cmd", "health-interval", "health-timeout", "health-retries", "health-start-period"];
 
+/** `--health-*` as the API takes them; undefined when none is given. */
 export function healthSettings(flags: Flags): JsonObject | undefined {
   const given = HEALTH_FLAGS.some((name) => flags.has(name));
   if (flags.bool("no-healthcheck")) {
@@ -210,6 +213,7 @@ function mode(flags: Flags): JsonObject {
   }
 }
 
+/** What follows `--update-` and `--rollback-`. */
 export const UPDATE_SUFFIXES = [
   "parallelism",
   "delay",
@@ -247,10 +251,12 @@ export function restartSettings(flags: Flags, base?: JsonObject): JsonObject | u
   };
 }
 
+/** `--placement-pref` as the API takes it. */
 export function placementPreferences(values: readonly string[]): JsonObject[] {
   return values.map((value) => ({ Spread: { SpreadDescriptor: value.slice("spread=".length) } }));
 }
 
+/** `--publish` as the API takes it. */
 export function publishedPorts(values: readonly string[]): ServicePort[] {
   return values.flatMap(parseServicePort);
 }

@@ -290,13 +290,21 @@ function* detailsOf({ engine }: Invocation, name: string): Proc<JsonObject> {
   }
 }
 
+/** Fields that JSON leaves out when they are empty are there for templates (swarm.Service). */
+function typedService(service: JsonObject): JsonObject {
+  const endpoint = { Spec: {}, Ports: null, VirtualIPs: null, ...object(service, "Endpoint") };
+  const task = { Networks: null, ...object(service, "Spec", "TaskTemplate") };
+  const spec = { UpdateConfig: null, RollbackConfig: null, ...object(service, "Spec"), TaskTemplate: task };
+  return { PreviousSpec: null, UpdateStatus: null, ...service, Spec: spec, Endpoint: endpoint };
+}
+
 function* inspect(invocation: Invocation): Proc<undefined> {
   const { flags, args, out } = invocation;
   const format = flags.text("format");
   if (flags.bool("pretty") && format !== undefined && format !== "")
     throw new StatusError(1, "--format is incompatible with human friendly format");
   if (!flags.bool("pretty") && format !== "pretty") {
-    yield* inspectAll(invocation, args, (name) => detailsOf(invocation, name));
+    yield* inspectAll(invocation, args, (name) => detailsOf(invocation, name), typedService);
     return;
   }
   const errors: string[] = [];
@@ -324,6 +332,7 @@ function* remove(invocation: Invocation): Proc<undefined> {
 const SCALE_USE = "scale SERVICE=REPLICAS [SERVICE=REPLICAS...]";
 const SCALE_SHORT = "Scale one or multiple replicated services";
 
+/** `docker service`. */
 export const SERVICE: Command = {
   use: "service",
   short: "Manage services",

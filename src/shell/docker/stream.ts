@@ -9,6 +9,7 @@ import type { Proc, Waitable } from "../../scheduler/process.ts";
 /** ctrl-p ctrl-q, docker's default detach sequence. */
 const DETACH_KEYS = "\u0010\u0011";
 
+/** What is copied, and how long. */
 export interface PumpOptions {
   /** Forward standard input. */
   readonly stdin: boolean;

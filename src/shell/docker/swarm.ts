@@ -1,4 +1,5 @@
 /** `docker swarm …` (docker/cli cli/command/swarm, 20.10). */
+import { parseCidr } from "../../base/addr.ts";
 import { parseDuration } from "../../base/time.ts";
 import { ApiError, type SwarmInitRequest } from "../../engine/api.ts";
 import type { Proc } from "../../scheduler/process.ts";
@@ -26,6 +27,7 @@ function initError(error: unknown): unknown {
 
 function* init(invocation: Invocation): Proc<undefined> {
   const { engine, flags, out } = invocation;
+  if (flags.has("external-ca")) throw new StatusError(1, "--external-ca is not emulated");
   const request: SwarmInitRequest = {
     ListenAddr: nodeAddress(flags.text("listen-addr") ?? DEFAULT_LISTEN_ADDR),
     AdvertiseAddr: flags.text("advertise-addr") ?? "",
@@ -36,6 +38,7 @@ function* init(invocation: Invocation): Proc<undefined> {
     ForceNewCluster: flags.bool("force-new-cluster"),
     AutoLockManagers: flags.bool("autolock"),
     Availability: flags.text("availability") ?? "",
+    Spec: mergeSpec({}, flags) as NonNullable<SwarmInitRequest["Spec"]>,
   };
   let nodeId: string;
   try {
@@ -113,9 +116,31 @@ function mergeSpec(spec: JsonObject, flags: Flags): JsonObject {
 }
 
 function* update({ engine, flags, out }: Invocation): Proc<undefined> {
+  if (flags.has("external-ca")) throw new StatusError(1, "--external-ca is not emulated");
   const swarm = yield* engine.swarmInspect();
   yield* engine.swarmUpdate(num(swarm, "Version", "Index"), {}, mergeSpec(object(swarm, "Spec"), flags));
   out("Swarm updated.\n");
+}
+
+/** The root certificate; a new one can't be had. */
+function* ca({ engine, flags, out }: Invocation): Proc<undefined> {
+  if (flags.bool("rotate")) throw new StatusError(1, "rotating the swarm's root CA is not emulated");
+  const other = ["ca-cert", "ca-key", "cert-expiry", "external-ca"].find((name) => flags.has(name));
+  if (other !== undefined) throw new StatusError(1, `--${other} requires the \`--rotate\` flag to update the CA`);
+  out(`${text(yield* engine.swarmInspect(), "TLSInfo", "TrustRoot").trimEnd()}\n`);
+}
+
+/** Managers are never locked here. */
+function* unlock({ engine }: Invocation): Proc<undefined> {
+  const state = text(yield* engine.info(), "Swarm", "LocalNodeState");
+  if (state === "inactive") throw new StatusError(1, "Error: This node is not part of a swarm");
+  throw new StatusError(1, "Error: swarm is not locked");
+}
+
+function* unlockKey({ engine, flags }: Invocation): Proc<undefined> {
+  yield* engine.swarmInspect();
+  if (flags.bool("rotate")) throw new StatusError(1, "cannot rotate because autolock is not turned on");
+  throw new StatusError(1, "no unlock key is set");
 }
 
 const ADVERTISE: FlagSpec = {
@@ -141,8 +166,11 @@ const LISTEN: FlagSpec = {
   shown: DEFAULT_LISTEN_ADDR,
 };
 
-const checkPool = (value: string): string | undefined =>
-  /^\d+\.\d+\.\d+\.\d+\/\d+$/.test(value) ? undefined : `invalid CIDR address: ${value}`;
+/** pflag's ipNetSlice. */
+const checkPool = (value: string): string | undefined => {
+  const bad = value.split(",").find((pool) => !pool.includes("/") || parseCidr(pool.trim()) === undefined);
+  return bad === undefined ? undefined : `invalid string being converted to CIDR: ${bad}`;
+};
 
 /** Flags that `init` and `update` share. */
 const SPEC_FLAGS: readonly FlagSpec[] = [
@@ -210,10 +238,59 @@ const INIT_FLAGS: readonly FlagSpec[] = [
   ...SPEC_FLAGS,
 ];
 
+/** `docker swarm`. */
 export const SWARM: Command = {
   use: "swarm",
   short: "Manage Swarm",
   commands: [
+    {
+      use: "ca [OPTIONS]",
+      short: "Display and rotate the root CA",
+      args: noArgs,
+      flags: [
+        {
+          name: "ca-cert",
+          type: "pem-file",
+          usage: "Path to the PEM-formatted root CA certificate to use for the new cluster",
+        },
+        { name: "ca-key", type: "pem-file", usage: "Path to the PEM-formatted root CA key to use for the new cluster" },
+        {
+          name: "cert-expiry",
+          type: "duration",
+          usage: "Validity period for node certificates (ns|us|ms|s|m|h)",
+          shown: "2160h0m0s",
+          check: checkDuration,
+        },
+        {
+          name: "detach",
+          short: "d",
+          usage: "Exit immediately instead of waiting for the root rotation to converge",
+        },
+        {
+          name: "external-ca",
+          type: "external-ca",
+          usage: "Specifications of one or more certificate signing endpoints",
+          many: true,
+        },
+        { name: "quiet", short: "q", usage: "Suppress progress output" },
+        {
+          name: "rotate",
+          usage: "Rotate the swarm CA - if no certificate or key are provided, new ones will be generated",
+        },
+      ],
+      run: ca,
+    },
+    { use: "unlock", short: "Unlock swarm", args: noArgs, run: unlock },
+    {
+      use: "unlock-key [OPTIONS]",
+      short: "Manage the unlock key",
+      args: noArgs,
+      flags: [
+        { name: "quiet", short: "q", usage: "Only display token" },
+        { name: "rotate", usage: "Rotate unlock key" },
+      ],
+      run: unlockKey,
+    },
     { use: "init [OPTIONS]", short: "Initialize a swarm", args: noArgs, flags: INIT_FLAGS, run: init },
     {
       use: "join [OPTIONS] HOST:PORT",

@@ -6,6 +6,7 @@ import { FORMAT_FLAG, inspectAll, isNotFound } from "./common.ts";
 import { bool, isArray, type Json, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { bytesSize } from "./format/size.ts";
 import { Template, TemplateError } from "./format/template.ts";
+import { required } from "./task.ts";
 
 function throughTemplate(format: string, value: JsonObject): string {
   try {
@@ -228,15 +229,19 @@ function* inspect(invocation: Invocation): Proc<undefined> {
   const kinds: Record<string, (name: string) => Proc<JsonObject>> = {
     container: (name) => engine.containerInspect(name),
     network: (name) => engine.networkInspect(name),
+    service: (name) => required(engine.serviceInspect?.bind(engine))(name),
+    task: (name) => required(engine.taskInspect?.bind(engine))(name),
     node: (name) => engine.nodeInspect(name),
   };
+  const ofSwarm = new Set(["service", "task", "node"]);
   const wanted = flags.text("type");
   if (wanted !== undefined && kinds[wanted] === undefined)
     throw new StatusError(1, `"${wanted}" is not a valid value for --type`);
   yield* inspectAll(invocation, args, function* (name) {
     for (const [kind, get] of Object.entries(kinds)) {
       if (wanted !== undefined && wanted !== kind) continue;
-      if (kind === "node" && wanted === undefined && !bool(yield* engine.info(), "Swarm", "ControlAvailable")) continue;
+      if (ofSwarm.has(kind) && wanted === undefined && !bool(yield* engine.info(), "Swarm", "ControlAvailable"))
+        continue;
       try {
         return yield* get(name);
       } catch (error) {
@@ -248,6 +253,7 @@ function* inspect(invocation: Invocation): Proc<undefined> {
   });
 }
 
+/** `docker info`. */
 export const INFO: Command = {
   use: "info [OPTIONS]",
   short: "Display system-wide information",
@@ -256,8 +262,10 @@ export const INFO: Command = {
   run: info,
 };
 
+/** `docker system`. */
 export const SYSTEM: Command = { use: "system", short: "Manage Docker", commands: [INFO] };
 
+/** `docker version`. */
 export const VERSION: Command = {
   use: "version [OPTIONS]",
   short: "Show the Docker version information",
@@ -266,6 +274,7 @@ export const VERSION: Command = {
   run: version,
 };
 
+/** `docker inspect`. */
 export const INSPECT_ANY: Command = {
   use: "inspect [OPTIONS] NAME|ID [NAME|ID...]",
   short: "Return low-level information on Docker objects",

@@ -36,6 +36,7 @@ export const RCODES = [
   "NOTZONE",
 ];
 
+/** A resource record. */
 export interface DnsRecord {
   /** With its final dot. */
   readonly name: string;
@@ -48,6 +49,7 @@ export interface DnsRecord {
   readonly text: string;
 }
 
+/** A message taken apart. */
 export interface DnsMessage {
   readonly id: number;
   readonly flags: number;

@@ -8,6 +8,7 @@ import { connectTcp, recvTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { decode, decodeBytes, encode } from "./program.ts";
 
+/** A URL taken apart. */
 export interface Url {
   readonly host: string;
   readonly port: number;
@@ -22,6 +23,7 @@ export function parseUrl(text: string): Url | undefined {
   return { host: match[1] as string, port: Number(match[2] ?? 80), path: path.startsWith("?") ? `/${path}` : path };
 }
 
+/** A response: status line, headers, body. */
 export interface HttpResponse {
   /** `HTTP/1.1 200 OK` */
   readonly statusLine: string;
@@ -80,7 +82,7 @@ export interface RequestOptions {
   readonly owner: string;
   readonly until?: Time;
   /** With it `until` is the connection's deadline only; this one is asked before each read. */
-  readonly readUntil?: () => Time;
+  readonly readUntil?: () => Time | undefined;
   /** The answer has no body, whatever its length says: to HEAD. */
   readonly headOnly?: boolean;
 }

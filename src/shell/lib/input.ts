@@ -1,12 +1,13 @@
 /** What tools read: standard input as it comes, files, and the endless devices of /dev. */
 import { MS } from "../../base/time.ts";
-import { Pipe, type ProgramContext } from "../../engine/program.ts";
+import { grown, Pipe, type ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { isEndless, openDevice } from "./devices.ts";
 import { absolutePath } from "./program.ts";
 
-/** Bytes that a device gives at a time, as the C library reads them. */
+/** Bytes that a device gives at a time, as the C library reads them; less where they go to a terminal, which is slower. */
 const BLOCK = 65536;
+const TERMINAL_BLOCK = 256;
 /** What reading or making a block without end takes, so that time goes on: 64 MB a second. */
 export const BLOCK_TIME = 1 * MS;
 
@@ -31,18 +32,20 @@ class DeviceInput implements Input {
   *read(): Proc<string> {
     const until = this.#context.os.now() + BLOCK_TIME;
     while (this.#context.os.now() < until) yield { until };
-    return this.#device(BLOCK);
+    return this.#device(this.#context.tty ? TERMINAL_BLOCK : BLOCK);
   }
 
   *readLine(): Proc<string> {
-    for (;;) {
-      const end = this.#text.indexOf("\n");
+    for (let searched = 0; ; ) {
+      const end = this.#text.indexOf("\n", searched);
       if (end >= 0) {
         const line = this.#text.slice(0, end);
         this.#text = this.#text.slice(end + 1);
         return line;
       }
-      this.#text += yield* this.read();
+      const more = yield* this.read();
+      searched = more.includes("\n") ? this.#text.length : this.#text.length + more.length;
+      this.#text = grown(this.#text, more);
     }
   }
 }
@@ -112,7 +115,7 @@ export function eachLine(
 }
 
 /** Waits while standard output is a full pipe. */
-export function* flush(context: ProgramContext): Proc<void> {
+export function* flush(context: Pick<ProgramContext, "stdout">): Proc<void> {
   const { stdout } = context;
   while (stdout.full === true && stdout.drained !== undefined) yield { on: [stdout.drained] };
 }

@@ -106,6 +106,7 @@ export function saveRule(chain: string, rule: Rule): string {
   return words.join(" ");
 }
 
+/** Flags of `iptables -L` that change its print. */
 export interface ListOptions {
   readonly verbose: boolean;
   readonly numeric: boolean;

@@ -5,6 +5,7 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
+/** The options of a command line and what is left of it. */
 export interface Options {
   has(name: string): boolean;
   text(name: string): string | undefined;

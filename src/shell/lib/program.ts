@@ -163,6 +163,7 @@ function sequenceLength(data: Uint8Array, at: number): number {
   return overlong || outside || mark ? 0 : length;
 }
 
+/** The last part of a path. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
@@ -191,6 +192,7 @@ export function linesOf(text: string): string[] {
   return lines;
 }
 
+/** Writes lines, each with its end. */
 export function writeLines(output: Output, lines: readonly string[]): void {
   if (lines.length > 0) output.write(`${lines.join("\n")}\n`);
 }

@@ -14,6 +14,7 @@ import { connectTcp, recvExactly, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { type DnsMessage, makeQuery, readMessage, reverseName } from "./dns-message.ts";
 
+/** Whose resolver a program uses. */
 export type Libc = "musl" | "glibc";
 
 /** resolv.conf(5). */
@@ -26,6 +27,7 @@ export interface ResolvConf {
   readonly timeout: number;
 }
 
+/** /etc/resolv.conf as the resolver reads it. */
 export function readResolvConf(context: ProgramContext): ResolvConf {
   const servers: Ipv4[] = [];
   let search: string[] = [];
@@ -73,6 +75,7 @@ export const GAI_TEXT: Readonly<Record<LookupError, string>> = {
   FAIL: "Non-recoverable failure in name resolution",
 };
 
+/** What a look-up came to. */
 export type Lookup =
   | { readonly ok: true; readonly addresses: readonly Ipv4[] }
   | { readonly ok: false; readonly error: LookupError };
@@ -121,6 +124,7 @@ function inOrder(context: ProgramContext, addresses: readonly Ipv4[]): Ipv4[] {
     .map(({ ip }) => ip);
 }
 
+/** Addresses of a name, or why there are none. */
 export type Resolution = { readonly addresses: readonly Ipv4[] } | { readonly failure: "nonexistent" | "again" };
 
 /** `lookup` for programs that only tell missing names from silent servers. */
@@ -163,12 +167,8 @@ export function queryIds(context: ProgramContext, count: number): number[] {
   return Array.from({ length: count }, (_, i) => (first + i * 0x101) & 0xffff);
 }
 
-function* askMusl(
-  context: ProgramContext,
-  name: string,
-  types: readonly number[],
-  conf: ResolvConf,
-): Proc<(DnsMessage | undefined)[] | undefined> {
+/** A query for each type; undefined for a name that no query can hold. */
+function makeQueries(context: ProgramContext, name: string, types: readonly number[]): Uint8Array[] | undefined {
   const ids = queryIds(context, types.length);
   const queries: Uint8Array[] = [];
   for (const [i, type] of types.entries()) {
@@ -176,10 +176,22 @@ function* askMusl(
     if (query === undefined) return undefined;
     queries.push(query);
   }
+  return queries;
+}
+
+function* askMusl(
+  context: ProgramContext,
+  name: string,
+  types: readonly number[],
+  conf: ResolvConf,
+): Proc<(DnsMessage | undefined)[] | undefined> {
+  const queries = makeQueries(context, name, types);
+  if (queries === undefined) return undefined;
   const exchange = { servers: conf.servers, port: 53, timeout: conf.timeout * SEC, attempts: conf.attempts };
   return (yield* exchangeUdp(context, queries, exchange)).map((reply) => reply?.message);
 }
 
+/** Whom to ask, how long and how often. */
 export interface Exchange {
   readonly servers: readonly Ipv4[];
   readonly port: number;
@@ -189,6 +201,7 @@ export interface Exchange {
   readonly attempts: number;
 }
 
+/** An answer and who gave it. */
 export interface Reply {
   readonly message: DnsMessage;
   /** From the first sending on. */
@@ -291,13 +304,8 @@ function* askGlibc(
   types: readonly number[],
   conf: ResolvConf,
 ): Proc<(DnsMessage | undefined)[] | undefined> {
-  const ids = queryIds(context, types.length);
-  const queries: Uint8Array[] = [];
-  for (const [i, type] of types.entries()) {
-    const query = makeQuery(ids[i] as number, name, type);
-    if (query === undefined) return undefined;
-    queries.push(query);
-  }
+  const queries = makeQueries(context, name, types);
+  if (queries === undefined) return undefined;
   for (let round = 0; round < conf.attempts; round++) {
     for (const server of conf.servers) {
       const replies = yield* askConnected(context, queries, server, 53, conf.timeout * SEC);
@@ -312,7 +320,7 @@ function* askGlibc(
  * Sends queries from a connected socket, so that a refused port is known.
  * @returns the answers in time, in order of the queries, or the error that ended it
  */
-function* askConnected(
+export function* askConnected(
   context: ProgramContext,
   queries: readonly Uint8Array[],
   server: Ipv4,

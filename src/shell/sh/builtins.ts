@@ -372,6 +372,7 @@ const umask = quick((_shell, argv, io) => {
   return 0;
 });
 
+/** Commands that the shell runs itself. */
 export const BUILTINS: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
   [":", quick(() => 0)],
   ["true", quick(() => 0)],

@@ -12,8 +12,8 @@ import type { CompoundCommand, List } from "./syntax.ts";
  * this far are longer, so that one without end doesn't need millions of them for each minute.
  */
 const LOOP_COSTS: readonly (readonly [turns: number, cost: Time])[] = [
-  [200_000, 10 * US],
-  [500_000, 1 * MS],
+  [100_000, 10 * US],
+  [150_000, 1 * MS],
   [Number.POSITIVE_INFINITY, 20 * MS],
 ];
 
@@ -80,8 +80,9 @@ export class CompoundRunner {
 
   *#for(command: CompoundCommand & { kind: "for" }, io: Io): Proc<number> {
     const items: string[] = [];
-    if (command.items === undefined) items.push(...this.#shell.state.positional);
-    else for (const word of command.items) items.push(...(yield* this.#shell.expander.fields(word)));
+    if (command.items === undefined) for (const item of this.#shell.state.positional) items.push(item);
+    else
+      for (const word of command.items) for (const item of yield* this.#shell.expander.fields(word)) items.push(item);
     this.#shell.status = 0;
     for (const item of items) {
       this.#shell.assign(command.name, item);

@@ -43,8 +43,8 @@ export class Expander {
     const out: string[] = [];
     for (const field of yield* this.#split(word)) {
       const paths = !noPatterns && isPattern(field.pattern) ? expandPath(field.pattern, cwd, list) : [];
-      if (paths.length > 0) out.push(...paths);
-      else out.push(field.text);
+      for (const path of paths) out.push(path);
+      if (paths.length === 0) out.push(field.text);
     }
     return out;
   }

@@ -2,9 +2,10 @@
  * Runs parsed shell scripts: lists, pipes between processes, redirections, compound commands and functions
  * (POSIX.1-2017 Shell Command Language §2.9; messages of busybox's ash).
  */
-import { UserError } from "../../base/errors.ts";
-import type { Pipe, ProcessEntry, ProgramContext } from "../../engine/program.ts";
+import { OutOfMemory, UserError } from "../../base/errors.ts";
+import { MOST_TEXT, type Pipe, type ProcessEntry, type ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
+import { flush } from "../lib/input.ts";
 import { CompoundRunner } from "./compound.ts";
 import { Expander } from "./expand.ts";
 import { ExitShell, Interrupted, LeaveLoop, ReturnFrom } from "./flow.ts";
@@ -164,9 +165,10 @@ export class Shell {
     }
   }
 
-  /** @throws UserError for a read-only variable */
+  /** @throws UserError for a read-only variable, OutOfMemory */
   assign(name: string, value: string): void {
     if (this.state.readOnly.has(name)) throw new UserError(`${name}: is read only`);
+    if (value.length > MOST_TEXT) throw new OutOfMemory();
     this.state.variables.set(name, value);
   }
 
@@ -199,6 +201,8 @@ export class Shell {
         if (!counts) this.#conditions--;
       }
       yield* this.runTraps();
+      // What a command of the shell's own has written: a pipe that is full makes its writer wait.
+      yield* flush({ stdout: io.stdout });
       if (counts && this.status !== 0 && this.#conditions === 0 && this.state.options.has("e"))
         throw new ExitShell(this.status);
     }

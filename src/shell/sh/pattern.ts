@@ -60,6 +60,7 @@ function quote(char: string): string {
   return char.replace(/[.*+?^${}()|[\]\\/-]/, "\\$&");
 }
 
+/** The whole text matches a shell pattern. */
 export function matchesPattern(pattern: string, text: string): boolean {
   return new RegExp(`^(?:${patternSource(pattern)})$`).test(text);
 }

@@ -1,5 +1,5 @@
 /** The program `sh`: options, scripts, the prompt (busybox shell/ash.c main, cmdloop). */
-import { UserError } from "../../base/errors.ts";
+import { isExhaustion, UserError } from "../../base/errors.ts";
 import type { ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { Shell } from "./interpret.ts";
@@ -107,7 +107,8 @@ function* takeSignals(shell: Shell): Proc<boolean> {
   return interrupted;
 }
 
-function incomplete(text: string): boolean {
+/** Whether a command goes on in the next line: an open quote, a loop without its end, a here-document, a backslash. */
+export function incomplete(text: string): boolean {
   if (/(?:^|[^\\])(?:\\\\)*\\$/.test(text)) return true;
   try {
     parse(text);
@@ -115,7 +116,7 @@ function incomplete(text: string): boolean {
   } catch (error) {
     if (error instanceof IncompleteError) return true;
     // Run() reports what is wrong with it.
-    if (error instanceof UserError) return false;
+    if (error instanceof UserError || isExhaustion(error)) return false;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** Simple commands: assignments, functions, builtins and programs (POSIX.1-2017 Shell Command Language §2.9.1). */
-import { UserError } from "../../base/errors.ts";
+import { KernelError, OutOfMemory, UserError } from "../../base/errors.ts";
+import { BrokenPipeError, MOST_TEXT } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { UsageError } from "../lib/options.ts";
 import { Failure } from "../lib/program.ts";
@@ -12,6 +13,10 @@ import { openStreams } from "./redirect.ts";
 import type { Io } from "./state.ts";
 import type { Command, List, SimpleCommand } from "./syntax.ts";
 
+/** What an argument takes beside its text. */
+const POINTER = 32;
+/** Characters of arguments and environment that a program can be given (ARG_MAX). */
+const MOST_ARGUMENTS = 2 << 20;
 /** Functions that may call each other, one in the other. */
 const MOST_CALLS = 500;
 /** Builtins that busybox has as programs too: their messages don't say more. */
@@ -28,8 +33,7 @@ export class SimpleRunner {
   }
 
   *run(command: SimpleCommand, outer: Io): Proc<number> {
-    const argv: string[] = [];
-    for (const word of command.words) argv.push(...(yield* this.#shell.expander.fields(word)));
+    const argv = yield* this.#argv(command);
     const assigned = new Map<string, string>();
     let substituted = false;
     for (const { name, value } of command.assignments) {
@@ -47,6 +51,19 @@ export class SimpleRunner {
     } finally {
       streams.close();
     }
+  }
+
+  *#argv({ words }: SimpleCommand): Proc<string[]> {
+    const argv: string[] = [];
+    let size = 0;
+    for (const word of words) {
+      for (const field of yield* this.#shell.expander.fields(word)) {
+        size += field.length + POINTER;
+        if (size > MOST_TEXT) throw new OutOfMemory();
+        argv.push(field);
+      }
+    }
+    return argv;
   }
 
   #trace(argv: readonly string[], assigned: ReadonlyMap<string, string>): void {
@@ -68,6 +85,10 @@ export class SimpleRunner {
       return yield* (builtin as NonNullable<typeof builtin>)(this.#shell, argv, io);
     } catch (error) {
       if (body !== undefined || error instanceof IncompleteError) throw error;
+      if (error instanceof KernelError) {
+        this.#shell.complain(error.message, io);
+        return 1;
+      }
       // A script's messages say where.
       const where = this.#shell.interactive ? `${name}: ` : `${name}: line ${this.#shell.firstLine + line - 1}: `;
       if (error instanceof UserError && !RUNS_SCRIPTS.has(name)) throw new UserError(where + error.message);
@@ -112,6 +133,10 @@ export class SimpleRunner {
     const name = argv[0] as string;
     const env = new Map([...this.#shell.state.environment(), ...assigned]);
     const { stdin, stdout, stderr } = io;
+    if (argv.reduce((sum, word) => sum + word.length + 1, 0) > MOST_ARGUMENTS) {
+      this.#shell.complain(`${name}: Argument list too long`, io);
+      return 126;
+    }
     const child = this.#shell.context.start(argv, { stdin, stdout, stderr, env, cwd: this.#shell.state.cwd });
     if (child !== undefined) {
       try {
@@ -139,8 +164,10 @@ export class SimpleRunner {
 
   *substitute(list: List): Proc<string> {
     let text = "";
+    const full = (): boolean => text.length > MOST_TEXT;
     const stdout = {
       write: (chunk: string) => {
+        if (full()) throw new BrokenPipeError();
         text += chunk;
       },
     };
@@ -152,6 +179,7 @@ export class SimpleRunner {
     } finally {
       child.signal("SIGKILL");
     }
+    if (full()) throw new OutOfMemory();
     return text.replace(/\n+$/, "");
   }
 }

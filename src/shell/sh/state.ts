@@ -19,6 +19,7 @@ export interface Job {
 /** Options of `set`, by their letters; `pipefail` by its name. */
 export type ShellOption = "e" | "u" | "x" | "f" | "pipefail";
 
+/** What a shell remembers: variables, functions, options, jobs. */
 export class ShellState {
   readonly variables: Map<string, string>;
   readonly exported: Set<string>;

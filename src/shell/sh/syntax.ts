@@ -38,8 +38,10 @@ export type WordPart =
   | { readonly kind: "command"; readonly list: List; readonly quoted: boolean }
   | { readonly kind: "arithmetic"; readonly expression: Word; readonly quoted: boolean };
 
+/** A word before expansion. */
 export type Word = readonly WordPart[];
 
+/** `>`, `<`, `>>`, `2>&1`, `<<`. */
 export interface Redirection {
   readonly fd: number;
   /** `<<` is a here-document, whose target is its text; `<<<` bash's here-string. */
@@ -47,6 +49,7 @@ export interface Redirection {
   readonly target: Word;
 }
 
+/** Assignments, words and redirections. */
 export interface SimpleCommand {
   readonly kind: "simple";
   readonly line: number;
@@ -77,8 +80,10 @@ export type CompoundCommand = {
   | { readonly kind: "function"; readonly name: string; readonly body: Command }
 );
 
+/** A command of any kind. */
 export type Command = SimpleCommand | CompoundCommand;
 
+/** Commands joined by `|`, perhaps inverted by `!`. */
 export interface Pipeline {
   readonly commands: readonly Command[];
   readonly negated: boolean;

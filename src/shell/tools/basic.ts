@@ -1,6 +1,6 @@
 /** Small tools that need no network: echo, env, sleep, date, test, seq, id … (busybox). */
 import { formatIpv4 } from "../../base/addr.ts";
-import { parseDuration, SEC } from "../../base/time.ts";
+import { parseDuration, SEC, US } from "../../base/time.ts";
 import { unixSeconds } from "../../base/wall-clock.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
 import { evaluateCondition } from "../lib/condition.ts";
@@ -102,15 +102,31 @@ const uname: Program = quick((context) => {
   return 0;
 });
 
-const seq: Program = quick((context) => {
-  const numbers = context.argv.slice(1).map(Number);
-  if (numbers.length === 0 || numbers.some(Number.isNaN)) throw new Failure("invalid number");
+/** Characters that seq writes at a time, and what that takes. */
+const SEQ_BLOCK = 4096;
+const SEQ_TIME = 50 * US;
+
+/** `seq [FROM [STEP]] TO`. A pipe that is full makes it wait; a block without end in sight takes time. */
+const seq: Program = tool(function* (context) {
+  const words = context.argv.slice(1);
+  if (words.length === 0 || words.length > 3) throw new UsageError(words.length === 0 ? "missing operand" : "");
+  const numbers = words.map(Number);
+  const wrong = numbers.findIndex(Number.isNaN);
+  if (wrong >= 0) throw new Failure(`invalid number '${words[wrong]}'`);
   const [from, step, to] =
     numbers.length === 1 ? [1, 1, numbers[0]] : numbers.length === 2 ? [numbers[0], 1, numbers[1]] : numbers;
   const [start, by, end] = [from as number, step as number, to as number];
-  if (by === 0) throw new Failure("invalid number '0'");
+  // Fractions have as many digits as the step or the start (busybox coreutils/seq.c).
+  const digits = Math.max(...words.slice(0, -1).map((word) => word.split(".")[1]?.length ?? 0), 0);
   let out = "";
-  for (let at = start; by > 0 ? at <= end : at >= end; at += by) out += `${at}\n`;
+  for (let turn = 0, at = start; by >= 0 ? at <= end : at >= end; at = start + ++turn * by) {
+    out += `${at.toFixed(digits)}\n`;
+    if (out.length < SEQ_BLOCK) continue;
+    context.stdout.write(out);
+    out = "";
+    yield* flush(context);
+    yield* waitReady(context, [], context.os.now() + SEQ_TIME);
+  }
   context.stdout.write(out);
   return 0;
 });
@@ -177,11 +193,23 @@ function ownAddresses({ ns }: ProgramContext): string[] {
     .map(({ addr }) => formatIpv4(addr.ip));
 }
 
+/** HOST_NAME_MAX. */
+const MOST_HOSTNAME = 64;
+
 /** `-i` asks what its own name resolves to; `-I`, Debian's alone, needs no names. */
 const hostname = (libc: Libc): Program =>
   tool(function* (context) {
     const options = getopt(context.argv, libc === "glibc" ? "sidfIA" : "sidfF:");
-    if (options.args.length > 0) die("sethostname: Operation not permitted");
+    const [name] = options.args;
+    if (name !== undefined) {
+      if (context.setHostname === undefined)
+        die(libc === "glibc" ? "you must be root to change the host name" : "sethostname: Operation not permitted");
+      if (name.length > MOST_HOSTNAME) die("name too long");
+      if (libc === "glibc" && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name))
+        die("the specified hostname is invalid");
+      context.setHostname(name);
+      return 0;
+    }
     if (options.has("I")) context.stdout.write(`${ownAddresses(context).join(" ")} \n`);
     else if (options.has("i")) {
       const found = yield* lookup(context, context.hostname, libc);
@@ -192,9 +220,13 @@ const hostname = (libc: Libc): Program =>
     return 0;
   });
 
+/** busybox's hostname(1). */
 export const busyboxHostname: Program = hostname("musl");
+
+/** Debian's hostname(1). */
 export const debianHostname: Program = hostname("glibc");
 
+/** Small tools by name. */
 export const BASIC_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["[", bracket],
   ["date", date],

@@ -112,6 +112,7 @@ function linkShow(context: ProgramContext, words: readonly string[]): number {
   return 0;
 }
 
+/** bridge(8) of iproute2. */
 export const bridge: Program = quick((outer) => {
   const words = outer.argv.slice(1);
   let context = outer;

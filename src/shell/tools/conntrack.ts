@@ -30,6 +30,7 @@ export function flowLine(flow: ConntrackInfo): string {
   return words.join(" ");
 }
 
+/** conntrack(8). */
 export const conntrack: Program = quick((context) => {
   const options = getopt(context.argv, "LCFDp:s:d:n", {
     dump: "L",

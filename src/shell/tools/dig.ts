@@ -249,4 +249,5 @@ export function ctime(now: Time): string {
   return `${weekday.replace(",", "")} ${month} ${day} ${time} UTC ${year}`;
 }
 
+/** dig(1). */
 export const dig: Program = tool(main);

@@ -49,7 +49,7 @@ function md5(message: Uint8Array): Uint8Array {
 }
 
 /** SHA-1 of a message. */
-function sha1(message: Uint8Array): Uint8Array {
+export function sha1(message: Uint8Array): Uint8Array {
   const view = padded(message, false);
   let state = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0] as [number, number, number, number, number];
   const schedule = new Int32Array(80);
@@ -98,6 +98,7 @@ const digest = (hash: (message: Uint8Array) => Uint8Array): Program =>
     return failed ? 1 : 0;
   });
 
+/** md5sum and its like, by name. */
 export const DIGEST_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["md5sum", digest(md5)],
   ["sha1sum", digest(sha1)],

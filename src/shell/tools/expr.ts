@@ -100,6 +100,7 @@ function match(text: string, pattern: string): string {
   return grouped ? (found?.[1] ?? "") : String(found?.[0].length ?? 0);
 }
 
+/** expr(1). */
 export const expr: Program = quick((context) => {
   const words = context.argv.slice(1);
   if (words.length === 0) die("too few arguments", 2);

@@ -348,6 +348,7 @@ const which: Program = quick((context) => {
   return status;
 });
 
+/** Tools for files, by name. */
 export const FILE_TOOLS: ReadonlyMap<string, Program> = new Map([
   [
     "basename",

@@ -5,6 +5,7 @@ import { getopt, UsageError } from "../lib/options.ts";
 import { absolutePath, die, tool } from "../lib/program.ts";
 import { bracketClasses } from "../sh/pattern.ts";
 
+/** grep(1). */
 export const grep: Program = tool(function* (context) {
   const options = getopt(context.argv, "ivcnqoEFwxlLe:hHrRsm:A:B:C:");
   const args = [...options.args];

@@ -124,4 +124,5 @@ function errorPage(status: number, date: string): string {
   return `HTTP/1.1 ${status} ${reason}\r\nDate: ${date}\r\nConnection: close\r\nContent-type: text/html\r\n\r\n${page}`;
 }
 
+/** busybox's httpd. */
 export const httpd: Program = tool(main);

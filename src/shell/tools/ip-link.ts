@@ -5,6 +5,7 @@ import type { LinkChange, LinkInfo, LinkSpec, NetNs } from "../../kernel/types.t
 import { Answer, device, expand, listed, namespace, netlink, type Request, take } from "./ip-request.ts";
 import { linkShow } from "./ip-show.ts";
 
+/** `ip link`: what it prints. */
 export function link(request: Request): string {
   const verb = expand(request.words[0] ?? "show", ["add", "set", "delete", "show", "list", "lst"]);
   if (verb === undefined) return linkShow(request.ns, listed(request), request.options);

@@ -7,14 +7,17 @@ import { die, errorText } from "../lib/program.ts";
 import type { IpStyle, ShowOptions } from "./ip-show.ts";
 import { deviceName } from "./link-text.ts";
 
+/** A command line of ip(8) and where it runs. */
 export interface Request {
   readonly context: ProgramContext;
   readonly ns: NetNs;
   readonly options: ShowOptions;
   readonly ipv4Only: boolean;
+  readonly ipv6Only: boolean;
   readonly words: string[];
 }
 
+/** The known word that an abbreviation begins; undefined for none. */
 export function expand(word: string, known: readonly string[]): string | undefined {
   return known.find((one) => one.startsWith(word));
 }
@@ -39,6 +42,7 @@ export class Answer extends Error {
   }
 }
 
+/** The device of that name; dies as ip(8) does when there is none. */
 export function device(request: Request, name: string | undefined): LinkInfo {
   const found = request.ns.link.list().find((link) => link.name === name);
   if (found !== undefined) return found;
@@ -51,6 +55,7 @@ function unknownDevice(request: Request, name: string): never {
   throw new Answer(`Device "${name}" does not exist.`, 1);
 }
 
+/** The next word; dies when there is none. */
 export function take(request: Request, _after: string): string {
   const word = request.words.shift();
   if (word === undefined) throw new Answer(`Command line is not complete. Try option "help"`, 255);
@@ -77,6 +82,7 @@ export function listed(request: Request): readonly LinkInfo[] {
   return found === undefined ? unknownDevice(request, name) : [found];
 }
 
+/** Reads a prefix; dies as ip(8) does. */
 export function prefixOf(request: Request, text: string, what: string): Cidr {
   const parsed = text === "default" || text === "all" || text === "any" ? { ip: 0, prefix: 0 } : parseCidr(text);
   if (parsed !== undefined) return parsed;
@@ -84,6 +90,7 @@ export function prefixOf(request: Request, text: string, what: string): Cidr {
   throw new Answer(`Error: ${what} prefix is expected rather than "${text}".`, 1);
 }
 
+/** Reads an address; dies as ip(8) does. */
 export function addressOf(request: Request, text: string): Ipv4 {
   const ip = parseIpv4(text);
   if (ip !== undefined) return ip;
@@ -91,6 +98,7 @@ export function addressOf(request: Request, text: string): Ipv4 {
   throw new Answer(`Error: inet address is expected rather than "${text}".`, 1);
 }
 
+/** The namespace of that name; dies when there is none. */
 export function namespace(request: Request, name: string): NetNs {
   const found = request.context.os.kernel.namespaces().find((ns) => ns.name === name);
   if (found === undefined) throw new Answer(`Error: argument "${name}" is wrong: Invalid "netns" value\n`, 255);

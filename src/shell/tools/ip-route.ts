@@ -1,10 +1,12 @@
 /** `ip route`: listing, lookup and changes (iproute2 ip/iproute.c). */
 import { type Cidr, cidrContains, formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import type { RouteSpec } from "../../kernel/types.ts";
+import { jsonText, routeJson } from "./ip-json.ts";
 import { Answer, addressOf, device, expand, netlink, prefixOf, type Request, take } from "./ip-request.ts";
 import { routeLine } from "./ip-show.ts";
 import { deviceName } from "./link-text.ts";
 
+/** `ip route`: what it prints. */
 export function route(request: Request): string {
   const verb = expand(request.words[0] ?? "show", [
     "add",
@@ -64,20 +66,34 @@ function routeShow(request: Request, flush: boolean): string {
   let table = "main";
   let dev: number | undefined;
   let target: Cidr | undefined;
+  // How a route's destination is to fit: the same, within (`root`), or around it (`match`).
+  let fit = "exact";
+  if (flush && request.words.length === 0) throw new Answer('"ip route flush" requires arguments.', 255);
   while (request.words.length > 0) {
     const word = take(request, "");
     if (word === "table") table = take(request, word);
+    else if (word === "cache") table = word;
     else if (word === "dev") dev = device(request, take(request, word)).index;
-    else if (word !== "to" && word !== "exact" && word !== "root") target = prefixOf(request, word, "inet");
+    else if (word === "exact" || word === "root" || word === "match") fit = word;
+    else if (word !== "to") target = prefixOf(request, word, "inet");
   }
+  // Linux has had none since 3.6; flushing it is allowed all the same.
+  if (table === "cache") return "";
   const routes =
     table === "all"
       ? [...ns.route.list("main"), ...ns.route.list("local")]
       : ns.route.list(table === "local" ? "local" : "main");
   const shown = routes.filter((one) => {
-    const matches = target === undefined || (one.dst.prefix >= target.prefix && cidrContains(target, one.dst.ip));
+    const within = target === undefined || (one.dst.prefix >= target.prefix && cidrContains(target, one.dst.ip));
+    const around = target === undefined || (one.dst.prefix <= target.prefix && cidrContains(one.dst, target.ip));
+    const matches = (fit === "match" || within) && (fit === "root" || around);
     return matches && (dev === undefined || one.dev === dev);
   });
+  if (!flush && options.json !== undefined)
+    return jsonText(
+      shown.map((one) => routeJson(ns, one, table === "all")),
+      options.json === "pretty",
+    );
   if (!flush) return shown.map((one) => `${routeLine(ns, one, options.style, table === "all")}\n`).join("");
   for (const one of shown) ns.route.del({ dst: one.dst, dev: one.dev, metric: one.metric });
   return "";

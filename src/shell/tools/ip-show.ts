@@ -2,6 +2,7 @@
 import { formatCidr, formatIpv4, formatMac } from "../../base/addr.ts";
 import { SEC, type Time } from "../../base/time.ts";
 import type { AddrInfo, LinkInfo, NeighInfo, NetNs, RouteInfo } from "../../kernel/types.ts";
+import { jsonText, linkJson } from "./ip-json.ts";
 import {
   below,
   broadcastMac,
@@ -15,14 +16,18 @@ import {
   statsText,
 } from "./link-text.ts";
 
+/** Whose ip it is. */
 export type IpStyle = "busybox" | "iproute2";
 
+/** Flags that change the print. */
 export interface ShowOptions {
   readonly style: IpStyle;
   readonly details: boolean;
   readonly stats: boolean;
   readonly oneline: boolean;
   readonly brief: boolean;
+  /** `-json`, in one line or `-pretty`. */
+  readonly json: "line" | "pretty" | undefined;
 }
 
 /** The first two lines of a device, without newline at the end. */
@@ -79,6 +84,11 @@ function briefLine(ns: NetNs, link: LinkInfo, rest: string): string {
 
 /** `ip link show`. */
 export function linkShow(ns: NetNs, links: readonly LinkInfo[], options: ShowOptions): string {
+  if (options.json !== undefined)
+    return jsonText(
+      links.map((link) => linkJson(ns, link, options.stats)),
+      options.json === "pretty",
+    );
   if (options.brief)
     return links
       .map((link) => briefLine(ns, link, `${formatMac(link.mac)} <${flagsText(ns, link, options.style)}>`))
@@ -112,10 +122,17 @@ export function routeLine(ns: NetNs, route: RouteInfo, style: IpStyle, showTable
   return `${words.join(" ")} ${down ? "linkdown " : ""}`;
 }
 
+/** Whether `ip neigh` shows an entry where nothing else is said. */
+export function isShown({ state }: NeighInfo): boolean {
+  return state !== "NOARP" && state !== "NONE";
+}
+
 /** `ip neigh`: entries that `ip` hides by default are left out. */
 export function neighShow(ns: NetNs, entries: readonly NeighInfo[], options: ShowOptions, now: Time): string {
-  const shown = entries.filter((entry) => entry.state !== "NOARP" && entry.state !== "NONE");
-  return shown.map((entry) => `${neighLine(ns, entry, options, now)}\n`).join("");
+  return entries
+    .filter(isShown)
+    .map((entry) => `${neighLine(ns, entry, options, now)}\n`)
+    .join("");
 }
 
 function neighLine(ns: NetNs, entry: NeighInfo, options: ShowOptions, now: Time): string {

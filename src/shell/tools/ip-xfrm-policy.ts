@@ -159,6 +159,7 @@ const POLICY_VERBS = [
   ...["setdefault", "getdefault"],
 ];
 
+/** `ip xfrm policy`: what it prints. */
 export function policy(request: Request): string {
   const verb = verbOf(request, POLICY_VERBS, "list");
   const { xfrm } = request.ns;

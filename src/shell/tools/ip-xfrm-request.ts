@@ -7,12 +7,15 @@ const PROTOCOLS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, dccp: 33, 
 const ALL = 0xffffffff;
 /** Initial size and limit of the kernel's hash tables, as `-s` counts them. */
 const FIRST_BUCKETS = 7;
+/** Most buckets of a hash table (`ip xfrm policy set hthresh`). */
 export const MAX_BUCKETS = 1_048_576;
 
+/** Dies: an argument is wrong. */
 export function wrong(word: string, message: string): never {
   throw new Answer(`Error: argument "${word}" is wrong: ${message}`, 255);
 }
 
+/** Dies: the kernel here has no such thing. */
 export function unsupported(): never {
   throw new Answer("RTNETLINK answers: Protocol not supported", 2);
 }
@@ -25,6 +28,7 @@ export function number(request: Request, after: string, max = ALL): number {
   return value >= 0 && value <= max ? value : wrong(word, `"${after}" value is invalid`);
 }
 
+/** The next word, one of those known; dies for others. */
 export function word(request: Request, after: string, known: readonly string[]): string {
   const text = take(request, after);
   return known.includes(text) ? text : wrong(text, `"${after}" value is invalid`);
@@ -51,6 +55,7 @@ export interface Parts {
 
 const ANY: Cidr = { ip: 0, prefix: 0 };
 
+/** A selector in the making. */
 export function parts(): Parts {
   return {
     src: ANY,
@@ -107,6 +112,7 @@ export function selectorPart(request: Request, name: string, into: Parts): boole
   return upperOf(request, name, into);
 }
 
+/** The selector that was made. */
 export function selectorOf({ src, dst, protocol, sport, dport }: Parts): XfrmSelector {
   return { src, dst, protocol, sport, dport };
 }

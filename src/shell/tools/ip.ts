@@ -4,6 +4,8 @@ import { KernelError } from "../../base/errors.ts";
 import type { Program } from "../../engine/program.ts";
 import type { LinkInfo } from "../../kernel/types.ts";
 import { die, errorText, quick } from "../lib/program.ts";
+import { IP_USAGE } from "./ip-help.ts";
+import { jsonText, linkJson, neighJson } from "./ip-json.ts";
 import { link } from "./ip-link.ts";
 import {
   Answer,
@@ -18,7 +20,7 @@ import {
   take,
 } from "./ip-request.ts";
 import { route } from "./ip-route.ts";
-import { addrShow, type IpStyle, neighShow, type ShowOptions } from "./ip-show.ts";
+import { addrShow, type IpStyle, isShown, neighShow, type ShowOptions } from "./ip-show.ts";
 import { xfrm } from "./ip-xfrm.ts";
 
 /** Words by abbreviation, in the order in which ip tries them. */
@@ -37,6 +39,17 @@ const OBJECTS = [
 
 // ------------------------------------------------------------------------------------------------ addr
 
+function showAddresses(request: Request): string {
+  const { ns, options, ipv4Only } = request;
+  const links = listed(request);
+  if (options.json === undefined) return addrShow(ns, links, options, ipv4Only);
+  const rows = links.filter((link) => !ipv4Only || ns.addr.list(link.index).length > 0);
+  return jsonText(
+    rows.map((link) => linkJson(ns, link, options.stats, ns.addr.list(link.index))),
+    options.json === "pretty",
+  );
+}
+
 function addr(request: Request): string {
   const verb = expand(request.words[0] ?? "show", [
     "add",
@@ -48,11 +61,9 @@ function addr(request: Request): string {
     "list",
     "lst",
   ]);
-  if (verb === undefined && request.words.length > 0)
-    return addrShow(request.ns, listed(request), request.options, request.ipv4Only);
-  request.words.shift();
-  if (verb === "show" || verb === "list" || verb === "lst")
-    return addrShow(request.ns, listed(request), request.options, request.ipv4Only);
+  const shows = verb === undefined || verb === "show" || verb === "list" || verb === "lst";
+  if (verb !== undefined) request.words.shift();
+  if (shows) return showAddresses(request);
   const { ns, options } = request;
   if (verb === "flush") {
     for (const link of listed(request)) for (const one of ns.addr.list(link.index)) ns.addr.del(link.index, one.addr);
@@ -118,6 +129,11 @@ function neigh(request: Request): string {
   const entries = ns.neigh.list(dev?.index);
   if (verb === undefined || verb === "show" || verb === "list" || verb === "lst") {
     const shown = entries.filter((entry) => ip === undefined || entry.ip === ip);
+    if (options.json !== undefined)
+      return jsonText(
+        shown.filter(isShown).map((entry) => neighJson(ns, entry)),
+        options.json === "pretty",
+      );
     return neighShow(ns, shown, options, context.os.now());
   }
   if (verb === "flush") {
@@ -159,9 +175,36 @@ function netns(request: Request): string {
 
 const RULES = "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n";
 
+/** There is no IPv6: nothing to list, and nothing that can be changed. */
+function ipv6({ words }: Request): string {
+  const verb = expand(words[0] ?? "show", [
+    "add",
+    "change",
+    "replace",
+    "delete",
+    "append",
+    "get",
+    "flush",
+    "show",
+    "list",
+    "lst",
+  ]);
+  if (verb === undefined || verb === "show" || verb === "list" || verb === "lst" || verb === "flush") return "";
+  throw new KernelError(verb === "get" ? "ENETUNREACH" : "EOPNOTSUPP", "ip -6");
+}
+
+/** The screen that says what can be asked. */
+class Usage extends Answer {
+  override name = "Usage";
+}
+
 function dispatch(request: Request): string {
   const word = request.words.shift() ?? "";
   const object = word === "" ? undefined : expand(word, OBJECTS);
+  const { style } = request.options;
+  if (word === "" || word === "help" || (request.words[0] === "help" && object !== undefined))
+    throw new Usage(IP_USAGE[style], style === "busybox" ? 1 : 255);
+  if (request.ipv6Only && object !== "link") return ipv6(request);
   switch (object) {
     case "address":
     case "addr":
@@ -217,6 +260,9 @@ export function ipProgram(style: IpStyle): Program {
   };
 }
 
+/** What busybox's ip knows (libiproute/ip_parse_common_args.c). */
+const BUSYBOX_FLAGS = new Set(["o", "oneline", "4", "6", "0"]);
+
 function showOrChange(style: IpStyle): Program {
   return quick((context) => {
     const words = context.argv.slice(1);
@@ -229,6 +275,13 @@ function showOrChange(style: IpStyle): Program {
         const found = context.os.kernel.namespaces().find((one) => one.name === name);
         if (found === undefined) die(`Cannot open network namespace "${name}": No such file or directory`, 255);
         ns = found;
+      } else if (flag === "f" || flag === "family") {
+        const family = words.shift() ?? "";
+        if (family === "inet" || family === "inet6") flags.add(family === "inet" ? "4" : "6");
+        else if (family !== "link") die(`unknown protocol family "${family}"`, 255);
+      } else if (style === "busybox" && !BUSYBOX_FLAGS.has(flag)) {
+        context.stderr.write(`${IP_USAGE.busybox}\n`);
+        return 1;
       } else flags.add(flag);
     }
     const has = (...names: readonly string[]) => names.some((name) => flags.has(name));
@@ -238,13 +291,14 @@ function showOrChange(style: IpStyle): Program {
       stats: has("s", "stats", "statistics"),
       oneline: has("o", "oneline"),
       brief: has("br", "brief"),
+      json: !has("j", "json", "js") || style === "busybox" ? undefined : has("p", "pretty") ? "pretty" : "line",
     };
     if (has("V", "Version")) {
       context.stdout.write("ip utility, iproute2-6.1.0, libbpf 1.1.0\n");
       return 0;
     }
     try {
-      context.stdout.write(dispatch({ context, ns, options, ipv4Only: has("4"), words }));
+      context.stdout.write(dispatch({ context, ns, options, ipv4Only: has("4"), ipv6Only: has("6"), words }));
       return 0;
     } catch (error) {
       if (error instanceof KernelError) {
@@ -252,7 +306,8 @@ function showOrChange(style: IpStyle): Program {
         return 2;
       }
       if (!(error instanceof Answer)) throw error;
-      context.stderr.write(`${style === "busybox" ? "ip: " : ""}${error.message}\n`);
+      const head = style === "busybox" && !(error instanceof Usage) ? "ip: " : "";
+      context.stderr.write(`${head}${error.message}\n`);
       return error.status;
     }
   });

@@ -251,6 +251,7 @@ function show(api: IptablesApi, command: Command): string {
   return shown.map((chain) => listChain(chain, referencesTo(api, command.table, chain.name), options)).join("\n");
 }
 
+/** iptables(8). */
 export const iptables: Program = quick((context) => {
   const { argv, stderr, stdout } = context;
   if (argv[1] === "-V" || argv[1] === "--version") {
@@ -297,6 +298,7 @@ export function saveTable(table: TableName, chains: readonly ChainInfo[], counte
 /** Tables in the order in which they are saved (nft lists them by name order of its own table array). */
 const SAVE_ORDER: readonly TableName[] = ["mangle", "raw", "filter", "nat"];
 
+/** iptables-save(8). */
 export const iptablesSave: Program = quick((context) => {
   const options = getopt(context.argv, "ct:", { counters: "c", table: "t" });
   const only = options.text("t");

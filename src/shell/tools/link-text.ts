@@ -27,6 +27,7 @@ function neighboursOf(ns: NetNs): NetNs[] {
   return found;
 }
 
+/** What a device stands on (`@if5`): a veth's peer. */
 export function below(ns: NetNs, link: LinkInfo): Below | undefined {
   if (link.kind !== "veth" && link.kind !== "vxlan") return undefined;
   if (link.peerNs === undefined || link.peerNs === ns) {
@@ -38,6 +39,7 @@ export function below(ns: NetNs, link: LinkInfo): Below | undefined {
   return { text: `if${index}`, netnsId: neighboursOf(ns).indexOf(link.peerNs), known: undefined };
 }
 
+/** `<BROADCAST,MULTICAST,UP,LOWER_UP>`. */
 export function flagsText(ns: NetNs, link: LinkInfo, style: "busybox" | "iproute2"): string {
   const flags: string[] = [];
   if (link.up && !link.carrier) flags.push("NO-CARRIER");
@@ -60,6 +62,7 @@ export function stateText(link: LinkInfo): string {
   return link.kind === "veth" ? "LOWERLAYERDOWN" : "DOWN";
 }
 
+/** Queueing discipline. */
 export function qdiscText(link: LinkInfo): string {
   if (link.kind === "nic") return link.up ? "fq_codel" : "noop";
   return link.up ? "noqueue" : "noop";
@@ -70,10 +73,12 @@ export function queueLength(link: LinkInfo): number | undefined {
   return link.kind === "loopback" || link.kind === "nic" ? 1000 : undefined;
 }
 
+/** `ether` or `loopback`. */
 export function linkType(link: LinkInfo): string {
   return link.kind === "loopback" ? "loopback" : "ether";
 }
 
+/** Link-level broadcast address. */
 export function broadcastMac(link: LinkInfo): string {
   return link.kind === "loopback" ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff";
 }
@@ -91,7 +96,8 @@ function bridgeDetails(link: LinkInfo): string {
     `bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time ${ageing} stp_state 0 priority 32768 vlan_filtering 0 ` +
     `vlan_protocol 802.1Q bridge_id ${id} designated_root ${id} root_port 0 root_path_cost 0 topology_change 0 ` +
     "topology_change_detected 0 hello_timer    0.00 tcn_timer    0.00 topology_change_timer    0.00 gc_timer    0.00 " +
-    "vlan_default_pvid 1 vlan_stats_enabled 0 vlan_stats_per_port 0 group_fwd_mask 0 group_address 01:80:c2:00:00:00 " +
+    `vlan_default_pvid ${link.bridge?.defaultPvid ?? 1} ` +
+    "vlan_stats_enabled 0 vlan_stats_per_port 0 group_fwd_mask 0 group_address 01:80:c2:00:00:00 " +
     "mcast_snooping 1 no_linklocal_learn 0 mcast_vlan_snooping 0 mcast_router 1 mcast_query_use_ifaddr 0 mcast_querier 0 " +
     "mcast_hash_elasticity 16 mcast_hash_max 4096 mcast_last_member_count 2 mcast_startup_query_count 2 " +
     "mcast_last_member_interval 100 mcast_membership_interval 26000 mcast_querier_interval 25500 mcast_query_interval 12500 " +

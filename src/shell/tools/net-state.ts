@@ -90,6 +90,7 @@ function interfaceText(context: ProgramContext, link: LinkInfo): string {
   return `${lines.join("\n          ")}\n\n`;
 }
 
+/** ifconfig(8). */
 export const ifconfig: Program = quick((context) => {
   const options = getopt(context.argv, "as");
   const [name, ...change] = options.args;
@@ -131,6 +132,7 @@ function routes(context: ProgramContext, netstat: boolean): string {
   return out;
 }
 
+/** route(8). */
 export const route: Program = quick((context) => {
   const options = getopt(context.argv, "ne");
   if (options.args.length > 0) die("SIOCADDRT: Operation not permitted");
@@ -149,6 +151,7 @@ function socketLine(socket: SocketInfo, programs: boolean): string {
   return `${socket.protocol}   ${queues} ${local.padEnd(23)} ${peer.padEnd(23)} ${state.padEnd(12)}${owner}\n`;
 }
 
+/** netstat(8). */
 export const netstat: Program = quick((context) => {
   const options = getopt(context.argv, "laentuwxrWpi");
   if (options.has("r")) {

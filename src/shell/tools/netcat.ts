@@ -7,8 +7,19 @@ import type { TcpSocket, UdpSocket } from "../../kernel/socket-types.ts";
 import { connectTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { getopt, type Options, UsageError } from "../lib/options.ts";
-import { busyboxUsage, decode, die, encode, errorText, TextStream, tool, waitReady } from "../lib/program.ts";
+import {
+  busyboxUsage,
+  decode,
+  decodeBytes,
+  die,
+  encode,
+  errorText,
+  TextStream,
+  tool,
+  waitReady,
+} from "../lib/program.ts";
 import { lookup } from "../lib/resolve.ts";
+import { ShellPipe } from "../sh/pipes.ts";
 
 const usage = busyboxUsage(
   "nc",
@@ -31,13 +42,25 @@ nc [OPTIONS] -l -p PORT [HOST] [PORT]  - listen
 /** Largest datagram that a chunk of standard input becomes (nc's buffer). */
 const BUFFER = 8192;
 
+/** The command line taken apart: `-e` is the last option, and what follows is the program's. */
+function commandLine(argv: readonly string[]): { own: readonly string[]; program: readonly string[] | undefined } {
+  const at = argv.findIndex((word, index) => index > 0 && /^-[lknuzv46]*e/.test(word));
+  if (at < 0) return { own: argv, program: undefined };
+  const word = argv[at] as string;
+  const [letters, name] = [word.slice(0, word.indexOf("e")), word.slice(word.indexOf("e") + 1)];
+  const program = [...(name === "" ? [] : [name]), ...argv.slice(at + 1)];
+  if (program.length === 0) throw new UsageError("option requires an argument -- 'e'");
+  return { own: [...argv.slice(0, at), ...(letters === "-" ? [] : [letters])], program };
+}
+
 function* main(context: ProgramContext): Proc<number> {
-  const options = getopt(context.argv, "46lknuzvw:p:s:i:");
+  const { own, program } = commandLine(context.argv);
+  const options = getopt(own, "46lknuzvw:p:s:i:");
   const wait = options.number("w");
   const port = Number(options.text("p") ?? (options.has("l") ? options.args.at(-1) : options.args[1]));
   if (options.has("l")) {
     if (!Number.isInteger(port)) die("missing port");
-    return yield* options.has("u") ? listenUdp(context, port, wait) : listenTcp(context, port, options);
+    return yield* options.has("u") ? listenUdp(context, port, wait) : listenTcp(context, port, options, program);
   }
   const [host, portText] = options.args;
   if (host === undefined || portText === undefined) {
@@ -65,7 +88,37 @@ function* main(context: ProgramContext): Proc<number> {
     socket.close();
     return 0;
   }
-  return yield* relay(context, socket, wait);
+  return yield* program === undefined ? relay(context, socket, wait) : runOn(context, socket, program);
+}
+
+/** `-e`: a program whose standard streams are the connection. */
+function* runOn(context: ProgramContext, socket: TcpSocket, program: readonly string[]): Proc<number> {
+  const [stdin, out] = [new ShellPipe(), new ShellPipe()];
+  const child = context.start(program, { stdin, stdout: out.input, stderr: out.input });
+  try {
+    if (child === undefined) die(`can't execute '${program[0]}': No such file or directory`);
+    for (;;) {
+      const printed = out.tryRead();
+      if (printed !== undefined) {
+        yield* sendTcp(socket, encode(printed));
+        continue;
+      }
+      if (child.status !== undefined) return child.status;
+      const data = stdin.closed ? undefined : socket.tryRecv(BUFFER);
+      if (data === undefined)
+        yield { on: [out, child.exited, ...(stdin.closed ? [] : [socket as unknown as Waitable])] };
+      else if (data.length === 0) stdin.close();
+      else stdin.push(decodeBytes(data));
+    }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    // The peer has gone: the program's next write would tell it.
+    out.breakOff();
+    return 1;
+  } finally {
+    child?.signal("SIGPIPE");
+    socket.close();
+  }
 }
 
 /** Standard input to the socket and back, until the peer closes (or nothing comes for `-w` after the input's end). */
@@ -104,7 +157,12 @@ function* relay(context: ProgramContext, socket: TcpSocket, wait: number | undef
   }
 }
 
-function* listenTcp(context: ProgramContext, port: number, options: Options): Proc<number> {
+function* listenTcp(
+  context: ProgramContext,
+  port: number,
+  options: Options,
+  program: readonly string[] | undefined,
+): Proc<number> {
   const listener = context.ns.socket.tcp();
   listener.setOwner("nc");
   try {
@@ -121,8 +179,15 @@ function* listenTcp(context: ProgramContext, port: number, options: Options): Pr
         yield* waitReady(context, [listener]);
         socket = listener.tryAccept();
       }
-      const status = yield* relay(context, socket, options.number("w"));
-      if (!options.has("k") && options.list("l").length < 2) return status;
+      const again = options.has("k") || options.list("l").length > 1;
+      if (again && program !== undefined) {
+        context.os.spawn("nc", runOn(context, socket, program));
+        continue;
+      }
+      const status = yield* program === undefined
+        ? relay(context, socket, options.number("w"))
+        : runOn(context, socket, program);
+      if (!again) return status;
     }
   } finally {
     listener.close();
@@ -201,4 +266,5 @@ function* listenUdp(context: ProgramContext, port: number, wait: number | undefi
   }
 }
 
+/** busybox's nc. */
 export const nc: Program = tool(main, 1, usage);

@@ -141,4 +141,5 @@ function formatRecord(record: DnsRecord): string {
   return type === undefined ? "" : `${name}\t${PHRASES[type]} ${text}\n`;
 }
 
+/** busybox's nslookup. */
 export const nslookup: Program = tool(main, 1, usage);

@@ -230,4 +230,5 @@ function printStatistics(run: Run): number {
   return run.received === 0 || (run.deadline !== undefined && run.received < run.count) ? 1 : 0;
 }
 
+/** busybox's ping. */
 export const busyboxPing: Program = tool(main, 1, usage);

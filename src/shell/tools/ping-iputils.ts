@@ -202,9 +202,9 @@ function* probe(run: Run): Proc<void> {
   }
 }
 
-/** __schedule_exit: twice the longest round trip once something was heard, else -W or ten seconds; at least the interval. */
+/** __schedule_exit: twice the longest round trip once something was heard, else -W or ten seconds; at least the interval, and some time. */
 function lingerTime(run: Run): Time {
-  if (run.received > 0) return Math.max(2 * run.max * 1000, run.interval);
+  if (run.received > 0) return Math.max(2 * run.max * 1000, run.interval, FLOOD_WAIT);
   return (run.linger ?? MAX_WAIT) * SEC;
 }
 
@@ -356,4 +356,5 @@ function millis(us: number): string {
   return `${Math.floor(us / 1000)}.${String(us % 1000).padStart(3, "0")}`;
 }
 
+/** ping(8) of iputils. */
 export const iputilsPing: Program = tool(main, 2, usage);

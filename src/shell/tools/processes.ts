@@ -164,6 +164,7 @@ const timeout: Program = tool(function* (context) {
   }
 });
 
+/** ps, kill and their like in busybox. */
 export const BUSYBOX_PROCESS_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["kill", kill],
   ["killall", killall],
@@ -174,4 +175,5 @@ export const BUSYBOX_PROCESS_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["timeout", timeout],
 ]);
 
+/** The same on a host, whose ps is of procps. */
 export const HOST_PROCESS_TOOLS: ReadonlyMap<string, Program> = new Map([...BUSYBOX_PROCESS_TOOLS, ["ps", procpsPs]]);

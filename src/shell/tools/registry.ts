@@ -1,6 +1,7 @@
 /** Which tools there are: those of a Debian 12 host (iproute2, iputils, BIND, curl …) and those of busybox. */
 import type { Program } from "../../engine/program.ts";
 import { BASIC_TOOLS, busyboxHostname, debianHostname } from "./basic.ts";
+import { brctl } from "./brctl.ts";
 import { bridge } from "./bridge.ts";
 import { conntrack } from "./conntrack.ts";
 import { curl } from "./curl.ts";
@@ -8,9 +9,13 @@ import { dig } from "./dig.ts";
 import { DIGEST_TOOLS } from "./digests.ts";
 import { expr } from "./expr.ts";
 import { FILE_TOOLS } from "./files.ts";
+import { getent } from "./getent.ts";
 import { httpd } from "./httpd.ts";
 import { ipProgram } from "./ip.ts";
 import { iptables, iptablesSave } from "./iptables.ts";
+import { ipvsadm } from "./ipvsadm.ts";
+import { ab } from "./load/ab.ts";
+import { hey } from "./load/hey.ts";
 import { busyboxArp, ifconfig, netstat, netToolsArp, route } from "./net-state.ts";
 import { nc } from "./netcat.ts";
 import { nslookup } from "./nslookup.ts";
@@ -19,7 +24,9 @@ import { busyboxPing } from "./ping-busybox.ts";
 import { iputilsPing } from "./ping-iputils.ts";
 import { BUSYBOX_PROCESS_TOOLS, HOST_PROCESS_TOOLS } from "./processes.ts";
 import { sed } from "./sed.ts";
+import { socat } from "./socat.ts";
 import { ss } from "./ss.ts";
+import { sudo } from "./sudo.ts";
 import { busyboxSysctl, procpsSysctl } from "./sysctl.ts";
 import { tcpdump } from "./tcpdump/tcpdump.ts";
 import { TEXT_TOOLS } from "./text.ts";
@@ -32,9 +39,13 @@ const COMMON: readonly (readonly [string, Program])[] = [
   ...DIGEST_TOOLS,
   ...FILE_TOOLS,
   ...TEXT_TOOLS,
+  ["ab", ab],
+  ["brctl", brctl],
   ["curl", curl],
   ["dig", dig],
   ["expr", expr],
+  ["getent", getent],
+  ["hey", hey],
   ["httpd", httpd],
   ["ifconfig", ifconfig],
   ["iptables", iptables],
@@ -44,6 +55,7 @@ const COMMON: readonly (readonly [string, Program])[] = [
   ["nslookup", nslookup],
   ["route", route],
   ["sed", sed],
+  ["socat", socat],
   ["tcpdump", tcpdump],
   ["traceroute", traceroute],
   ["wget", wget],
@@ -58,9 +70,11 @@ export const hostTools: ReadonlyMap<string, Program> = new Map<string, Program>(
   ["conntrack", conntrack],
   ["hostname", debianHostname],
   ["ip", ipProgram("iproute2")],
+  ["ipvsadm", ipvsadm],
   ["nstat", nstat],
   ["ping", iputilsPing],
   ["ss", ss],
+  ["sudo", sudo],
   ["sysctl", procpsSysctl],
 ]);
 

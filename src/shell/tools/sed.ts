@@ -433,6 +433,7 @@ function* editInPlace(
   return status;
 }
 
+/** sed(1). */
 export const sed: Program = tool(function* (context) {
   const options = getopt(context.argv, "nrEie:f:", { quiet: "n", "regexp-extended": "E" });
   const args = [...options.args];

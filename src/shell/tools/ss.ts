@@ -73,6 +73,7 @@ function renderSockets(sockets: readonly SocketInfo[], processes: boolean, netid
   return `${lines.join("\n")}\n`;
 }
 
+/** ss(8) of iproute2. */
 export const ss: Program = quick((context) => {
   const options = getopt(context.argv, "natulpwemioHrsx4", {
     all: "a",

@@ -23,10 +23,33 @@ const NAMES: readonly string[] = [
   "net.ipv4.neigh.default.gc_thresh1",
   "net.ipv4.neigh.default.gc_thresh2",
   "net.ipv4.neigh.default.gc_thresh3",
+  "net.ipv4.vs.am_droprate",
+  "net.ipv4.vs.amemthresh",
+  "net.ipv4.vs.backup_only",
+  "net.ipv4.vs.cache_bypass",
   "net.ipv4.vs.conn_reuse_mode",
   "net.ipv4.vs.conntrack",
+  "net.ipv4.vs.drop_entry",
+  "net.ipv4.vs.drop_packet",
   "net.ipv4.vs.expire_nodest_conn",
   "net.ipv4.vs.expire_quiescent_template",
+  "net.ipv4.vs.ignore_tunneled",
+  "net.ipv4.vs.nat_icmp_send",
+  "net.ipv4.vs.pmtu_disc",
+  "net.ipv4.vs.run_estimation",
+  "net.ipv4.vs.schedule_icmp",
+  "net.ipv4.vs.secure_tcp",
+  "net.ipv4.vs.sloppy_sctp",
+  "net.ipv4.vs.sloppy_tcp",
+  "net.ipv4.vs.snat_reroute",
+  "net.ipv4.vs.sync_persist_mode",
+  "net.ipv4.vs.sync_ports",
+  "net.ipv4.vs.sync_qlen_max",
+  "net.ipv4.vs.sync_refresh_period",
+  "net.ipv4.vs.sync_retries",
+  "net.ipv4.vs.sync_sock_size",
+  "net.ipv4.vs.sync_threshold",
+  "net.ipv4.vs.sync_version",
   "net.netfilter.nf_conntrack_count",
   "net.netfilter.nf_conntrack_generic_timeout",
   "net.netfilter.nf_conntrack_icmp_timeout",
@@ -56,7 +79,8 @@ const PER_DEVICE: readonly string[] = [
   "rp_filter",
   "send_redirects",
 ];
-const RANGE = "net.ipv4.ip_local_port_range";
+/** Those that hold two numbers. */
+const PAIRS: readonly string[] = ["net.ipv4.ip_local_port_range", "net.ipv4.vs.sync_threshold"];
 
 function allNames(ns: NetNs): string[] {
   const devices = [
@@ -74,7 +98,7 @@ function allNames(ns: NetNs): string[] {
 /** A value as text; undefined for a name that there isn't. */
 function read(ns: NetNs, name: string): string | undefined {
   try {
-    if (name === RANGE) return `${ns.sysctlGet(`${RANGE}.min`)}\t${ns.sysctlGet(`${RANGE}.max`)}`;
+    if (PAIRS.includes(name)) return `${ns.sysctlGet(`${name}.min`)}\t${ns.sysctlGet(`${name}.max`)}`;
     return String(ns.sysctlGet(name));
   } catch (error) {
     if (error instanceof KernelError && error.code === "ENOENT") return undefined;
@@ -85,9 +109,9 @@ function read(ns: NetNs, name: string): string | undefined {
 function write(ns: NetNs, name: string, text: string): void {
   const numbers = text.trim().split(/\s+/).map(Number);
   if (numbers.some((value) => !Number.isInteger(value))) throw new KernelError("EINVAL", name);
-  if (name === RANGE) {
-    ns.sysctlSet(`${RANGE}.min`, numbers[0] as number);
-    ns.sysctlSet(`${RANGE}.max`, numbers[1] ?? (numbers[0] as number));
+  if (PAIRS.includes(name)) {
+    ns.sysctlSet(`${name}.min`, numbers[0] as number);
+    ns.sysctlSet(`${name}.max`, numbers[1] ?? (numbers[0] as number));
   } else ns.sysctlSet(name, numbers[0] as number);
 }
 
@@ -141,5 +165,8 @@ function main(context: ProgramContext, style: "procps" | "busybox"): number {
   return status;
 }
 
+/** procps's sysctl(8). */
 export const procpsSysctl: Program = quick((context) => main(context, "procps"));
+
+/** busybox's sysctl. */
 export const busyboxSysctl: Program = quick((context) => main(context, "busybox"));

@@ -1,6 +1,7 @@
 /** Text tools of busybox's coreutils: cat, head, tail, grep, wc, sort, cut, tr … They take lines as they come. */
+import { OutOfMemory } from "../../base/errors.ts";
 import { MS } from "../../base/time.ts";
-import type { Program, ProgramContext } from "../../engine/program.ts";
+import { grown, MOST_TEXT, type Program, type ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { eachInput, eachLine, flush, type Input, openInput } from "../lib/input.ts";
 import { getopt, UsageError } from "../lib/options.ts";
@@ -8,13 +9,15 @@ import { absolutePath, decodeBytes, die, encode, linesOf, tool, writeLines } fro
 import { bracketClasses } from "../sh/pattern.ts";
 import { grep } from "./grep.ts";
 
+/** What a line takes beside its text when it is kept. */
+const POINTER = 32;
 /** How often `tail -f` looks for more (its default is a second). */
 const FOLLOW = 1000 * MS;
 
 function* readAll(input: Input): Proc<string> {
-  const parts: string[] = [];
-  for (let text = yield* input.read(); text !== undefined; text = yield* input.read()) parts.push(text);
-  return parts.join("");
+  let all = "";
+  for (let text = yield* input.read(); text !== undefined; text = yield* input.read()) all = grown(all, text);
+  return all;
 }
 
 const cat: Program = tool(function* (context) {
@@ -169,8 +172,11 @@ const wc: Program = tool(function* (context) {
 const sort: Program = tool(function* (context) {
   const options = getopt(context.argv, "rnuk:t:f");
   const all: string[] = [];
+  let held = 0;
   const failed = yield* eachLine(context, options.args, (line) => {
     all.push(line);
+    held += line.length + POINTER;
+    if (held > MOST_TEXT) throw new OutOfMemory();
     return undefined;
   });
   const field = Number((options.text("k") ?? "0").split(/[.,n]/)[0]);
@@ -190,18 +196,22 @@ const sort: Program = tool(function* (context) {
 
 const uniq: Program = tool(function* (context) {
   const options = getopt(context.argv, "cdu");
-  const groups: [string, number][] = [];
+  let group: { readonly line: string; count: number } | undefined;
+  const end = (): void => {
+    if (group === undefined) return;
+    const { line, count } = group;
+    if ((options.has("d") && count === 1) || (options.has("u") && count > 1)) return;
+    context.stdout.write(options.has("c") ? `${String(count).padStart(7)} ${line}\n` : `${line}\n`);
+  };
   const failed = yield* eachLine(context, options.args.slice(0, 1), (line) => {
-    const last = groups.at(-1);
-    if (last?.[0] === line) last[1]++;
-    else groups.push([line, 1]);
+    if (group?.line === line) group.count++;
+    else {
+      end();
+      group = { line, count: 1 };
+    }
     return undefined;
   });
-  const shown = groups.filter(([, count]) => (!options.has("d") || count > 1) && (!options.has("u") || count === 1));
-  writeLines(
-    context.stdout,
-    shown.map(([line, count]) => (options.has("c") ? `${String(count).padStart(7)} ${line}` : line)),
-  );
+  end();
   return failed ? 1 : 0;
 });
 
@@ -360,6 +370,7 @@ const hexdump: Program = tool(function* (context) {
   return 0;
 });
 
+/** Tools for text, by name. */
 export const TEXT_TOOLS: ReadonlyMap<string, Program> = new Map([
   ["cat", cat],
   ["cut", cut],

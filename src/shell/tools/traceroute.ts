@@ -203,4 +203,5 @@ function* ask(
   }
 }
 
+/** busybox's traceroute. */
 export const traceroute: Program = tool(main, 1, usage);

@@ -5,8 +5,32 @@ import type { Program, ProgramContext } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type HttpResponse, parseUrl, request } from "../lib/http.ts";
 import { getopt } from "../lib/options.ts";
-import { absolutePath, baseName, encode, Failure, muslError, tool } from "../lib/program.ts";
+import { absolutePath, baseName, busyboxUsage, encode, Failure, muslError, tool } from "../lib/program.ts";
 import { resolve } from "../lib/resolve.ts";
+
+const usage = busyboxUsage(
+  "wget",
+  `[-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR]
+	[--post-data STR | --post-file FILE] [-Y on/off]
+	[--no-check-certificate] [-P DIR] [-U AGENT] [-T SEC] URL...
+
+Retrieve files via HTTP or FTP
+
+	--spider	Only check URL existence: $? is 0 if exists
+	--header STR	Add STR (of form 'header: value') to headers
+	--post-data STR	Send STR using POST method
+	--post-file FILE	Send FILE using POST method
+	--no-check-certificate	Don't validate the server's certificate
+	-c		Continue retrieval of aborted transfer
+	-q		Quiet
+	-P DIR		Save to DIR (default .)
+	-S    		Show server response
+	-T SEC		Network read timeout is SEC seconds
+	-O FILE		Save to FILE ('-' for stdout)
+	-o LOGFILE	Log messages to FILE
+	-U STR		Use STR for User-Agent header
+	-Y on/off	Use proxy`,
+);
 
 const MAX_REDIRECTIONS = 5;
 /** Seconds of silence after which it gives up (default of -T). */
@@ -109,4 +133,5 @@ function* fetch(
   throw new Failure("too many redirections");
 }
 
-export const wget: Program = tool(main);
+/** busybox's wget. */
+export const wget: Program = tool(main, 1, usage);

@@ -30,6 +30,7 @@ export interface SelectedManager {
   readonly observe: (good: boolean) => void;
 }
 
+/** What an agent is made with. */
 export interface AgentOptions {
   readonly os: HostRuntime;
   readonly random: Random;
@@ -46,6 +47,7 @@ function nextBackoff(backoff: Time): Time {
   return Math.min(INITIAL_BACKOFF + 2 * backoff, MAX_BACKOFF);
 }
 
+/** The worker side of a node (swarmkit agent/agent.go). */
 export class Agent {
   readonly #options: AgentOptions;
   readonly #worker: Worker;

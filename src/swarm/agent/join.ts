@@ -28,6 +28,7 @@ const CALL_TIMEOUT = 5 * SEC;
 const POLL_BACKOFF = SEC;
 const MAX_POLL_BACKOFF = 30 * SEC;
 
+/** What `docker swarm join` says. */
 export interface JoinRequest {
   readonly ip: Ipv4;
   readonly port: number;

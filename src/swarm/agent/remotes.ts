@@ -15,6 +15,7 @@ interface Remote {
   weight: number;
 }
 
+/** Managers by weight (swarmkit remotes). */
 export class Remotes {
   readonly #random: Random;
   readonly #remotes = new Map<string, Remote>();

@@ -11,6 +11,7 @@ import { Assignments, Heartbeat, Session, type SessionMessage, UpdateTaskStatus 
 import { deadlineExceeded, RpcError } from "../api/status.ts";
 import { type AgentRest, HEARTBEATS, type HeartbeatRest, replayHeartbeats } from "../manager/dispatcher/quiet.ts";
 import type { ClientConn } from "../transport/transport.ts";
+import { LogPublisher } from "./log-publisher.ts";
 import type { StatusReporter } from "./status-reporter.ts";
 import type { Worker } from "./worker.ts";
 
@@ -18,6 +19,7 @@ import type { Worker } from "./worker.ts";
 const RPC_TIMEOUT = 5 * SEC;
 const DESCRIPTION_REFRESH = 20 * SEC;
 
+/** What a session needs of its agent. */
 export interface SessionParts {
   readonly os: HostRuntime;
   readonly conn: ClientConn;
@@ -30,6 +32,7 @@ export interface SessionParts {
   readonly onRegistered: () => void;
 }
 
+/** A session with a dispatcher (agent/session.go). */
 export class AgentSession {
   readonly #parts: SessionParts;
   readonly #ended = new Channel<RpcError>();
@@ -66,6 +69,8 @@ export class AgentSession {
         this.#listen(first, () => stream.recv()),
       );
       this.#child("agent assignments", this.#watchAssignments());
+      const logs = new LogPublisher(os, conn, this.#parts.worker, first.node.id);
+      this.#child("agent log subscriptions", logs.run());
       this.#child("agent description", this.#watchDescription(JSON.stringify(description)));
       for (const { taskId, status } of this.#parts.worker.statuses()) this.#parts.reporter.push(taskId, status);
       this.#child(

@@ -6,6 +6,7 @@ import { RpcError } from "../api/status.ts";
 /** Sends one status; throws RpcError. */
 export type SendStatus = (taskId: string, status: TaskStatus) => Proc<void>;
 
+/** Reports states of tasks until the manager has them (agent/reporter.go). */
 export class StatusReporter {
   readonly #statuses = new Map<string, TaskStatus>();
   readonly #filled = new Signal();

@@ -3,10 +3,11 @@
  * states, one controller step at a time; a change of the task ends the step that runs and looks again.
  */
 import { SEC } from "../../base/time.ts";
-import { type HostRuntime, type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
+import { type Channel, type HostRuntime, type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
+import { tasksEqualStable } from "../api/equality.ts";
 import { type TaskObject, TaskState, type TaskStatus } from "../api/objects.ts";
 import { errorText } from "../api/status.ts";
-import { type TaskController, TemporaryError } from "../executor.ts";
+import { type TaskController, type TaskLogLine, type TaskLogOptions, TemporaryError } from "../executor.ts";
 import type { Log } from "../manager/component.ts";
 
 const RETRY_DELAY = SEC;
@@ -41,6 +42,7 @@ function nextStep(desired: TaskState, state: TaskState, controller: TaskControll
   return { run: undefined, state: TaskState.STARTING, message: "starting" };
 }
 
+/** Brings one task to the state that is asked for (agent/task.go). */
 export class TaskManager {
   readonly #os: HostRuntime;
   readonly #controller: TaskController;
@@ -68,8 +70,18 @@ export class TaskManager {
     return this.#status;
   }
 
+  get task(): TaskObject {
+    return this.#task;
+  }
+
+  /** What the task prints; undefined where its controller has no output. */
+  logs(options: TaskLogOptions): Channel<TaskLogLine> | undefined {
+    return this.#controller.logs?.(options);
+  }
+
   /** The manager sent the task again. */
   update(task: TaskObject): void {
+    if (tasksEqualStable(task, this.#task)) return;
     const desiredChanged = task.desiredState !== this.#task.desiredState;
     this.#task = task;
     // A changed desired state is answered with the unchanged state first.
@@ -160,7 +172,14 @@ export class TaskManager {
   }
 
   #set(status: TaskStatus): void {
-    this.#status = { ...status, timestamp: this.#os.now() };
+    const container = status.state < TaskState.STARTING ? undefined : this.#controller.containerStatus?.();
+    const ports = status.state < TaskState.STARTING ? undefined : this.#controller.portStatus?.();
+    this.#status = {
+      ...status,
+      timestamp: this.#os.now(),
+      container: container ?? this.#status.container,
+      ports: ports ?? this.#status.ports,
+    };
     this.#report(this.#task.id, this.#status);
   }
 }

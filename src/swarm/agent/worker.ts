@@ -1,22 +1,28 @@
 /** The tasks of a node: assignments in, task managers out (swarmkit agent/worker.go). */
-import type { HostRuntime, Proc } from "../../scheduler/process.ts";
+import { type HostRuntime, join, type Proc, type Process, Signal } from "../../scheduler/process.ts";
 import type { TaskObject, TaskStatus } from "../api/objects.ts";
 import type { AssignmentsMessage } from "../api/rpc.ts";
 import type { Executor } from "../executor.ts";
 import type { Log } from "../manager/component.ts";
 import { type ReportStatus, TaskManager } from "./task-manager.ts";
 
+/** The tasks of a node (agent/worker.go). */
 export class Worker {
   readonly #os: HostRuntime;
   readonly #executor: Executor;
   readonly #report: ReportStatus;
   readonly #log: Log;
   readonly #tasks = new Map<string, TaskManager>();
+  /** Notified when a task came, or its status changed. */
+  readonly changed = new Signal();
 
   constructor(os: HostRuntime, executor: Executor, report: ReportStatus, log: Log) {
     this.#os = os;
     this.#executor = executor;
-    this.#report = report;
+    this.#report = (id, status) => {
+      report(id, status);
+      this.changed.notify();
+    };
     this.#log = log;
   }
 
@@ -37,11 +43,15 @@ export class Worker {
     return [...this.#tasks].map(([taskId, manager]) => ({ taskId, status: manager.status }));
   }
 
-  /** Removes all tasks: the node leaves the swarm. */
+  /** The tasks of this node. */
+  managers(): readonly TaskManager[] {
+    return [...this.#tasks.values()];
+  }
+
+  /** Removes all tasks, at the same time: the node leaves the swarm. */
   *close(): Proc<void> {
-    const managers = [...this.#tasks.values()];
-    this.#tasks.clear();
-    for (const manager of managers) this.#logRemoval(yield* manager.close());
+    const removals = [...this.#tasks.keys()].map((id) => this.#remove(id));
+    for (const removal of removals) if (removal !== undefined) yield* join(removal);
   }
 
   /** Ends all task managers at once, without removing anything. */
@@ -59,12 +69,12 @@ export class Worker {
     }
   }
 
-  #remove(id: string): void {
+  #remove(id: string): Process | undefined {
     const manager = this.#tasks.get(id);
-    if (manager === undefined) return;
+    if (manager === undefined) return undefined;
     this.#tasks.delete(id);
     const worker = this;
-    this.#os.spawn(
+    return this.#os.spawn(
       `task ${id} removal`,
       (function* (): Proc<void> {
         worker.#logRemoval(yield* manager.close());

@@ -1,5 +1,6 @@
 /** Services and tasks as the Engine's API shows them (moby daemon/cluster/convert/{service,task,network}.go, 20.10). */
 import type { WallClock } from "./convert.ts";
+import { omitEmpty, sortedMap } from "./convert-container.ts";
 import {
   type ApiEndpointSpec,
   type ApiMode,
@@ -10,9 +11,7 @@ import {
   endpointSpecToApi,
   modeFromApi,
   modeToApi,
-  omitEmpty,
   portToApi,
-  sortedMap,
   taskSpecFromApi,
   taskSpecToApi,
   updateFromApi,
@@ -34,6 +33,7 @@ import type { Endpoint, UpdateStatus } from "./services.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
+/** ServiceSpec of the Engine API. */
 export interface ApiServiceSpec {
   readonly Name?: string;
   readonly Labels?: Labels;
@@ -45,6 +45,7 @@ export interface ApiServiceSpec {
   readonly EndpointSpec?: ApiEndpointSpec;
 }
 
+/** Service of the Engine API. */
 export interface ApiService {
   readonly ID: string;
   readonly Version: { readonly Index: number };
@@ -68,8 +69,10 @@ export interface ApiService {
     readonly DesiredTasks: number;
     readonly CompletedTasks: number;
   };
+  readonly JobStatus?: { readonly JobIteration: { readonly Index: number }; readonly LastExecution: string };
 }
 
+/** A service's spec as the Engine API shows it. */
 export function serviceSpecToApi(spec: ServiceSpec): ApiServiceSpec {
   const { annotations, task, mode, update, rollback, endpoint } = spec;
   return {
@@ -144,6 +147,14 @@ export function serviceToApi(
             CompletedTasks: status.completedTasks,
           },
         }),
+    ...(service.jobStatus === undefined
+      ? {}
+      : {
+          JobStatus: {
+            JobIteration: { Index: service.jobStatus.iteration.index },
+            LastExecution: clock.format(service.jobStatus.lastExecution),
+          },
+        }),
   };
 }
 
@@ -170,6 +181,7 @@ export interface ApiTaskNetwork {
   readonly IPAMOptions?: ApiIpam;
 }
 
+/** Task of the Engine API. */
 export interface ApiTask {
   readonly ID: string;
   readonly Version: { readonly Index: number };
@@ -194,6 +206,7 @@ export interface ApiTask {
     readonly Network: ApiTaskNetwork;
     readonly Addresses?: readonly string[];
   }[];
+  readonly JobIteration?: { readonly Index: number };
 }
 
 function driverToApi(driver: Driver | undefined): ApiDriver {
@@ -237,6 +250,7 @@ function attachmentToApi(attachment: NetworkAttachment, clock: WallClock) {
   return { Network: taskNetworkToApi(network, clock), ...(addresses.length === 0 ? {} : { Addresses: addresses }) };
 }
 
+/** A task as the Engine API shows it. */
 export function taskToApi(task: TaskObject, clock: WallClock): ApiTask {
   const { meta, annotations, spec, status } = task;
   const container = status.container;
@@ -271,5 +285,6 @@ export function taskToApi(task: TaskObject, clock: WallClock): ApiTask {
     ...(task.networks.length === 0
       ? {}
       : { NetworksAttachments: task.networks.map((attachment) => attachmentToApi(attachment, clock)) }),
+    ...(task.jobIteration === undefined ? {} : { JobIteration: { Index: task.jobIteration.index } }),
   };
 }

@@ -3,13 +3,18 @@
  * api/types/swarm, 20.10): names and order of the fields are those of the JSON that Docker prints; what Go's
  * `omitempty` leaves out is absent.
  */
+import {
+  type ApiContainerSpec,
+  ConversionError,
+  containerSpecFromApi,
+  containerSpecToApi,
+  omitEmpty,
+  present,
+  sortedMap,
+} from "./convert-container.ts";
 import type { NetworkAttachmentConfig, TaskSpec } from "./objects.ts";
 import type {
-  ContainerSpec,
   EndpointSpec,
-  FileReference,
-  HealthConfig,
-  Mount,
   Placement,
   PublishedPort,
   ResourceRequirements,
@@ -21,65 +26,14 @@ import type {
 
 type Labels = Readonly<Record<string, string>>;
 
-export interface ApiMount {
-  readonly Type?: string;
-  readonly Source?: string;
-  readonly Target?: string;
-  readonly ReadOnly?: boolean;
-}
-
-export interface ApiFileReference {
-  readonly File: { readonly Name: string; readonly UID: string; readonly GID: string; readonly Mode: number };
-  readonly SecretID?: string;
-  readonly SecretName?: string;
-  readonly ConfigID?: string;
-  readonly ConfigName?: string;
-}
-
-export interface ApiContainerSpec {
-  readonly Image?: string;
-  readonly Labels?: Labels;
-  readonly Command?: readonly string[];
-  readonly Args?: readonly string[];
-  readonly Hostname?: string;
-  readonly Env?: readonly string[];
-  readonly Dir?: string;
-  readonly User?: string;
-  readonly Groups?: readonly string[];
-  readonly Init?: boolean;
-  readonly StopSignal?: string;
-  readonly TTY?: boolean;
-  readonly OpenStdin?: boolean;
-  readonly ReadOnly?: boolean;
-  readonly Mounts?: readonly ApiMount[];
-  readonly StopGracePeriod?: number;
-  readonly Healthcheck?: {
-    readonly Test?: readonly string[];
-    readonly Interval?: number;
-    readonly Timeout?: number;
-    readonly StartPeriod?: number;
-    readonly Retries?: number;
-  };
-  readonly Hosts?: readonly string[];
-  readonly DNSConfig?: {
-    readonly Nameservers?: readonly string[];
-    readonly Search?: readonly string[];
-    readonly Options?: readonly string[];
-  };
-  readonly Secrets?: readonly ApiFileReference[];
-  readonly Configs?: readonly ApiFileReference[];
-  readonly Isolation?: string;
-  readonly Sysctls?: Labels;
-  readonly CapabilityAdd?: readonly string[];
-  readonly CapabilityDrop?: readonly string[];
-}
-
+/** Mount of the Engine API. */
 export interface ApiResources {
   readonly NanoCPUs?: number;
   readonly MemoryBytes?: number;
   readonly Pids?: number;
 }
 
+/** Placement of the Engine API. */
 export interface ApiPlacement {
   readonly Constraints?: readonly string[];
   readonly Preferences?: readonly { readonly Spread?: { readonly SpreadDescriptor: string } }[];
@@ -87,12 +41,14 @@ export interface ApiPlacement {
   readonly Platforms?: readonly { readonly Architecture?: string; readonly OS?: string }[];
 }
 
+/** NetworkAttachmentConfig of the Engine API. */
 export interface ApiNetworkAttachmentConfig {
   readonly Target?: string;
   readonly Aliases?: readonly string[];
   readonly DriverOpts?: Labels;
 }
 
+/** TaskSpec of the Engine API. */
 export interface ApiTaskSpec {
   readonly ContainerSpec?: ApiContainerSpec;
   readonly Resources?: { readonly Limits?: ApiResources; readonly Reservations?: ApiResources };
@@ -109,6 +65,7 @@ export interface ApiTaskSpec {
   readonly Runtime?: string;
 }
 
+/** UpdateConfig of the Engine API; times in ns. */
 export interface ApiUpdateConfig {
   readonly Parallelism: number;
   readonly Delay?: number;
@@ -118,6 +75,7 @@ export interface ApiUpdateConfig {
   readonly Order?: string;
 }
 
+/** EndpointPortConfig of the Engine API. */
 export interface ApiPort {
   readonly Name?: string;
   readonly Protocol?: string;
@@ -126,172 +84,18 @@ export interface ApiPort {
   readonly PublishMode?: string;
 }
 
+/** EndpointSpec of the Engine API. */
 export interface ApiEndpointSpec {
   readonly Mode?: string;
   readonly Ports?: readonly ApiPort[];
 }
 
+/** Mode of a service of the Engine API. */
 export interface ApiMode {
   readonly Replicated?: { readonly Replicas?: number };
   readonly Global?: Readonly<Record<string, never>>;
   readonly ReplicatedJob?: { readonly MaxConcurrent?: number; readonly TotalCompletions?: number };
   readonly GlobalJob?: Readonly<Record<string, never>>;
-}
-
-/** A spec that cannot be converted; the Engine answers 400 with its text. */
-export class ConversionError extends Error {
-  override name = "ConversionError";
-}
-
-/** Drops what is undefined, empty or zero: Go's `omitempty`. */
-export function omitEmpty<T extends object>(object: T): Partial<T> {
-  return Object.fromEntries(
-    Object.entries(object).filter(([, value]) => {
-      if (value === undefined || value === null || value === "" || value === 0 || value === false) return false;
-      return typeof value !== "object" || !Array.isArray(value) || value.length > 0;
-    }),
-  ) as Partial<T>;
-}
-
-/** A map of Go in JSON stands in order of its keys. An empty one is left out. */
-export function sortedMap(map: Labels | undefined): Labels | undefined {
-  if (map === undefined || Object.keys(map).length === 0) return undefined;
-  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-// -------------------------------------------------------------------------------------------- containers
-
-function fileToApi(kind: "Secret" | "Config", { id, name, target }: FileReference): ApiFileReference {
-  const File = { Name: target.name, UID: target.uid, GID: target.gid, Mode: target.mode };
-  return kind === "Secret" ? { File, SecretID: id, SecretName: name } : { File, ConfigID: id, ConfigName: name };
-}
-
-function fileFromApi(reference: ApiFileReference): FileReference {
-  const { File } = reference;
-  return {
-    id: reference.SecretID ?? reference.ConfigID ?? "",
-    name: reference.SecretName ?? reference.ConfigName ?? "",
-    target: { name: File.Name, uid: File.UID, gid: File.GID, mode: File.Mode },
-  };
-}
-
-export function containerSpecToApi(spec: ContainerSpec): ApiContainerSpec {
-  const { healthcheck, dnsConfig } = spec;
-  return {
-    ...omitEmpty({
-      Image: spec.image,
-      Labels: sortedMap(spec.labels),
-      Command: spec.command,
-      Args: spec.args,
-      Hostname: spec.hostname,
-      Env: spec.env,
-      Dir: spec.dir,
-      User: spec.user,
-      Groups: spec.groups,
-    }),
-    ...(spec.init === undefined ? {} : { Init: spec.init }),
-    ...omitEmpty({
-      StopSignal: spec.stopSignal,
-      TTY: spec.tty,
-      OpenStdin: spec.openStdin,
-      ReadOnly: spec.readOnly,
-      Mounts: spec.mounts?.map(({ type, source, target, readOnly }) =>
-        omitEmpty({ Type: type, Source: source, Target: target, ReadOnly: readOnly }),
-      ),
-    }),
-    ...(spec.stopGracePeriod === undefined ? {} : { StopGracePeriod: spec.stopGracePeriod }),
-    ...(healthcheck === undefined ? {} : { Healthcheck: healthToApi(healthcheck) }),
-    ...omitEmpty({ Hosts: spec.hosts }),
-    ...(dnsConfig === undefined
-      ? {}
-      : {
-          DNSConfig: omitEmpty({
-            Nameservers: dnsConfig.nameservers,
-            Search: dnsConfig.search,
-            Options: dnsConfig.options,
-          }),
-        }),
-    ...omitEmpty({
-      Secrets: spec.secrets?.map((reference) => fileToApi("Secret", reference)),
-      Configs: spec.configs?.map((reference) => fileToApi("Config", reference)),
-      Isolation: spec.isolation ?? "default",
-      Sysctls: sortedMap(spec.sysctls),
-      CapabilityAdd: spec.capabilityAdd,
-      CapabilityDrop: spec.capabilityDrop,
-    }),
-  } as ApiContainerSpec;
-}
-
-function healthToApi(health: HealthConfig): NonNullable<ApiContainerSpec["Healthcheck"]> {
-  const { test, interval, timeout, startPeriod, retries } = health;
-  return omitEmpty({
-    Test: test,
-    Interval: interval,
-    Timeout: timeout,
-    StartPeriod: startPeriod,
-    Retries: retries,
-  });
-}
-
-function mountFromApi({ Type = "bind", Source = "", Target = "", ReadOnly = false }: ApiMount): Mount {
-  if (Type !== "bind" && Type !== "volume" && Type !== "tmpfs" && Type !== "npipe")
-    throw new ConversionError(`invalid MountType: "${Type}"`);
-  return { type: Type, source: Source, target: Target, readOnly: ReadOnly };
-}
-
-/** What the request says and nothing else; exact optional properties need the detour. */
-function present<T extends object>(object: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
-}
-
-export function containerSpecFromApi(spec: ApiContainerSpec): ContainerSpec {
-  const health = spec.Healthcheck;
-  const dns = spec.DNSConfig;
-  return {
-    image: spec.Image ?? "",
-    ...present<Omit<ContainerSpec, "image">>({
-      labels: spec.Labels,
-      command: spec.Command,
-      args: spec.Args,
-      hostname: spec.Hostname,
-      env: spec.Env,
-      dir: spec.Dir,
-      user: spec.User,
-      groups: spec.Groups,
-      tty: spec.TTY,
-      openStdin: spec.OpenStdin,
-      readOnly: spec.ReadOnly,
-      init: spec.Init,
-      stopSignal: spec.StopSignal,
-      stopGracePeriod: spec.StopGracePeriod,
-      mounts: spec.Mounts?.map(mountFromApi),
-      healthcheck:
-        health === undefined
-          ? undefined
-          : {
-              test: health.Test ?? [],
-              interval: health.Interval ?? 0,
-              timeout: health.Timeout ?? 0,
-              startPeriod: health.StartPeriod ?? 0,
-              retries: health.Retries ?? 0,
-            },
-      hosts: spec.Hosts,
-      dnsConfig:
-        dns === undefined
-          ? undefined
-          : present<NonNullable<ContainerSpec["dnsConfig"]>>({
-              nameservers: dns.Nameservers,
-              search: dns.Search,
-              options: dns.Options,
-            }),
-      isolation: spec.Isolation === "" || spec.Isolation === "default" ? undefined : spec.Isolation,
-      sysctls: spec.Sysctls,
-      capabilityAdd: spec.CapabilityAdd,
-      capabilityDrop: spec.CapabilityDrop,
-      secrets: spec.Secrets?.map(fileFromApi),
-      configs: spec.Configs?.map(fileFromApi),
-    }),
-  };
 }
 
 // ------------------------------------------------------------------------------------------------- tasks
@@ -308,7 +112,7 @@ function requirementsToApi({ limits, reservations }: ResourceRequirements): ApiT
 }
 
 function resourcesFromApi({ NanoCPUs = 0, MemoryBytes = 0, Pids }: ApiResources): Resources {
-  return { nanoCpus: NanoCPUs, memoryBytes: MemoryBytes, ...(Pids === undefined ? {} : { pids: Pids }) };
+  return { nanoCpus: NanoCPUs, memoryBytes: MemoryBytes, ...(Pids === undefined || Pids === 0 ? {} : { pids: Pids }) };
 }
 
 function restartToApi(restart: RestartPolicy): ApiTaskSpec["RestartPolicy"] {
@@ -327,11 +131,9 @@ function restartFromApi(policy: NonNullable<ApiTaskSpec["RestartPolicy"]>): Rest
     throw new ConversionError(`invalid RestartCondition: "${policy.Condition}"`);
   return {
     condition,
-    ...present<RestartPolicy>({
-      delay: policy.Delay,
-      maxAttempts: policy.MaxAttempts,
-      window: policy.Window,
-    } as RestartPolicy),
+    ...(policy.Delay === undefined ? {} : { delay: policy.Delay }),
+    maxAttempts: policy.MaxAttempts ?? 0,
+    ...(policy.Window === undefined ? {} : { window: policy.Window }),
   };
 }
 
@@ -354,15 +156,24 @@ function placementFromApi(placement: ApiPlacement): Placement {
 }
 
 function networkToApi({ target, aliases, driverOpts }: NetworkAttachmentConfig): ApiNetworkAttachmentConfig {
-  return omitEmpty({ Target: target, Aliases: aliases, DriverOpts: sortedMap(driverOpts) }) as ApiNetworkAttachmentConfig;
+  return omitEmpty({
+    Target: target,
+    Aliases: aliases,
+    DriverOpts: sortedMap(driverOpts),
+  }) as ApiNetworkAttachmentConfig;
 }
 
+/** As the Engine API shows it. */
 export function taskSpecToApi(spec: TaskSpec): ApiTaskSpec {
   const { resources, restart, placement, logDriver } = spec;
   return {
     ...(spec.container === undefined ? {} : { ContainerSpec: containerSpecToApi(spec.container) }),
-    ...(resources === undefined ? {} : { Resources: requirementsToApi(resources) as NonNullable<ApiTaskSpec["Resources"]> }),
-    ...(restart === undefined ? {} : { RestartPolicy: restartToApi(restart) as NonNullable<ApiTaskSpec["RestartPolicy"]> }),
+    ...(resources === undefined
+      ? {}
+      : { Resources: requirementsToApi(resources) as NonNullable<ApiTaskSpec["Resources"]> }),
+    ...(restart === undefined
+      ? {}
+      : { RestartPolicy: restartToApi(restart) as NonNullable<ApiTaskSpec["RestartPolicy"]> }),
     ...(placement === undefined ? {} : { Placement: placementToApi(placement) }),
     ...(spec.networks.length === 0 ? {} : { Networks: spec.networks.map(networkToApi) }),
     ...(logDriver === undefined
@@ -372,6 +183,7 @@ export function taskSpecToApi(spec: TaskSpec): ApiTaskSpec {
   };
 }
 
+/** As swarmkit keeps it. */
 export function taskSpecFromApi(spec: ApiTaskSpec): TaskSpec {
   if (spec.Runtime !== undefined && spec.Runtime !== "" && spec.Runtime !== "container")
     throw new ConversionError(`unsupported runtime`);
@@ -383,7 +195,7 @@ export function taskSpecFromApi(spec: ApiTaskSpec): TaskSpec {
       target: Target,
       aliases: Aliases,
       addresses: [],
-      ...(DriverOpts === undefined ? {} : { driverOpts: DriverOpts }),
+      ...(sortedMap(DriverOpts) === undefined ? {} : { driverOpts: DriverOpts }),
     })),
     resources:
       resources === undefined
@@ -401,6 +213,7 @@ export function taskSpecFromApi(spec: ApiTaskSpec): TaskSpec {
 
 // ------------------------------------------------------------------------------------ services' other parts
 
+/** As the Engine API shows it. */
 export function updateToApi(config: UpdateConfig): ApiUpdateConfig {
   const { parallelism, delay, failureAction, monitor, maxFailureRatio, order } = config;
   return {
@@ -413,12 +226,14 @@ export function updateToApi(config: UpdateConfig): ApiUpdateConfig {
   };
 }
 
+/** As swarmkit keeps it. */
 export function updateFromApi(config: ApiUpdateConfig): UpdateConfig {
   const action = config.FailureAction === undefined || config.FailureAction === "" ? "pause" : config.FailureAction;
   if (action !== "pause" && action !== "continue" && action !== "rollback")
     throw new ConversionError(`unrecognized update failure action ${action}`);
   const order = config.Order === undefined || config.Order === "" ? "stop-first" : config.Order;
-  if (order !== "stop-first" && order !== "start-first") throw new ConversionError(`unrecognized update order ${order}`);
+  if (order !== "stop-first" && order !== "start-first")
+    throw new ConversionError(`unrecognized update order ${order}`);
   return {
     parallelism: config.Parallelism ?? 0,
     delay: config.Delay ?? 0,
@@ -429,6 +244,7 @@ export function updateFromApi(config: ApiUpdateConfig): UpdateConfig {
   };
 }
 
+/** As the Engine API shows it. */
 export function portToApi(port: PublishedPort): ApiPort {
   return omitEmpty({
     Name: port.name,
@@ -452,16 +268,19 @@ function portFromApi(port: ApiPort): PublishedPort {
   };
 }
 
+/** As the Engine API shows it. */
 export function endpointSpecToApi(spec: EndpointSpec): ApiEndpointSpec {
   return { Mode: spec.mode, ...(spec.ports.length === 0 ? {} : { Ports: spec.ports.map(portToApi) }) };
 }
 
+/** As swarmkit keeps it. */
 export function endpointSpecFromApi(spec: ApiEndpointSpec): EndpointSpec {
   const mode = spec.Mode === undefined || spec.Mode === "" ? "vip" : spec.Mode.toLowerCase();
   if (mode !== "vip" && mode !== "dnsrr") throw new ConversionError(`invalid EndpointSpec.Mode: "${spec.Mode}"`);
   return { mode, ports: (spec.Ports ?? []).map(portFromApi) };
 }
 
+/** As the Engine API shows it. */
 export function modeToApi(mode: ServiceMode | undefined): ApiMode {
   switch (mode?.kind) {
     case "global":
@@ -477,7 +296,9 @@ export function modeToApi(mode: ServiceMode | undefined): ApiMode {
 
 /** Without a mode: replicated, one replica. */
 export function modeFromApi(mode: ApiMode | undefined): ServiceMode {
-  const kinds = [mode?.Replicated, mode?.Global, mode?.ReplicatedJob, mode?.GlobalJob].filter((kind) => kind !== undefined);
+  const kinds = [mode?.Replicated, mode?.Global, mode?.ReplicatedJob, mode?.GlobalJob].filter(
+    (kind) => kind !== undefined,
+  );
   if (kinds.length > 1) throw new ConversionError("must specify only one service mode");
   if (mode?.Global !== undefined) return { kind: "global" };
   if (mode?.GlobalJob !== undefined) return { kind: "global-job" };

@@ -40,6 +40,7 @@ type Labels = Readonly<Record<string, string>>;
 
 // --------------------------------------------------------------------------------------------------- node
 
+/** NodeSpec of the Engine API. */
 export interface ApiNodeSpec {
   readonly Name?: string;
   readonly Labels: Labels;
@@ -47,6 +48,7 @@ export interface ApiNodeSpec {
   readonly Availability: string;
 }
 
+/** Node of the Engine API. */
 export interface ApiNode {
   readonly ID: string;
   readonly Version: { readonly Index: number };
@@ -68,6 +70,7 @@ export interface ApiNode {
   readonly ManagerStatus?: { readonly Leader?: boolean; readonly Reachability: string; readonly Addr: string };
 }
 
+/** TLSInfo of the Engine API. */
 export interface ApiTlsInfo {
   readonly TrustRoot: string;
   readonly CertIssuerSubject: string;
@@ -96,6 +99,7 @@ function descriptionToApi(node: NodeObject): ApiNode["Description"] {
   };
 }
 
+/** A node as the Engine API shows it. */
 export function nodeToApi(node: NodeObject, clock: WallClock): ApiNode {
   const { name, labels } = node.spec.annotations;
   const { state, message, addr } = node.status;
@@ -135,6 +139,7 @@ export function nodeSpecFromApi(spec: ApiNodeSpec, membership: NodeSpec["members
 
 // -------------------------------------------------------------------------------------------------- swarm
 
+/** SwarmSpec of the Engine API. */
 export interface ApiSwarmSpec {
   readonly Name: string;
   readonly Labels: Labels;
@@ -215,6 +220,7 @@ export function swarmSpecFromApi(spec: ApiSwarmSpec, base: ClusterSpec): Cluster
   };
 }
 
+/** A cluster as `docker info` shows it. */
 export function clusterInfoToApi(cluster: ClusterObject, tls: TlsInfo, clock: WallClock): ApiClusterInfo {
   return {
     ID: cluster.id,
@@ -230,6 +236,7 @@ export function clusterInfoToApi(cluster: ClusterObject, tls: TlsInfo, clock: Wa
   };
 }
 
+/** A cluster as `GET /swarm` shows it. */
 export function swarmToApi(cluster: ClusterObject, tls: TlsInfo, clock: WallClock): ApiSwarm {
   const { worker, manager } = cluster.rootCa.joinTokens;
   return { ...clusterInfoToApi(cluster, tls, clock), JoinTokens: { Worker: worker, Manager: manager } };
@@ -237,6 +244,7 @@ export function swarmToApi(cluster: ClusterObject, tls: TlsInfo, clock: WallCloc
 
 // ----------------------------------------------------------------------------------------------- networks
 
+/** IPAMConfig of the Engine API. */
 export interface ApiIpamConfig {
   readonly Subnet?: string;
   readonly IPRange?: string;
@@ -286,6 +294,7 @@ function ipamToApi(ipam: IpamOptions | undefined): ApiNetwork["IPAM"] {
   return { Driver: ipam.driver?.name ?? "", Options: nullIfEmpty(ipam.driver?.options), Config: config };
 }
 
+/** A network as the Engine API shows it. */
 export function networkToApi(network: NetworkObject, clock: WallClock): ApiNetwork {
   const { spec, driverState } = network;
   return {
@@ -324,6 +333,7 @@ export interface ApiNetworkCreate {
   readonly Labels?: Labels | null;
 }
 
+/** What `docker network create` asked for, as swarmkit keeps it. */
 export function networkSpecFromApi(create: ApiNetworkCreate): NetworkSpec {
   const configs = (create.IPAM?.Config ?? []).map(({ Subnet, IPRange, Gateway }) => ({
     subnet: Subnet ?? "",

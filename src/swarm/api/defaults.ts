@@ -3,11 +3,14 @@ import { SEC, type Time } from "../../base/time.ts";
 import type { ServiceSpec, TaskSpec } from "./objects.ts";
 import type { RestartCondition, UpdateConfig } from "./services.ts";
 
+/** Defaults of a service (swarmkit api/defaults/service.go); times in ns. */
 export const DEFAULT_STOP_GRACE_PERIOD: Time = 10 * SEC;
 export const DEFAULT_RESTART_DELAY: Time = 5 * SEC;
 export const DEFAULT_RESTART_CONDITION: RestartCondition = "any";
 /** Of updates and of rollbacks. */
 export const DEFAULT_MONITOR: Time = 5 * SEC;
+
+/** How a service is updated when nothing is said. */
 export const DEFAULT_UPDATE: UpdateConfig & { readonly monitor: Time } = {
   parallelism: 1,
   delay: 0,

@@ -19,6 +19,7 @@ import type {
   UpdateStatus,
 } from "./services.ts";
 
+/** Version of an object: the index of the write that made it. */
 export interface Version {
   readonly index: number;
 }
@@ -30,14 +31,22 @@ export interface Meta {
   readonly updatedAt: Time;
 }
 
+/** Name and labels. */
 export interface Annotations {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** What a node may become. */
 export type NodeRole = "worker" | "manager";
+
+/** Whether a node takes tasks. */
 export type Availability = "active" | "pause" | "drain";
+
+/** Whether a node was let in. */
 export type Membership = "pending" | "accepted";
+
+/** What the dispatcher knows of a node. */
 export type NodeState = "unknown" | "down" | "ready" | "disconnected";
 
 // ------------------------------------------------------------------------------------------ tasks' states
@@ -59,6 +68,7 @@ export const TaskState = {
   REMOVE: 800,
   ORPHANED: 832,
 } as const;
+/** A value of TaskState. */
 export type TaskState = (typeof TaskState)[keyof typeof TaskState];
 
 /** The word of a state as the API shows it (lower case). */
@@ -69,22 +79,26 @@ export function taskStateName(state: TaskState): string {
 
 // ------------------------------------------------------------------------------------------------ network
 
+/** A driver with its options. */
 export interface Driver {
   readonly name: string;
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** A pool. */
 export interface IpamConfig {
   readonly subnet: string;
   readonly range: string;
   readonly gateway: string;
 }
 
+/** IPAM driver and pools. */
 export interface IpamOptions {
   readonly driver: Driver | undefined;
   readonly configs: readonly IpamConfig[];
 }
 
+/** What a network shall be. */
 export interface NetworkSpec {
   readonly annotations: Annotations;
   readonly driverConfig?: Driver | undefined;
@@ -95,6 +109,7 @@ export interface NetworkSpec {
   readonly ingress: boolean;
 }
 
+/** A network of the swarm. */
 export interface NetworkObject {
   readonly id: string;
   readonly meta: Meta;
@@ -123,6 +138,7 @@ export interface NetworkAttachmentConfig {
 
 // --------------------------------------------------------------------------------------------------- node
 
+/** A plugin of an engine. */
 export interface PluginDescription {
   readonly type: string;
   readonly name: string;
@@ -142,12 +158,14 @@ export interface NodeDescription {
   readonly tlsInfo?: TlsInfo | undefined;
 }
 
+/** Trust root and issuer of a node's certificate. */
 export interface TlsInfo {
   readonly trustRoot: string;
   readonly certIssuerSubject: string;
   readonly certIssuerPublicKey: string;
 }
 
+/** What a node shall be. */
 export interface NodeSpec {
   readonly annotations: Annotations;
   /** The desired role; `NodeObject.role` is the actual one. */
@@ -156,8 +174,10 @@ export interface NodeSpec {
   readonly availability: Availability;
 }
 
+/** How far the issue of a certificate is. */
 export type CertificateState = "unknown" | "pending" | "issued" | "failed" | "rotate" | "renew";
 
+/** A node's certificate, or its request. */
 export interface NodeCertificate {
   readonly role: NodeRole;
   /** PEM. */
@@ -169,6 +189,7 @@ export interface NodeCertificate {
   readonly cn: string;
 }
 
+/** A manager in raft. */
 export interface ManagerStatus {
   /** Lower-case hexadecimal: a raft ID has 63 bits. */
   readonly raftId: string;
@@ -177,6 +198,7 @@ export interface ManagerStatus {
   readonly reachability: "unknown" | "unreachable" | "reachable";
 }
 
+/** A node of the swarm. */
 export interface NodeObject {
   readonly id: string;
   readonly meta: Meta;
@@ -193,6 +215,7 @@ export interface NodeObject {
 
 // ------------------------------------------------------------------------------------------------ cluster
 
+/** A key of gossip or IPsec with its Lamport time. */
 export interface EncryptionKey {
   readonly subsystem: "networking:gossip" | "networking:ipsec";
   /** AES_128_GCM: 16 bytes as 32 hexadecimal digits. */
@@ -200,6 +223,7 @@ export interface EncryptionKey {
   readonly lamportTime: number;
 }
 
+/** What the cluster shall be. */
 export interface ClusterSpec {
   readonly annotations: Annotations;
   readonly orchestration: { readonly taskHistoryRetentionLimit: number };
@@ -215,11 +239,13 @@ export interface ClusterSpec {
   readonly encryption: { readonly autoLockManagers: boolean };
 }
 
+/** Secrets of the two roles. */
 export interface JoinTokens {
   readonly worker: string;
   readonly manager: string;
 }
 
+/** The cluster. */
 export interface ClusterObject {
   readonly id: string;
   readonly meta: Meta;
@@ -281,8 +307,11 @@ export interface ServiceObject {
   /** Filled in by the allocator. */
   readonly endpoint?: Endpoint | undefined;
   readonly updateStatus?: UpdateStatus | undefined;
+  /** Of a job: how often it was begun anew, and when last. */
+  readonly jobStatus?: { readonly iteration: Version; readonly lastExecution: Time } | undefined;
 }
 
+/** How far a task is, and why. */
 export interface TaskStatus {
   readonly timestamp: Time;
   readonly state: TaskState;
@@ -295,6 +324,7 @@ export interface TaskStatus {
   readonly ports?: readonly PublishedPort[] | undefined;
 }
 
+/** A task. */
 export interface TaskObject {
   readonly id: string;
   readonly meta: Meta;
@@ -313,6 +343,8 @@ export interface TaskObject {
   readonly endpoint?: Endpoint | undefined;
   /** Of the service's spec that it was made from. */
   readonly specVersion?: Version | undefined;
+  /** Of a job's task: the iteration that it belongs to. */
+  readonly jobIteration?: Version | undefined;
 }
 
 /** Name of a task: its own, else `<service>.<slot or node>.<id>` (swarmkit api/naming/naming.go Task). */

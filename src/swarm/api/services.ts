@@ -76,11 +76,13 @@ export interface Resources {
   readonly pids?: number;
 }
 
+/** Limits and reservations of a task. */
 export interface ResourceRequirements {
   readonly limits?: Resources;
   readonly reservations?: Resources;
 }
 
+/** When a task that ended is started again. */
 export type RestartCondition = "none" | "on-failure" | "any";
 
 /** Absent fields: any, 5 s, 0 = without end, no window. */
@@ -91,11 +93,13 @@ export interface RestartPolicy {
   readonly window?: Time;
 }
 
+/** Operating system and architecture. */
 export interface Platform {
   readonly architecture: string;
   readonly os: string;
 }
 
+/** Where tasks may run. */
 export interface Placement {
   readonly constraints?: readonly string[];
   /** `spread` descriptors, e.g. `node.labels.zone`, in order. */
@@ -136,6 +140,7 @@ export interface PublishedPort {
   readonly publishMode: "ingress" | "host";
 }
 
+/** How a service is reached. */
 export interface EndpointSpec {
   readonly mode: "vip" | "dnsrr";
   readonly ports: readonly PublishedPort[];
@@ -149,6 +154,7 @@ export interface Endpoint {
   readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
 }
 
+/** How far an update is. */
 export type UpdateState =
   | "unknown"
   | "updating"
@@ -158,6 +164,7 @@ export type UpdateState =
   | "rollback_paused"
   | "rollback_completed";
 
+/** How far an update is, since when, and why. */
 export interface UpdateStatus {
   readonly state: UpdateState;
   readonly startedAt: Time | undefined;

@@ -24,6 +24,7 @@ export const Code = {
   Unauthenticated: 16,
 } as const;
 
+/** Names of gRPC codes. */
 export type CodeName = keyof typeof Code;
 
 const NAME_BY_NUMBER = new Map(Object.entries(Code).map(([name, number]) => [number as number, name as CodeName]));

@@ -1,5 +1,6 @@
 /** DER (ITU-T X.690): the few types that certificates need, written and read; and PEM (RFC 7468). */
 
+/** ASN.1 tags (X.690). */
 export const Tag = {
   BOOLEAN: 0x01,
   INTEGER: 0x02,
@@ -43,6 +44,7 @@ export function der(tag: number, ...contents: readonly Uint8Array[]): Uint8Array
   return concatBytes([Uint8Array.from(head), body]);
 }
 
+/** SEQUENCE. */
 export function derSequence(...contents: readonly Uint8Array[]): Uint8Array {
   return der(Tag.SEQUENCE, ...contents);
 }
@@ -55,6 +57,7 @@ export function derInteger(bytes: Uint8Array): Uint8Array {
   return der(Tag.INTEGER, ((body[0] ?? 0) & 0x80) !== 0 ? concatBytes([Uint8Array.of(0), body]) : body);
 }
 
+/** OBJECT IDENTIFIER. */
 export function derOid(dotted: string): Uint8Array {
   const [first, second, ...rest] = dotted.split(".").map(Number) as [number, number, ...number[]];
   const body = [first * 40 + second];
@@ -71,6 +74,7 @@ export function derBitString(bytes: Uint8Array, unused = 0): Uint8Array {
   return der(Tag.BIT_STRING, Uint8Array.of(unused), bytes);
 }
 
+/** A string of that tag. */
 export function derText(tag: number, text: string): Uint8Array {
   return der(tag, new TextEncoder().encode(text));
 }

@@ -24,6 +24,7 @@ export interface PrivateKey {
   readonly publicKey: Uint8Array;
 }
 
+/** An ECDSA signature. */
 export interface Signature {
   readonly r: bigint;
   readonly s: bigint;

@@ -10,6 +10,7 @@ import { createRootCertificate, issueCertificate, issuerInfo, organizationalUnit
 /** 90 days (ca.DefaultNodeCertExpiration), in seconds. */
 export const NODE_CERT_LIFETIME_S = 7_776_000;
 
+/** A node's certificate, key and trust root. */
 export interface SecurityConfig {
   readonly nodeId: string;
   readonly role: NodeRole;

@@ -48,6 +48,7 @@ const OID = {
   clientAuth: "1.3.6.1.5.5.7.3.2",
 } as const;
 
+/** A distinguished name: role, node and organisation. */
 export interface Subject {
   readonly organization: string;
   readonly organizationalUnit: string;

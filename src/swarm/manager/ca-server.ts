@@ -27,6 +27,7 @@ const RECONCILE_INTERVAL = 10 * SEC;
 /** Tries to find a free node ID. */
 const MAX_ID_TRIES = 3;
 
+/** Signs certificates of nodes (ca/server.go). */
 export class CaServer implements Component {
   readonly name = "ca server";
   readonly #context: ComponentContext;

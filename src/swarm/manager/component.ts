@@ -6,6 +6,7 @@ import type { MemoryStore } from "../store/memory.ts";
 /** A log line of the daemon, as logrus would write it; counted and shown by whoever listens. */
 export type Log = (level: "debug" | "info" | "warning" | "error", message: string) => void;
 
+/** What a part of the manager works with. */
 export interface ComponentContext {
   readonly os: HostRuntime;
   readonly store: MemoryStore;

@@ -9,6 +9,7 @@ export interface Constraint {
   readonly value: string;
 }
 
+/** Keys of constraints that name labels. */
 export const NODE_LABEL_PREFIX = "node.labels.";
 export const ENGINE_LABEL_PREFIX = "engine.labels.";
 

@@ -28,6 +28,7 @@ import type { Membership } from "./membership.ts";
 /** ca.MinNodeCertExpiration. */
 const MIN_CERT_EXPIRY = HOUR;
 
+/** The service Control (manager/controlapi). */
 export class ControlApi {
   readonly #context: ComponentContext;
   readonly #membership: Membership;

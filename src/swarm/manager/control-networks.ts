@@ -23,6 +23,7 @@ import { needsIngress } from "./service-modes.ts";
 /** Drivers that every Engine 20.10 has for swarm networks. */
 const NETWORK_DRIVERS = new Set(["", "overlay", "bridge", "host", "ipvlan", "macvlan", "null"]);
 
+/** Networks of the service Control. */
 export class NetworkApi {
   readonly #context: ComponentContext;
   readonly #random: Random;

@@ -2,7 +2,15 @@
 import { newSwarmId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { isIngressNetwork, NEW_META, type ServiceObject, type ServiceSpec, TaskState } from "../api/objects.ts";
+import { deepEqual } from "../api/equality.ts";
+import {
+  isIngressNetwork,
+  NEW_META,
+  type ServiceObject,
+  type ServiceSpec,
+  type TaskObject,
+  TaskState,
+} from "../api/objects.ts";
 import {
   CreateService,
   type Empty,
@@ -22,10 +30,10 @@ import type { Router } from "../transport/transport.ts";
 import type { ComponentContext } from "./component.ts";
 import { ConstraintError } from "./constraint.ts";
 import { hasPrefix, labelsMatch } from "./control-filters.ts";
-import { deepEqual } from "./equality.ts";
-import { needsIngress } from "./service-modes.ts";
+import { isJob, needsIngress } from "./service-modes.ts";
 import { validateServiceSpec } from "./service-validation.ts";
 
+/** Services of the service Control. */
 export class ServiceApi {
   readonly #context: ComponentContext;
   readonly #random: Random;
@@ -59,9 +67,10 @@ export class ServiceApi {
       spec,
       specVersion: { index: 0 },
     };
+    const job = isJob(service) ? { ...service, jobStatus: this.#execution(0) } : service;
     this.#context.store.view((tx) => checkIngress(tx, service));
     try {
-      yield* this.#context.store.update((tx) => tx.create("service", service));
+      yield* this.#context.store.update((tx) => tx.create("service", job));
     } catch (error) {
       if (!(error instanceof StoreError) || error.message !== ERR_NAME_CONFLICT) throw error;
       const text = `${ERR_NAME_CONFLICT}: service ${spec.annotations.name} already exists`;
@@ -89,9 +98,15 @@ export class ServiceApi {
       const updated =
         request.rollback === "previous" ? this.#rolledBack(stored) : withSpec(stored, spec, request.version);
       checkIngress(tx, updated);
-      tx.update("service", { ...updated, meta: { ...stored.meta, version: { index: request.version } } });
+      const jobStatus = isJob(stored) ? this.#execution((stored.jobStatus?.iteration.index ?? 0) + 1) : undefined;
+      tx.update("service", { ...updated, jobStatus, meta: { ...stored.meta, version: { index: request.version } } });
     });
     return yield* this.#get(serviceId);
+  }
+
+  /** A job begins, for the first time or again. */
+  #execution(index: number): NonNullable<ServiceObject["jobStatus"]> {
+    return { iteration: { index }, lastExecution: this.#context.os.now() };
   }
 
   /** The spec and the previous one change places, so it can be done again. */
@@ -120,13 +135,15 @@ export class ServiceApi {
   }
 
   *#list(request: ListServicesRequest): Proc<{ services: ServiceObject[] }> {
-    const services = this.#context.store.view((tx) => tx.all("service")).filter(
-      (service) =>
-        hasPrefix(service.spec.annotations.name, request.namePrefixes) &&
-        hasPrefix(service.id, request.idPrefixes) &&
-        labelsMatch(service.spec.annotations.labels, request.labels) &&
-        (request.runtimes === undefined || request.runtimes.includes("container")),
-    );
+    const services = this.#context.store
+      .view((tx) => tx.all("service"))
+      .filter(
+        (service) =>
+          hasPrefix(service.spec.annotations.name, request.namePrefixes) &&
+          hasPrefix(service.id, request.idPrefixes) &&
+          labelsMatch(service.spec.annotations.labels, request.labels) &&
+          (request.runtimes === undefined || request.runtimes.includes("container")),
+      );
     return { services };
   }
 
@@ -192,26 +209,28 @@ function checkPorts(tx: ReadTx, spec: ServiceSpec, serviceId: string): void {
       if (wish === undefined || (port.publishMode === "host" && wish === "host")) continue;
       const how = port.publishMode === "host" ? "a host-published" : "an ingress";
       const owner = `service '${service.spec.annotations.name}' (${service.id})`;
-      throw new RpcError("InvalidArgument", `port '${port.publishedPort}' is already in use by ${owner} as ${how} port`);
+      throw new RpcError(
+        "InvalidArgument",
+        `port '${port.publishedPort}' is already in use by ${owner} as ${how} port`,
+      );
     }
   }
 }
 
-/** ListServiceStatuses: a service that is gone has zeros. */
+/** ListServiceStatuses: a service that is gone has zeros; of a job, the present iteration counts. */
 function statusOf(tx: ReadTx, serviceId: string): ServiceStatus {
-  const mode = tx.get("service", serviceId)?.spec.mode;
-  const tasks = tx.by("task", "service", serviceId);
-  const perNode = mode?.kind === "global" || mode?.kind === "global-job";
-  let desiredTasks = mode?.kind === "replicated" ? mode.replicas : 0;
-  if (perNode) desiredTasks = tasks.filter((task) => task.desiredState === TaskState.RUNNING).length;
-  if (mode?.kind === "replicated-job") {
-    const done = tasks.filter((task) => task.status.state === TaskState.COMPLETE).length;
-    desiredTasks = Math.min(mode.maxConcurrent, Math.max(0, mode.totalCompletions - done));
-  }
-  return {
-    serviceId,
-    runningTasks: tasks.filter((task) => task.status.state === TaskState.RUNNING).length,
-    desiredTasks,
-    completedTasks: tasks.filter((task) => task.status.state === TaskState.COMPLETE).length,
-  };
+  const service = tx.get("service", serviceId);
+  const mode = service?.spec.mode;
+  const iteration = service?.jobStatus?.iteration.index;
+  const tasks = tx.by("task", "service", serviceId).filter((task) => task.jobIteration?.index === iteration);
+  const count = (wanted: (task: TaskObject) => boolean) => tasks.filter(wanted).length;
+  const completedTasks = count((task) => task.status.state === TaskState.COMPLETE);
+  let desiredTasks = 0;
+  if (mode?.kind === "replicated") desiredTasks = mode.replicas;
+  else if (mode?.kind === "global") desiredTasks = count((task) => task.desiredState === TaskState.RUNNING);
+  else if (mode?.kind === "global-job") desiredTasks = count((task) => task.status.state < TaskState.COMPLETE);
+  else if (mode !== undefined)
+    desiredTasks = Math.min(mode.maxConcurrent, Math.max(0, mode.totalCompletions - completedTasks));
+  const runningTasks = count((task) => task.status.state === TaskState.RUNNING);
+  return { serviceId, runningTasks, desiredTasks, completedTasks };
 }

@@ -9,6 +9,7 @@ import type { ComponentContext } from "./component.ts";
 import { hasPrefix, isOneOf, labelsMatch } from "./control-filters.ts";
 import { isTaskDirty } from "./orchestrator/task.ts";
 
+/** Tasks of the service Control. */
 export class TaskApi {
   readonly #context: ComponentContext;
 

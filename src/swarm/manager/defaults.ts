@@ -23,12 +23,14 @@ const PREDEFINED_NETWORKS = [
   { name: "host", driver: "host" },
 ] as const;
 
+/** What `docker swarm init` chose. */
 export interface ClusterSettings {
   readonly defaultAddressPool: readonly string[];
   readonly subnetSize: number;
   readonly vxlanUdpPort: number;
 }
 
+/** The cluster of a new swarm. */
 export function defaultCluster(security: SecurityConfig, settings: ClusterSettings, random: Random): ClusterObject {
   const { rootCert, rootKey } = security;
   return {
@@ -63,6 +65,7 @@ export function defaultCluster(security: SecurityConfig, settings: ClusterSettin
   };
 }
 
+/** The first manager's node. */
 export function managerNode(security: SecurityConfig, availability: Availability, vxlanUdpPort: number): NodeObject {
   const { nodeId, certificate } = security;
   return {
@@ -81,6 +84,7 @@ function network(random: Random, spec: NetworkSpec): NetworkObject {
   return { id: newSwarmId(random), meta: NEW_META, spec };
 }
 
+/** The network `ingress`. */
 export function ingressNetwork(random: Random): NetworkObject {
   return network(random, {
     annotations: { name: "ingress", labels: {} },
@@ -91,6 +95,7 @@ export function ingressNetwork(random: Random): NetworkObject {
   });
 }
 
+/** `host` and `bridge` as networks of the swarm. */
 export function predefinedNetworks(random: Random): NetworkObject[] {
   return PREDEFINED_NETWORKS.map(({ name, driver }) =>
     network(random, {

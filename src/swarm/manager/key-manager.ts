@@ -16,6 +16,7 @@ const KEY_LENGTH = 16;
 /** keymanager.DefaultConfig's RotationInterval. */
 const KEY_ROTATION_INTERVAL = 12 * HOUR;
 
+/** Keys of gossip and IPsec, and their rotation (manager/keymanager). */
 export class KeyManager implements Component {
   readonly name = "key manager";
   readonly #context: ComponentContext;

@@ -16,18 +16,24 @@ import { type ClientConn, type Listener, Router, type Transport } from "../trans
 import { Allocator } from "./allocator/allocator.ts";
 import { CaServer } from "./ca-server.ts";
 import type { Component, ComponentContext, Log } from "./component.ts";
+import { ConstraintEnforcer } from "./constraint-enforcer.ts";
 import { ControlApi } from "./control-api.ts";
 import { type ClusterSettings, defaultCluster, ingressNetwork, managerNode, predefinedNetworks } from "./defaults.ts";
 import { Dispatcher } from "./dispatcher/dispatcher.ts";
 import { KeyManager } from "./key-manager.ts";
+import { LogBroker } from "./log-broker.ts";
 import { type Membership, SingleMember } from "./membership.ts";
+import { GlobalOrchestrator } from "./orchestrator/global.ts";
+import { JobsOrchestrator } from "./orchestrator/jobs.ts";
+import { ReplicatedOrchestrator } from "./orchestrator/replicated.ts";
 import { ResourceAllocator } from "./resource-allocator.ts";
-import { Scheduler } from "./scheduler.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
 import { TaskReaper } from "./task-reaper.ts";
 
 /** A lone raft member is leader so long after its start: measured on a swarm of 20.10.24. */
 const CAMPAIGN_TIME = 20 * MS;
 
+/** What a manager is made with. */
 export interface ManagerOptions {
   readonly os: HostOs;
   readonly random: Random;
@@ -42,8 +48,17 @@ export interface ManagerOptions {
   readonly cluster: ClusterSettings;
   /** Wall-clock time, for certificates. */
   readonly unixSeconds: () => number;
+  /** What the manager had on disk when its daemon was stopped. */
+  readonly restore?: ManagerState;
 }
 
+/** A manager's state on disk: its raft log and its place in the cluster. */
+export interface ManagerState {
+  readonly store: MemoryStore;
+  readonly membership: Membership;
+}
+
+/** The manager side of a node (manager/manager.go). */
 export class Manager {
   readonly #options: ManagerOptions;
   readonly #context: ComponentContext;
@@ -59,9 +74,10 @@ export class Manager {
   constructor(options: ManagerOptions) {
     const { os, random, log, security, transport } = options;
     this.#options = options;
-    const store = new MemoryStore(new SingleMemberProposer(), () => os.now());
+    const store = options.restore?.store ?? new MemoryStore(new SingleMemberProposer(), () => os.now());
     this.#context = { os, store, random, log };
-    this.#membership = new SingleMember(security.nodeId, raftId(random), options.advertiseAddr);
+    this.#membership =
+      options.restore?.membership ?? new SingleMember(security.nodeId, raftId(random), options.advertiseAddr);
     this.#listener = transport.listen(options.listenIp, options.listenPort, this.#router, () =>
       credentialsOf(security),
     );
@@ -74,6 +90,11 @@ export class Manager {
 
   get membership(): Membership {
     return this.#membership;
+  }
+
+  /** What it has on disk. */
+  get state(): ManagerState {
+    return { store: this.#context.store, membership: this.#membership };
   }
 
   /** The control socket. */
@@ -122,12 +143,28 @@ export class Manager {
     const caServer = new CaServer(context, this.#options.unixSeconds);
     const allocator = new Allocator(context);
     const scheduler = new Scheduler(context);
-    const taskReaper = new TaskReaper(context);
+    const orchestrators = [
+      new ConstraintEnforcer(context),
+      new TaskReaper(context),
+      new ReplicatedOrchestrator(context),
+      new JobsOrchestrator(context),
+      new GlobalOrchestrator(context),
+    ];
+    const logBroker = new LogBroker(context);
     dispatcher.register(this.#router);
     caServer.register(this.#router);
+    logBroker.register(this.#router);
     new ResourceAllocator(context).register(this.#router);
     new ControlApi(context, this.#membership).register(this.#router);
-    const components: Component[] = [keyManager, dispatcher, caServer, allocator, scheduler, taskReaper];
+    const components: Component[] = [
+      keyManager,
+      dispatcher,
+      logBroker,
+      caServer,
+      allocator,
+      scheduler,
+      ...orchestrators,
+    ];
     for (const component of components) this.#processes.push(context.os.spawn(component.name, component.run()));
   }
 }

@@ -2,10 +2,12 @@
 import { Signal } from "../../scheduler/process.ts";
 import type { ManagerStatus } from "../api/objects.ts";
 
+/** A manager of the cluster. */
 export interface Member extends ManagerStatus {
   readonly nodeId: string;
 }
 
+/** The managers of the cluster: what raft knows. */
 export interface Membership {
   /** In order of joining. */
   members(): readonly Member[];

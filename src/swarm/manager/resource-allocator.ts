@@ -9,6 +9,7 @@ import type { ReadTx } from "../store/memory.ts";
 import type { CallContext, Router } from "../transport/transport.ts";
 import type { ComponentContext } from "./component.ts";
 
+/** The service ResourceAllocator (manager/resourceapi). */
 export class ResourceAllocator {
   readonly #context: ComponentContext;
   readonly #random: Random;

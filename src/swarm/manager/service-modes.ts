@@ -21,6 +21,11 @@ export function isGlobalJob(service: ServiceObject | undefined): service is Serv
   return service?.spec.mode?.kind === "global-job";
 }
 
+/** A job of either kind. */
+export function isJob(service: ServiceObject | undefined): service is ServiceObject {
+  return isReplicatedJob(service) || isGlobalJob(service);
+}
+
 /** True when its tasks are one a node, known by the node and not by a slot. */
 export function isPerNode(service: ServiceObject | undefined): boolean {
   return isGlobal(service) || isGlobalJob(service);

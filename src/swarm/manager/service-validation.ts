@@ -37,7 +37,8 @@ function validateRestartPolicy({ delay = 0, window = 0 }: RestartPolicy): void {
 
 function validateHealth({ interval, timeout, retries, startPeriod }: HealthConfig): void {
   const least = 1e6;
-  if (interval !== 0 && interval < least) throw invalid("ContainerSpec: Interval in HealthConfig cannot be less than 1ms");
+  if (interval !== 0 && interval < least)
+    throw invalid("ContainerSpec: Interval in HealthConfig cannot be less than 1ms");
   if (timeout !== 0 && timeout < least) throw invalid("ContainerSpec: Timeout in HealthConfig cannot be less than 1ms");
   if (retries < 0) throw invalid("ContainerSpec: Retries in HealthConfig cannot be negative");
   if (startPeriod !== 0 && startPeriod < least)

@@ -24,12 +24,15 @@ export type StoreAction = {
   };
 }[TableName];
 
+/** What a write changed, or that it is done. */
 export type StoreEvent = StoreAction | { readonly action: "commit"; readonly table: "none"; readonly version: Version };
 
 /** What goes wrong in a transaction; the texts are swarmkit's (store/errors in memory.go). */
 export class StoreError extends Error {
   override name = "StoreError";
 }
+
+/** Errors of the store (manager/state/store). */
 export const ERR_EXIST = "object already exists";
 export const ERR_NOT_EXIST = "object does not exist";
 export const ERR_NAME_CONFLICT = "name conflicts with an existing object";
@@ -39,6 +42,7 @@ export const ERR_SEQUENCE_CONFLICT = "update out of sequence";
 const MAX_CHANGES = 200;
 const BATCH_CHANGES = (MAX_CHANGES * 3) / 4;
 
+/** Reads of one moment. */
 export interface ReadTx {
   get<K extends TableName>(table: K, id: string): Tables[K] | undefined;
   /** All objects of a table in order of ID. */
@@ -47,6 +51,7 @@ export interface ReadTx {
   by<K extends TableName>(table: K, index: IndexName<K>, key: string): Tables[K][];
 }
 
+/** Reads and writes that come about together or not at all. */
 export interface WriteTx extends ReadTx {
   create<K extends TableName>(table: K, object: Tables[K]): void;
   /** Refuses an object whose version is not the stored one's: `update out of sequence`. */
@@ -169,6 +174,7 @@ function sorted(objects: AnyObject[]): AnyObject[] {
   return objects.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }
 
+/** The objects of the cluster with their indices and watchers (state/store/memory.go). */
 export class MemoryStore {
   readonly #tables = new Map<TableName, AnyTable>();
   readonly #watchers = new Set<Channel<StoreEvent>>();

@@ -6,6 +6,7 @@ import type { Proc } from "../../scheduler/process.ts";
 import type { Version } from "../api/objects.ts";
 import type { StoreAction } from "./memory.ts";
 
+/** Makes a write the cluster's: raft. */
 export interface Proposer {
   /**
    * Replicates some changes. `apply` is called with nothing between it and the commit, before any later

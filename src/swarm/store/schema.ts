@@ -4,6 +4,7 @@
  */
 import type { ClusterObject, NetworkObject, NodeObject, ServiceObject, TaskObject } from "../api/objects.ts";
 
+/** Objects by table. */
 export interface Tables {
   readonly cluster: ClusterObject;
   readonly node: NodeObject;
@@ -12,6 +13,7 @@ export interface Tables {
   readonly task: TaskObject;
 }
 
+/** Names of tables. */
 export type TableName = keyof Tables;
 
 interface TableSchema<T> {
@@ -23,6 +25,7 @@ interface TableSchema<T> {
 
 type Schema = { readonly [K in TableName]: TableSchema<Tables[K]> };
 
+/** Indices of each table. */
 export const SCHEMA = {
   cluster: {
     uniqueName: (cluster: ClusterObject) => cluster.spec.annotations.name,
@@ -61,6 +64,8 @@ export const SCHEMA = {
   },
 } as const satisfies Schema;
 
+/** Names of the indices of a table. */
 export type IndexName<K extends TableName> = keyof (typeof SCHEMA)[K]["indices"] & string;
 
+/** All tables. */
 export const TABLE_NAMES = Object.keys(SCHEMA) as TableName[];

@@ -7,6 +7,7 @@ export interface Identified {
 
 type Keys<T> = (object: T) => readonly string[];
 
+/** Objects by id, in order, with indices. */
 export class Table<T extends Identified> {
   readonly #objects = new Map<string, T>();
   /** All IDs in byte order. */

@@ -6,6 +6,7 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** A message as bytes. */
 export function encodeMessage(message: unknown): Uint8Array {
   return encoder.encode(JSON.stringify(message ?? {}));
 }

@@ -8,8 +8,10 @@
  */
 import { Code, codeName, RpcError } from "../api/status.ts";
 
+/** Types of frames. */
 export const FrameType = { HELLO: 1, REQUEST: 2, MESSAGE: 3, STATUS: 4, CANCEL: 5 } as const;
 
+/** A frame taken apart. */
 export interface Frame {
   readonly type: number;
   readonly stream: number;
@@ -23,6 +25,7 @@ const MAX_FRAME = 4 * 1024 * 1024;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** A frame as bytes. */
 export function encodeFrame(type: number, stream: number, body: Uint8Array): Uint8Array {
   const out = new Uint8Array(HEADER + body.length);
   const view = new DataView(out.buffer);
@@ -67,6 +70,7 @@ export function encodeHello(serverName: string, certificate: string): Uint8Array
   return encodeTexts(serverName, certificate);
 }
 
+/** Reads a greeting: whom the client wants, and a certificate. */
 export function decodeHello(body: Uint8Array): { serverName: string; certificate: string } {
   const [serverName, certificate] = decoder.decode(body).split("\0");
   return { serverName: serverName ?? "", certificate: certificate ?? "" };

@@ -7,6 +7,7 @@ import type { HostRuntime, Proc } from "../../scheduler/process.ts";
 import { PendingCall, serveCall } from "./call.ts";
 import type { CallContext, ClientConn, ClientStream, Router, StreamMethod, UnaryMethod } from "./transport.ts";
 
+/** A connection to this node's own manager, without a wire. */
 export class LocalConn implements ClientConn {
   readonly #os: HostRuntime;
   readonly #router: Router;

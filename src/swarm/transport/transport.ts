@@ -45,6 +45,7 @@ export interface CallContext {
   readonly peerIp: Ipv4 | undefined;
 }
 
+/** Messages of a call, as they come. */
 export interface ClientStream<Res> {
   /** The next message; undefined when the deadline came. Throws RpcError when the stream ended. */
   recv(until?: Time): Proc<Res | undefined>;
@@ -77,6 +78,7 @@ export interface Transport {
   dial(ip: Ipv4, port: number, credentials: Credentials): ClientConn;
 }
 
+/** A server that can be closed. */
 export interface Listener {
   /** Stops listening and ends every connection. */
   close(): void;

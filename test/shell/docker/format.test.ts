@@ -174,7 +174,7 @@ describe("JSON, sizes, ports", () => {
       "80-82/tcp, 90/udp",
     );
     expect(displayPorts([port(80, 8080, "0.0.0.0"), port(80, 8080, "::")])).toBe(
-      "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp",
+      "0.0.0.0:8080->80/tcp, :::8080->80/tcp",
     );
     expect(displayPorts([port(80, 80, "0.0.0.0"), port(81, 81, "0.0.0.0")])).toBe("0.0.0.0:80-81->80-81/tcp");
   });

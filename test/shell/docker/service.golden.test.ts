@@ -21,7 +21,8 @@ function run(argv: readonly string[], answers: Partial<EngineApi>, options: RunO
   return new ProgramHost().run(dockerProgram(fakeEngine(answers)), argv, options);
 }
 
-const service = (): JsonObject => (JSON.parse(command("docker service inspect my-nginx").output) as JsonObject[])[0] as JsonObject;
+const service = (): JsonObject =>
+  (JSON.parse(command("docker service inspect my-nginx").output) as JsonObject[])[0] as JsonObject;
 
 describe.skipIf(!goldenAvailable)(goldenTitle("docker service, against golden"), () => {
   it("inspect", () => {
@@ -43,7 +44,10 @@ describe.skipIf(!goldenAvailable)(goldenTitle("docker service, against golden"),
 
   it("ps --no-trunc, from tasks in any order", () => {
     const entry = command("docker service ps --no-trunc my-nginx");
-    const rows = entry.output.split("\n").slice(1).filter((line) => line !== "");
+    const rows = entry.output
+      .split("\n")
+      .slice(1)
+      .filter((line) => line !== "");
     const tasks = rows.map((line): JsonObject => {
       const [ID = "", name = "", Image = "", NodeID = ""] = line.split(/\s+/);
       const seconds = Number(/Running (\d+) seconds/.exec(line)?.[1] ?? 70);

@@ -150,3 +150,82 @@ describe("ip of iproute2", () => {
     );
   });
 });
+
+describe("listings", () => {
+  const show = (line: string, tools = hostTools): RunResult => run(tools, alpine1(), line);
+
+  it("of routes: the same destination, what is in it, what is around it", () => {
+    const rows = (line: string) => show(line).out.match(/^\S+/gm) ?? [];
+    expect(rows("ip route show default")).toEqual(["default"]);
+    expect(rows("ip route show 10.0.1.0/24")).toEqual(["10.0.1.0/24"]);
+    expect(rows("ip route show 10.0.0.0/8")).toEqual([]);
+    expect(rows("ip route show root 10.0.0.0/8")).toEqual(["10.0.1.0/24"]);
+    expect(rows("ip route show match 10.0.1.7")).toEqual(["default", "10.0.1.0/24"]);
+  });
+
+  it("of what IPv6 has: nothing", () => {
+    for (const line of ["ip -6 addr", "ip -6 route", "ip -6 neigh", "ip -f inet6 route show default"])
+      for (const tools of [hostTools, busyboxTools].slice(0, line.includes("-f") ? 1 : 2))
+        expect(show(line, tools)).toEqual({ out: "", err: "", status: 0 });
+    expect(show("ip -6 addr add ::1/128 dev lo")).toMatchObject({
+      err: "RTNETLINK answers: Operation not supported\n",
+      status: 2,
+    });
+  });
+
+  it("in JSON", () => {
+    const rows = (line: string) => JSON.parse(show(line).out) as unknown[];
+    expect(rows("ip -j addr show eth0")).toEqual([
+      {
+        ifindex: expect.any(Number),
+        link_index: expect.any(Number),
+        ifname: "eth0",
+        flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
+        mtu: 1450,
+        qdisc: "noqueue",
+        operstate: "UP",
+        group: "default",
+        link_type: "ether",
+        address: "02:42:0a:00:01:02",
+        broadcast: "ff:ff:ff:ff:ff:ff",
+        link_netnsid: 0,
+        addr_info: [
+          {
+            family: "inet",
+            local: "10.0.1.2",
+            prefixlen: 24,
+            broadcast: "10.0.1.255",
+            scope: "global",
+            label: "eth0",
+            valid_life_time: 4294967295,
+            preferred_life_time: 4294967295,
+          },
+        ],
+      },
+    ]);
+    expect(rows("ip -j -s link show lo")).toMatchObject([{ ifname: "lo", linkmode: "DEFAULT", stats64: { rx: {} } }]);
+    expect(rows("ip -j route")).toEqual([
+      { dst: "default", gateway: "172.18.0.1", dev: "eth1", flags: [] },
+      { dst: "10.0.1.0/24", dev: "eth0", protocol: "kernel", scope: "link", prefsrc: "10.0.1.2", flags: [] },
+      { dst: "172.18.0.0/16", dev: "eth1", protocol: "kernel", scope: "link", prefsrc: "172.18.0.3", flags: [] },
+    ]);
+    expect(rows("ip -json neigh")).toEqual([]);
+    const pretty = show("ip -j -p route show default").out;
+    expect(pretty).toBe(
+      '[ {\n        "dst": "default",\n        "gateway": "172.18.0.1",\n        "dev": "eth1",\n        "flags": [ ]\n    } ]\n',
+    );
+  });
+
+  it("say how they are asked for", () => {
+    for (const line of ["ip", "ip help", "ip route help"])
+      expect(show(line)).toMatchObject({
+        out: "",
+        err: expect.stringMatching(/^Usage: ip \[ OPTIONS \]/),
+        status: 255,
+      });
+    const busybox = { out: "", err: expect.stringMatching(/^BusyBox .*\n\nUsage: ip \[OPTIONS\]/), status: 1 };
+    for (const line of ["ip", "ip help", "ip -j addr"]) expect(show(line, busyboxTools)).toMatchObject(busybox);
+    expect(show("ip route flush cache")).toEqual({ out: "", err: "", status: 0 });
+    expect(show("ip route flush")).toMatchObject({ err: '"ip route flush" requires arguments.\n', status: 255 });
+  });
+});

@@ -117,6 +117,21 @@ describe("iptables", () => {
     expect(run(ns, "iptables -S INPUT").out).toBe("-P INPUT ACCEPT\n");
   });
 
+  it("keeps `-m state` apart from `-m conntrack`", () => {
+    const ns = namespace();
+    run(ns, "iptables -A INPUT -m state -p tcp --sport 8080 --state ESTABLISHED,RELATED -j ACCEPT");
+    expect(run(ns, "iptables -S INPUT").out).toBe(
+      "-P INPUT ACCEPT\n-A INPUT -p tcp -m state --state RELATED,ESTABLISHED -m tcp --sport 8080 -j ACCEPT\n",
+    );
+    expect(run(ns, "iptables -L INPUT -n").out).toContain("state RELATED,ESTABLISHED");
+    expect(
+      run(ns, "iptables -C INPUT -p tcp --sport 8080 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT").status,
+    ).toBe(1);
+    expect(run(ns, "iptables -D INPUT -p tcp --sport 8080 -m state --state ESTABLISHED,RELATED -j ACCEPT").status).toBe(
+      0,
+    );
+  });
+
   it("refuses what the real one refuses", () => {
     const ns = namespace();
     const hint = "Try `iptables -h' or 'iptables --help' for more information.\n";

@@ -34,6 +34,24 @@ steps:
   - host1: docker exec alpine1 sh -c "echo hello | nc -w 1 alpine2 9000"
   - host2: docker exec alpine2 cat /tmp/got
     expect: ["hello"]
+  - host2: docker exec -d alpine2 nc -lk -p 9001 -e sh
+  - host1: docker exec alpine1 sh -c "echo 'echo \$((6*7)) \$(hostname -i | cut -d. -f1-3); exit' | nc alpine2 9001"
+    expect: ["42 10.0.1\n"]
+  - host1: docker exec alpine1 sh -c "echo exit | nc alpine2 9001; nc -e"
+    exit: 1
+    expect: ["nc: option requires an argument -- 'e'", "Usage: nc [OPTIONS] HOST PORT"]
+  - host1: docker exec alpine1 hostname other
+    exit: 1
+    expect: ["hostname: sethostname: Operation not permitted"]
+  - host1: hostname other; hostname; hostname host1; hostname
+    expect: ["other\nhost1\n"]
+  - host1: docker exec alpine1 wget
+    exit: 1
+    expect: ["Usage: wget [-cqS]"]
+  - host1: ip -d link show docker0 | grep -o 'vlan_default_pvid .'
+    expect: ["vlan_default_pvid 1"]
+  - host1: nsenter --net=/run/docker/netns/$(ls /run/docker/netns | grep ^1- | head -1) ip -d link show br0 | grep -o 'vlan_default_pvid .'
+    expect: ["vlan_default_pvid 0"]
   - host1: docker exec alpine1 nc -w 2 alpine2 4444
     exit: 1
     expect: ["nc: can't connect to remote host (10.0.1.4): Connection refused"]
@@ -51,6 +69,19 @@ steps:
   - host2: ping -c 1 192.168.77.11
   - host1: conntrack -L -p icmp
     expect: ["/^icmp +1 \\d+ src=192\\.168\\.77\\.12 dst=192\\.168\\.77\\.11 type=8 code=0 id=\\d+ src=192\\.168\\.77\\.11 dst=192\\.168\\.77\\.12 type=0 code=0/m"]
+  - host1: conntrack -D -p icmp -s 192.168.77.12
+    expect: ["/^icmp +1 \\d+ src=192\\.168\\.77\\.12 /m", "conntrack v1.4.7 (conntrack-tools): 1 flow entries have been deleted."]
+  - host1: conntrack -D -p icmp -s 192.168.77.12
+    exit: 1
+    expect: ["conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted."]
+  - host1: iptables -A INPUT -p icmp
+  - host2: ping -c 1 192.168.77.11
+  - host1: iptables -Z INPUT
+  - host1: iptables-save -c
+    expect: ["[0:0] -A INPUT -p icmp"]
+  - host1: iptables -Z NOPE
+    exit: 1
+    expect: ["iptables: No chain/target/match by that name."]
   - host1: ss -lnt
     expect: ["/^LISTEN +0 +\\d+ +0\\.0\\.0\\.0:2377 +0\\.0\\.0\\.0:\\*/m"]
   - host1: sysctl net.ipv4.ip_forward

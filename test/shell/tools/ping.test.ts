@@ -44,7 +44,13 @@ function scripted(host: ProgramHost, fates: readonly Fate[], ttl = 64): NetNs {
     });
   };
   const route = { lookup: () => ({ dev: 2, via: undefined, src: 0, type: "unicast", mtu: 1450 }) };
-  return Object.create(base, { socket: { value: { icmp: open } }, route: { value: route } }) as NetNs;
+  const [link, addr] = [{ list: () => [{ name: "eth0" }] }, { list: () => [{ addr: { ip: 0x0a000102 } }] }];
+  return Object.create(base, {
+    socket: { value: { icmp: open } },
+    route: { value: route },
+    link: { value: link },
+    addr: { value: addr },
+  }) as NetNs;
 }
 
 const files = () => new LayeredFiles(new Map([["/etc/hosts", "10.0.1.4 alpine2\n"]]), new Map());
@@ -147,5 +153,72 @@ describe("ping", () => {
     host.network.runFor(1e6);
     expect(process.result).toBe(0);
     expect(result.out).toContain(line);
+  });
+
+  it.each([
+    [["-I", "nope", "10.0.1.4"], "SO_BINDTODEVICE nope: No such device", 2],
+    [["-I", "9.9.9.9", "10.0.1.4"], "bind: Cannot assign requested address", 2],
+    [["-c", "x", "10.0.1.4"], "invalid argument: 'x'", 1],
+    [["-i", "x", "10.0.1.4"], "bad timing interval: 'x'", 1],
+    [["-i", "-1", "10.0.1.4"], "bad timing interval: -1", 2],
+  ] as const)("of iputils: %j", (words, message, status) => {
+    const host = new ProgramHost();
+    const result = host.run(iputilsPing, ["ping", ...words], { ns: scripted(host, [1]), files: files() });
+    expect(result).toEqual({ out: "", err: `ping: ${message}\n`, status });
+  });
+
+  it.each([
+    [["-I", "nope", "10.0.1.4"], "bad address 'nope'"],
+    [["-I", "9.9.9.9", "10.0.1.4"], "bind: Address not available"],
+    [["-c", "x", "10.0.1.4"], "invalid number 'x'"],
+    [["-c", "9999999999", "10.0.1.4"], "number 9999999999 is not in 0..2147483647 range"],
+    [["-i", "1q", "10.0.1.4"], "invalid number '1q'"],
+  ])("of busybox: %j", (words, message) => {
+    const host = new ProgramHost();
+    const result = host.run(busyboxPing, ["ping", ...words], { ns: scripted(host, [1]), files: files() });
+    expect(result).toEqual({ out: "", err: `ping: ${message}\n`, status: 1 });
+  });
+
+  it("of iputils pings a broadcast address with -b only", () => {
+    const host = new ProgramHost();
+    const ns = scripted(host, [100]);
+    const broadcast = Object.create(ns, {
+      route: { value: { lookup: () => ({ dev: 2, via: undefined, src: 0, type: "broadcast", mtu: 1450 }) } },
+    }) as NetNs;
+    const ping = (...words: string[]) => host.run(iputilsPing, ["ping", ...words], { ns: broadcast, files: files() });
+    expect(ping("10.0.1.255")).toEqual({
+      out: "",
+      err: "ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules\n",
+      status: 2,
+    });
+    expect(ping("-b", "-c1", "10.0.1.255")).toMatchObject({ err: "WARNING: pinging broadcast address\n", status: 0 });
+  });
+
+  it("of iputils without an interval takes time all the same: by the answers, or ten milliseconds", () => {
+    const host = new ProgramHost();
+    const words = ["ping", "-i", "0", "-c", "5", "10.0.1.4"];
+    const ns = scripted(host, [0, 0, undefined, 300, 0]);
+    const { out } = host.run(iputilsPing, words, { ns, files: files() });
+    expect(out).toContain("5 packets transmitted, 4 received, 20% packet loss, time 10ms");
+    expect(out).toMatch(/ ms, ipg\/ewma \d+\.\d{3}\/\d+\.\d{3} ms\n$/);
+    const flood = host.run(iputilsPing, ["ping", "-f", "-c", "3", "10.0.1.4"], {
+      ns: scripted(host, [0, 0, 0]),
+      files: files(),
+    });
+    expect(flood.out).toContain("bytes of data.\n.\b \b.\b \b.\b \b\n--- 10.0.1.4 ping statistics ---\n3 packets");
+  });
+
+  it("of busybox without an interval makes no timer: one request", () => {
+    const host = new ProgramHost();
+    const result = { out: "", err: "", status: undefined };
+    const context = host.context(
+      ["ping", "-i", "0", "-c", "3", "10.0.1.4"],
+      { ns: scripted(host, [0, 0, 0]), files: files() },
+      result,
+    );
+    const process = host.os.spawn("ping", busyboxPing(context));
+    host.network.runFor(60e9);
+    expect(process.done).toBe(false);
+    expect(result.out.match(/seq=/g)).toHaveLength(1);
   });
 });

@@ -67,15 +67,18 @@ export function num(value: Json | undefined, ...keys: readonly string[]): number
   return typeof found === "number" ? found : 0;
 }
 
+/** The boolean at a path, false when there is none. */
 export function bool(value: Json | undefined, ...keys: readonly string[]): boolean {
   return at(value, ...keys) === true;
 }
 
+/** The list at a path, empty when there is none. */
 export function list(value: Json | undefined, ...keys: readonly string[]): readonly Json[] {
   const found = at(value, ...keys);
   return isArray(found) ? found : [];
 }
 
+/** The object at a path, empty when there is none. */
 export function object(value: Json | undefined, ...keys: readonly string[]): JsonObject {
   const found = at(value, ...keys);
   return isObject(found) ? found : {};

@@ -94,6 +94,7 @@ function compare(name: string, args: readonly Value[]): boolean {
 
 const comparison = (name: string): [string, TemplateFunction] => [name, (args) => compare(name, args)];
 
+/** Functions of templates by name. */
 export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, TemplateFunction>([
   ["json", ([value]) => compactJson(value ?? null)],
   ["join", ([items, separator]) => (Array.isArray(items) ? items.map(text).join(text(separator)) : "")],
@@ -133,6 +134,7 @@ export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, 
   ...["eq", "ne", "lt", "le", "gt", "ge"].map(comparison),
 ]);
 
+/** Calls a function; throws TemplateError as Go words it. */
 export function callFunction(name: string, args: readonly Value[]): Value {
   return (FUNCTIONS.get(name) as TemplateFunction)(args);
 }

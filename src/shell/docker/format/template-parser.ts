@@ -6,6 +6,7 @@ export class TemplateError extends Error {
   override name = "TemplateError";
 }
 
+/** What stands for a value in a template. */
 export type Operand =
   | { readonly kind: "literal"; readonly value: Value; readonly source: string }
   | { readonly kind: "function"; readonly name: string; readonly source: string }
@@ -13,6 +14,7 @@ export type Operand =
   | { readonly kind: "variable"; readonly name: string; readonly path: readonly string[]; readonly source: string }
   | { readonly kind: "nested"; readonly pipeline: Pipeline; readonly path: readonly string[]; readonly source: string };
 
+/** Commands joined by `|`. */
 export interface Pipeline {
   readonly commands: readonly (readonly Operand[])[];
   /** Names on the left of `:=`. */
@@ -20,6 +22,7 @@ export interface Pipeline {
   readonly source: string;
 }
 
+/** What stands between `{{` and `}}`. */
 export interface Action {
   readonly kind: "print" | "if" | "range" | "with";
   readonly pipeline: Pipeline;
@@ -27,6 +30,7 @@ export interface Action {
   readonly otherwise: readonly Node[];
 }
 
+/** A piece of a template. */
 export type Node = { readonly kind: "text"; readonly text: string } | Action;
 
 /** Text between actions and the actions' insides, with `{{-` and `-}}` applied. */

@@ -63,10 +63,12 @@ export class Bytes {
   }
 }
 
+/** Two hexadecimal digits. */
 export function hexByte(byte: number): string {
   return byte.toString(16).padStart(2, "0");
 }
 
+/** A number in hexadecimal, `0x` not included. */
 export function hex(value: number, width = 0): string {
   return `0x${value.toString(16).padStart(width, "0")}`;
 }

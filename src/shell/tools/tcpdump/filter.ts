@@ -6,6 +6,7 @@
 import { type Ipv4, maskOf, parseCidr, parseIpv4 } from "../../../base/addr.ts";
 import { UsageError } from "../../lib/options.ts";
 
+/** Which end of a packet a primitive is about. */
 export type Direction = "src" | "dst" | "either" | "both";
 
 /** A number of a frame (`tcp[13]`, `len`) or a constant. */
@@ -59,6 +60,7 @@ export const IP_PROTOCOLS: Readonly<Record<string, number>> = {
   ah: 51,
   sctp: 132,
 };
+/** Ethertypes by name. */
 export const ETHER_PROTOCOLS: Readonly<Record<string, number>> = { ip: 0x0800, arp: 0x0806, rarp: 0x8035, ip6: 0x86dd };
 /** Names for offsets and values (pcap-filter(7)). */
 const CONSTANTS: Readonly<Record<string, number>> = {

@@ -67,6 +67,7 @@ export class TcpConnections {
   }
 }
 
+/** How TCP is printed. */
 export interface TcpOptions {
   readonly verbose: number;
   readonly quick: boolean;

@@ -346,4 +346,5 @@ function* guarded(context: ProgramContext): Proc<number> {
   }
 }
 
+/** tcpdump(8). */
 export const tcpdump: Program = tool(guarded);

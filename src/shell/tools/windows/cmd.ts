@@ -181,4 +181,5 @@ function* main(context: ProgramContext): Proc<number> {
   return shell.status;
 }
 
+/** cmd.exe. */
 export const cmd: Program = main;

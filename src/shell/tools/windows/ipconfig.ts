@@ -71,6 +71,7 @@ function host(context: ProgramContext): string[] {
   ];
 }
 
+/** ipconfig.exe. */
 export const ipconfig: Program = quick((context) => {
   const [option, more] = context.argv.slice(1);
   const all = option !== undefined && /^[-/]all$/i.test(option);

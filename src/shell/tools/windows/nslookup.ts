@@ -54,4 +54,5 @@ function answer(message: DnsMessage, name: string, address: boolean): string {
   return `${head}Name:    ${shown}\n${texts.length === 0 ? "" : `${label}${texts.join("\n\t  ")}\n`}\n`;
 }
 
+/** nslookup.exe. */
 export const windowsNslookup: Program = main;

@@ -185,4 +185,5 @@ function printStatistics(context: ProgramContext, ip: Ipv4, { sent, received, ti
   stdout.write(`    Minimum = ${min}ms, Maximum = ${max}ms, Average = ${average}ms\n`);
 }
 
+/** ping.exe. */
 export const windowsPing: Program = main;

@@ -1,5 +1,5 @@
 /**
- * The allocator's loop (swarmkit manager/allocator/allocator.go, network.go): networks and nodes on their own
+ * The allocator's loop (swarmkit manager/allocator/allocator.go, network.go): networks, services and nodes on their own
  * events, tasks collected and served at the commit that follows. Whatever could not be allocated is tried
  * again at a commit after something was given back, and 5 minutes after the last try.
  */
@@ -11,27 +11,34 @@ import {
   type NetworkAttachment,
   type NetworkObject,
   type NodeObject,
+  type ServiceObject,
   type TaskObject,
   TaskState,
 } from "../../api/objects.ts";
+import type { Endpoint } from "../../api/services.ts";
 import type { StoreEvent, WriteTx } from "../../store/memory.ts";
 import type { Component, ComponentContext } from "../component.ts";
+import { needsIngress } from "../service-modes.ts";
 import { AllocationError } from "./ipam.ts";
 import { NetworkAllocator } from "./network-allocator.ts";
+import { ServiceAllocator } from "./service-allocator.ts";
 
 /** swarmkit allocator.retryInterval. */
 const RETRY_INTERVAL = 5 * MINUTE;
 const ALLOCATED_MESSAGE = "pending task scheduling";
 
+/** Gives networks, nodes, services and tasks their addresses (manager/allocator). */
 export class Allocator implements Component {
   readonly name = "allocator";
   readonly #context: ComponentContext;
   readonly #events: Channel<StoreEvent>;
   readonly #networks: NetworkAllocator;
+  readonly #services: ServiceAllocator;
   /** Tasks and networks to allocate at the next commit, and those that could not be. */
   readonly #pendingTasks = new Map<string, TaskObject>();
   readonly #unallocatedTasks = new Map<string, TaskObject>();
   readonly #unallocatedNetworks = new Set<string>();
+  readonly #unallocatedServices = new Set<string>();
   /** Addresses given to tasks and to nodes, by their ID: what must be given back. */
   readonly #taskAddresses = new Map<string, readonly NetworkAttachment[]>();
   readonly #nodeAddresses = new Map<string, readonly NetworkAttachment[]>();
@@ -43,6 +50,9 @@ export class Allocator implements Component {
     this.#events = context.store.watch();
     const cluster = context.store.view((tx) => tx.all("cluster"))[0];
     this.#networks = new NetworkAllocator(cluster?.defaultAddressPool ?? [], cluster?.subnetSize ?? 0);
+    this.#services = new ServiceAllocator(this.#networks, () => {
+      this.#somethingWasDeallocated = true;
+    });
     this.#lastRetry = context.os.now();
   }
 
@@ -68,9 +78,10 @@ export class Allocator implements Component {
   /** Takes over what is allocated, then allocates what isn't: networks, nodes, tasks. */
   *#allocateExisting(): Proc<void> {
     const store = this.#context.store;
-    const { networks, nodes, tasks } = store.view((tx) => ({
+    const { networks, nodes, services, tasks } = store.view((tx) => ({
       networks: tx.all("network").sort((a, b) => Number(isIngressNetwork(b)) - Number(isIngressNetwork(a))),
       nodes: tx.all("node"),
+      services: tx.all("service"),
       tasks: tx.all("task"),
     }));
     for (const network of networks) if (network.driverState !== undefined) this.#networks.restoreNetwork(network);
@@ -78,6 +89,7 @@ export class Allocator implements Component {
       this.#networks.restoreAddresses(node.attachments);
       if (node.attachments.length > 0) this.#nodeAddresses.set(node.id, node.attachments);
     }
+    for (const service of services) this.#services.restore(service);
     for (const task of tasks) {
       if (task.status.state > TaskState.RUNNING || task.status.state < TaskState.PENDING) continue;
       this.#networks.restoreAddresses(task.networks);
@@ -85,12 +97,14 @@ export class Allocator implements Component {
     }
     for (const network of networks) if (network.driverState === undefined) yield* this.#allocateNetwork(network.id);
     for (const node of nodes) yield* this.#reallocateNode(node.id);
+    for (const service of services) yield* this.#allocateService(service.id);
     for (const task of tasks) if (task.status.state === TaskState.NEW) this.#pendingTasks.set(task.id, task);
     yield* this.#allocateTasks(this.#pendingTasks);
   }
 
   *#onEvent(event: Exclude<StoreEvent, { action: "commit" }>): Proc<void> {
     if (event.table === "network") yield* this.#onNetwork(event.action, event.object);
+    else if (event.table === "service") yield* this.#onService(event.action, event.object);
     else if (event.table === "node") yield* this.#onNode(event.action, event.object);
     else if (event.table === "task") yield* this.#onTask(event.action, event.object);
   }
@@ -101,6 +115,7 @@ export class Allocator implements Component {
     this.#somethingWasDeallocated = false;
     this.#lastRetry = this.#context.os.now();
     for (const id of [...this.#unallocatedNetworks]) yield* this.#allocateNetwork(id);
+    for (const id of [...this.#unallocatedServices]) yield* this.#allocateService(id);
     yield* this.#allocateTasks(this.#unallocatedTasks);
   }
 
@@ -144,6 +159,39 @@ export class Allocator implements Component {
   *#detachNodes(networkId: string): Proc<void> {
     for (const [nodeId, attachments] of [...this.#nodeAddresses]) {
       if (attachments.some((attachment) => attachment.network.id === networkId)) yield* this.#reallocateNode(nodeId);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------- services
+
+  *#onService(action: "create" | "update" | "remove", service: ServiceObject): Proc<void> {
+    if (action !== "remove") {
+      yield* this.#allocateService(service.id);
+      return;
+    }
+    this.#unallocatedServices.delete(service.id);
+    this.#services.deallocate(service.id);
+  }
+
+  #ingress(): NetworkObject | undefined {
+    return this.#context.store.view((tx) => tx.all("network").find(isIngressNetwork));
+  }
+
+  *#allocateService(id: string): Proc<void> {
+    const service = this.#context.store.view((tx) => tx.get("service", id));
+    const ingress = this.#ingress();
+    this.#unallocatedServices.delete(id);
+    if (service === undefined || this.#services.isAllocated(service, ingress)) return;
+    try {
+      const endpoint = this.#services.allocate(service, ingress);
+      yield* this.#context.store.update((tx) => {
+        const stored = tx.get("service", id);
+        if (stored !== undefined) tx.update("service", { ...stored, endpoint });
+      });
+    } catch (error) {
+      if (!(error instanceof AllocationError)) throw error;
+      this.#unallocatedServices.add(id);
+      this.#context.log("error", `Failed allocation for service ${id}: ${error.message}`);
     }
   }
 
@@ -246,18 +294,20 @@ export class Allocator implements Component {
     const writes: ((tx: WriteTx) => void)[] = [];
     for (const task of [...tasks.values()]) {
       tasks.delete(task.id);
-      const networks = this.#taskAddresses.get(task.id) ?? this.#tryTask(task);
-      if (networks === undefined) this.#unallocatedTasks.set(task.id, task);
-      else writes.push((tx) => this.#storeTask(tx, task.id, networks));
+      const held = this.#taskAddresses.get(task.id);
+      const allocation = held === undefined ? this.#tryTask(task) : { networks: held, endpoint: undefined };
+      if (allocation === undefined) this.#unallocatedTasks.set(task.id, task);
+      else writes.push((tx) => this.#storeTask(tx, task.id, allocation));
     }
     if (writes.length > 0) yield* this.#context.store.batch(writes);
   }
 
-  #tryTask(task: TaskObject): readonly NetworkAttachment[] | undefined {
+  #tryTask(task: TaskObject): Allocation | undefined {
     try {
-      const networks = this.#networks.allocateTask(task, this.#attachmentsOf(task));
+      const service = this.#serviceOf(task);
+      const networks = this.#networks.allocateTask(task, this.#attachmentsOf(task, service));
       this.#taskAddresses.set(task.id, networks);
-      return networks;
+      return { networks, endpoint: service?.endpoint };
     } catch (error) {
       if (!(error instanceof AllocationError)) throw error;
       this.#context.log("error", `task allocation failure: ${error.message}`);
@@ -265,23 +315,39 @@ export class Allocator implements Component {
     }
   }
 
-  /** The networks of a task's spec, which must all be there and allocated. */
-  #attachmentsOf(task: TaskObject): NetworkAttachment[] {
-    return this.#context.store.view((tx) =>
+  /** A task waits for its service; one whose service is gone gets nothing any more. */
+  #serviceOf(task: TaskObject): ServiceObject | undefined {
+    if (task.serviceId === "") return undefined;
+    const service = this.#context.store.view((tx) => tx.get("service", task.serviceId));
+    if (service === undefined) throw new AllocationError(`could not find service ${task.serviceId}`);
+    if (!this.#services.isAllocated(service, this.#ingress())) {
+      const text = `service ${service.id} to which task ${task.id} belongs has pending allocations`;
+      throw new AllocationError(text);
+    }
+    return service;
+  }
+
+  /** The ingress network if the service is on the mesh, then those of the spec, which must all be there and allocated. */
+  #attachmentsOf(task: TaskObject, service: ServiceObject | undefined): NetworkAttachment[] {
+    const ingress = service !== undefined && needsIngress(service) ? this.#ingress() : undefined;
+    const mesh = ingress === undefined ? [] : [{ network: ingress, addresses: [], aliases: [] }];
+    const own = this.#context.store.view((tx) =>
       task.spec.networks.map(({ target, aliases }) => {
         const network = tx.get("network", target);
         if (network === undefined) {
           throw new AllocationError(`failed to retrieve network ${target} while allocating task ${task.id}`);
         }
-        if (!this.#networks.isAllocated(target)) {
-          throw new AllocationError(`network ${target} attached to task ${task.id} not allocated yet`);
-        }
         return { network, addresses: [], aliases };
       }),
     );
+    for (const { network } of [...mesh, ...own]) {
+      if (this.#networks.isAllocated(network.id)) continue;
+      throw new AllocationError(`network ${network.id} attached to task ${task.id} not allocated yet`);
+    }
+    return [...mesh, ...own];
   }
 
-  #storeTask(tx: WriteTx, id: string, networks: readonly NetworkAttachment[]): void {
+  #storeTask(tx: WriteTx, id: string, { networks, endpoint }: Allocation): void {
     const task = tx.get("task", id);
     if (task === undefined || task.status.state >= TaskState.PENDING) return;
     const status = {
@@ -291,6 +357,12 @@ export class Allocator implements Component {
       err: "",
       timestamp: this.#context.os.now(),
     };
-    tx.update("task", { ...task, networks, status });
+    tx.update("task", { ...task, networks, endpoint: endpoint ?? task.endpoint, status });
   }
+}
+
+/** What a task is given: addresses, and a copy of its service's endpoint. */
+interface Allocation {
+  readonly networks: readonly NetworkAttachment[];
+  readonly endpoint: Endpoint | undefined;
 }

@@ -22,9 +22,13 @@ export class AllocationError extends Error {
   override name = "AllocationError";
 }
 
+/** Errors, as libnetwork/ipamapi words them. */
 export const POOL_OVERLAP = "Pool overlaps with other one on this address space";
+
+/** No pool is left. */
 export const POOLS_EXHAUSTED =
   "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network";
+/** No address of the pool is left. */
 export const NO_AVAILABLE_IP = "could not find an available IP";
 export const ADDRESS_IN_USE = "Address already in use";
 

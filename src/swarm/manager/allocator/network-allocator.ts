@@ -24,6 +24,7 @@ interface NetworkState {
   readonly vnis: number[];
 }
 
+/** Pools, addresses and VNIs of networks (allocator/cnmallocator). */
 export class NetworkAllocator {
   readonly #space: AddressSpace;
   readonly #vnis = new NextFit(VNI_FIRST, VNI_LAST);
@@ -35,6 +36,11 @@ export class NetworkAllocator {
 
   isAllocated(networkId: string): boolean {
     return this.#networks.has(networkId);
+  }
+
+  /** True for a network that lives on one node, and has no addresses of the swarm's. */
+  isNodeLocal(networkId: string): boolean {
+    return this.#networks.get(networkId)?.pools.size === 0;
   }
 
   /** Gives the network its driver, subnets, gateways and VNIs. Throws AllocationError and leaves nothing taken. */
@@ -108,29 +114,33 @@ export class NetworkAllocator {
 
   /** Takes the addresses that the store shows as given out. */
   restoreAddresses(attachments: readonly NetworkAttachment[]): void {
-    for (const attachment of attachments) {
-      for (const address of attachment.addresses) {
-        try {
-          this.allocateAddress(attachment.network.id, [address]);
-        } catch (error) {
-          // Two objects with one address: the first keeps it. A network that is gone holds none.
-          if (!(error instanceof AllocationError)) throw error;
-        }
-      }
+    for (const { network, addresses } of attachments) {
+      for (const address of addresses) this.restoreAddress(network.id, address);
+    }
+  }
+
+  /** Takes an address that the store shows as given out. */
+  restoreAddress(networkId: string, address: string): void {
+    try {
+      this.allocateAddress(networkId, [address]);
+    } catch (error) {
+      // Two objects with one address: the first keeps it. A network that is gone holds none.
+      if (!(error instanceof AllocationError)) throw error;
     }
   }
 
   /** Gives back addresses; those of networks that are gone went with them. */
   releaseAddresses(attachments: readonly NetworkAttachment[]): void {
-    for (const attachment of attachments) {
-      for (const address of attachment.addresses) {
-        const ip = addressOf(address);
-        if (ip === undefined) continue;
-        for (const pool of this.#networks.get(attachment.network.id)?.pools.values() ?? []) {
-          if (pool.contains(ip)) pool.release(ip);
-        }
-      }
+    for (const { network, addresses } of attachments) {
+      for (const address of addresses) this.releaseAddress(network.id, address);
     }
+  }
+
+  /** Gives back one address. */
+  releaseAddress(networkId: string, address: string): void {
+    const ip = addressOf(address);
+    if (ip === undefined) return;
+    for (const pool of this.#networks.get(networkId)?.pools.values() ?? []) if (pool.contains(ip)) pool.release(ip);
   }
 
   /** One address on every network of a task; all or none. Node-local networks need none. */
@@ -140,13 +150,23 @@ export class NetworkAllocator {
       for (const attachment of attachments) {
         const state = this.#networks.get(attachment.network.id);
         const wished = task.spec.networks.find((config) => config.target === attachment.network.id)?.addresses ?? [];
-        const addresses = state?.pools.size === 0 ? [] : [this.allocateAddress(attachment.network.id, wished)];
+        const addresses = state?.pools.size === 0 ? [] : [this.#taskAddress(task.id, attachment.network.id, wished)];
         done.push({ ...attachment, addresses });
       }
       return done;
     } catch (error) {
       this.releaseAddresses(done);
       throw error;
+    }
+  }
+
+  #taskAddress(taskId: string, networkId: string, wished: readonly string[]): string {
+    try {
+      return this.allocateAddress(networkId, wished);
+    } catch (error) {
+      if (!(error instanceof AllocationError)) throw error;
+      const text = `failed to allocate network IP for task ${taskId} network ${networkId}: ${error.message}`;
+      throw new AllocationError(text);
     }
   }
 

@@ -3,6 +3,8 @@
  * wraps (libnetwork idm and bitseq with `serial`). A number asked for by name doesn't move the cursor; a
  * released one is not handed out again before the search has wrapped.
  */
+
+/** Hands out numbers, going on behind the last one (libnetwork/idm). */
 export class NextFit {
   readonly #first: number;
   readonly #last: number;

@@ -9,6 +9,7 @@ function stablePart(task: TaskObject): string {
   return JSON.stringify({ ...rest, networks: rest.networks.map((a) => [a.network.id, a.addresses, a.aliases]) });
 }
 
+/** What a node was told, and what is new (dispatcher/assignments.go). */
 export class AssignmentSet {
   readonly #tasks = new Map<string, string>();
   readonly #changes = new Map<string, AssignmentChange>();

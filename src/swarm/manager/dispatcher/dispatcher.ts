@@ -40,6 +40,7 @@ const MANAGER_WEIGHT = 10;
 
 type TaskEvent = { readonly action: "put" | "remove"; readonly task: TaskObject };
 
+/** Sessions of nodes (manager/dispatcher). */
 export class Dispatcher implements Component {
   readonly name = "dispatcher";
   readonly #context: ComponentContext;

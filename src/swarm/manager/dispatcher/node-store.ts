@@ -9,6 +9,7 @@ import { choosePeriod, GRACE_MULTIPLIER, UNKNOWN_GRACE_MULTIPLIER } from "./peri
 const RATE_LIMIT_PERIOD = 8 * SEC;
 const RATE_LIMIT_COUNT = 3;
 
+/** A node with a session. */
 export interface RegisteredNode {
   readonly nodeId: string;
   /** Empty while the node is only expected (unknown). */
@@ -25,6 +26,7 @@ export interface RegisteredNode {
   readonly changed: Signal;
 }
 
+/** The nodes that have sessions (dispatcher/nodes.go). */
 export class NodeStore {
   readonly #nodes = new Map<string, RegisteredNode>();
   readonly #random: Random;

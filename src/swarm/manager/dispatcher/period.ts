@@ -2,6 +2,7 @@
 import type { Random } from "../../../base/random.ts";
 import { MS, SEC, type Time } from "../../../base/time.ts";
 
+/** How often a node is heard of, ns. */
 export const DEFAULT_HEARTBEAT_PERIOD = 5 * SEC;
 const EPSILON = 500 * MS;
 /** A node is down this many announced periods after its last heartbeat. */

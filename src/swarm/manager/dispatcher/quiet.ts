@@ -39,6 +39,7 @@ export interface AgentRest {
   readonly due: Time;
 }
 
+/** One end of a resting heartbeat. */
 export type HeartbeatRest = DispatcherRest | AgentRest;
 
 /** What dispatchers and agents become up to and including a time. */

@@ -4,6 +4,7 @@
  */
 import { MS, type Time } from "../../../base/time.ts";
 import { type Proc, Signal } from "../../../scheduler/process.ts";
+import { deepEqual } from "../../api/equality.ts";
 import type { NodeDescription, NodeState, TaskStatus } from "../../api/objects.ts";
 import type { WriteTx } from "../../store/memory.ts";
 import type { ComponentContext } from "../component.ts";
@@ -11,6 +12,7 @@ import type { ComponentContext } from "../component.ts";
 const FLUSH_INTERVAL = 100 * MS;
 const MAX_BATCH = 10_000;
 
+/** A state of a node to be written. */
 export interface NodeStatusUpdate {
   readonly state: NodeState;
   readonly message: string;
@@ -19,6 +21,7 @@ export interface NodeStatusUpdate {
   readonly description?: NodeDescription | undefined;
 }
 
+/** States that wait to be written in one batch. */
 export class StatusQueue {
   readonly #context: ComponentContext;
   /** The leader's node ID, for `appliedBy`. */
@@ -95,7 +98,7 @@ export class StatusQueue {
     const task = tx.get("task", id);
     if (task === undefined || task.status.state > status.state) return;
     const old = task.status;
-    if (old.state === status.state && old.message === status.message && old.err === status.err) return;
+    if (sameStatus(old, status)) return;
     tx.update("task", { ...task, status: { ...status, appliedBy: this.#nodeId, appliedAt: this.#context.os.now() } });
   }
 
@@ -105,4 +108,10 @@ export class StatusQueue {
     const status = { state: update.state, message: update.message, addr: update.addr ?? node.status.addr };
     tx.update("node", { ...node, status, description: update.description ?? node.description });
   }
+}
+
+/** Everything but the time: then there is nothing to write. */
+function sameStatus(a: TaskStatus, b: TaskStatus): boolean {
+  if (a.state !== b.state || a.message !== b.message || a.err !== b.err) return false;
+  return deepEqual(a.container, b.container) && deepEqual(a.ports, b.ports);
 }

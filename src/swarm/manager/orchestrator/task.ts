@@ -2,6 +2,7 @@
 import { newSwarmId } from "../../../base/ids.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Time } from "../../../base/time.ts";
+import { deepEqual } from "../../api/equality.ts";
 import {
   NEW_META,
   type NodeObject,
@@ -11,7 +12,6 @@ import {
   TaskState,
 } from "../../api/objects.ts";
 import { meetsConstraints } from "../constraint.ts";
-import { deepEqual } from "../equality.ts";
 
 /** What a task is told apart by in its service: its slot, or its node where there is one a node. */
 export type SlotKey = string;
@@ -35,6 +35,7 @@ export function newTask(random: Random, now: Time, service: ServiceObject, slot:
     networks: [],
     endpoint: { spec: service.spec.endpoint, ports: [], virtualIps: [] },
     specVersion: service.specVersion,
+    jobIteration: service.jobStatus?.iteration,
   };
 }
 

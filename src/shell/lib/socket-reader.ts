@@ -3,7 +3,7 @@ import type { Time } from "../../base/time.ts";
 import type { TcpSocket } from "../../kernel/socket-types.ts";
 import { recvTcp } from "../../scheduler/io.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { decodeBytes } from "../../shell/lib/program.ts";
+import { decodeBytes } from "./program.ts";
 
 const LF = 10;
 const CHUNK = 65536;
