@@ -14,7 +14,7 @@ import { countOut } from "../inet/icmp-count";
 import { InetNs, hostInet, inetOf } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kmalloc } from "../memory/arena";
-import { Skb, consumeSkb, copySkb, dropSkb, skbPull, skbPush, skbPut } from "../memory/skb";
+import { SKB_CSUM_OK, Skb, consumeSkb, copySkb, dropSkb, skbPull, skbPush, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { ICMP_ECHO, ICMP_HLEN, emitIcmp, icmpEchoId, icmpSetCheck, icmpType } from "../wire/icmp";
 import { ipDst, ipProtocol, ipSrc } from "../wire/ipv4";
@@ -139,6 +139,8 @@ export function rawSend(sk: RawSock, dst: u32, data: usize, length: u32): i32 {
   memory.copy(payload, data, length);
   skb.th = payload;
   datagramHeader(sk, skb, sk.protocol, false);
+  // Whatever checksum is in there, the program computed it.
+  skb.flags &= ~SKB_CSUM_OK;
   return datagramSend(sk, skb);
 }
 

@@ -169,11 +169,26 @@ export interface ExecCreateRequest {
   WorkingDir?: string;
 }
 
+/** An event with its time; JavaScript's numbers are too short for `timeNano`. */
+export interface EngineEventView {
+  readonly time: Time;
+  readonly event: JsonObject;
+}
+
+/** A line of a service's output; or, with `error`, why some are missing (stdcopy's Systemerr). */
+export interface ServiceLogChunk {
+  readonly stream: "stdout" | "stderr";
+  readonly text: string;
+  readonly error?: true;
+}
+
 /** The requests of one engine. */
 export interface EngineApi {
   ping(): { readonly swarm: string };
   version(): JsonObject;
   info(): Proc<JsonObject>;
+  /** GET /events: of containers and networks of this engine. Times in seconds since 1970; who has enough closes the channel. */
+  events?(options: { since?: number; until?: number; filters?: Filters }): Channel<EngineEventView>;
 
   swarmInit(request: SwarmInitRequest): Proc<string>;
   swarmJoin(request: SwarmJoinRequest): Proc<void>;
@@ -249,7 +264,7 @@ export interface EngineApi {
     kind: "service" | "task",
     id: string,
     options: { follow?: boolean; tail?: number; timestamps?: boolean; details?: boolean; since?: number },
-  ): Channel<{ readonly stream: "stdout" | "stderr"; readonly text: string }>;
+  ): Channel<ServiceLogChunk>;
   /** GET /tasks (managers only). */
   taskList?(filters?: Filters): Proc<readonly JsonObject[]>;
   taskInspect?(id: string): Proc<JsonObject>;

@@ -8,7 +8,7 @@ import { Channel, type Proc, sleep } from "../scheduler/process.ts";
 import { type NodeDescription, type TaskObject, taskName } from "../swarm/api/objects.ts";
 import type { ContainerStatus, PublishedPort } from "../swarm/api/services.ts";
 import type { TaskController, TaskLogLine, TaskLogOptions } from "../swarm/executor.ts";
-import { ApiError } from "./api.ts";
+import { ApiError, type ContainerCreateRequest } from "./api.ts";
 import type { Container } from "./container.ts";
 import type { Containers } from "./containers.ts";
 import { inDaemon } from "./daemon-request.ts";
@@ -42,6 +42,8 @@ export interface TaskBackend {
   createNetwork(attachment: TaskObject["networks"][number]): Proc<void>;
   /** Removes the local copy, unless something still uses it. */
   removeNetwork(networkId: string): Proc<void>;
+  /** A request with the defaults of this host's operating system. */
+  readonly containerRequest: (request: ContainerCreateRequest) => ContainerCreateRequest;
   /** Ports of a container on the host. */
   publishedPorts(container: Container): readonly PublishedPort[];
   log(level: "warning" | "error", text: string): void;
@@ -80,7 +82,8 @@ export class ContainerController implements TaskController {
     const request = taskContainerRequest(task, this.#backend.describe());
     const service = containerService(task);
     const options = { managed: true, ...(service === undefined ? {} : { service }) };
-    const { container } = this.#backend.containers.create(taskName(task), request, options);
+    const { containers, containerRequest } = this.#backend;
+    const { container } = containers.create(taskName(task), containerRequest(request), options);
     for (const attachment of task.networks) {
       const own = container.networks.get(attachment.network.spec.annotations.name);
       if (own !== undefined && !isPredefined(attachment)) own.networkId = attachment.network.id;
@@ -138,7 +141,6 @@ export class ContainerController implements TaskController {
       } else yield { on: [container.changed] };
     }
     yield* container.lock.free();
-    if (container.removed) throw new ApiError(500, "dockerexec: container destroyed");
     if (container.exitCode !== 0) throw exitError(container, unhealthy);
   }
 

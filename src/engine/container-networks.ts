@@ -11,6 +11,7 @@ import type { Sandbox } from "../libnetwork/sandbox.ts";
 import type { Proc } from "../scheduler/process.ts";
 import { ApiError, type ContainerCreateRequest, type EndpointSettings } from "./api.ts";
 import type { Container, NetworkAttachment } from "./container.ts";
+import type { Events } from "./events.ts";
 import type { ContainerNetworking } from "./lifecycle.ts";
 import { wantedBindings } from "./ports.ts";
 import { isDefect } from "./refusals.ts";
@@ -67,13 +68,16 @@ export class ContainerNetworks implements ContainerNetworking {
   readonly #swarm: AttachmentProvider;
   readonly #containers: ContainerIndex;
   readonly #onAddress: (ip: Ipv4, container: string) => void;
+  readonly #events: Events | undefined;
 
   constructor(
     controller: NetworkController,
     swarm: AttachmentProvider,
     containers: ContainerIndex,
     onAddress: (ip: Ipv4, container: string) => void = () => {},
+    events?: Events,
   ) {
+    this.#events = events;
     this.#onAddress = onAddress;
     this.controller = controller;
     this.#swarm = swarm;
@@ -211,6 +215,7 @@ export class ContainerNetworks implements ContainerNetworking {
     endpoint.join(sandbox);
     // A task's is told of when the task runs (ActivateContainerServiceBinding).
     if (!container.managed) sandbox.enableService();
+    this.#events?.network(network, "connect", { container: container.id });
     return network;
   }
 
@@ -269,6 +274,7 @@ export class ContainerNetworks implements ContainerNetworking {
     }
     container.sandbox?.delete(shared);
     for (const attachment of container.networks.values()) {
+      this.#disconnected(container, attachment);
       const { attachedAs } = attachment;
       attachment.endpointId = undefined;
       attachment.attachedAs = undefined;
@@ -276,9 +282,16 @@ export class ContainerNetworks implements ContainerNetworking {
     }
   }
 
+  #disconnected(container: Container, { networkId, endpointId }: NetworkAttachment): void {
+    const network = networkId === undefined ? undefined : this.controller.network(networkId);
+    if (network !== undefined && endpointId !== undefined)
+      this.#events?.network(network, "disconnect", { container: container.id });
+  }
+
   /** Takes one endpoint away, and the container off the network. */
   *releaseOne(container: Container, attachment: NetworkAttachment): Proc<void> {
     const { networkId, endpointId, attachedAs } = attachment;
+    this.#disconnected(container, attachment);
     attachment.endpointId = undefined;
     attachment.attachedAs = undefined;
     if (networkId !== undefined && endpointId !== undefined)

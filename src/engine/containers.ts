@@ -10,6 +10,7 @@ import type { Proc } from "../scheduler/process.ts";
 import { ApiError, type ContainerCreateRequest } from "./api.ts";
 import { Container } from "./container.ts";
 import { checkName, checkRequest, commandLine, withTag } from "./container-config.ts";
+import type { Events } from "./events.ts";
 import { Execs } from "./execs.ts";
 import { LayeredFiles } from "./filesystem.ts";
 import { type ContainerNetworking, Lifecycle } from "./lifecycle.ts";
@@ -27,6 +28,7 @@ export interface ContainersOptions {
   readonly hostsFile: string;
   /** How often the daemon has been started: each life has a random stream of its own. */
   readonly lives?: number;
+  readonly events?: Events;
 }
 
 /** The containers of one engine. */
@@ -43,7 +45,7 @@ export class Containers {
     const { lives = 1 } = options;
     this.#random = os.random.fork(lives === 1 ? "containers" : `containers/${lives}`);
     this.execs = new Execs(os, this.#random);
-    this.lifecycle = new Lifecycle(os, networking, log, (container) => this.#autoRemove(container));
+    this.lifecycle = new Lifecycle(os, networking, log, (container) => this.#autoRemove(container), options.events);
   }
 
   /** Takes over the containers of an earlier life of the daemon. @returns those that are to be restarted */
@@ -109,6 +111,7 @@ export class Containers {
     });
     networking.plan(container);
     this.#byId.set(id, container);
+    this.#options.events?.container(container, "create");
     return { container, warnings: [] };
   }
 
@@ -158,6 +161,7 @@ export class Containers {
     container.anonymous = false;
     try {
       this.#options.networking.renamed(container);
+      this.#options.events?.container(container, "rename", { oldName: `/${old}` });
     } catch (error) {
       container.name = old;
       container.anonymous = anonymous;
@@ -186,6 +190,7 @@ export class Containers {
       yield* container.lock.free();
       container.removed = true;
       this.#byId.delete(container.id);
+      this.#options.events?.container(container, "destroy");
       this.execs.forget(container);
     } finally {
       container.removing = false;

@@ -17,6 +17,7 @@ import { parseReference } from "./container-config.ts";
 import { ContainerNetworks } from "./container-networks.ts";
 import { Containers } from "./containers.ts";
 import { inDaemon } from "./daemon-request.ts";
+import { type EventOptions, Events } from "./events.ts";
 import { checkFilters, matchesFilters } from "./filters.ts";
 import type { ResolverFiles } from "./host-resolver.ts";
 import { checkSignal } from "./lifecycle.ts";
@@ -73,6 +74,7 @@ export class Engine implements api.EngineApi {
   /** How often the daemon has been started. */
   readonly #lives: number;
   #remains: EngineRemains | undefined;
+  readonly #events: Events;
   readonly controller: NetworkController;
   readonly containers: Containers;
   readonly #membership: SwarmMembership;
@@ -88,6 +90,7 @@ export class Engine implements api.EngineApi {
     this.#platform = platform;
     const { restore } = options;
     this.#lives = (restore?.lives ?? 0) + 1;
+    this.#events = new Events(os);
     this.#remains = restore;
     this.#id = restore?.id ?? newHexId(os.random.fork("engine"));
     this.controller = new NetworkController({
@@ -113,9 +116,10 @@ export class Engine implements api.EngineApi {
       this.#membership.attachmentProvider(),
       { get: (reference) => this.containers.get(reference), list: () => this.containers.list() },
       options.onAddress,
+      this.#events,
     );
     this.#connector = new NetworkConnector(networks);
-    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, platform);
+    this.#networkRequests = new NetworkRequests(this.controller, this.swarm, platform, this.#events);
     this.#services = new ServiceRequests(os, this.swarm, this.controller, platform);
     this.containers = new Containers({
       os,
@@ -124,6 +128,7 @@ export class Engine implements api.EngineApi {
       log,
       hostsFile: options.hostsFile ?? "",
       lives: this.#lives,
+      events: this.#events,
     });
   }
 
@@ -187,6 +192,10 @@ export class Engine implements api.EngineApi {
       swarm,
     });
     return { ...view, ...this.#platform.info };
+  }
+
+  events(options: EventOptions): Channel<api.EngineEventView> {
+    return this.#events.subscribe(options);
   }
 
   /** There is no registry: an image that is not here is either made for another system, or unknown. */
@@ -303,7 +312,7 @@ export class Engine implements api.EngineApi {
     kind: "service" | "task",
     id: string,
     options: Parameters<ServiceRequests["logs"]>[2],
-  ): Channel<OutputChunk> {
+  ): Channel<api.ServiceLogChunk> {
     return this.#services.logs(kind, id, options);
   }
 

@@ -2,7 +2,7 @@
 import { SEC, type Time } from "../base/time.ts";
 import { unixSeconds } from "../base/wall-clock.ts";
 import { Channel, type HostRuntime, type Proc } from "../scheduler/process.ts";
-import type { Filters, JsonObject } from "./api.ts";
+import type { EngineEventView, Filters } from "./api.ts";
 import type { Container } from "./container.ts";
 
 /** Events that are kept for those who ask later (eventsLimit). */
@@ -48,13 +48,17 @@ export class Events {
     this.#publish("container", action, id, { ...request.Labels, image: request.Image, name, ...attributes });
   }
 
-  network(network: { readonly id: string; readonly name: string; readonly type: string }, action: string, attributes: Attributes = {}): void {
+  network(
+    network: { readonly id: string; readonly name: string; readonly type: string },
+    action: string,
+    attributes: Attributes = {},
+  ): void {
     this.#publish("network", action, network.id, { ...attributes, name: network.name, type: network.type });
   }
 
   /** Those kept since then, and those that come until then; without an end, until who reads closes the channel. */
-  subscribe({ since, until, filters = {} }: EventOptions): Channel<JsonObject> {
-    const out = new Channel<JsonObject>();
+  subscribe({ since, until, filters = {} }: EventOptions): Channel<EngineEventView> {
+    const out = new Channel<EngineEventView>();
     const wanted = (event: EngineEvent): boolean => matches(event, filters);
     const timeOf = (seconds: number): Time => (seconds - unixSeconds(0)) * SEC;
     const end = until === undefined ? undefined : timeOf(until);
@@ -67,7 +71,7 @@ export class Events {
     return out;
   }
 
-  *#follow(out: Channel<JsonObject>, end: Time | undefined, wanted: (event: EngineEvent) => boolean): Proc<void> {
+  *#follow(out: Channel<EngineEventView>, end: Time | undefined, wanted: (event: EngineEvent) => boolean): Proc<void> {
     const live = new Channel<EngineEvent>();
     this.#listeners.add(live);
     try {
@@ -101,15 +105,17 @@ function matches({ type, action, id, attributes }: EngineEvent, filters: Filters
   return Object.entries(filters).every(([key, values]) => values.some((value) => tests[key]?.(value) === true));
 }
 
-function view({ time, type, action, id, attributes }: EngineEvent): JsonObject {
+function view({ time, type, action, id, attributes }: EngineEvent): EngineEventView {
   const legacy = type === "container" ? { status: action, id, from: attributes["image"] } : {};
-  return {
+  const seconds = unixSeconds(time);
+  const event = {
     ...legacy,
     Type: type,
     Action: action,
     Actor: { ID: id, Attributes: attributes },
     scope: "local",
-    time: unixSeconds(time),
-    timeNano: unixSeconds(time) * SEC + (time % SEC),
+    time: seconds,
+    timeNano: seconds * SEC + (time % SEC),
   };
+  return { time, event };
 }

@@ -174,6 +174,7 @@ export class EngineExecutor implements Executor {
       os: this.#os,
       containers: this.#containers(),
       describe: () => this.describe(),
+      containerRequest: (request) => this.#platform.containerRequest(request),
       waitAttachments: (task) => this.#waitAttachments(task),
       createNetwork: ({ network }) => this.#createLocal(network),
       removeNetwork: (id) => this.#removeLocal(id),

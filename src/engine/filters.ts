@@ -53,6 +53,7 @@ const TESTS: Record<Kind, Record<string, (object: JsonObject, value: string) => 
       const id = text(container["ImageID"]);
       return withTag(text(container["Image"])) === withTag(value) || id === value || id.slice(7).startsWith(value);
     },
+    "is-task": (container, value) => BOOLEANS[value] === "com.docker.swarm.task" in record(container["Labels"]),
     exited: (container, value) => text(container["Status"]).startsWith(`Exited (${value})`),
     network: (container, value) => {
       const networks = record(record(container["NetworkSettings"])["Networks"]);
@@ -73,7 +74,11 @@ const TESTS: Record<Kind, Record<string, (object: JsonObject, value: string) => 
 /** Whether a value is one that the key can have; keys that take anything are not here. */
 const VALUES: Record<Kind, Record<string, (value: string) => boolean>> = {
   network: { type: (value) => value === "builtin" || value === "custom", dangling: (value) => value in BOOLEANS },
-  container: { status: (value) => STATUSES.includes(value), exited: (value) => /^-?\d+$/.test(value) },
+  container: {
+    "is-task": (value) => value in BOOLEANS,
+    status: (value) => STATUSES.includes(value),
+    exited: (value) => /^-?\d+$/.test(value),
+  },
   node: {
     role: (value) => value === "manager" || value === "worker",
     membership: (value) => value === "accepted" || value === "pending",

@@ -44,24 +44,42 @@ function command(test: readonly string[]): readonly string[] | undefined {
   return kind === "CMD-SHELL" ? ["/bin/sh", "-c", words.join(" ")] : undefined;
 }
 
-/** Begins the checks of a container that has just started. @returns what ends them; undefined when it has none */
-export function startHealthChecks(os: HostOs, container: Container): Process | undefined {
+/**
+ * Begins the checks of a container that has just started.
+ * @param changed told of each new status
+ * @returns what ends them; undefined when it has none
+ */
+export function startHealthChecks(
+  os: HostOs,
+  container: Container,
+  changed: (status: Health["status"]) => void = () => {},
+): Process | undefined {
   const test = command(container.request.Healthcheck?.Test ?? []);
   if (test === undefined) {
     container.health = undefined;
     return undefined;
   }
   container.health = { status: "starting", failingStreak: 0, log: [] };
-  return os.spawn(`health ${container.name}`, monitor(os, container, test));
+  return os.spawn(`health ${container.name}`, monitor(os, container, test, changed));
 }
 
-function* monitor(os: HostOs, container: Container, test: readonly string[]): Proc<void> {
+function* monitor(
+  os: HostOs,
+  container: Container,
+  test: readonly string[],
+  changed: (status: Health["status"]) => void,
+): Proc<void> {
   const interval = container.request.Healthcheck?.Interval || DEFAULT_INTERVAL;
   for (;;) {
     const until = os.now() + interval;
     while (os.now() < until) yield { until };
     if (!container.running || container.program === undefined) return;
+    const before = container.health?.status;
     record(container, yield* probe(os, container, test));
+    const after = container.health?.status;
+    if (after === undefined || after === before) continue;
+    container.changed.notify();
+    changed(after);
   }
 }
 
@@ -72,7 +90,6 @@ function record(container: Container, result: HealthResult): void {
   const { Retries, StartPeriod = 0 } = container.request.Healthcheck ?? {};
   health.log.push(result);
   if (health.log.length > LOG_ENTRIES) health.log.shift();
-  const before = health.status;
   if (result.exitCode === 0) {
     health.failingStreak = 0;
     health.status = "healthy";
@@ -81,7 +98,6 @@ function record(container: Container, result: HealthResult): void {
     if (!early) health.failingStreak++;
     if (!early && health.failingStreak >= (Retries || DEFAULT_RETRIES)) health.status = "unhealthy";
   }
-  if (health.status !== before) container.changed.notify();
 }
 
 /** Runs a check in the container. */

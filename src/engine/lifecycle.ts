@@ -12,8 +12,16 @@ import { type Proc, type Process, sleep } from "../scheduler/process.ts";
 import { ApiError, type ContainerCreateRequest } from "./api.ts";
 import type { Container } from "./container.ts";
 import { environment } from "./container-config.ts";
+import type { Events } from "./events.ts";
 import { startHealthChecks } from "./health.ts";
-import { findProgram, notFoundReason, type ProcessRoot, parseSignal, RunningProgram } from "./process-runner.ts";
+import {
+  findProgram,
+  notFoundReason,
+  type ProcessRoot,
+  parseSignal,
+  RunningProgram,
+  SIGNALS,
+} from "./process-runner.ts";
 
 /** How containers get and lose their networks. */
 export interface ContainerNetworking {
@@ -41,6 +49,7 @@ export class Lifecycle {
   readonly #networking: ContainerNetworking;
   readonly #log: DaemonLog;
   readonly #autoRemove: (container: Container) => Proc<void>;
+  readonly #events: Events | undefined;
 
   /** @param autoRemove removes a container that has ended, for `--rm` */
   constructor(
@@ -48,7 +57,9 @@ export class Lifecycle {
     networking: ContainerNetworking,
     log: DaemonLog,
     autoRemove: (container: Container) => Proc<void>,
+    events?: Events,
   ) {
+    this.#events = events;
     this.#os = os;
     this.#networking = networking;
     this.#log = log;
@@ -146,7 +157,10 @@ export class Lifecycle {
     container.running = true;
     container.restarting = false;
     container.changed.notify();
-    const checks = startHealthChecks(this.#os, container);
+    this.#events?.container(container, "start");
+    const checks = startHealthChecks(this.#os, container, (status) =>
+      this.#events?.container(container, `health_status: ${status}`),
+    );
     this.#os.spawn(`monitor ${container.name}`, this.#monitor(container, running, checks));
   }
 
@@ -172,6 +186,7 @@ export class Lifecycle {
     container.exitCode = status;
     container.finishedAt = now;
     container.exits++;
+    this.#events?.container(container, "die", { exitCode: String(status) });
     const ran = now - (container.startedAt ?? now);
     const timeout = container.restartManager.decide(status, container.manuallyStopped, ran);
     container.restarting = timeout !== undefined;
@@ -216,6 +231,7 @@ export class Lifecycle {
     );
     const deadline = seconds < 0 ? undefined : this.#os.now() + seconds * SEC;
     if (!(yield* this.#waitStopped(container, deadline))) yield* this.killAndWait(container);
+    this.#events?.container(container, "stop");
     return true;
   }
 
@@ -272,6 +288,7 @@ export class Lifecycle {
     container.manuallyStopped = true;
     // One that waits for its restart has no process; its manager ends the wait.
     if (!container.restarting) container.program?.signal(name);
+    this.#events?.container(container, "kill", { signal: String(SIGNALS[name] ?? name) });
   }
 
   /** Stop and start; `--rm` doesn't apply in between (containerRestart). */
@@ -284,6 +301,7 @@ export class Lifecycle {
       container.keepAtExit = false;
     }
     yield* this.#locked(container, this.#start(container, true));
+    this.#events?.container(container, "restart");
   }
 
   // ----------------------------------------------------------------------------------------------- wait

@@ -9,6 +9,7 @@ import { ActiveEndpointsError, type IpamConfig, type Network } from "../libnetwo
 import type { Proc } from "../scheduler/process.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import { ApiError, type Filters, type JsonObject, type NetworkCreateRequest } from "./api.ts";
+import type { Events } from "./events.ts";
 import { checkFilters, matchesFilters } from "./filters.ts";
 import { type EnginePlatform, linuxPlatform } from "./platform.ts";
 import { refusable, toApiError } from "./refusals.ts";
@@ -18,8 +19,15 @@ export class NetworkRequests {
   readonly #controller: NetworkController;
   readonly #swarm: SwarmNode;
   readonly #platform: EnginePlatform;
+  readonly #events: Events | undefined;
 
-  constructor(controller: NetworkController, swarm: SwarmNode, platform: EnginePlatform = linuxPlatform) {
+  constructor(
+    controller: NetworkController,
+    swarm: SwarmNode,
+    platform: EnginePlatform = linuxPlatform,
+    events?: Events,
+  ) {
+    this.#events = events;
     this.#platform = platform;
     this.#controller = controller;
     this.#swarm = swarm;
@@ -110,7 +118,7 @@ export class NetworkRequests {
 
   #createLocal(request: NetworkCreateRequest, driver: DriverType): Network {
     try {
-      return this.#controller.newLocalNetwork({
+      const network = this.#controller.newLocalNetwork({
         name: request.Name,
         driver,
         ipam: (request.IPAM?.Config ?? []).map((config) => ipamConfig(config)),
@@ -119,6 +127,8 @@ export class NetworkRequests {
         internal: request.Internal ?? false,
         attachable: request.Attachable ?? false,
       });
+      this.#events?.network(network, "create");
+      return network;
     } catch (error) {
       throw toApiError(error);
     }
@@ -137,6 +147,7 @@ export class NetworkRequests {
     assert(local !== undefined, "a local network that was just inspected", name);
     try {
       local.delete();
+      this.#events?.network(local, "destroy");
     } catch (error) {
       if (error instanceof ActiveEndpointsError)
         throw new ApiError(403, `error while removing network: ${error.message}`);

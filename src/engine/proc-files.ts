@@ -23,7 +23,19 @@ export interface ProcSource {
   /** Own PID, in its container or on its host. */
   readonly pid: () => number;
   readonly processes: () => readonly ProcessEntry[];
+  /** /proc/sys can be written: not in a container, where Docker mounts it read-only. */
+  readonly writable: boolean;
 }
+
+/** Directories of /proc/sys; each device has one more, under net/ipv4/conf. */
+const SYSCTL_DIRECTORIES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["/proc/sys", ["kernel", "net"]],
+  ["/proc/sys/kernel", ["hostname", "osrelease", "ostype", "version"]],
+  ["/proc/sys/net", ["core", "ipv4"]],
+  ["/proc/sys/net/core", []],
+  ["/proc/sys/net/ipv4", ["conf", "ip_forward"]],
+]);
+const CONF = "/proc/sys/net/ipv4/conf";
 
 type Files = Map<string, () => string>;
 
@@ -48,6 +60,7 @@ export class ProcFiles implements FileSystem {
   write(path: string, text: string): void {
     if (!/^\/(?:proc|sys)\//.test(path) || this.#files.read(path) !== undefined) this.#files.write(path, text);
     else if (path.startsWith("/proc/sys/")) {
+      if (!this.#source.writable) throw new KernelError("EROFS", "write error");
       // A shell cuts a file before it writes to it.
       if (text.trim() !== "") this.#source.ns.sysctlSet(sysctlName(path), Number(text));
     } else throw new KernelError("EACCES", "write error");
@@ -60,11 +73,23 @@ export class ProcFiles implements FileSystem {
   list(directory: string): string[] | undefined {
     const own = this.#files.list(directory);
     if (!/^\/(?:proc|sys)(?:\/|$)/.test(directory)) return own;
-    const prefix = `${directory.replace(/\/$/, "")}/`;
-    const names = new Set(own ?? []);
+    const folder = directory.replace(/\/$/, "");
+    const prefix = `${folder}/`;
+    const settings = this.#settings(folder);
+    if (settings !== undefined) return [...settings].sort();
+    const names = new Set([...(own ?? []), ...(folder === "/proc" ? ["sys"] : [])]);
     for (const path of this.#made().keys())
       if (path.startsWith(prefix)) names.add(path.slice(prefix.length).split("/")[0] as string);
     return own === undefined && names.size === 0 ? undefined : [...names].sort();
+  }
+
+  /** Names in a directory of /proc/sys. */
+  #settings(folder: string): readonly string[] | undefined {
+    const devices = this.#source.ns.link.list().map(({ name }) => name);
+    if (folder === CONF) return ["all", "default", ...devices];
+    if (folder.startsWith(`${CONF}/`) && ["all", "default", ...devices].includes(folder.slice(CONF.length + 1)))
+      return [];
+    return SYSCTL_DIRECTORIES.get(folder);
   }
 
   makeDirectory(path: string): boolean {

@@ -119,6 +119,9 @@ export function notFoundReason(root: ProcessRoot, name: string): string {
   return `exec: ${JSON.stringify(name)}: ${reason}: unknown`;
 }
 
+/** Which root file systems have a /proc. */
+const HAS_PROC = new WeakMap<FileSystem, boolean>();
+
 /** The last PID of each container, by its processes. */
 const LAST_PIDS = new WeakMap<ReadonlySet<RunningProgram>, number>();
 
@@ -203,13 +206,16 @@ export class RunningProgram {
   /** The files of its root, and /proc as it sees it; Windows has none. */
   #files(): FileSystem {
     const { root } = this;
-    if (root.files.list("/proc") === undefined) return root.files;
+    const hasProc = HAS_PROC.get(root.files) ?? root.files.list("/proc") !== undefined;
+    HAS_PROC.set(root.files, hasProc);
+    if (!hasProc) return root.files;
     return new ProcFiles(root.files, {
       ns: root.ns,
       get hostname() {
         return root.hostname;
       },
       now: () => root.os.now(),
+      writable: root.setHostname !== undefined,
       pid: () => this.pidInside,
       processes: () => [...root.processes].map((process) => process.#entry()),
     });

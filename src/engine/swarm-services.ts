@@ -7,10 +7,9 @@ import type { ApiServiceSpec } from "../swarm/api/convert-services.ts";
 import type { LogMessage } from "../swarm/api/rpc.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import type { LocalNetwork } from "../swarm/service-client.ts";
-import type { EngineApi, Filters, Json, JsonObject } from "./api.ts";
+import type { EngineApi, Filters, Json, JsonObject, ServiceLogChunk } from "./api.ts";
 import { generateName } from "./names.ts";
 import { type EnginePlatform, linuxPlatform } from "./platform.ts";
-import type { OutputChunk } from "./stdio.ts";
 
 type ServiceLogOptions = Parameters<NonNullable<EngineApi["serviceLogs"]>>[2];
 
@@ -78,7 +77,7 @@ export class ServiceRequests {
   }
 
   /** Lines as GET /services/{id}/logs gives them. Who has enough closes the channel. */
-  logs(kind: "service" | "task", id: string, options: ServiceLogOptions): Channel<OutputChunk> {
+  logs(kind: "service" | "task", id: string, options: ServiceLogOptions): Channel<ServiceLogChunk> {
     const { follow = false, tail, since } = options;
     const { services } = this.#swarm.control;
     const messages = services.logs(kind, id, {
@@ -86,7 +85,7 @@ export class ServiceRequests {
       ...(tail === undefined || tail < 0 ? {} : { tail }),
       ...(since === undefined ? {} : { since: services.timeOf(since) }),
     });
-    const out = new Channel<OutputChunk>();
+    const out = new Channel<ServiceLogChunk>();
     this.#os.spawn("docker service logs", copyLines(messages, out, options));
     return out;
   }
@@ -104,11 +103,17 @@ export class ServiceRequests {
   }
 }
 
-function* copyLines(messages: Channel<LogMessage>, out: Channel<OutputChunk>, options: ServiceLogOptions): Proc<void> {
+function* copyLines(
+  messages: Channel<LogMessage | Error>,
+  out: Channel<ServiceLogChunk>,
+  options: ServiceLogOptions,
+): Proc<void> {
   try {
     for (;;) {
       const message = messages.tryPop();
-      if (message !== undefined) out.push({ stream: message.stream, text: lineOf(message, options) });
+      if (message instanceof Error)
+        out.push({ stream: "stderr", text: `Error grabbing logs: ${message.message}`, error: true });
+      else if (message !== undefined) out.push({ stream: message.stream, text: lineOf(message, options) });
       else if (messages.closed || out.closed) return;
       else yield { on: [messages, out] };
     }

@@ -182,14 +182,22 @@ export class ServiceClient {
 
   // ----------------------------------------------------------------------------------------------- logs
 
-  /** What the tasks of a service, or one task, print. The channel is closed at the end; closing it ends the reading. */
-  logs(kind: "service" | "task", input: string, options: LogOptions): Channel<LogMessage> {
-    const out = new Channel<LogMessage>();
+  /**
+   * What the tasks of a service, or one task, print; an error where something is missing. The channel is closed at the
+   * end; closing it ends the reading.
+   */
+  logs(kind: "service" | "task", input: string, options: LogOptions): Channel<LogMessage | Error> {
+    const out = new Channel<LogMessage | Error>();
     this.#parts.os.spawn(`${kind} logs`, this.#watchReader(kind, input, options, out));
     return out;
   }
 
-  *#watchReader(kind: "service" | "task", input: string, options: LogOptions, out: Channel<LogMessage>): Proc<void> {
+  *#watchReader(
+    kind: "service" | "task",
+    input: string,
+    options: LogOptions,
+    out: Channel<LogMessage | Error>,
+  ): Proc<void> {
     const copy = this.#parts.os.spawn("log messages", this.#copyLogs(kind, input, options, out));
     try {
       while (!copy.done && !out.closed) yield { on: [copy.exited, out] };
@@ -199,7 +207,12 @@ export class ServiceClient {
     }
   }
 
-  *#copyLogs(kind: "service" | "task", input: string, options: LogOptions, out: Channel<LogMessage>): Proc<void> {
+  *#copyLogs(
+    kind: "service" | "task",
+    input: string,
+    options: LogOptions,
+    out: Channel<LogMessage | Error>,
+  ): Proc<void> {
     try {
       const serviceIds = kind === "service" ? [(yield* this.#findService(input)).id] : [];
       const taskIds = kind === "task" ? [(yield* this.#findTask(input)).id] : [];
@@ -212,8 +225,9 @@ export class ServiceClient {
         stream.cancel();
       }
     } catch (error) {
-      // The end of the stream, or nothing to read from: the client sees an empty rest.
       if (!(error instanceof RpcError) && !(error instanceof SwarmError)) throw error;
+      // A stream that ends well ends with EOF.
+      if (!(error instanceof RpcError && error.desc === "EOF")) out.push(error);
     }
   }
 

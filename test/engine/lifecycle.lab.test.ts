@@ -299,3 +299,50 @@ describe("names", () => {
 `);
   });
 });
+
+describe("events and health", () => {
+  it("what happened to containers and networks", async () => {
+    await runSteps(`
+  - host1: docker network create mynet
+  - host1: docker run -d --name a1 --network mynet --label x=1 --health-cmd true --health-interval 1s alpine sleep 100
+  - wait: 2s
+  - host1: docker ps --format "{{.Status}}"
+    expect: ['/^Up \\d+ seconds \\(healthy\\)$/m']
+  - host1: docker rename a1 a2
+  - host1: docker stop -t 1 a2
+  - host1: docker rm a2
+  - host1: docker events --since 1h --until 0s --filter type=container --format "{{.Action}} {{.Actor.Attributes.name}}"
+    expect: ["create a1\\nstart a1\\nhealth_status: healthy a1\\nrename a2\\nkill a2\\nkill a2\\ndie a2\\nstop a2\\ndestroy a2\\n"]
+  - host1: docker events --since 1h --until 0s --filter event=die
+    expect: ['/Z container die [0-9a-f]{64} \\(exitCode=137, image=alpine, name=a2, x=1\\)$/m']
+  - host1: docker events --since 1h --until 0s --filter type=network
+    expect: ['/ network create [0-9a-f]{64} \\(name=mynet, type=bridge\\)$/m', '/ network disconnect .*name=mynet/']
+  - host1: docker run --health-cmd x --no-healthcheck alpine
+    exit: 125
+    expect: ["docker: --no-healthcheck conflicts with --health-* options."]
+`);
+  });
+});
+
+describe("logs of a time", () => {
+  it("--since and --until: spans before now, times, seconds since 1970", async () => {
+    await runSteps(`
+  - host1: docker run -d --name c1 alpine sh -c 'for i in 1 2 3 4 5 6; do echo line$i; sleep 10; done'
+  - wait: 35s
+  - host1: docker logs --since 15s c1 | tr '\\n' ' '
+    expect: ["/^line[34] line4 $|^line4 $/"]
+    reject: ["line2"]
+  - host1: docker logs --until 15s c1
+    expect: ["line1\\nline2\\n"]
+    reject: ["line4"]
+  - host1: docker logs --since 2026-01-01T00:00:00Z --until 1767225612 c1
+    expect: ["line1\\n"]
+    reject: ["line3"]
+  - host1: docker logs --since soon c1
+    exit: 1
+    expect: ['invalid value for "since": failed to parse value as time or duration: "soon"']
+  - host1: docker logs -f --until 2026-01-01T00:00:45Z c1
+    reject: ["line6"]
+`);
+  });
+});

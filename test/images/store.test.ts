@@ -43,13 +43,28 @@ describe("image store", () => {
     expect(normalizeReference("localhost:5000/a")).toBe("localhost:5000/a:latest");
   });
 
-  it("every image has a shell, the tools it promises, and an ID of its own", () => {
-    const ids = new Set(store.list().map((image) => image.id));
-    expect(ids.size).toBe(store.list().length);
-    for (const image of store.list()) {
+  it("every image can start, and has an ID and a tag of its own", () => {
+    const images = store.list();
+    expect(new Set(images.map((image) => image.id)).size).toBe(images.length);
+    expect(new Set(images.map((image) => image.tag)).size).toBe(images.length);
+    for (const image of images) {
       expect(image.id).toMatch(/^sha256:[0-9a-f]{64}$/);
-      for (const name of ["sh", "ping", "ip", "nslookup"])
-        expect(image.programs.has(name), `${image.tag} ${name}`).toBe(true);
+      const [first] = [...image.entrypoint, ...image.cmd];
+      const name = image.programs.has(first as string) ? first : first?.replace(/.*\//, "");
+      expect(image.programs.has(name as string), `${image.tag} ${first}`).toBe(true);
     }
+  });
+
+  it("tags of one repository are told apart where there are several", () => {
+    expect(store.find("nginx")?.tag).toBe("nginx:latest");
+    expect(store.find("nginx:alpine")?.tag).toBe("nginx:alpine");
+    expect(store.find("nginx:1.25")?.tag).toBe("nginx:latest");
+    expect(store.find("docker.io/library/redis:alpine")?.tag).toBe("redis:alpine");
+  });
+
+  it("alpine and busybox have the tools that they promise", () => {
+    for (const tag of ["alpine", "busybox"])
+      for (const name of ["sh", "ping", "ip", "nslookup"]) expect(store.find(tag)?.programs.has(name), name).toBe(true);
+    expect(store.find("nginx")?.programs.has("ping")).toBe(false);
   });
 });

@@ -12,6 +12,8 @@ import { openTrace } from "../support/wireshark.ts";
 const LABS = (readdirSync(GALLERY, { recursive: true }) as string[])
   .filter((name) => name.endsWith(".yaml"))
   .map((name) => name.replace(/\.yaml$/, ""))
+  // docs.test.ts runs these.
+  .filter((name) => !/^(docs|services)\//.test(name))
   // Two virtual days with a hundred thousand packets: too much for the dissectors; rotation.test.ts runs it.
   .filter((name) => name !== "rotation")
   .sort();

@@ -4,6 +4,7 @@ import type { Program } from "../../engine/program.ts";
 import { ATTACH_COMMANDS } from "./attach.ts";
 import { type Command, execute } from "./command.ts";
 import { INSPECT, PRUNE, PS, SHARED } from "./container.ts";
+import { EVENTS } from "./events.ts";
 import { IMAGE, IMAGES } from "./image.ts";
 import { NETWORK } from "./network.ts";
 import { NODE } from "./node.ts";
@@ -34,6 +35,7 @@ export const ROOT: Command = {
     SYSTEM,
     ...ATTACH_COMMANDS,
     CREATE,
+    EVENTS,
     IMAGES,
     INFO,
     INSPECT_ANY,

@@ -1,10 +1,12 @@
 /** `docker run` and `docker create` (docker/cli cli/command/container/run.go, create.go, opts.go; 20.10). */
+
 import { ApiError, type AttachStream, type ContainerCreateRequest, type EndpointSettings } from "../../engine/api.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { join } from "../../scheduler/process.ts";
 import { type Command, daemonError, type Invocation, minArgs, StatusError } from "./command.ts";
 import { keyValues } from "./common.ts";
 import { checkInt, type FlagSpec, type Flags } from "./flags.ts";
+import { HEALTH_FLAGS, healthcheck } from "./health-flags.ts";
 import { parseExpose, parsePublish } from "./ports.ts";
 import { pump } from "./stream.ts";
 
@@ -144,6 +146,8 @@ export function createRequest(invocation: Invocation, attach: boolean): Containe
   if (mac !== undefined) request.MacAddress = checkMac(mac);
   const signal = flags.text("stop-signal");
   if (signal !== undefined) request.StopSignal = signal;
+  const health = healthcheck(flags);
+  if (health !== undefined) request.Healthcheck = health;
   const timeout = flags.number("stop-timeout");
   if (timeout !== undefined) request.StopTimeout = timeout;
   return request;
@@ -302,6 +306,7 @@ const CREATE_FLAGS: readonly FlagSpec[] = [
   text("entrypoint", "Overwrite the default ENTRYPOINT of the image"),
   many("env", "Set environment variables", "e"),
   many("expose", "Expose a port or a range of ports"),
+  ...HEALTH_FLAGS,
   text("hostname", "Container host name", "h"),
   { name: "init", usage: "Run an init inside the container that forwards signals and reaps processes" },
   { name: "interactive", short: "i", usage: "Keep STDIN open even if not attached" },

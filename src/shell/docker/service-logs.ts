@@ -113,6 +113,7 @@ function* logs(invocation: Invocation): Proc<undefined> {
   for (;;) {
     const chunk = channel.tryPop();
     if (chunk !== undefined) {
+      if (chunk.error) throw new StatusError(1, `error from daemon in stream: ${chunk.text}`);
       const text = raw ? chunk.text : yield* prettifier.line(chunk.text);
       if (chunk.stream === "stderr") err(text);
       else out(text);

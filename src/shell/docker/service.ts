@@ -291,7 +291,7 @@ function* detailsOf({ engine }: Invocation, name: string): Proc<JsonObject> {
 }
 
 /** Fields that JSON leaves out when they are empty are there for templates (swarm.Service). */
-function typedService(service: JsonObject): JsonObject {
+export function typedService(service: JsonObject): JsonObject {
   const endpoint = { Spec: {}, Ports: null, VirtualIPs: null, ...object(service, "Endpoint") };
   const task = { Networks: null, ...object(service, "Spec", "TaskTemplate") };
   const spec = { UpdateConfig: null, RollbackConfig: null, ...object(service, "Spec"), TaskTemplate: task };

@@ -257,6 +257,7 @@ function* remove(invocation: Invocation): Proc<undefined> {
 export const STACK: Command = {
   use: "stack",
   short: "Manage Docker stacks",
+  flags: [ORCHESTRATOR],
   commands: [
     {
       use: "deploy [OPTIONS] STACK",

@@ -3,9 +3,11 @@ import { humanDuration } from "../../engine/views.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type Command, type Invocation, minArgs, noArgs, StatusError } from "./command.ts";
 import { FORMAT_FLAG, inspectAll, isNotFound } from "./common.ts";
+import { EVENTS } from "./events.ts";
 import { bool, isArray, type Json, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { bytesSize } from "./format/size.ts";
 import { Template, TemplateError } from "./format/template.ts";
+import { typedService } from "./service.ts";
 import { required } from "./task.ts";
 
 function throughTemplate(format: string, value: JsonObject): string {
@@ -237,20 +239,25 @@ function* inspect(invocation: Invocation): Proc<undefined> {
   const wanted = flags.text("type");
   if (wanted !== undefined && kinds[wanted] === undefined)
     throw new StatusError(1, `"${wanted}" is not a valid value for --type`);
-  yield* inspectAll(invocation, args, function* (name) {
-    for (const [kind, get] of Object.entries(kinds)) {
-      if (wanted !== undefined && wanted !== kind) continue;
-      if (ofSwarm.has(kind) && wanted === undefined && !bool(yield* engine.info(), "Swarm", "ControlAvailable"))
-        continue;
-      try {
-        return yield* get(name);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-        if (wanted !== undefined) throw new StatusError(1, `Error: No such ${wanted}: ${name}`);
+  yield* inspectAll(
+    invocation,
+    args,
+    function* (name) {
+      for (const [kind, get] of Object.entries(kinds)) {
+        if (wanted !== undefined && wanted !== kind) continue;
+        if (ofSwarm.has(kind) && wanted === undefined && !bool(yield* engine.info(), "Swarm", "ControlAvailable"))
+          continue;
+        try {
+          return yield* get(name);
+        } catch (error) {
+          if (!isNotFound(error)) throw error;
+          if (wanted !== undefined) throw new StatusError(1, `Error: No such ${wanted}: ${name}`);
+        }
       }
-    }
-    throw new StatusError(1, `Error: No such object: ${name}`);
-  });
+      throw new StatusError(1, `Error: No such object: ${name}`);
+    },
+    (found) => (found["Endpoint"] === undefined ? found : typedService(found)),
+  );
 }
 
 /** `docker info`. */
@@ -263,7 +270,7 @@ export const INFO: Command = {
 };
 
 /** `docker system`. */
-export const SYSTEM: Command = { use: "system", short: "Manage Docker", commands: [INFO] };
+export const SYSTEM: Command = { use: "system", short: "Manage Docker", commands: [EVENTS, INFO] };
 
 /** `docker version`. */
 export const VERSION: Command = {

@@ -1,7 +1,9 @@
 /** Redirections (POSIX.1-2017 Shell Command Language §2.7): files, here-documents, devices. */
+import { KernelError } from "../../base/errors.ts";
 import type { Output, Pipe } from "../../engine/program.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { isEndless, openDevice } from "../lib/devices.ts";
+import { muslError } from "../lib/program.ts";
 import type { Expander } from "./expand.ts";
 import type { Shell } from "./interpret.ts";
 import { pipeOf, ShellPipe } from "./pipes.ts";
@@ -135,8 +137,13 @@ class Opening implements Streams {
     const parent = path.slice(0, path.lastIndexOf("/")) || "/";
     if (files.list(parent) === undefined) return `can't create ${name}: nonexistent directory`;
     const append = (text: string) => files.write(path, (files.read(path) ?? "") + text);
-    if (op === ">>") append("");
-    else files.write(path, "");
+    try {
+      if (op === ">>") append("");
+      else files.write(path, "");
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return `can't create ${name}: ${muslError(error)}`;
+    }
     this.#set(fd, { write: append });
     return undefined;
   }

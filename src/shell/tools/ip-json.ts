@@ -24,7 +24,11 @@ export function linkJson(ns: NetNs, link: LinkInfo, stats: boolean, addresses?: 
   const lower = below(ns, link);
   return {
     ifindex: link.index,
-    ...(lower === undefined ? {} : lower.netnsId === undefined ? { link: lower.text } : { link_index: Number(lower.text.slice(2)) }),
+    ...(lower === undefined
+      ? {}
+      : lower.netnsId === undefined
+        ? { link: lower.text }
+        : { link_index: Number(lower.text.slice(2)) }),
     ifname: link.name,
     flags: flagsText(ns, link, "iproute2").split(","),
     mtu: link.mtu,

@@ -7,8 +7,10 @@ import { conntrack } from "./conntrack.ts";
 import { curl } from "./curl.ts";
 import { dig } from "./dig.ts";
 import { DIGEST_TOOLS } from "./digests.ts";
+import { EVERYDAY_TOOLS } from "./everyday.ts";
 import { expr } from "./expr.ts";
 import { FILE_TOOLS } from "./files.ts";
+import { FILTER_TOOLS } from "./filters.ts";
 import { getent } from "./getent.ts";
 import { httpd } from "./httpd.ts";
 import { ipProgram } from "./ip.ts";
@@ -37,7 +39,9 @@ import { wget } from "./wget.ts";
 const COMMON: readonly (readonly [string, Program])[] = [
   ...BASIC_TOOLS,
   ...DIGEST_TOOLS,
+  ...EVERYDAY_TOOLS,
   ...FILE_TOOLS,
+  ...FILTER_TOOLS,
   ...TEXT_TOOLS,
   ["ab", ab],
   ["brctl", brctl],

@@ -5,7 +5,7 @@
 import { newSwarmId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import { Channel, type Proc } from "../../scheduler/process.ts";
-import { type TaskObject, TaskState } from "../api/objects.ts";
+import { type NodeObject, type TaskObject, TaskState } from "../api/objects.ts";
 import {
   type Empty,
   ListenSubscriptions,
@@ -29,6 +29,8 @@ interface Subscription {
   /** Nodes that were asked, and those of them that have more to say. */
   readonly asked: Set<string>;
   readonly open: Set<string>;
+  /** Why something is missing. */
+  readonly errors: string[];
   readonly messages: Channel<readonly LogMessage[]>;
 }
 
@@ -59,6 +61,9 @@ export class LogBroker implements Component {
     try {
       for (;;) {
         const event = yield* this.#events.pop();
+        if (event?.table === "node" && !isThere(event.action === "remove" ? undefined : event.object)) {
+          for (const subscription of this.#subscriptions.values()) this.#lose(subscription, event.object.id);
+        }
         if (event?.table !== "task" || event.action === "remove") continue;
         for (const subscription of this.#subscriptions.values()) {
           if (subscription.options.follow && selects(subscription.selector, event.object)) {
@@ -77,8 +82,8 @@ export class LogBroker implements Component {
     send: (message: { messages: readonly LogMessage[] }) => void,
   ): Proc<void> {
     const id = newSwarmId(this.#random);
-    const parts = { asked: new Set<string>(), open: new Set<string>(), messages: new Channel<readonly LogMessage[]>() };
-    const subscription: Subscription = { id, selector, options, ...parts };
+    const sets = { asked: new Set<string>(), open: new Set<string>(), errors: [] };
+    const subscription: Subscription = { id, selector, options, ...sets, messages: new Channel() };
     this.#subscriptions.set(id, subscription);
     try {
       for (const task of this.#context.store.view((tx) => tx.all("task"))) {
@@ -87,7 +92,7 @@ export class LogBroker implements Component {
       for (;;) {
         const messages = subscription.messages.tryPop();
         if (messages !== undefined) send({ messages });
-        else if (subscription.open.size === 0 && !options.follow) return;
+        else if (subscription.open.size === 0 && !options.follow) return this.#end(subscription);
         else yield { on: [subscription.messages] };
       }
     } finally {
@@ -96,14 +101,34 @@ export class LogBroker implements Component {
     }
   }
 
+  /** The end of a stream that is not followed: an error where something is missing (subscription.go Err). */
+  #end({ selector, errors }: Subscription): void {
+    const tasks = this.#context.store.view((tx) => tx.all("task"));
+    const pending = tasks
+      .filter((task) => task.nodeId === "" && isNamed(selector, task))
+      .map(({ id }) => `task ${id} has not been scheduled`);
+    const reasons = [...errors, ...pending];
+    if (reasons.length === 0) return;
+    const text = "warning: incomplete log stream. some logs could not be retrieved for the following reasons";
+    throw new RpcError("Unknown", `${text}: ${reasons.join(", ")}`);
+  }
+
   #ask(subscription: Subscription, nodeId: string): void {
     if (nodeId === "" || subscription.asked.has(nodeId)) return;
-    const listener = this.#listeners.get(nodeId);
-    // A node that is not there says nothing; swarmkit warns of it.
-    if (listener === undefined) return;
     subscription.asked.add(nodeId);
     subscription.open.add(nodeId);
-    listener.push(messageOf(subscription, false));
+    const listener = this.#listeners.get(nodeId);
+    const node = this.#context.store.view((tx) => tx.get("node", nodeId));
+    if (listener === undefined || !isThere(node)) this.#lose(subscription, nodeId);
+    else listener.push(messageOf(subscription, false));
+  }
+
+  /** A node will say nothing more. It may come back, and is asked again then. */
+  #lose(subscription: Subscription, nodeId: string): void {
+    if (!subscription.open.delete(nodeId)) return;
+    if (subscription.options.follow) subscription.asked.delete(nodeId);
+    else subscription.errors.push(`node ${nodeId} is not available`);
+    subscription.messages.notify();
   }
 
   *#listen({ identity }: CallContext, send: (message: SubscriptionMessage) => void): Proc<void> {
@@ -121,12 +146,8 @@ export class LogBroker implements Component {
       }
     } finally {
       if (this.#listeners.get(nodeId) === channel) this.#listeners.delete(nodeId);
-      for (const subscription of this.#subscriptions.values()) this.#close(subscription, nodeId);
+      for (const subscription of this.#subscriptions.values()) this.#lose(subscription, nodeId);
     }
-  }
-
-  #close(subscription: Subscription, nodeId: string): void {
-    if (subscription.open.delete(nodeId)) subscription.messages.notify();
   }
 
   *#publish({ subscriptionId, messages, close }: PublishLogsMessage, { identity }: CallContext): Proc<Empty> {
@@ -137,7 +158,7 @@ export class LogBroker implements Component {
       throw new RpcError("PermissionDenied", "refusing to publish logs for another node");
     }
     if (messages.length > 0) subscription.messages.push(messages);
-    if (close) this.#close(subscription, nodeId);
+    if (close && subscription.open.delete(nodeId)) subscription.messages.notify();
     return {};
   }
 }
@@ -146,8 +167,16 @@ function messageOf({ id, selector, options }: Subscription, close: boolean): Sub
   return { id, selector, options, close };
 }
 
-/** Whether a task's output is wanted; one that never began has none. */
-function selects({ serviceIds, nodeIds, taskIds }: LogSelector, task: TaskObject): boolean {
-  if (task.nodeId === "" || task.status.state < TaskState.ASSIGNED) return false;
+/** A node that is down or gone answers nothing, even if its connection is not known to be dead yet. */
+function isThere(node: NodeObject | undefined): boolean {
+  return node !== undefined && node.status.state !== "down";
+}
+
+function isNamed({ serviceIds, nodeIds, taskIds }: LogSelector, task: TaskObject): boolean {
   return taskIds.includes(task.id) || serviceIds.includes(task.serviceId) || nodeIds.includes(task.nodeId);
+}
+
+/** Whether a task's output is wanted; one that never began has none. */
+function selects(selector: LogSelector, task: TaskObject): boolean {
+  return task.nodeId !== "" && task.status.state >= TaskState.ASSIGNED && isNamed(selector, task);
 }

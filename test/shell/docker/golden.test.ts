@@ -171,12 +171,9 @@ describe.skipIf(!goldenAvailable)(goldenTitle("docker, against golden"), () => {
     });
   });
 
-  it.each(goldenCommands("I-errors/manager/help.txt"))(
-    "$command",
-    (entry) => {
-      check(entry, {});
-    },
-  );
+  it.each(goldenCommands("I-errors/manager/help.txt"))("$command", (entry) => {
+    check(entry, {});
+  });
 
   const REFUSALS: readonly [path: string, command: RegExp, method: keyof EngineApi, status: number][] = [
     ["I-errors/manager/pre-swarm.txt", /network create/, "networkCreate", 403],

@@ -167,7 +167,7 @@ describe("stack deploy", () => {
     ['version: "3"\nservices: { web: { image: x, ports: 80 } }\n', "services.web.ports must be a list"],
     ['version: "3"\nservices: { web: { image: x, networks: [n] } }\n', 'undefined network "n"'],
     [
-      'version: "3"\nservices: { web: { image: "${X?not set}" } }\n',
+      `version: "3"\nservices: { web: { image: "\${X?not set}" } }\n`,
       'invalid interpolation format for services.web.image: "required variable X is missing a value: not set". You may need to escape any $ with another $.',
     ],
     [
@@ -203,12 +203,13 @@ describe("variables", () => {
     ["E", ""],
   ]);
   it.each([
-    ["$A-${A}-$$A", "1-1-$A"],
-    ["${N}", ""],
-    ["${N:-d} ${N-d} ${E:-d} ${E-d}", "d d d "],
-    ["${A:?x}", "1"],
-  ])("%s", (text, value) => {
-    expect(substitute(text, "p", env)).toBe(value);
+    ["#A-#{A}-##A", "1-1-#A"],
+    ["#{N}", ""],
+    ["#{N:-d} #{N-d} #{E:-d} #{E-d}", "d d d "],
+    ["#{A:?x}", "1"],
+  ])("%s, with dollars", (text, value) => {
+    const dollars = (hashes: string): string => hashes.replaceAll("#", "$");
+    expect(substitute(dollars(text), "p", env)).toBe(dollars(value));
   });
   it("a dollar alone is none", () => {
     expect(() => substitute("a $ b", "services.a.image", env)).toThrow(

@@ -1,13 +1,16 @@
 /** One connection of a load generator: requests one after another, each with its times and what became of it. */
 import type { Ipv4 } from "../../../base/addr.ts";
 import { type Errno, KernelError } from "../../../base/errors.ts";
-import type { Time } from "../../../base/time.ts";
+import { type Time, US } from "../../../base/time.ts";
 import type { ProgramContext } from "../../../engine/program.ts";
 import type { TcpSocket } from "../../../kernel/socket-types.ts";
 import { connectTcp, sendTcp } from "../../../scheduler/io.ts";
 import type { Proc } from "../../../scheduler/process.ts";
 import { parseHeaders } from "../../lib/http.ts";
 import { SocketReader } from "../../lib/socket-reader.ts";
+
+/** What a program takes from the last byte of an answer to closing the connection. */
+const CLOSING = 100 * US;
 
 /** Where a request ended when it failed. */
 export type Stage = "connect" | "send" | "receive" | "closed" | "timeout";
@@ -104,8 +107,13 @@ export class LoadConnection {
       const status = Number(head.split(" ")[1]);
       const body = yield* this.#body(reader, headers, status, until);
       if (body === undefined) return fail(undefined, reader.ended ? "closed" : "timeout");
+      const ended = os.now();
       const kept = keep && body.delimited && headers.get("connection")?.toLowerCase() !== "close";
-      if (!kept) this.close();
+      if (!kept) {
+        // A server that closes has sent its FIN by the time a program gets to closing: TIME_WAIT is the server's.
+        if (body.delimited && (yield* reader.fill(os.now() + CLOSING))) reader.takeAll();
+        this.close();
+      }
       const bytes = head.length + 4 + body.wire;
       const server = headers.get("server") ?? "";
       return {
@@ -113,7 +121,7 @@ export class LoadConnection {
         connected,
         sent,
         answered,
-        ended: os.now(),
+        ended,
         dialed,
         status,
         bytes,
