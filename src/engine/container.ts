@@ -13,6 +13,9 @@ import { RestartManager } from "./restart-manager.ts";
 import { OutputLog, StandardStreams } from "./stdio.ts";
 import type { ContainerService } from "./task-container.ts";
 
+/** The exit status of a process that nobody saw end. */
+const LOST_STATUS = 255;
+
 /** The states that `docker ps --filter status=` knows, but for `paused` and `dead`. */
 export type ContainerStatus = "created" | "running" | "restarting" | "removing" | "exited";
 
@@ -62,6 +65,8 @@ export interface ContainerParts {
   /** Of a task: its service. */
   readonly service: ContainerService | undefined;
   readonly now: () => Time;
+  /** When it was made; default: now. */
+  readonly created?: Time;
 }
 
 /** A container and what it is doing. Only lifecycle.ts and containers.ts change its state. */
@@ -128,7 +133,7 @@ export class Container {
     this.name = parts.name;
     this.anonymous = parts.anonymous;
     this.#now = parts.now;
-    this.created = parts.now();
+    this.created = parts.created ?? parts.now();
     this.request = parts.request;
     this.image = parts.image;
     this.hostname = parts.hostname;
@@ -138,6 +143,28 @@ export class Container {
     this.files = parts.files(this);
     this.restartManager = this.newRestartManager();
     this.streams = this.newStreams();
+  }
+
+  /**
+   * The state of this container as it was on disk when its host lost power: a process that ran is gone, and with it its
+   * status (daemon.go restore; libcontainerd's restoredProcess.Delete gives 255). Its networks are not connected.
+   */
+  readFrom(disk: Container): void {
+    this.exitCode = disk.exitCode;
+    this.error = disk.error;
+    this.startedAt = disk.startedAt;
+    this.finishedAt = disk.finishedAt;
+    this.restartCount = disk.restartCount;
+    this.manuallyStopped = disk.manuallyStopped;
+    this.sandboxId = disk.sandboxId;
+    this.sandboxKey = disk.sandboxKey;
+    this.files.remount(disk.files);
+    for (const entry of disk.log.entries) this.log.append(entry);
+    for (const [name, attachment] of disk.networks)
+      this.networks.set(name, { ...attachment, endpointId: undefined, attachedAs: undefined });
+    if (!disk.running) return;
+    this.exitCode = LOST_STATUS;
+    this.finishedAt = this.#now();
   }
 
   /** As `docker ps` and inspect name it (state.go StateString). */

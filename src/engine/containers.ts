@@ -54,6 +54,24 @@ export class Containers {
     return containers.filter((container) => container.restartsAtBoot);
   }
 
+  /** Likewise, after the host lost power: containers with `--rm`, and those half removed, go (daemon.go restore). */
+  restoreAfterCrash(containers: readonly Container[]): readonly Container[] {
+    const kept = containers.filter(({ removing, removed, autoRemove }) => !removing && !removed && !autoRemove);
+    return this.restore(kept.map((disk) => this.#reopen(disk)));
+  }
+
+  #reopen(disk: Container): Container {
+    const { id, name, anonymous, request, image, hostname, argv, managed, service, created } = disk;
+    const { os } = this.#options;
+    const container = new Container({
+      ...{ id, name, anonymous, request, image, hostname, argv, managed, service, created },
+      files: (self) => this.#files(self),
+      now: () => os.now(),
+    });
+    container.readFrom(disk);
+    return container;
+  }
+
   /** In order of creation. */
   list(): readonly Container[] {
     return [...this.#byId.values()];

@@ -1,7 +1,7 @@
 /**
  * The daemon of one host over its lives: `systemctl stop docker` and `start` (moby cmd/dockerd/daemon.go, daemon/daemon.go
- * Shutdown, restore; 20.10). What it has on disk goes from one life to the next: containers, networks of users, the
- * node's place in its swarm.
+ * Shutdown, restore; 20.10). What it has on disk goes from one life to the next, and from one boot of the host to the next:
+ * containers, networks of users, the node's place in its swarm.
  */
 import { MS } from "../base/time.ts";
 import { type Proc, sleep } from "../scheduler/process.ts";
@@ -24,12 +24,23 @@ export class Daemon {
   readonly #options: EngineOptions;
   readonly #lock = new Mutex();
   #engine: Engine | undefined;
+  /** The one that runs, or ran last. */
+  #latest: Engine;
   #remains: EngineRemains | undefined;
 
-  /** Starts it. */
+  /** Starts it; `options.restore` is what an earlier boot of the host left. */
   constructor(options: EngineOptions) {
-    this.#options = options;
-    this.#engine = new Engine(options);
+    const { restore: _restore, ...rest } = options;
+    this.#options = rest;
+    this.#latest = new Engine(options);
+    this.#engine = this.#latest;
+    this.#latest.resume();
+  }
+
+  /** What the host's disk has if it loses power now. */
+  get onDisk(): EngineRemains {
+    const remains = this.#remains ?? this.#latest.onDisk;
+    return { ...remains, crashed: true, networks: { ...remains.networks, namespaces: [] } };
   }
 
   /** The engine; undefined while the daemon is stopped. */
@@ -57,8 +68,9 @@ export class Daemon {
     if (this.#engine !== undefined) return;
     yield* sleep(this.#options.os, START_LATENCY);
     const restore = this.#remains;
-    this.#engine = new Engine({ ...this.#options, ...(restore === undefined ? {} : { restore }) });
+    this.#latest = new Engine({ ...this.#options, ...(restore === undefined ? {} : { restore }) });
+    this.#engine = this.#latest;
     this.#remains = undefined;
-    this.#engine.resume();
+    this.#latest.resume();
   }
 }

@@ -56,8 +56,10 @@ export interface EngineOptions {
   readonly restore?: EngineRemains;
 }
 
-/** What a daemon that was stopped has on disk. */
+/** What a daemon that was stopped, or lost its host, has on disk. */
 export interface EngineRemains {
+  /** The host lost power: nobody stopped the containers. */
+  readonly crashed: boolean;
   readonly id: string;
   readonly lives: number;
   readonly containers: readonly Container[];
@@ -74,6 +76,8 @@ export class Engine implements api.EngineApi {
   /** How often the daemon has been started. */
   readonly #lives: number;
   #remains: EngineRemains | undefined;
+  /** Set while the daemon stops: its node's state as it left it. */
+  #suspended: { readonly swarm: SwarmRemains | undefined } | undefined;
   readonly #events: Events;
   readonly controller: NetworkController;
   readonly containers: Containers;
@@ -138,7 +142,10 @@ export class Engine implements api.EngineApi {
     this.#remains = undefined;
     if (remains === undefined) return;
     if (remains.swarm !== undefined) this.#membership.resume(remains.swarm);
-    this.#os.spawn("restart containers", this.#restartContainers(this.containers.restore(remains.containers)));
+    const again = remains.crashed
+      ? this.containers.restoreAfterCrash(remains.containers)
+      : this.containers.restore(remains.containers);
+    this.#os.spawn("restart containers", this.#restartContainers(again));
   }
 
   *#restartContainers(containers: readonly Container[]): Proc<void> {
@@ -151,14 +158,22 @@ export class Engine implements api.EngineApi {
   /** The daemon stops (cluster Cleanup, then daemon Shutdown): the swarm's agent, containers, gossip. The engine is not used afterwards. */
   *shutdown(): Proc<EngineRemains> {
     const swarm = this.#membership.suspend();
+    this.#suspended = { swarm };
     const stopping = this.containers
       .list()
       .filter(({ running }) => running)
       .map((one) => this.#os.spawn(`shutdown ${one.name}`, this.containers.lifecycle.shutdown(one)));
     for (const process of stopping) yield* join(process);
     yield* this.#membership.leaveCluster();
-    const containers = this.containers.list();
-    return { id: this.#id, lives: this.#lives, containers, networks: this.controller.shutdown(), swarm };
+    const networks = this.controller.shutdown();
+    return { crashed: false, id: this.#id, lives: this.#lives, containers: this.containers.list(), networks, swarm };
+  }
+
+  /** What is on disk at this moment, if the host loses power. */
+  get onDisk(): EngineRemains {
+    const swarm = this.#suspended === undefined ? this.#membership.remains : this.#suspended.swarm;
+    const networks = this.controller.onDisk;
+    return { crashed: true, id: this.#id, lives: this.#lives, containers: this.containers.list(), networks, swarm };
   }
 
   /** The node's part in its swarm. */

@@ -79,6 +79,12 @@ export class LayeredFiles implements FileSystem {
     return names.size === 0 && !empty ? undefined : [...names].sort();
   }
 
+  /** The same disk, read after a power loss: what was written to `other`, unless it was in memory only. */
+  remount(other: LayeredFiles, inMemory: (path: string) => boolean = () => false): void {
+    for (const [path, text] of other.#upper) if (!inMemory(path)) this.#put(path, text);
+    for (const directory of other.#directories) if (!inMemory(directory)) this.#directories.add(directory);
+  }
+
   /** The container starts: what was written to generated files is overwritten, as Docker writes them anew. */
   regenerate(): void {
     for (const path of this.#generated.keys()) {

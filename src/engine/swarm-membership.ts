@@ -127,8 +127,14 @@ export class SwarmMembership {
 
   /** The daemon stops: the node's tasks are left as they are. @returns what stays on disk; undefined without a swarm */
   suspend(): SwarmRemains | undefined {
-    const { memberships } = this.node;
-    const state = this.node.suspend();
+    const { remains } = this;
+    this.node.suspend();
+    return remains;
+  }
+
+  /** What is on disk; undefined without a swarm. */
+  get remains(): SwarmRemains | undefined {
+    const { memberships, state } = this.node;
     return state === undefined ? undefined : { state, memberships };
   }
 

@@ -9,12 +9,13 @@ import { type ProcessRoot, RunningProgram } from "../engine/process-runner.ts";
 import type { Program } from "../engine/program.ts";
 import { debianRoot } from "../images/root-files.ts";
 import type { NetNs } from "../kernel/types.ts";
-import type { HostMachine, MachineFactory } from "../scheduler/machine.ts";
+import type { Disk, HostMachine, MachineFactory } from "../scheduler/machine.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import type { Proc } from "../scheduler/process.ts";
 import { dockerProgram } from "../shell/docker/docker.ts";
 import { Shell } from "../shell/sh/interpret.ts";
 import { ShellState } from "../shell/sh/state.ts";
+import { inMemory, readDisk, writeDisk } from "./host-disk.ts";
 import { HostFiles } from "./host-files.ts";
 import { startNat } from "./nat.ts";
 import { nsenter } from "./nsenter.ts";
@@ -38,6 +39,7 @@ class LabMachine implements HostMachine {
   readonly #plan: HostPlan;
   readonly #system: MachineSystem;
   readonly #emit: (event: MachineEvent) => void;
+  readonly #disk: Disk;
   /** Open terminals by the request that opened them, in that order. */
   readonly #sessions = new Map<number, Session>();
   /** What the login shell keeps from one line to the next. */
@@ -49,7 +51,8 @@ class LabMachine implements HostMachine {
   #hostname = "";
   #namespaceAt: (path: string) => NetNs | undefined = () => undefined;
 
-  constructor(os: HostOs, plan: HostPlan, emit: (event: unknown) => void) {
+  constructor(os: HostOs, plan: HostPlan, emit: (event: unknown) => void, disk: Disk) {
+    this.#disk = disk;
     this.#os = os;
     this.#plan = plan;
     this.#system = SYSTEMS[plan.os];
@@ -72,7 +75,9 @@ class LabMachine implements HostMachine {
     const name = this.#os.hostName;
     const hostsFile = `127.0.0.1\tlocalhost\n127.0.1.1\t${name}\n`;
     const resolvConf = this.#plan.dns.map((server) => `nameserver ${formatIpv4(server)}\n`).join("");
+    const earlier = readDisk(this.#disk);
     const daemon = new Daemon({
+      ...(earlier === undefined ? {} : { restore: earlier.engine }),
       os: this.#os,
       images: this.#system.images(),
       platform: this.#system.platform,
@@ -92,6 +97,8 @@ class LabMachine implements HostMachine {
     ]);
     this.#daemon = daemon;
     const files = new HostFiles(etc, root, () => daemon.engine?.controller.namespaceFiles() ?? new Map());
+    if (earlier !== undefined) files.remount(earlier.files, inMemory);
+    writeDisk(this.#disk, { daemon, files });
     this.#namespaceAt = (path) => files.namespaceAt(path);
     const machine = this;
     this.#hostname = name;
@@ -258,4 +265,5 @@ function engineApi(daemon: Daemon, terminal: Terminal): EngineApi {
 }
 
 /** The machine of a lab's host; `config` is its HostPlan. */
-export const createMachine: MachineFactory = (os, config, emit) => new LabMachine(os, config as HostPlan, emit);
+export const createMachine: MachineFactory = (os, config, emit, disk) =>
+  new LabMachine(os, config as HostPlan, emit, disk);

@@ -124,6 +124,11 @@ export class NetworkController {
     return { networks: this.localNetworks(), namespaces, lives: this.#lives };
   }
 
+  /** What is on disk when the host loses power: of devices, rules and namespaces nothing is left. */
+  get onDisk(): DaemonRemains {
+    return { networks: this.localNetworks(), namespaces: [], lives: this.#lives };
+  }
+
   /** Networks that the daemon keeps on disk and makes again at its next start; the default ones are made anew. */
   localNetworks(): readonly (NetworkSpec & { readonly id: string })[] {
     return this.networks().flatMap((network) => {

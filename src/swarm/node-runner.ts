@@ -13,7 +13,7 @@ import { Agent, type SelectedManager } from "./agent/agent.ts";
 import { type JoinRequest, obtainSecurity } from "./agent/join.ts";
 import { OBSERVATION_WEIGHT, Remotes } from "./agent/remotes.ts";
 import type { WallClock } from "./api/convert.ts";
-import type { Availability } from "./api/objects.ts";
+import type { Availability, TaskObject } from "./api/objects.ts";
 import { bootstrapSecurity, credentialsOf, type SecurityConfig, tlsInfoOf } from "./ca/security.ts";
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
@@ -54,12 +54,13 @@ export interface RunnerOptions {
   readonly onChange: () => void;
 }
 
-/** What a node has on disk (/var/lib/docker/swarm): its identity, managers it knows, and a manager's own state. */
+/** What a node has on disk (/var/lib/docker/swarm): its identity, managers it knows, its tasks, and a manager's own state. */
 export interface NodeState {
   readonly addresses: NodeAddresses;
   readonly availability: Availability;
   readonly security: SecurityConfig;
   readonly remotes: readonly { readonly nodeId: string; readonly addr: string }[];
+  readonly tasks: readonly TaskObject[];
   readonly manager: { readonly cluster: ClusterSettings; readonly state: ManagerState } | undefined;
 }
 
@@ -139,13 +140,15 @@ export class NodeRunner {
   /** What the node has on disk; undefined as long as it has no certificate. */
   get nodeState(): NodeState | undefined {
     const { addresses, availability, start } = this.#options;
-    const security = this.#security;
+    const security = this.#security ?? (start.kind === "restart" ? start.state.security : undefined);
     if (security === undefined) return undefined;
     const cluster =
       start.kind === "init" ? start.cluster : start.kind === "restart" ? start.state.manager?.cluster : undefined;
-    const state = this.#manager?.state;
+    const state = this.#manager?.state ?? (start.kind === "restart" ? start.state.manager?.state : undefined);
     const manager = cluster === undefined || state === undefined ? undefined : { cluster, state };
-    return { addresses, availability, security, remotes: this.#remotes.list(), manager };
+    // An agent that has not started yet has not touched what was there before.
+    const tasks = this.#agent?.tasks ?? (start.kind === "restart" ? start.state.tasks : []);
+    return { addresses, availability, security, remotes: this.#remotes.list(), tasks, manager };
   }
 
   /** Ends everything at once. */
@@ -224,12 +227,13 @@ export class NodeRunner {
   }
 
   #startAgent(security: SecurityConfig): void {
-    const { os, random, log, executor } = this.#options;
+    const { os, random, log, executor, start } = this.#options;
     this.#agent = new Agent({
       os,
       random: random.fork("agent"),
       log,
       executor,
+      tasks: start.kind === "restart" ? start.state.tasks : [],
       tlsInfo: tlsInfoOf(security.rootCert),
       connect: () => this.#connect(security),
       onManagers: (peers) => {

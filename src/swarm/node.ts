@@ -308,9 +308,14 @@ export class SwarmNode {
 
   /** The daemon stops: everything ends at once. @returns what stays on disk; undefined when the node is in no swarm */
   suspend(): NodeState | undefined {
-    const state = this.#runner?.nodeState;
+    const { state } = this;
     this.kill();
     return state;
+  }
+
+  /** What is on disk; undefined when the node is in no swarm. */
+  get state(): NodeState | undefined {
+    return this.#runner?.nodeState;
   }
 
   /** The daemon was started again: the node goes on where it was (cluster.go New, reconnectOnFailure). */

@@ -79,13 +79,14 @@ const head: Program = tool(function* (context) {
       }
       return undefined;
     }
-    let taken: Uint8Array = new Uint8Array(0);
-    while (taken.length < bytes) {
+    for (let left = bytes; left > 0; ) {
       const text = yield* input.read();
       if (text === undefined) break;
-      taken = encode(decodeBytes(taken) + text);
+      const data = encode(text);
+      context.stdout.write(data.length <= left ? text : decodeBytes(data.subarray(0, left)));
+      left -= data.length;
+      yield* flush(context);
     }
-    context.stdout.write(decodeBytes(taken.subarray(0, bytes)));
     return undefined;
   });
   return failed ? 1 : 0;

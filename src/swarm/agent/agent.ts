@@ -5,7 +5,7 @@
 import type { Random } from "../../base/random.ts";
 import { MS, SEC, type Time } from "../../base/time.ts";
 import { type HostRuntime, type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
-import type { EncryptionKey, NodeDescription, NodeObject, TlsInfo } from "../api/objects.ts";
+import type { EncryptionKey, NodeDescription, NodeObject, TaskObject, TlsInfo } from "../api/objects.ts";
 import {
   AttachNetwork,
   type AttachNetworkRequest,
@@ -40,6 +40,8 @@ export interface AgentOptions {
   /** Picks a manager and connects; undefined while none is known. */
   readonly connect: () => SelectedManager | undefined;
   readonly onManagers: (peers: readonly WeightedPeer[]) => void;
+  /** Tasks that the node has on disk. */
+  readonly tasks?: readonly TaskObject[];
 }
 
 /** The next ceiling of the back-off: 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 8, 8 … s. */
@@ -63,10 +65,15 @@ export class Agent {
   readonly changed = new Signal();
 
   constructor(options: AgentOptions) {
-    const { os, executor, log } = options;
+    const { os, executor, log, tasks = [] } = options;
     this.#options = options;
-    this.#worker = new Worker(os, executor, (id, status) => this.#reporter.push(id, status), log);
+    this.#worker = new Worker(os, executor, (id, status) => this.#reporter.push(id, status), log, tasks);
     this.#process = os.spawn("agent", this.#run());
+  }
+
+  /** The node's tasks as they are on disk. */
+  get tasks(): readonly TaskObject[] {
+    return this.#worker.assigned();
   }
 
   /** True from the first registration on. */

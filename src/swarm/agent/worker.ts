@@ -16,7 +16,8 @@ export class Worker {
   /** Notified when a task came, or its status changed. */
   readonly changed = new Signal();
 
-  constructor(os: HostRuntime, executor: Executor, report: ReportStatus, log: Log) {
+  /** @param tasks what an earlier life of the agent left (worker.go Init): their steps go on where they were */
+  constructor(os: HostRuntime, executor: Executor, report: ReportStatus, log: Log, tasks: readonly TaskObject[] = []) {
     this.#os = os;
     this.#executor = executor;
     this.#report = (id, status) => {
@@ -24,6 +25,7 @@ export class Worker {
       this.changed.notify();
     };
     this.#log = log;
+    for (const task of tasks) this.#put(task);
   }
 
   /** A message of the assignments stream; a complete one removes every task that it doesn't name. */
@@ -41,6 +43,11 @@ export class Worker {
   /** The status of every task, for the report after a reconnection. */
   statuses(): readonly { readonly taskId: string; readonly status: TaskStatus }[] {
     return [...this.#tasks].map(([taskId, manager]) => ({ taskId, status: manager.status }));
+  }
+
+  /** What is on disk of them (worker/tasks.db): each task that is assigned, with the status that it has here. */
+  assigned(): readonly TaskObject[] {
+    return [...this.#tasks.values()].map(({ task, status }) => ({ ...task, status }));
   }
 
   /** The tasks of this node. */

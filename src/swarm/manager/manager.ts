@@ -4,7 +4,7 @@
  */
 import type { Ipv4 } from "../../base/addr.ts";
 import type { Random } from "../../base/random.ts";
-import { MS } from "../../base/time.ts";
+import { MS, type Time } from "../../base/time.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import { type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
 import type { Availability } from "../api/objects.ts";
@@ -74,7 +74,8 @@ export class Manager {
   constructor(options: ManagerOptions) {
     const { os, random, log, security, transport } = options;
     this.#options = options;
-    const store = options.restore?.store ?? new MemoryStore(new SingleMemberProposer(), () => os.now());
+    const now = (): Time => os.now();
+    const store = options.restore?.store.reopen(now) ?? new MemoryStore(new SingleMemberProposer(), now);
     this.#context = { os, store, random, log };
     this.#membership =
       options.restore?.membership ?? new SingleMember(security.nodeId, raftId(random), options.advertiseAddr);

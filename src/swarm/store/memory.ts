@@ -194,6 +194,14 @@ export class MemoryStore {
     }
   }
 
+  /** The store of a manager that starts again, read from the same log: the same objects, and nobody watches them. */
+  reopen(now: () => Time): MemoryStore {
+    const store = new MemoryStore(this.#proposer, now);
+    for (const [name, table] of this.#tables)
+      for (const object of table.all()) (store.#tables.get(name) as AnyTable).put(object);
+    return store;
+  }
+
   /** Reads a consistent state. */
   view<T>(read: (tx: ReadTx) => T): T {
     return read(new Transaction(this.#tables, undefined, this.#now()));
