@@ -208,7 +208,13 @@ export const DROP_XFRM_OUT_POL_ERROR = 89;
 export const DROP_XFRM_FWD_HDR_ERROR = 90;
 export const DROP_XFRM_OUT_STATE_INVALID = 91;
 export const DROP_XFRM_ACQUIRE_ERROR = 92;
-export const DROP_REASONS = 93; // how many there are
+export const DROP_SCTP_CSUM = 93;
+export const DROP_SCTP_NO_SOCKET = 94; // out of the blue: no association, no listener
+export const DROP_SCTP_VTAG = 95; // verification tag of nobody
+export const DROP_SCTP_CHUNK = 96; // chunks that are malformed, or bundled against the rules
+export const DROP_SCTP_COOKIE = 97; // a cookie that this host did not sign, or a stale one
+export const DROP_SCTP_LISTEN_OVERFLOW = 98; // accept queue full
+export const DROP_REASONS = 99; // how many there are
 
 /** Capture record (see assembly/link/capture.ts), byte offsets. */
 export const CAP_TIME = 0; // u64 virtual time, ns
@@ -577,6 +583,56 @@ export const TCPREC_RXQ = 24; // bytes to read; of a listener: connections that 
 export const TCPREC_TXQ = 28; // bytes not acknowledged; of a listener: backlog
 export const TCPREC_TIMER = 32; // f64 ns until the retransmission (TIME_WAIT) timer, -1 = none
 export const TCPREC_RECORD = 40;
+
+/** States of an SCTP association (enum sctp_state), and of a socket that waits for some. */
+export const SCTP_CLOSED = 0;
+export const SCTP_COOKIE_WAIT = 1;
+export const SCTP_COOKIE_ECHOED = 2;
+export const SCTP_ESTABLISHED = 3;
+export const SCTP_SHUTDOWN_PENDING = 4;
+export const SCTP_SHUTDOWN_SENT = 5;
+export const SCTP_SHUTDOWN_RECEIVED = 6;
+export const SCTP_SHUTDOWN_ACK_SENT = 7;
+export const SCTP_LISTEN = 10;
+
+/** Record of sctpInfo: u32 each (struct sctp_status, as far as there is one path). */
+export const SCTPINFO_STATE = 0; // SCTP_*
+export const SCTPINFO_RWND = 4; // the peer's
+export const SCTPINFO_UNACKED = 8; // chunks sent and not acknowledged
+export const SCTPINFO_PENDING = 12; // chunks received and not yet delivered
+export const SCTPINFO_INSTREAMS = 16;
+export const SCTPINFO_OUTSTREAMS = 20;
+export const SCTPINFO_FRAG_POINT = 24;
+export const SCTPINFO_CWND = 28;
+export const SCTPINFO_SSTHRESH = 32;
+export const SCTPINFO_SRTT = 36; // ms
+export const SCTPINFO_RTO = 40; // ms
+export const SCTPINFO_MTU = 44;
+export const SCTPINFO_RETRANS = 48; // chunks sent again so far
+export const SCTPINFO_MY_TAG = 52;
+export const SCTPINFO_PEER_TAG = 56;
+export const SCTPINFO_RECORD = 60;
+
+/** What sctpRecv tells of the bytes that it gave, in front of them in scratch: u32 each (struct sctp_rcvinfo). */
+export const SCTPMSG_STREAM = 0;
+export const SCTPMSG_SSN = 4;
+export const SCTPMSG_PPID = 8;
+export const SCTPMSG_TSN = 12;
+export const SCTPMSG_FLAGS = 16; // SCTPMSG_F_*
+export const SCTPMSG_DATA = 20;
+export const SCTPMSG_F_EOR = 1; // the message ends here
+export const SCTPMSG_F_UNORDERED = 2;
+
+/** Record of sctpDump. */
+export const SCTPREC_HANDLE = 0;
+export const SCTPREC_STATE = 4; // SCTP_*
+export const SCTPREC_LOCAL_IP = 8;
+export const SCTPREC_LOCAL_PORT = 12;
+export const SCTPREC_REMOTE_IP = 16;
+export const SCTPREC_REMOTE_PORT = 20;
+export const SCTPREC_RXQ = 24; // bytes to read; of a listener: associations that wait
+export const SCTPREC_TXQ = 28; // bytes not acknowledged; of a listener: backlog
+export const SCTPREC_RECORD = 32;
 
 /**
  * IPsec (xfrm/border.ts). Counters of /proc/net/xfrm_stat (LINUX_MIB_XFRM…), in its order.

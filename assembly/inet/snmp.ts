@@ -144,3 +144,44 @@ export const SNMP_TCPEXT_TCPWINPROBE = 124; // TCPWinProbe
 export const SNMP_TCPEXT_TCPZEROWINDOWDROP = 125; // TCPZeroWindowDrop
 export const SNMP_TCPEXT_TW = 126; // TW
 export const SNMP_TCPEXT_OUTOFWINDOWICMPS = 127; // OutOfWindowIcmps
+
+/** Sctp (names as in /proc/net/sctp/snmp: SctpCurrEstab …; net/sctp/proc.c) */
+export const SNMP_SCTP_CURRESTAB = 128; // SctpCurrEstab
+export const SNMP_SCTP_ACTIVEESTABS = 129; // SctpActiveEstabs
+export const SNMP_SCTP_PASSIVEESTABS = 130; // SctpPassiveEstabs
+export const SNMP_SCTP_ABORTEDS = 131; // SctpAborteds
+export const SNMP_SCTP_SHUTDOWNS = 132; // SctpShutdowns
+export const SNMP_SCTP_OUTOFBLUES = 133; // SctpOutOfBlues
+export const SNMP_SCTP_CHECKSUMERRORS = 134; // SctpChecksumErrors
+export const SNMP_SCTP_OUTCTRLCHUNKS = 135; // SctpOutCtrlChunks
+export const SNMP_SCTP_OUTORDERCHUNKS = 136; // SctpOutOrderChunks
+export const SNMP_SCTP_OUTUNORDERCHUNKS = 137; // SctpOutUnorderChunks
+export const SNMP_SCTP_INCTRLCHUNKS = 138; // SctpInCtrlChunks
+export const SNMP_SCTP_INORDERCHUNKS = 139; // SctpInOrderChunks
+export const SNMP_SCTP_INUNORDERCHUNKS = 140; // SctpInUnorderChunks
+export const SNMP_SCTP_FRAGUSRMSGS = 141; // SctpFragUsrMsgs
+export const SNMP_SCTP_REASMUSRMSGS = 142; // SctpReasmUsrMsgs
+export const SNMP_SCTP_OUTSCTPPACKS = 143; // SctpOutSCTPPacks
+export const SNMP_SCTP_INSCTPPACKS = 144; // SctpInSCTPPacks
+export const SNMP_SCTP_T1INITEXPIREDS = 145; // SctpT1InitExpireds
+export const SNMP_SCTP_T1COOKIEEXPIREDS = 146; // SctpT1CookieExpireds
+export const SNMP_SCTP_T2SHUTDOWNEXPIREDS = 147; // SctpT2ShutdownExpireds
+export const SNMP_SCTP_T3RTXEXPIREDS = 148; // SctpT3RtxExpireds
+export const SNMP_SCTP_T4RTOEXPIREDS = 149; // SctpT4RtoExpireds
+export const SNMP_SCTP_T5SHUTDOWNGUARDEXPIREDS = 150; // SctpT5ShutdownGuardExpireds
+export const SNMP_SCTP_DELAYSACKEXPIREDS = 151; // SctpDelaySackExpireds
+export const SNMP_SCTP_AUTOCLOSEEXPIREDS = 152; // SctpAutocloseExpireds
+export const SNMP_SCTP_T3RETRANSMITS = 153; // SctpT3Retransmits
+export const SNMP_SCTP_PMTUDRETRANSMITS = 154; // SctpPmtudRetransmits
+export const SNMP_SCTP_FASTRETRANSMITS = 155; // SctpFastRetransmits
+export const SNMP_SCTP_INPKTSOFTIRQ = 156; // SctpInPktSoftirq
+export const SNMP_SCTP_INPKTBACKLOG = 157; // SctpInPktBacklog
+export const SNMP_SCTP_INPKTDISCARDS = 158; // SctpInPktDiscards
+export const SNMP_SCTP_INDATACHUNKDISCARDS = 159; // SctpInDataChunkDiscards
+
+/** One less of a number that goes both ways (SCTP_DEC_STATS). */
+@inline
+export function snmpDec(ns: NetNs, index: u32): void {
+  const at = changetype<InetNs>(ns.inet).snmp + (<usize>index << 3);
+  store<u64>(at, load<u64>(at) - 1);
+}

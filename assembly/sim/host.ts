@@ -60,6 +60,8 @@ export class Host {
   unused: u32;
   /** xfrm/: the esp4 module is loaded (the first state does it), so protocol 50 has a handler. */
   esp4: u32;
+  /** socket/sctp*: the sctp module is loaded (the first socket does it), so protocol 132 has a handler. */
+  sctp: u32;
   /** xfrm/: next number of a policy (xfrm_gen_index). */
   xfrmIndex: u32;
 }

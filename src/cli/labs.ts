@@ -44,7 +44,7 @@ export function loadLab(name: string): LabPlan {
     const found = /^[\w/-]+$/.test(name) ? read(new URL(`${name}.yaml`, gallery)) : undefined;
     if (found !== undefined) return parseLab(`${name}.yaml`, found);
   }
-  throw new UserError(`${name}: no such file, and no lab of that name; there are ${galleryNames().join(", ")}`);
+  throw new UserError(`${name}: no such file, and no lab of that name (swarmwire labs has a list)`);
 }
 
 const FLAGS: FlagTable = { help: HELP_FLAG };

@@ -30,6 +30,14 @@ import { ENGINE_VERSION } from "./version.ts";
 /** How long a task waits for its node's load balancer address, and how often it looks (adapter.go waitNodeAttachments). */
 const LB_WAIT = 30 * SEC;
 const LB_POLL = 100 * MS;
+/** What a daemon takes to make a network, one at a time, before it joins the network's gossip: netlink, iptables. */
+const CREATION_TIME = 10 * MS;
+/**
+ * What the daemon itself needs between the start of its network agent and joining the ingress network: 2.3 s and 2.8 s
+ * on the captured swarm's slow hosts, less on others. A node that joined at once would ask peers for a bulk sync that
+ * have not heard of it yet, and wait 30 s for each one's answer.
+ */
+const INGRESS_SETUP = 500 * MS;
 
 /** What the swarm's agent asks of the engine. */
 export class EngineExecutor implements Executor {
@@ -42,6 +50,8 @@ export class EngineExecutor implements Executor {
   #lbAddresses = new Map<string, string>();
   /** Networks that are being made, by ID: that goes on when the task that wanted it has ended. */
   readonly #creating = new Map<string, DaemonRequest<void>>();
+  /** When the daemon has made the networks that it was asked for so far. */
+  #creationsEnd = 0;
   #ingress: { readonly id: string; readonly address: string } | undefined;
   #dataPathPort = 0;
   readonly #containers: () => Containers;
@@ -118,12 +128,15 @@ export class EngineExecutor implements Executor {
 
   /** The ingress worker waits for the network agent before it makes the network (daemon/network.go setupIngress). */
   *#createIngress(network: NetworkObject, address: string): Proc<void> {
-    while (this.#controller.agent === undefined) {
+    while (!this.#controller.agentInitialized) {
       if (this.#ingress?.id !== network.id) return;
       yield* sleep(this.#os, LB_POLL);
     }
+    const peers = this.#controller.agent?.config.remoteAddresses.length ?? 0;
+    if (peers > 0) yield* sleep(this.#os, INGRESS_SETUP);
     if (this.#ingress?.id !== network.id) return;
     try {
+      yield* this.#turn();
       yield* this.#controller.ensureNetwork(networkSpecOf(network, address));
     } catch (error) {
       if (isDefect(error)) throw error;
@@ -200,7 +213,7 @@ export class EngineExecutor implements Executor {
     // The node's address usually comes with or just behind the task; swarmkit's attacher doesn't wait and fails
     // on a slow link, a container's does. Waiting is what users want of both.
     const deadline = this.#os.now() + LB_WAIT;
-    while (!this.#lbAddresses.has(network.id) || this.#controller.agent === undefined) {
+    while (!this.#lbAddresses.has(network.id) || !this.#controller.agentInitialized) {
       if (this.#os.now() >= deadline)
         throw new UserError(`failed to find a load balancer IP to use for network: ${network.id}`);
       yield* sleep(this.#os, LB_POLL);
@@ -215,8 +228,20 @@ export class EngineExecutor implements Executor {
     yield* creation.result();
   }
 
+  /**
+   * Several networks are not joined at one instant. NetworkDB waits for one answer of a node at a time: of two syncs
+   * with a node at once, one runs into its timeout of 30 s.
+   */
+  *#turn(): Proc<void> {
+    const now = this.#os.now();
+    const start = Math.max(now, this.#creationsEnd);
+    this.#creationsEnd = start + CREATION_TIME;
+    yield* sleep(this.#os, start - now);
+  }
+
   *#ensure(spec: NetworkSpec & { readonly id: string }): Proc<void> {
     try {
+      yield* this.#turn();
       yield* this.#controller.ensureNetwork(spec);
     } finally {
       this.#creating.delete(spec.id);

@@ -73,6 +73,8 @@ export class NetworkController {
   readonly #lives: number;
   #keys: readonly EncryptionKey[] = [];
   #agent: Agent | undefined;
+  /** The agent that has joined the gossip of the others, or has tried to. */
+  #initialized: Agent | undefined;
 
   /** Starts libnetwork on a host: drivers, chains, forwarding; as dockerd does when it comes up. */
   constructor(options: ControllerOptions) {
@@ -150,6 +152,14 @@ export class NetworkController {
   /** The cluster agent while the node is part of a swarm. */
   get agent(): Agent | undefined {
     return this.#agent;
+  }
+
+  /**
+   * The agent has told the others of itself (AgentInitWait). A network that is joined earlier asks nodes for its entries
+   * that have not heard of this one: they don't answer, and the join waits 30 s for them.
+   */
+  get agentInitialized(): boolean {
+    return this.#agent !== undefined && this.#agent === this.#initialized;
   }
 
   drivers(): readonly Driver[] {
@@ -327,6 +337,7 @@ export class NetworkController {
     const agent = new Agent(this, config, this.#networkDb, this.#keys);
     this.#agent = agent;
     if (config.remoteAddresses.length > 0) yield* agent.db.join(config.remoteAddresses);
+    this.#initialized = agent;
     for (const network of this.networks()) if (network.clusterEligible) yield* agent.joinNetwork(network);
   }
 

@@ -58,7 +58,7 @@ describe("help and mistakes", () => {
     [["frob"], /^swarmwire: there is no command frob; see swarmwire --help\n$/],
     [["constructor"], /^swarmwire: there is no command constructor/],
     [["run"], /^swarmwire run: which lab\? Try: swarmwire run standalone\n$/],
-    [["run", "nosuch"], /^nosuch: no such file, and no lab of that name; there are encrypted, /],
+    [["run", "nosuch"], /^nosuch: no such file, and no lab of that name \(swarmwire labs has a list\)\n$/],
     [["run", "standalone", "--frob"], /^swarmwire run: unknown flag --frob; see swarmwire run --help\n$/],
     [["run", "standalone", "--workers", "0"], /expected a number from 1 to 64\n$/],
     [["run", "standalone", "--until", "soon"], /^swarmwire run: --until soon: expected a time like 90s or 12h\n$/],

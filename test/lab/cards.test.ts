@@ -50,7 +50,7 @@ steps:
 
   it.each([
     ["hosts: { a: { networks: [x] } }", "no network of that name"],
-    ["hosts: { a: {} }\nnetworks: { d: { subnet: 10.1.0.0/30 } }", "expected a subnet"],
+    ["hosts: { a: {} }\nnetworks: { d: { subnet: 10.1.0.0/30 } }", "expected a prefix of /29 at most"],
     ["hosts: { a: {} }\nnetworks: { d: { subnet: 10.1.0.0/29 } }", "has no room for host number 11"],
     ["hosts: { a: {}, b: {} }\nnetworks: { d: { subnet: 192.168.77.0/24 } }", "overlaps another network"],
     ["hosts: { a: { nat: true } }\nnetworks: { d: { subnet: 10.1.0.0/24 } }", "behind NAT"],

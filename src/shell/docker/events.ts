@@ -52,6 +52,7 @@ function* events(invocation: Invocation): Proc<undefined> {
   }
 }
 
+/** `docker events` (docker/cli cli/command/system/events.go). */
 export const EVENTS: Command = {
   use: "events [OPTIONS]",
   short: "Get real time events from the server",

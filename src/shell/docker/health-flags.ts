@@ -13,6 +13,7 @@ const span = (name: string, usage: string): FlagSpec => ({
   check: checkDuration,
 });
 
+/** `--health-*` of `docker run` and `docker create` (docker/cli opts). */
 export const HEALTH_FLAGS: readonly FlagSpec[] = [
   { name: "health-cmd", type: "string", usage: "Command to run to check health" },
   span("health-interval", "Time between running the check"),

@@ -13,6 +13,7 @@ export class Refusal extends Error {
 
 /** Status when main() returns what it does when the kernel refuses: −1. */
 export const KERNEL_REFUSED = 255;
+/** What ipvsadm is asked to do: one of its command options. */
 export type Command =
   | "A"
   | "E"
