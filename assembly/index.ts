@@ -30,6 +30,7 @@ export * from "./xfrm/border";
 export * from "./crypto/border";
 export * from "./socket/udp-border";
 export * from "./socket/tcp-border";
+export * from "./socket/sctp-border";
 
 /** Once, before anything else: which worker this is. */
 export function boot(worker: u32): void {

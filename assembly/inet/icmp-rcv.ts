@@ -6,6 +6,7 @@ import {
   DROP_ICMP_CSUM,
   DROP_INVALID_ICMP,
   IPPROTO_ESP,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   RTN_BROADCAST,
@@ -21,6 +22,7 @@ import { NetNs } from "../link/netns";
 import { SKB_CSUM_OK, Skb, consumeSkb, dropSkb } from "../memory/skb";
 import { clock } from "../sim/event";
 import { pingRcv, rawErr } from "../socket/raw";
+import { sctpErr } from "../socket/sctp";
 import { tcpErr } from "../socket/tcp";
 import { udpErr } from "../socket/udp";
 import { checksum } from "../wire/checksum";
@@ -129,6 +131,7 @@ function toProtocol(ns: NetNs, skb: Skb, inner: usize, header: u32, type: u32, c
   rawErr(ns, skb, inner, inner + header, length, type, code, info);
   if (protocol == IPPROTO_UDP) udpErr(skb, inner, inner + header, length, type, code, info);
   else if (protocol == IPPROTO_TCP) tcpErr(skb, inner, inner + header, length, type, code, info);
+  else if (protocol == IPPROTO_SCTP) sctpErr(skb, inner, inner + header, length, type, code);
 }
 
 /** icmp_redirect, __ip_do_redirect: a host (not a router) takes the better gateway if it is on the link. */

@@ -1,7 +1,7 @@
 /** IPv4 input (net/ipv4/ip_input.c): header checks, routing, delivery to transports. */
 import {
   CONF_FORWARDING, DEV_LOOPBACK, DROP_IP_CSUM, DROP_IP_INADDRERRORS, DROP_IP_INHDR, DROP_IP_INNOROUTES, DROP_IP_NOPROTO, DROP_IP_RPFILTER,
-  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, EACCES, EHOSTUNREACH, ENETUNREACH, IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, NF_ACCEPT, NF_LOCAL_IN,
+  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, EACCES, EHOSTUNREACH, ENETUNREACH, IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NF_ACCEPT, NF_LOCAL_IN,
   NF_PRE_ROUTING, RTN_UNICAST, RTN_UNREACHABLE, XFRM_POLICY_IN,
 } from "../abi";
 import { NetDev } from "../link/netdev";
@@ -21,6 +21,7 @@ import {
 } from "../memory/skb";
 import { nfHook } from "../netfilter/netfilter";
 import { rawDeliver } from "../socket/raw";
+import { sctpRcv } from "../socket/sctp";
 import { tcpRcv } from "../socket/tcp";
 import { udpRcv } from "../socket/udp";
 import {
@@ -217,6 +218,9 @@ function ipLocalDeliverFinish(ns: NetNs, skb: Skb): void {
   } else if (protocol == IPPROTO_ESP && nsHost(ns).esp4 != 0) {
     snmpInc(ns, SNMP_IP_IN_DELIVERS);
     espRcv(ns, skb);
+  } else if (protocol == IPPROTO_SCTP && nsHost(ns).sctp != 0) {
+    snmpInc(ns, SNMP_IP_IN_DELIVERS);
+    sctpRcv(skb);
   } else if (raw) {
     snmpInc(ns, SNMP_IP_IN_DELIVERS);
     consumeSkb(skb);

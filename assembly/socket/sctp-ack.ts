@@ -163,7 +163,7 @@ export function sackIn(sk: SctpSock, chunk: usize, length: u32): bool {
   if (sk.txNew != 0 && !tsnLt(ctsn, changetype<SctpTx>(sk.txNew).tsn)) return false;
   const count = get16(chunk + 12);
   if (SACK_HLEN + 4 * count > length) return true;
-  applyAck(sk, ctsn, chunk + SACK_HLEN, count, get32(chunk + 8), false);
+  applyAck(sk, ctsn, chunk + SACK_HLEN, count, get32(chunk + 8));
   return true;
 }
 
@@ -172,18 +172,14 @@ export function shutdownAcks(sk: SctpSock, ctsn: u32): bool {
   if (tsnLt(ctsn, sk.ackPoint)) return true;
   if (!tsnLt(ctsn, sk.nextTsn)) return false;
   if (sk.txNew != 0 && !tsnLt(ctsn, changetype<SctpTx>(sk.txNew).tsn)) return false;
-  applyAck(sk, ctsn, 0, 0, sk.peerRwnd + sk.flight, true);
+  applyAck(sk, ctsn, 0, 0, sk.peerRwnd + sk.flight);
   return true;
 }
 
-function applyAck(sk: SctpSock, ctsn: u32, blocks: usize, count: u32, window: u32, keepGaps: bool): void {
+function applyAck(sk: SctpSock, ctsn: u32, blocks: usize, count: u32, window: u32): void {
   const flight = sk.flight;
   const moved = tsnLt(sk.ackPoint, ctsn);
   const probe = sk.peerRwnd == 0 && ctsn + 2 == sk.nextTsn;
-  if (keepGaps) {
-    // Gaps are unknown: only what is acknowledged cumulatively counts.
-    count = 0;
-  }
   checkSent(sk, ctsn, blocks, count);
   if (ackedBytes != 0) {
     sk.errors = 0;

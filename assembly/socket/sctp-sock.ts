@@ -213,14 +213,14 @@ export function mapHas(sk: SctpSock, tsn: u32): bool {
 @inline
 export function mapSet(sk: SctpSock, tsn: u32): void {
   const at = mapByte(sk, tsn);
-  store<u8>(at, load<u8>(at) | <u8>(1 << (tsn & 7)));
+  store<u8>(at, load<u8>(at) | (<u8>1 << <u8>(tsn & 7)));
 }
 
 /** Unmarks a TSN. */
 @inline
 export function mapClear(sk: SctpSock, tsn: u32): void {
   const at = mapByte(sk, tsn);
-  store<u8>(at, load<u8>(at) & ~(<u8>(1 << (tsn & 7))));
+  store<u8>(at, load<u8>(at) & ~((<u8>1 << <u8>(tsn & 7))));
 }
 
 /** Unmarks all. */

@@ -8,6 +8,7 @@ import { Skb, consumeSkb, dropSkb, setSockDestructor, skbCost } from "../memory/
 import { NetNs } from "../link/netns";
 import { Host } from "../sim/host";
 import { rawDestroy } from "./raw";
+import { sctpDestroy } from "./sctp-assoc";
 import { tcpDestroy, tcpWfree } from "./tcp";
 import { tcpNsExit } from "./tcp-timewait";
 import { udpDestroy } from "./udp";
@@ -17,6 +18,7 @@ export const SOCK_UDP: u32 = 1;
 export const SOCK_TCP: u32 = 2;
 export const SOCK_ICMP: u32 = 3;
 export const SOCK_RAW: u32 = 4;
+export const SOCK_SCTP: u32 = 5;
 
 // Sock.flags
 /** The program closed it; it lives on only inside the kernel (TCP). */
@@ -115,6 +117,7 @@ export function socketNsExit(ns: NetNs): void {
     const sk = changetype<Sock>(ns.sockets);
     if (sk.type == SOCK_UDP) udpDestroy(sk);
     else if (sk.type == SOCK_TCP) tcpDestroy(sk);
+    else if (sk.type == SOCK_SCTP) sctpDestroy(sk);
     else rawDestroy(sk);
   }
   tcpNsExit(ns);

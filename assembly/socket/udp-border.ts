@@ -36,7 +36,7 @@ import { ICMP_HLEN, icmpCode, icmpEchoId, icmpEchoSeq, icmpType } from "../wire/
 import { ipDst, ipHlen, ipSrc, ipTtl } from "../wire/ipv4";
 import { UDP_HLEN, udpSport } from "../wire/udp";
 import { PING_ERROR, RawSock, pingOpenSock, pingSend, rawBindSock, rawDestroy, rawOpenSock, rawSend } from "./raw";
-import { SOCK_BROADCAST, SOCK_SINK, SOCK_TCP, SOCK_UDP, Sock, sockDequeue } from "./socket";
+import { SOCK_BROADCAST, SOCK_SCTP, SOCK_SINK, SOCK_TCP, SOCK_UDP, Sock, sockDequeue } from "./socket";
 import { UdpSock, udpBindSock, udpConnectSock, udpDestroy, udpOpenSock, udpSend } from "./udp";
 import { UdpFlow, flowStart } from "./udp-flow";
 
@@ -172,7 +172,7 @@ export function socketDump(ns: usize, skip: u32): u32 {
   let count: u32 = 0;
   for (let p = changetype<NetNs>(ns).sockets; p != 0 && count < most; p = changetype<Sock>(p).nsNext) {
     const sk = changetype<Sock>(p);
-    if (sk.type == SOCK_TCP) continue;
+    if (sk.type == SOCK_TCP || sk.type == SOCK_SCTP) continue;
     if (skip > 0) {
       skip--;
       continue;

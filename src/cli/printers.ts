@@ -1,11 +1,12 @@
 /** What `swarmwire run` prints: a terminal's screen, or JSON lines. */
 import { formatDuration, type Time } from "../base/time.ts";
 import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from "../lab/run.ts";
+import { Screen } from "../lab/screen.ts";
 import type { Progress } from "./progress.ts";
 import type { TraceFile } from "./trace.ts";
 
 /** A stream to print to. */
-export type Out = Pick<NodeJS.WriteStream, "write">;
+export type Out = Pick<NodeJS.WriteStream, "write"> & { readonly isTTY?: boolean };
 
 /** A printer hears of everything, and of the end. */
 export interface Printer extends LabObserver {
@@ -24,6 +25,8 @@ export class TerminalPrinter implements Printer {
   readonly #quiet: boolean;
   readonly #progress: Progress;
   readonly #out: Out;
+  /** Where a terminal would redraw its lines; undefined when there is one. */
+  readonly #screen: Screen | undefined;
   #atLineStart = true;
   /** The terminal whose output stands last, `host/container`, while it is open. */
   #terminal: string | undefined;
@@ -35,6 +38,7 @@ export class TerminalPrinter implements Printer {
   constructor(quiet: boolean, progress: Progress, out: Out = process.stdout) {
     this.#quiet = quiet;
     this.#out = out;
+    this.#screen = out.isTTY === true ? undefined : new Screen();
     this.#progress = progress;
   }
 
@@ -66,7 +70,7 @@ export class TerminalPrinter implements Printer {
   }
 
   output(_stream: "stdout" | "stderr", text: string): void {
-    this.#print(text);
+    this.#print(this.#screen?.write(text) ?? text);
   }
 
   lateOutput({ host, terminal, text }: LateOutput): void {
@@ -86,6 +90,7 @@ export class TerminalPrinter implements Printer {
   }
 
   stepEnded(result: StepResult): void {
+    this.#print(this.#screen?.end() ?? "");
     this.#terminal = result.open === undefined ? undefined : nameOf(result.host, result.open);
     for (const failure of result.failures) {
       this.#newLine();

@@ -3,6 +3,7 @@ import { createInterface, type Interface } from "node:readline";
 import { UserError } from "../base/errors.ts";
 import { parseDuration, SEC } from "../base/time.ts";
 import type { LateOutput } from "../lab/run.ts";
+import { Screen } from "../lab/screen.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../lab/session.ts";
 import { incomplete } from "../shell/sh/sh.ts";
 import { hostTools } from "../shell/tools/registry.ts";
@@ -173,11 +174,12 @@ export class Repl {
     this.#open.delete(host);
     let tail = "";
     // The newline with which a shell answers Ctrl-C stands there already.
+    const screen = process.stdout.isTTY ? undefined : new Screen();
     let skipsNewline = "key" in input && input.key === "interrupt";
     const show = (_stream: string, output: string): void => {
       const text = skipsNewline ? output.replace(/^\n/, "") : output;
       skipsNewline = false;
-      this.#write(text);
+      this.#write(screen?.write(text) ?? text);
       tail = (tail + text).slice((tail + text).lastIndexOf("\n") + 1);
     };
     this.#watch(true);
@@ -186,6 +188,7 @@ export class Repl {
       this.#busy = open?.key ?? id;
     });
     this.#busy = undefined;
+    this.#write(screen?.end() ?? "");
     if (outcome.refused !== undefined) this.#write(`${outcome.refused}\n`);
     this.#keep(host, open, outcome, tail);
     await this.#pass(SEC);

@@ -30,6 +30,14 @@ const TCP_EXT = (
   "TW OutOfWindowIcmps"
 ).split(" ");
 
+const SCTP = (
+  "CurrEstab ActiveEstabs PassiveEstabs Aborteds Shutdowns OutOfBlues ChecksumErrors OutCtrlChunks OutOrderChunks " +
+  "OutUnorderChunks InCtrlChunks InOrderChunks InUnorderChunks FragUsrMsgs ReasmUsrMsgs OutSCTPPacks InSCTPPacks " +
+  "T1InitExpireds T1CookieExpireds T2ShutdownExpireds T3RtxExpireds T4RtoExpireds T5ShutdownGuardExpireds " +
+  "DelaySackExpireds AutocloseExpireds T3Retransmits PmtudRetransmits FastRetransmits InPktSoftirq InPktBacklog " +
+  "InPktDiscards InDataChunkDiscards"
+).split(" ");
+
 function prefixed(prefix: string, names: readonly string[]): string[] {
   return names.map((name) => prefix + name);
 }
@@ -49,3 +57,7 @@ export const SNMP_NAMES: readonly string[] = [
 /** Index of the first counter of TCP, and the names of its counters from there on. */
 export const SNMP_TCP_FIRST = 64;
 export const SNMP_TCP_NAMES: readonly string[] = [...prefixed("Tcp", TCP), ...prefixed("TcpExt", TCP_EXT)];
+
+/** Index of the first counter of SCTP (/proc/net/sctp/snmp), and the names of its counters from there on. */
+export const SNMP_SCTP_FIRST = 128;
+export const SNMP_SCTP_NAMES: readonly string[] = prefixed("Sctp", SCTP);

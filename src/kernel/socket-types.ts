@@ -17,6 +17,8 @@ export interface Wakeable {
 export interface SocketApi {
   udp(): UdpSocket;
   tcp(): TcpSocket;
+  /** A one-to-one SCTP socket (SOCK_STREAM, IPPROTO_SCTP). */
+  sctp(): SctpSocket;
   /** A ping socket (IPPROTO_ICMP datagram socket as busybox/iputils ping use when unprivileged; raw semantics otherwise). */
   icmp(): IcmpSocket;
   /** A raw socket of an IP protocol. */
@@ -27,7 +29,7 @@ export interface SocketApi {
 
 /** A socket as `ss` tells it. */
 export interface SocketInfo {
-  readonly protocol: "tcp" | "udp" | "raw" | "icmp";
+  readonly protocol: "tcp" | "udp" | "raw" | "icmp" | "sctp";
   readonly state: string;
   readonly localIp: Ipv4;
   readonly localPort: number;
@@ -141,24 +143,30 @@ export type TcpState =
   | "LAST_ACK"
   | "TIME_WAIT";
 
-/** A TCP socket, not blocking: news come by its wake-ups. */
-export interface TcpSocket extends Socket {
-  readonly state: TcpState;
+/** What TCP's and SCTP's sockets have in common (SOCK_STREAM); not blocking: news come by their wake-ups. */
+export interface StreamSocket extends Socket {
+  readonly state: TcpState | SctpState;
   bind(ip: Ipv4, port: number): void;
   listen(backlog: number): void;
   /** Starts connecting; wait, then look at `state` or takeError(). */
   connect(ip: Ipv4, port: number): void;
   /** A connection that completed its handshake, or undefined. */
-  tryAccept(): TcpSocket | undefined;
+  tryAccept(): StreamSocket | undefined;
   /** Up to `max` bytes; an empty array at end of stream; undefined when nothing is there yet. Throws the pending error. */
   tryRecv(max: number): Uint8Array | undefined;
   /** Bytes taken (0 when the send buffer is full). Throws EPIPE and pending errors. */
   trySend(data: Uint8Array): number;
-  /** Sends FIN after what is queued. */
+  /** Sends FIN after what is queued (SCTP: SHUTDOWN, which ends both directions). */
   shutdown(): void;
-  /** RST at once. */
+  /** RST (SCTP: ABORT) at once. */
   abort(): void;
   remoteAddress(): { ip: Ipv4; port: number };
+}
+
+/** A TCP socket. */
+export interface TcpSocket extends StreamSocket {
+  readonly state: TcpState;
+  tryAccept(): TcpSocket | undefined;
   setKeepalive(on: boolean, idle?: Time, interval?: Time, probes?: number): void;
   setNoDelay(on: boolean): void;
   /** Bytes queued for sending and not yet acknowledged. */
@@ -172,5 +180,69 @@ export interface TcpSocket extends Socket {
     mss: number;
     retransmits: number;
     rcvWnd: number;
+  };
+}
+
+/** State of an SCTP association, as the kernel spells it, or LISTEN. */
+export type SctpState =
+  | "CLOSED"
+  | "LISTEN"
+  | "COOKIE_WAIT"
+  | "COOKIE_ECHOED"
+  | "ESTABLISHED"
+  | "SHUTDOWN_PENDING"
+  | "SHUTDOWN_SENT"
+  | "SHUTDOWN_RECEIVED"
+  | "SHUTDOWN_ACK_SENT";
+
+/** A received message, or a piece of one. */
+export interface SctpMessage {
+  readonly data: Uint8Array;
+  readonly stream: number;
+  /** Its number in the stream. */
+  readonly ssn: number;
+  readonly ppid: number;
+  /** TSN of its first chunk. */
+  readonly tsn: number;
+  readonly unordered: boolean;
+  /** The message ends here (MSG_EOR). */
+  readonly end: boolean;
+}
+
+/** How a message is sent (struct sctp_sndinfo). */
+export interface SctpSendOptions {
+  readonly stream?: number;
+  /** Payload protocol identifier. */
+  readonly ppid?: number;
+  readonly unordered?: boolean;
+}
+
+/** A one-to-one SCTP socket. tryRecv never returns bytes of two messages; trySend takes its bytes as one message, all or none. */
+export interface SctpSocket extends StreamSocket {
+  readonly state: SctpState;
+  tryAccept(): SctpSocket | undefined;
+  /** Up to `max` bytes of the first message; "end" at the end; undefined when nothing is there yet. Throws the pending error. */
+  tryRecvMessage(max: number): SctpMessage | "end" | undefined;
+  /** Whether the message was taken. Throws EMSGSIZE, EINVAL (no bytes, no such stream), EPIPE and pending errors. */
+  trySendMessage(data: Uint8Array, options?: SctpSendOptions): boolean;
+  setNoDelay(on: boolean): void;
+  /** Bytes queued for sending and not yet acknowledged. */
+  readonly unacked: number;
+  /** sctp_status's most used fields. */
+  info(): {
+    rwnd: number;
+    unacked: number;
+    pending: number;
+    inStreams: number;
+    outStreams: number;
+    fragPoint: number;
+    cwnd: number;
+    ssthresh: number;
+    srttMs: number;
+    rtoMs: number;
+    mtu: number;
+    retransmits: number;
+    myTag: number;
+    peerTag: number;
   };
 }

@@ -1,8 +1,9 @@
 /** The socket door of a namespace: opens sockets, and lists them as ss(8) does. */
 import type { Namespace } from "./netns.ts";
-import type { IcmpSocket, RawSocket, SocketApi, SocketInfo, TcpSocket, UdpSocket } from "./socket-types.ts";
+import type { IcmpSocket, RawSocket, SctpSocket, SocketApi, SocketInfo, TcpSocket, UdpSocket } from "./socket-types.ts";
 import { listDatagramSockets } from "./sockets-datagram.ts";
 import { IcmpSocketImpl, RawSocketImpl } from "./sockets-icmp.ts";
+import { listSctpSockets, SctpSocketImpl } from "./sockets-sctp.ts";
 import { listTcpSockets, TcpSocketImpl } from "./sockets-tcp.ts";
 import { UdpSocketImpl } from "./sockets-udp.ts";
 
@@ -24,6 +25,11 @@ export class Sockets implements SocketApi {
     return TcpSocketImpl.open(this.#ns);
   }
 
+  sctp(): SctpSocket {
+    this.#ns.requireAlive("socket");
+    return SctpSocketImpl.open(this.#ns);
+  }
+
   icmp(): IcmpSocket {
     this.#ns.requireAlive("socket");
     return new IcmpSocketImpl(this.#ns);
@@ -36,6 +42,6 @@ export class Sockets implements SocketApi {
 
   list(): SocketInfo[] {
     this.#ns.requireAlive("ss");
-    return [...listDatagramSockets(this.#ns), ...listTcpSockets(this.#ns)];
+    return [...listDatagramSockets(this.#ns), ...listTcpSockets(this.#ns), ...listSctpSockets(this.#ns)];
   }
 }

@@ -43,6 +43,7 @@ export interface KernelExports
     IpvsExports,
     UdpExports,
     TcpExports,
+    SctpExports,
     CryptoExports {
   boot(worker: number): void;
   run(until: number, budget: number): number;
@@ -267,6 +268,26 @@ interface UdpExports {
   rawOpen(ns: number, protocol: number): number;
   rawSendTo(socket: number, ip: number, length: number): number;
   rawRecv(socket: number): number;
+}
+
+/** assembly/socket/sctp-border.ts */
+interface SctpExports {
+  sctpOpen(ns: number): number;
+  sctpBind(socket: number, ip: number, port: number): number;
+  sctpListen(socket: number, backlog: number): number;
+  sctpConnect(socket: number, ip: number, port: number): number;
+  sctpAccept(socket: number): number;
+  sctpSend(socket: number, from: number, length: number, stream: number, ppid: number, unordered: number): number;
+  sctpRecv(socket: number, max: number): number;
+  sctpShutdown(socket: number): number;
+  sctpClose(socket: number): void;
+  sctpAbort(socket: number): void;
+  sctpState(socket: number): number;
+  sctpNames(socket: number): number;
+  sctpUnacked(socket: number): number;
+  sctpSetNoDelay(socket: number, on: number): void;
+  sctpInfo(socket: number): number;
+  sctpDump(ns: number, cursor: number): number;
 }
 
 /** assembly/socket/tcp-border.ts */

@@ -14,6 +14,7 @@ import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
 import { nicsOf, wireDevice } from "./nat.ts";
 import type { Fault, HostPlan, LabPlan } from "./plan.ts";
 import type { HostNames, MachineEvent, MachineRequest } from "./protocol.ts";
+import { screenText } from "./screen.ts";
 import type { HostRequest } from "./workload.ts";
 
 /** Virtual time from power-on to the first step: a host's boot. */
@@ -68,6 +69,7 @@ export type TerminalInput =
 
 /** How a command went, up to its end or until it waits for input. */
 export interface CommandOutcome {
+  /** As a screen shows it in the end; the observer heard it as it was printed. */
   readonly stdout: string;
   readonly stderr: string;
   /** Undefined when it waits for input, or was given up. */
@@ -202,8 +204,8 @@ export class LabSession {
     const terminal = end?.kind === "idle" ? end.terminal : undefined;
     if (idle || end === undefined) this.#terminals.set(id, { host, terminal });
     return {
-      stdout,
-      stderr,
+      stdout: screenText(stdout),
+      stderr: screenText(stderr),
       exit: end?.kind === "exit" ? end.status : undefined,
       idle,
       terminal,

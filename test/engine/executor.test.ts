@@ -30,7 +30,7 @@ class SlowController {
   readonly deleted: string[] = [];
   readonly #networks = new Map<string, { state: string; delete: () => void }>();
   readonly #host: UnitHost;
-  agent = {};
+  agentInitialized = true;
 
   constructor(host: UnitHost) {
     this.#host = host;

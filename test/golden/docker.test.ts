@@ -8,32 +8,11 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { goldenAvailable, goldenText, goldenTitle } from "../support/golden.ts";
+import { cells, type Json, leaves, settled } from "./outputs.ts";
 import { goldenCommands, type Ran, Scenario } from "./scenario.ts";
 
 const A = "A-swarm-init/manager/commands.txt";
 const B = "B-standalone-attachable";
-
-/** Random and timely text replaced by words. */
-function settled(text: string): string {
-  return text
-    .replace(/\r/g, "")
-    .replace(/"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"TIME"')
-    .replace(/\b[0-9a-f]{64}\b/g, "ID64")
-    .replace(/SWMTKN-1-\w{50}-\w{25}/g, "TOKEN")
-    .replace(/\b[0-9a-z]{25}\b/g, "ID25")
-    .replace(/^[0-9a-z]{12}(?= {3})/gm, "ID12        ")
-    .replace(/("Name": )"[0-9a-f]{12}"/g, '$1"NODE"')
-    .replace(/(gateway_|netns\/|")[0-9a-f]{12}"/g, '$1HEX12"')
-    .replace(/\+dfsg1/g, "      ");
-}
-
-/** A table's cells, without its widths. */
-function cells(text: string): string[][] {
-  return text
-    .trimEnd()
-    .split("\n")
-    .map((line) => line.trimEnd().split(/ {2,}/));
-}
 
 /** Rows of another machine of the capture, and trailing blanks of columns that they made wider. */
 function withoutThird(text: string): string {
@@ -45,16 +24,6 @@ function withoutThird(text: string): string {
 }
 
 const THIRD_PEER = { Name: "NODE", IP: "192.168.77.13" };
-
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-
-/** Every leaf with its path, in the order printed. */
-function leaves(value: Json, path = ""): string[] {
-  if (value === null || typeof value !== "object") return [`${path}: ${JSON.stringify(value)}`];
-  const entries = Array.isArray(value) ? value.map((item, at) => [at, item] as const) : Object.entries(value);
-  if (entries.length === 0) return [`${path}: ${Array.isArray(value) ? "[]" : "{}"}`];
-  return entries.flatMap(([key, item]) => leaves(item, `${path}/${key}`));
-}
 
 /** A list without the capture's third machine. Tasks come in the random order of a Go map: here in order of address. */
 function comparable(key: string, item: Json): Json {

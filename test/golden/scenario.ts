@@ -71,11 +71,15 @@ export class Scenario {
     return new Scenario(session, recorder, hosts);
   }
 
-  /** Types a command; a second of virtual time passes afterwards. @throws when it ends with another status */
-  async run(host: string, command: string, exit = 0): Promise<Ran> {
+  /**
+   * Types a command; a second of virtual time passes afterwards. @throws when it ends with another status
+   * @param stdin what it reads, to the end of file; undefined: an open terminal
+   */
+  async run(host: string, command: string, exit = 0, stdin?: string): Promise<Ran> {
     const { cluster } = this.#session;
     const start = cluster.now;
-    const outcome = await this.#session.command(host, { command }, start + 120 * SEC, () => {});
+    const typed = stdin === undefined ? { command } : { command, stdin };
+    const outcome = await this.#session.command(host, typed, start + 120 * SEC, () => {});
     const ran = { host, command, start, end: cluster.now, ...outcome };
     this.commands.push(ran);
     if (outcome.exit !== exit)

@@ -6,6 +6,7 @@ import { createMachine } from "../../src/lab/machine.ts";
 import { parseLab } from "../../src/lab/parse.ts";
 import type { LabPlan } from "../../src/lab/plan.ts";
 import { type LabResult, LabSession, runSteps } from "../../src/lab/run.ts";
+import { Screen } from "../../src/lab/screen.ts";
 import { LabTrace } from "../../src/lab/trace.ts";
 import { MemorySink } from "../../src/pcap-writer/index.ts";
 import { loadKernel, nodePlatform } from "../../src/scheduler/node-adapter.ts";
@@ -66,6 +67,7 @@ export async function runLab(
     capture: { patterns: options.capture ?? ["*/host/eth0"], snaplen: 262_144, sink: trace },
   });
   let transcript = "";
+  const screen = new Screen();
   const failures: string[] = [];
   try {
     const result = await runSteps(session, {
@@ -74,9 +76,10 @@ export async function runLab(
           transcript += `${host}${terminal === undefined ? "" : `/${terminal}`}$ ${command}\n`;
         },
         output: (_stream, text) => {
-          transcript += text;
+          transcript += screen.write(text);
         },
         stepEnded: (ended) => {
+          transcript += screen.end();
           for (const failure of ended.failures)
             failures.push(`${ended.host}$ ${ended.command}: ${failure}; instead: ${ended.stdout}${ended.stderr}`);
         },

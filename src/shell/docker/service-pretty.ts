@@ -169,7 +169,7 @@ export function* prettyService(invocation: Invocation, service: JsonObject): Pro
       : ["Log Driver:", ` Name:\t\t${text(driver, "Name")}`, ...pairs(" LogOpts:", object(driver, "Options"), ":\t")]),
     ...(task["Resources"] === undefined ? [] : resourceLines(object(task, "Resources"))),
     ...(networks.length === 0 ? [] : [`Networks: ${networks.join(" ")} `]),
-    `Endpoint Mode:\t${text(service, "Endpoint", "Spec", "Mode")}`,
+    `Endpoint Mode:\t${text(service, "Spec", "EndpointSpec", "Mode")}`,
     ...(ports.length === 0 ? [] : ["Ports:", ...portLines(ports)]),
   ];
   const health = at(task, "ContainerSpec", "Healthcheck");

@@ -40,13 +40,14 @@ const stateNumber = (state: string): number => Math.max(0, STATES.indexOf(state)
 const isTerminal = (state: string): boolean => stateNumber(state) > RUNNING;
 
 /**
- * The display. On a terminal each ID has its line, redrawn in place; what a screen shows at the end is written when the
- * display ends. Elsewhere every message is a line, but bars are left out.
+ * The display (pkg/jsonmessage DisplayJSONMessagesStream). On a terminal each ID has its line, redrawn in place. Elsewhere
+ * every message is a line, but bars are left out.
  */
 class Display {
   readonly #write: (text: string) => void;
   readonly #terminal: boolean;
-  readonly #lines = new Map<string, string>();
+  /** IDs in the order of their lines. */
+  readonly #lines: string[] = [];
 
   constructor(write: (text: string) => void, terminal: boolean) {
     this.#write = write;
@@ -55,18 +56,20 @@ class Display {
 
   /** @param current of 9 steps, for a bar */
   action(id: string, action: string, current?: number): void {
-    if (this.#terminal) this.#lines.set(id, `${id}: ${action} ${current === undefined ? "" : bar(current)}\n`);
-    else if (current === undefined) this.#write(`${id}: ${action}\n`);
+    if (!this.#terminal) {
+      if (current === undefined) this.#write(`${id}: ${action}\n`);
+      return;
+    }
+    const known = this.#lines.includes(id);
+    if (!known) this.#lines.push(id);
+    const up = this.#lines.length - this.#lines.indexOf(id);
+    const line = `${id}: ${action} ${current === undefined ? "" : bar(current)}`;
+    this.#write(`${known ? "" : "\n"}\x1b[${up}A\x1b[2K\r${line}\r\x1b[${up}B`);
   }
 
   message(id: string, message: string): void {
-    this.flush();
+    this.#lines.length = 0;
     this.#write(`${id === "" ? "" : `${id}: `}${message}\n`);
-  }
-
-  flush(): void {
-    for (const line of this.#lines.values()) this.#write(line);
-    this.#lines.clear();
   }
 }
 
@@ -314,21 +317,17 @@ export function* waitOnService(invocation: Invocation, id: string, quiet: boolea
   const display = new Display(quiet ? () => {} : out, context.tty);
   const service = yield* inspectService(invocation, id);
   const progress = new Progress(invocation, text(service, "ID"), display);
-  try {
-    while (!(yield* progress.look())) {
-      const until = context.os.now() + POLL;
-      while (context.os.now() < until) {
-        yield { on: [context.signals], until };
-        if (context.signals.tryPop() !== "SIGINT") continue;
-        if (!progress.converged) {
-          display.message("", "Operation continuing in background.");
-          display.message("", `Use \`docker service ps ${id}\` to check progress.`);
-        }
-        return;
+  while (!(yield* progress.look())) {
+    const until = context.os.now() + POLL;
+    while (context.os.now() < until) {
+      yield { on: [context.signals], until };
+      if (context.signals.tryPop() !== "SIGINT") continue;
+      if (!progress.converged) {
+        display.message("", "Operation continuing in background.");
+        display.message("", `Use \`docker service ps ${id}\` to check progress.`);
       }
+      return;
     }
-  } finally {
-    display.flush();
   }
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { SEC } from "../../../src/base/time.ts";
 import { formatRfc3339 } from "../../../src/base/wall-clock.ts";
 import type { EngineApi, Json, JsonObject } from "../../../src/engine/api.ts";
+import { screenText } from "../../../src/lab/screen.ts";
 import { dockerProgram } from "../../../src/shell/docker/docker.ts";
 import { parseServicePort, serviceLsPorts } from "../../../src/shell/docker/service-ports.ts";
 import { splitWords } from "../../../src/shell/docker/words.ts";
@@ -323,7 +324,8 @@ describe("waiting for a service", () => {
 
   it("on a terminal what the screen shows at the end", () => {
     const { out } = docker("service create --no-resolve-image nginx", converging(STATES), { tty: true });
-    expect(out).toBe(
+    expect(out).toContain("s1\n\n\u001b[1A\u001b[2K\roverall progress: 0 out of 2 tasks \r\u001b[1B");
+    expect(screenText(out)).toBe(
       "s1\noverall progress: 2 out of 2 tasks \n" +
         `1/2: running   ${BAR}\n2/2: running   ${BAR}\nverify: Service converged \n`,
     );
