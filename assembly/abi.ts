@@ -611,7 +611,9 @@ export const SCTPINFO_MTU = 44;
 export const SCTPINFO_RETRANS = 48; // chunks sent again so far
 export const SCTPINFO_MY_TAG = 52;
 export const SCTPINFO_PEER_TAG = 56;
-export const SCTPINFO_RECORD = 60;
+export const SCTPINFO_NEXT_TSN = 60; // of the next chunk to be queued
+export const SCTPINFO_CTSN = 64; // highest TSN received in sequence
+export const SCTPINFO_RECORD = 68;
 
 /** What sctpRecv tells of the bytes that it gave, in front of them in scratch: u32 each (struct sctp_rcvinfo). */
 export const SCTPMSG_STREAM = 0;

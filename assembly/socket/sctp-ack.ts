@@ -69,10 +69,16 @@ export function lowerCwndIdle(sk: SctpSock): void {
   sk.partialAcked = 0;
 }
 
+/** The first TSN that was never sent. */
+@inline
+function unsent(sk: SctpSock): u32 {
+  return sk.txNew != 0 ? changetype<SctpTx>(sk.txNew).tsn : sk.nextTsn;
+}
+
 function lowerCwndFast(sk: SctpSock): void {
   if (sk.sf & SF_FAST_RECOVERY) return;
   sk.sf |= SF_FAST_RECOVERY;
-  sk.frExit = sk.nextTsn - 1;
+  sk.frExit = unsent(sk) - 1;
   sk.ssthresh = halved(sk);
   sk.cwnd = sk.ssthresh;
   sk.partialAcked = 0;
@@ -158,9 +164,7 @@ function markMissing(sk: SctpSock, below: u32): bool {
 export function sackIn(sk: SctpSock, chunk: usize, length: u32): bool {
   const ctsn = get32(chunk + 4);
   if (tsnLt(ctsn, sk.ackPoint)) return true; // out of order
-  if (!tsnLt(ctsn, sk.nextTsn)) return false;
-  // What was never sent cannot be acknowledged either.
-  if (sk.txNew != 0 && !tsnLt(ctsn, changetype<SctpTx>(sk.txNew).tsn)) return false;
+  if (!tsnLt(ctsn, unsent(sk))) return false;
   const count = get16(chunk + 12);
   if (SACK_HLEN + 4 * count > length) return true;
   applyAck(sk, ctsn, chunk + SACK_HLEN, count, get32(chunk + 8));
@@ -170,8 +174,7 @@ export function sackIn(sk: SctpSock, chunk: usize, length: u32): bool {
 /** A SHUTDOWN acknowledges as a SACK without gaps and with the window as it was (SCTP_CMD_PROCESS_CTSN). False: see sackIn. */
 export function shutdownAcks(sk: SctpSock, ctsn: u32): bool {
   if (tsnLt(ctsn, sk.ackPoint)) return true;
-  if (!tsnLt(ctsn, sk.nextTsn)) return false;
-  if (sk.txNew != 0 && !tsnLt(ctsn, changetype<SctpTx>(sk.txNew).tsn)) return false;
+  if (!tsnLt(ctsn, unsent(sk))) return false;
   applyAck(sk, ctsn, 0, 0, sk.peerRwnd + sk.flight);
   return true;
 }
@@ -179,7 +182,7 @@ export function shutdownAcks(sk: SctpSock, ctsn: u32): bool {
 function applyAck(sk: SctpSock, ctsn: u32, blocks: usize, count: u32, window: u32): void {
   const flight = sk.flight;
   const moved = tsnLt(sk.ackPoint, ctsn);
-  const probe = sk.peerRwnd == 0 && ctsn + 2 == sk.nextTsn;
+  const probe = sk.peerRwnd == 0 && ctsn + 2 == unsent(sk);
   checkSent(sk, ctsn, blocks, count);
   if (ackedBytes != 0) {
     sk.errors = 0;

@@ -44,6 +44,7 @@ export const TX_FRAGMENT: u32 = 64;
 /** Counts in the flight size. */
 export const TX_IN_FLIGHT: u32 = 128;
 
+/** net.sctp.rto_initial, rto_min, rto_max. */
 export const SCTP_RTO_INITIAL: i64 = 3 * NS_PER_SEC;
 export const SCTP_RTO_MIN: i64 = NS_PER_SEC;
 export const SCTP_RTO_MAX: i64 = 60 * NS_PER_SEC;

@@ -38,6 +38,8 @@ const cookie: usize = memory.data(64, 8);
 const UNKNOWN_ROOM: u32 = 256;
 const unknown: usize = memory.data(256, 4);
 let unknownLen: u32 = 0;
+/** Padding of the last one, which is the chunk's and counts in no length. */
+let unknownPad: u32 = 0;
 /** The state cookie of an INIT ACK, 0 = there is none. */
 let found: usize = 0;
 let foundLen: u32 = 0;
@@ -59,11 +61,13 @@ function noteUnknown(at: usize, length: u32): void {
   emitParam(to, PARAM_UNRECOGNIZED, PARAM_HLEN + length);
   memory.copy(to + PARAM_HLEN, at, length);
   unknownLen += PARAM_HLEN + pad4(length);
+  unknownPad = pad4(length) - length;
 }
 
 /** Goes through the parameters of INIT or INIT ACK (sctp_verify_init, sctp_process_init); the packet's bytes end at `end`. */
 function parseParams(at: usize, end: usize): u32 {
   unknownLen = 0;
+  unknownPad = 0;
   found = 0;
   while (at + PARAM_HLEN <= end) {
     const type = get16(at);
@@ -160,7 +164,7 @@ export function initIn(ns: NetNs, skb: Skb, chunk: usize, length: u32, listener:
   const peerOut = get16(chunk + 12);
   const out = peerIn < SCTP_OUT_STREAMS ? peerIn : SCTP_OUT_STREAMS;
   const into = peerOut < SCTP_IN_STREAMS ? peerOut : SCTP_IN_STREAMS;
-  sendInitAck(ns, skb, tag, peerTag, rwnd, out, into, tsn, cookie, COOKIE_SIZE, unknown, unknownLen);
+  sendInitAck(ns, skb, tag, peerTag, rwnd, out, into, tsn, cookie, COOKIE_SIZE, unknown, unknownLen - unknownPad);
 }
 
 @inline

@@ -108,10 +108,10 @@ function initFields(at: usize, tag: u32, rwnd: u32, out: u32, into: u32, tsn: u3
 
 /** INIT: no address parameters, for the socket has one (sctp_make_init). */
 export function sendInit(sk: SctpSock): void {
-  const at = control(sk, CHUNK_INIT, 0, INIT_HLEN + pad4(SUPPORTED_LEN));
+  // The padding of the last parameter is the chunk's (RFC 9260 §3.2).
+  const at = control(sk, CHUNK_INIT, 0, INIT_HLEN + SUPPORTED_LEN);
   initFields(at, sk.myTag, sk.rwnd, SCTP_OUT_STREAMS, SCTP_IN_STREAMS, sk.initialTsn);
   const param = at + INIT_HLEN;
-  store<u32>(param, 0, 4);
   emitParam(param, PARAM_SUPPORTED_ADDRESSES, SUPPORTED_LEN);
   put16(param + PARAM_HLEN, ADDRESS_IPV4);
   finish(sk, 0);
@@ -324,12 +324,12 @@ function appendData(sk: SctpSock, tx: SctpTx): void {
   heartbeatLater(sk);
 }
 
-/** May the chunk be sent now (sctp_packet_can_append_data)? `cwnd`: the window, or no limit for a fast retransmission. */
-function allowed(sk: SctpSock, tx: SctpTx, cwnd: u32): bool {
+/** May the chunk be sent now (sctp_packet_can_append_data)? `cwnd`: the window, no limit for a fast retransmission; `empty`: the packet has no chunk yet. */
+function allowed(sk: SctpSock, tx: SctpTx, cwnd: u32, empty: bool): bool {
   // With nothing outstanding one chunk goes even into a closed window: the probe.
   if (tx.len > sk.peerRwnd && sk.flight != 0) return false;
   if (sk.flight >= cwnd) return false;
-  if (tx.tf & TX_SENT || sk.sf & SF_NODELAY || sk.flight == 0 || sk.state != SCTP_ESTABLISHED || tx.tf & TX_FRAGMENT) return true;
+  if (!empty || tx.tf & TX_SENT || sk.sf & SF_NODELAY || sk.flight == 0 || sk.state != SCTP_ESTABLISHED || tx.tf & TX_FRAGMENT) return true;
   // Nagle: what fills a packet goes, less waits for an acknowledgement.
   return tx.len + DATA_HLEN + (sk.unsentBytes - tx.len) > room(sk) - DATA_HLEN - 4;
 }
@@ -350,7 +350,7 @@ function fillPacket(sk: SctpSock, cwnd: u32, again: bool, fresh: bool): bool {
   while (p != 0) {
     const tx = changetype<SctpTx>(p);
     const size = pad4(DATA_HLEN + tx.len);
-    if (!allowed(sk, tx, cwnd)) break;
+    if (!allowed(sk, tx, cwnd, used == 0)) break;
     if (used == 0) {
       begin(sctpNs(sk), SCTP_HLEN + (size > limit ? size : limit));
       // What is to be acknowledged soon goes along, if there is room.

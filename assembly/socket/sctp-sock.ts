@@ -169,22 +169,25 @@ export function t5Timer(sk: SctpSock): Timer {
   return timerAt(sk, 5);
 }
 
+/** The namespace that it is in. */
 @inline
 export function sctpNs(sk: SctpSock): NetNs {
   return changetype<NetNs>(sk.ns);
 }
 
+/** The host that it is on. */
 @inline
 export function sctpHost(sk: SctpSock): Host {
   return changetype<Host>(sk.host);
 }
 
-/** a < b and a <= b, modulo 2^32 (TSN_lt, TSN_lte). */
+/** a < b, modulo 2^32 (TSN_lt). */
 @inline
 export function tsnLt(a: u32, b: u32): bool {
   return <i32>(a - b) < 0;
 }
 
+/** a <= b, modulo 2^32 (TSN_lte). */
 @inline
 export function tsnLte(a: u32, b: u32): bool {
   return <i32>(a - b) <= 0;
@@ -266,6 +269,7 @@ export function txData(tx: SctpTx): usize {
   return changetype<usize>(tx) + offsetof<SctpTx>();
 }
 
+/** Frees a chunk to send. */
 export function txFree(tx: SctpTx): void {
   kfree(changetype<usize>(tx), offsetof<SctpTx>() + tx.len);
 }
@@ -285,6 +289,7 @@ export function rxData(rx: SctpRx): usize {
   return changetype<usize>(rx) + offsetof<SctpRx>();
 }
 
+/** Frees a received chunk. */
 export function rxFree(rx: SctpRx): void {
   kfree(changetype<usize>(rx), offsetof<SctpRx>() + rx.len);
 }

@@ -52,22 +52,25 @@ export const CAUSE_NO_DATA: u32 = 9;
 export const CAUSE_USER_ABORT: u32 = 12;
 export const CAUSE_PROTOCOL_VIOLATION: u32 = 13;
 
-/** A big-endian word or half word of a packet. */
+/** A big-endian word of a packet. */
 @inline
 export function get32(at: usize): u32 {
   return bswap<u32>(load<u32>(at));
 }
 
+/** A big-endian half word of a packet. */
 @inline
 export function get16(at: usize): u32 {
   return <u32>bswap<u16>(load<u16>(at));
 }
 
+/** Stores a word big-endian. */
 @inline
 export function put32(at: usize, value: u32): void {
   store<u32>(at, bswap<u32>(value));
 }
 
+/** Stores a half word big-endian. */
 @inline
 export function put16(at: usize, value: u32): void {
   store<u16>(at, bswap<u16>(<u16>value));

@@ -14,11 +14,13 @@ export function unixSeconds(time: Time): number {
 
 /** RFC 3339 with nanoseconds and without trailing zeros, as Go's time.RFC3339Nano: `2026-01-01T00:00:01.5Z`. */
 export function formatRfc3339(time: Time): string {
+  return formatRfc3339Fixed(time).replace(/\.?0+Z$/, "Z");
+}
+
+/** RFC 3339 with all nine digits of the nanoseconds, as in logs and events (moby pkg/jsonmessage RFC3339NanoFixed). */
+export function formatRfc3339Fixed(time: Time): string {
   const base = new Date(unixSeconds(time) * 1000).toISOString().slice(0, 19);
-  const nanos = String(time % 1e9)
-    .padStart(9, "0")
-    .replace(/0+$/, "");
-  return `${base}${nanos === "" ? "" : `.${nanos}`}Z`;
+  return `${base}.${String(time % 1e9).padStart(9, "0")}Z`;
 }
 
 /** The time of an RFC 3339 text; undefined when it is none. */

@@ -66,7 +66,8 @@ export function parseArgs(command: string, argv: readonly string[], flags: FlagT
   };
 }
 
-function splitOnce(text: string): [string, string | undefined] {
+/** The two sides of the first `=`; the right one is undefined without one. */
+export function splitOnce(text: string): [string, string | undefined] {
   const at = text.indexOf("=");
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { parseLab } from "../lab/parse.ts";
 import type { LabPlan } from "../lab/plan.ts";
-import { LAB_SCHEMA } from "../lab/schema.ts";
+import { editorSchema } from "../lab/schema.ts";
+import type { Settings } from "../lab/settings.ts";
 import { type FlagTable, HELP_FLAG, parseArgs } from "./args.ts";
 
 /** The gallery stands in the source tree, beside dist. */
@@ -36,15 +37,21 @@ function galleryNames(): string[] {
   return [];
 }
 
-/** @throws UserError when there is none, or it is wrong */
-export function loadLab(name: string): LabPlan {
+/** A lab's text, and the name that its errors carry. @throws UserError when there is none */
+export function readLab(name: string): { readonly file: string; readonly text: string } {
   const text = read(name);
-  if (text !== undefined) return parseLab(name, text);
+  if (text !== undefined) return { file: name, text };
   for (const gallery of GALLERIES) {
     const found = /^[\w/-]+$/.test(name) ? read(new URL(`${name}.yaml`, gallery)) : undefined;
-    if (found !== undefined) return parseLab(`${name}.yaml`, found);
+    if (found !== undefined) return { file: `${name}.yaml`, text: found };
   }
   throw new UserError(`${name}: no such file, and no lab of that name (swarmwire labs has a list)`);
+}
+
+/** @throws UserError when there is none, or it is wrong */
+export function loadLab(name: string, settings: Settings = {}): LabPlan {
+  const { file, text } = readLab(name);
+  return parseLab(file, text, settings);
 }
 
 const FLAGS: FlagTable = { help: HELP_FLAG };
@@ -90,6 +97,6 @@ export function checkCommand(argv: readonly string[]): number {
 /** `swarmwire schema`. @returns the exit status */
 export function schemaCommand(argv: readonly string[]): number {
   if (wantsHelp("schema", argv, "schema", "Prints the JSON Schema of lab files, for editors.")) return 0;
-  process.stdout.write(`${JSON.stringify(LAB_SCHEMA, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify(editorSchema(), null, 2)}\n`);
   return 0;
 }

@@ -1,10 +1,11 @@
 /** The command `swarmwire`. Only this file decides the exit status and prints errors. */
-import { existsSync, readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { BROKEN_PIPE } from "./at-exit.ts";
 import { checkCommand, labsCommand, schemaCommand } from "./labs.ts";
 import { runCommand } from "./run.ts";
 import { shellCommand } from "./shell.ts";
+import { sweepCommand } from "./sweep.ts";
+import { version } from "./version.ts";
 
 const HELP = `swarmwire emulates a Docker Swarm and its overlay networks packet by packet.
 
@@ -12,6 +13,7 @@ Usage: swarmwire COMMAND
 
   run LAB      run a lab's steps; --pcap FILE writes a trace for Wireshark
   shell [LAB]  type on its hosts yourself
+  sweep LAB    run it many times, with other parameters and seeds; results as CSV and JSON
   labs         the labs that come with swarmwire
   check LAB    read a lab file and say what is wrong with it
   schema       the JSON Schema of lab files
@@ -23,19 +25,11 @@ swarmwire COMMAND --help says more.
 const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Promise<number>>> = {
   run: runCommand,
   shell: shellCommand,
+  sweep: sweepCommand,
   labs: labsCommand,
   check: checkCommand,
   schema: schemaCommand,
 };
-
-/** The package's version; its file stands above dist, and above src. */
-function version(): string {
-  for (const place of ["../../package.json", "../../../package.json"]) {
-    const file = new URL(place, import.meta.url);
-    if (existsSync(file)) return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-  }
-  throw new Error("package.json is gone");
-}
 
 async function main(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;

@@ -2,6 +2,7 @@
 import { formatDuration, type Time } from "../base/time.ts";
 import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from "../lab/run.ts";
 import { Screen } from "../lab/screen.ts";
+import { formatProfile, profileJson } from "./profile.ts";
 import type { Progress } from "./progress.ts";
 import type { TraceFile } from "./trace.ts";
 
@@ -15,6 +16,11 @@ export interface Printer extends LabObserver {
 
 /** Reasons under which a packet ends as it should, and not as a loss. */
 const CONSUMED = /_CONSUMED$/;
+
+/** Packets that were lost, by reason. */
+export function lossesOf(drops: Readonly<Record<string, number>>): [string, number][] {
+  return Object.entries(drops).filter(([reason, count]) => count > 0 && !CONSUMED.test(reason));
+}
 
 function nameOf(host: string, terminal: string | undefined): string {
   return terminal === undefined ? host : `${host}/${terminal}`;
@@ -113,9 +119,7 @@ export class TerminalPrinter implements Printer {
     this.#newLine();
     const { counters, steps } = result;
     const failed = steps.filter((step) => step.failures.length > 0).length;
-    const drops = Object.entries(counters.drops)
-      .filter(([reason, count]) => count > 0 && !CONSUMED.test(reason))
-      .map(([reason, count]) => `${count} ${reason}`);
+    const drops = lossesOf(counters.drops).map(([reason, count]) => `${count} ${reason}`);
     const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
     this.#print(
       `\n${count(steps.length, "command")}, ${failed === 0 ? "all as expected" : `${failed} not as expected`}; ${formatDuration(result.end)} of virtual time, ${count(counters.framesCarried, "frame")} on the wire, ${count(counters.events, "event")}.\n`,
@@ -128,6 +132,8 @@ export class TerminalPrinter implements Printer {
       );
       if (trace.espSa.size > 0) this.#print(keysText(trace, count(trace.espSa.size, "association")));
     }
+    // Also where nothing else is printed: it was asked for.
+    if (result.profile !== undefined) this.#out.write(`${this.#quiet ? "" : "\n"}${formatProfile(result.profile)}`);
   }
 }
 
@@ -143,10 +149,11 @@ function keysText({ path, keysPath }: TraceFile, associations: string): string {
  *   null), command, stdout, stderr, exit (null when it waits for input or was cut), open (the container whose
  *   terminal it left open, or null), start, end, ok, failures (texts);
  * - `wait`: step, duration, time; `fault`, and `workload` when it begins: step, text, time. What came of a workload
- *   is a `step` too, with the report as its stdout;
+ *   is a `step` too, with the report as its stdout, and flows (from, to, address, sent, received, lost, failed);
  * - `output`, of a terminal on which nobody types: host, terminal, stream, text, time;
  * - `end`, the last one: ok, cut (`--until` or a signal came first), steps, failed, time, trace (a path or null),
- *   keys (the path of its ESP keys, or null), packets, traceError (a text or null), counters.
+ *   keys (the path of its ESP keys, or null), packets, traceError (a text or null), counters, and with `--profile`
+ *   profile: threads (thread, times: milliseconds by section) and sum.
  */
 export class JsonPrinter implements Printer {
   readonly #out: Out;
@@ -187,6 +194,7 @@ export class JsonPrinter implements Printer {
       packets: trace?.packets ?? 0,
       traceError: trace?.error?.message ?? null,
       counters: result.counters,
+      ...(result.profile === undefined ? {} : { profile: profileJson(result.profile) }),
     });
   }
 }

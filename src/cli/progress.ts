@@ -17,14 +17,21 @@ export class Progress {
     this.#off = off || !process.stderr.isTTY;
   }
 
-  /** Begins to show. @param now virtual time */
+  /** Begins to show a run. @param now virtual time */
   follow(now: () => number, steps: number): void {
+    this.show(() => {
+      const time = formatDuration(Math.floor(now() / SEC) * SEC);
+      return `${time} of virtual time, step ${this.#step + 1} of ${steps}`;
+    });
+  }
+
+  /** Begins to show a text, which is asked for again and again. */
+  show(text: () => string): void {
     if (this.#off) return;
     this.#lastOutput = Date.now();
     this.#timer = setInterval(() => {
       if (Date.now() - this.#lastOutput < DELAY_MS) return;
-      const time = formatDuration(Math.floor(now() / SEC) * SEC);
-      process.stderr.write(`\r\x1b[K${time} of virtual time, step ${this.#step + 1} of ${steps}`);
+      process.stderr.write(`\r\x1b[K${text()}`);
       this.#shown = true;
     }, INTERVAL_MS);
   }

@@ -4,8 +4,9 @@ import { formatDuration, parseDuration, type Time } from "../base/time.ts";
 import { createMachine } from "../lab/machine.ts";
 import type { LabPlan } from "../lab/plan.ts";
 import { type LabResult, LabSession, runSteps } from "../lab/run.ts";
+import type { Settings } from "../lab/settings.ts";
 import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
-import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
+import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, splitOnce, wholeNumber } from "./args.ts";
 import { atExit, SIGNAL_STATUS } from "./at-exit.ts";
 import { breather } from "./breathe.ts";
 import { loadLab } from "./labs.ts";
@@ -17,8 +18,14 @@ const FLAGS: FlagTable = {
   ...TRACE_FLAGS,
   workers: { value: "N", help: "worker threads (default 1); the result doesn't depend on it" },
   seed: { value: "N", help: "instead of the lab's seed" },
+  set: {
+    value: "KEY=VALUE",
+    repeat: true,
+    help: "a parameter of the lab, or a field like network.loss; may be repeated",
+  },
   "no-skip": { help: "send every frame, in quiet times too: a wait of hours may take minutes" },
   until: { value: "TIME", help: "stop at this virtual time, e.g. 90s" },
+  profile: { help: "at the end, where the wall time went, by thread" },
   json: { help: "one JSON object a step and one at the end, instead of terminals" },
   quiet: { help: "print failures only" },
   help: HELP_FLAG,
@@ -45,6 +52,18 @@ interface RunSettings {
 }
 
 /** @throws UserError */
+function settingsFlag(args: ParsedArgs): Settings {
+  const settings = new Map<string, string>();
+  for (const text of args.all("set")) {
+    const [key, value] = splitOnce(text);
+    if (value === undefined) throw new UserError(`swarmwire run: --set ${text}: expected KEY=VALUE`);
+    if (settings.has(key)) throw new UserError(`swarmwire run: --set ${key} was given twice`);
+    settings.set(key, value);
+  }
+  return Object.fromEntries(settings);
+}
+
+/** @throws UserError */
 function settingsOf(args: ParsedArgs): RunSettings {
   const [name, extra] = args.positional;
   if (name === undefined) throw new UserError("swarmwire run: which lab? Try: swarmwire run standalone");
@@ -57,7 +76,7 @@ function settingsOf(args: ParsedArgs): RunSettings {
     throw new UserError("swarmwire run: --json and --quiet exclude each other");
   const workers = wholeNumber("run", args, "workers", 1, MOST_WORKERS) ?? 1;
   const snaplen = wholeNumber("run", args, "snaplen", 1, MOST_SNAPLEN);
-  const plan = loadLab(name);
+  const plan = loadLab(name, settingsFlag(args));
   return { plan, seed: args.get("seed") ?? plan.seed, workers, until, snaplen };
 }
 
@@ -86,6 +105,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     platform: nodePlatform(),
     seed,
     skip: !args.has("no-skip"),
+    profile: args.has("profile"),
     breathe: breather(),
     ...(trace === undefined ? {} : { capture: { patterns: trace.patterns, snaplen: trace.snaplen, sink: trace.file } }),
   });

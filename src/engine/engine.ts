@@ -12,6 +12,7 @@ import { type Channel, join, type Proc } from "../scheduler/process.ts";
 import type { ApiNodeSpec, ApiSwarmSpec } from "../swarm/api/convert.ts";
 import type { SwarmNode } from "../swarm/node.ts";
 import * as api from "./api.ts";
+import { clusterEvent } from "./cluster-events.ts";
 import type { Container } from "./container.ts";
 import { parseReference } from "./container-config.ts";
 import { ContainerNetworks } from "./container-networks.ts";
@@ -114,6 +115,10 @@ export class Engine implements api.EngineApi {
       platform,
       () => this.containers,
       options.names ?? (() => ({ hosts: options.hostsFile ?? "", resolvConf: options.resolvConf })),
+      (change) => {
+        const event = clusterEvent(change);
+        if (event !== undefined) this.#events.cluster(event);
+      },
     );
     const networks = new ContainerNetworks(
       this.controller,

@@ -1,8 +1,9 @@
-/** What happens to an engine's containers and networks, for `GET /events` (moby daemon/events; 20.10). */
+/** What happens to an engine's containers and networks, and on a manager to its swarm, for `GET /events` (moby daemon/events; 20.10). */
 import { SEC, type Time } from "../base/time.ts";
 import { unixSeconds } from "../base/wall-clock.ts";
 import { Channel, type HostRuntime, type Proc } from "../scheduler/process.ts";
 import type { EngineEventView, Filters } from "./api.ts";
+import type { ClusterEvent } from "./cluster-events.ts";
 import type { Container } from "./container.ts";
 
 /** Events that are kept for those who ask later (eventsLimit). */
@@ -12,7 +13,8 @@ type Attributes = Readonly<Record<string, string>>;
 
 interface EngineEvent {
   readonly time: Time;
-  readonly type: "container" | "network";
+  readonly type: "container" | ClusterEvent["type"];
+  readonly scope: "local" | "swarm";
   readonly action: string;
   readonly id: string;
   readonly attributes: Attributes;
@@ -35,8 +37,8 @@ export class Events {
     this.#os = os;
   }
 
-  #publish(type: EngineEvent["type"], action: string, id: string, attributes: Attributes): void {
-    const event = { time: this.#os.now(), type, action, id, attributes };
+  #publish(what: Omit<EngineEvent, "time">): void {
+    const event = { time: this.#os.now(), ...what };
     this.#kept.push(event);
     if (this.#kept.length > LIMIT) this.#kept.shift();
     for (const listener of this.#listeners) listener.push(event);
@@ -45,7 +47,8 @@ export class Events {
   /** With the container's labels, as those who follow a service's tasks need them (daemon/events.go LogContainerEvent). */
   container(container: Container, action: string, attributes: Attributes = {}): void {
     const { id, name, request } = container;
-    this.#publish("container", action, id, { ...request.Labels, image: request.Image, name, ...attributes });
+    const shown = { ...request.Labels, image: request.Image, name, ...attributes };
+    this.#publish({ type: "container", scope: "local", action, id, attributes: shown });
   }
 
   network(
@@ -53,7 +56,13 @@ export class Events {
     action: string,
     attributes: Attributes = {},
   ): void {
-    this.#publish("network", action, network.id, { ...attributes, name: network.name, type: network.type });
+    const shown = { ...attributes, name: network.name, type: network.type };
+    this.#publish({ type: "network", scope: "local", action, id: network.id, attributes: shown });
+  }
+
+  /** Of the swarm that this engine's node manages. */
+  cluster(event: ClusterEvent): void {
+    this.#publish({ scope: "swarm", ...event });
   }
 
   /** Those kept since then, and those that come until then; without an end, until who reads closes the channel. */
@@ -87,7 +96,7 @@ export class Events {
   }
 }
 
-function matches({ type, action, id, attributes }: EngineEvent, filters: Filters): boolean {
+function matches({ type, scope, action, id, attributes }: EngineEvent, filters: Filters): boolean {
   const named = (kind: string) => (value: string) =>
     type === kind && (id === value || id.startsWith(value) || attributes["name"] === value);
   const tests: Record<string, (value: string) => boolean> = {
@@ -95,25 +104,29 @@ function matches({ type, action, id, attributes }: EngineEvent, filters: Filters
     event: (value) => value === action || action.startsWith(`${value}:`),
     container: named("container"),
     network: named("network"),
+    node: named("node"),
+    service: named("service"),
     image: (value) => attributes["image"]?.split(":")[0] === value || attributes["image"] === value,
     label: (value) => {
       const [key = "", ...rest] = value.split("=");
       return value.includes("=") ? attributes[key] === rest.join("=") : key in attributes;
     },
-    scope: (value) => value === "local",
+    scope: (value) => value === scope,
   };
   return Object.entries(filters).every(([key, values]) => values.some((value) => tests[key]?.(value) === true));
 }
 
-function view({ time, type, action, id, attributes }: EngineEvent): EngineEventView {
+function view({ time, type, scope, action, id, attributes }: EngineEvent): EngineEventView {
   const legacy = type === "container" ? { status: action, id, from: attributes["image"] } : {};
   const seconds = unixSeconds(time);
+  // Go encodes a map by its sorted keys.
+  const sorted = Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
   const event = {
     ...legacy,
     Type: type,
     Action: action,
-    Actor: { ID: id, Attributes: attributes },
-    scope: "local",
+    Actor: { ID: id, Attributes: sorted },
+    scope,
     time: seconds,
     timeNano: seconds * SEC + (time % SEC),
   };

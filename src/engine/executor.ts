@@ -32,12 +32,6 @@ const LB_WAIT = 30 * SEC;
 const LB_POLL = 100 * MS;
 /** What a daemon takes to make a network, one at a time, before it joins the network's gossip: netlink, iptables. */
 const CREATION_TIME = 10 * MS;
-/**
- * What the daemon itself needs between the start of its network agent and joining the ingress network: 2.3 s and 2.8 s
- * on the captured swarm's slow hosts, less on others. A node that joined at once would ask peers for a bulk sync that
- * have not heard of it yet, and wait 30 s for each one's answer.
- */
-const INGRESS_SETUP = 500 * MS;
 
 /** What the swarm's agent asks of the engine. */
 export class EngineExecutor implements Executor {
@@ -132,8 +126,6 @@ export class EngineExecutor implements Executor {
       if (this.#ingress?.id !== network.id) return;
       yield* sleep(this.#os, LB_POLL);
     }
-    const peers = this.#controller.agent?.config.remoteAddresses.length ?? 0;
-    if (peers > 0) yield* sleep(this.#os, INGRESS_SETUP);
     if (this.#ingress?.id !== network.id) return;
     try {
       yield* this.#turn();

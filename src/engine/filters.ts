@@ -51,7 +51,9 @@ const TESTS: Record<Kind, Record<string, (object: JsonObject, value: string) => 
     label: (container, value) => labelMatches(record(container["Labels"]), value),
     ancestor: (container, value) => {
       const id = text(container["ImageID"]);
-      return withTag(text(container["Image"])) === withTag(value) || id === value || id.slice(7).startsWith(value);
+      // A task's image is named with its digest.
+      const image = text(container["Image"]).replace(/@sha256:.*$/, "");
+      return withTag(image) === withTag(value) || id === value || id.slice(7).startsWith(value);
     },
     "is-task": (container, value) => BOOLEANS[value] === "com.docker.swarm.task" in record(container["Labels"]),
     exited: (container, value) => text(container["Status"]).startsWith(`Exited (${value})`),

@@ -1,6 +1,6 @@
 /** `GET /containers/{id}/logs` (moby daemon/logs.go, the json-file logger; 20.10). */
 import type { Time } from "../base/time.ts";
-import { formatRfc3339 } from "../base/wall-clock.ts";
+import { formatRfc3339Fixed } from "../base/wall-clock.ts";
 import type { HostRuntime } from "../scheduler/process.ts";
 import { Channel, type Proc } from "../scheduler/process.ts";
 import type { Container } from "./container.ts";
@@ -55,7 +55,7 @@ export interface LogOptions {
 }
 
 function chunkOf({ time, stream, text }: LogEntry, timestamps: boolean): OutputChunk {
-  return { stream, text: timestamps ? `${formatRfc3339(time)} ${text}` : text };
+  return { stream, text: timestamps ? `${formatRfc3339Fixed(time)} ${text}` : text };
 }
 
 /** What is logged, then what comes while the container runs, if it is followed. The channel is closed at the end. */
@@ -73,7 +73,7 @@ export function readLogs(os: HostRuntime, container: Container, options: LogOpti
   return out;
 }
 
-/** Nobody reads `out` any more once its reader is gone; the copy ends with the container's process. */
+/** Until the container's process has ended, or whoever reads `out` has closed it. */
 function* copyLive(
   os: HostRuntime,
   container: Container,
@@ -85,7 +85,7 @@ function* copyLive(
   let atLineStart = true;
   for (;;) {
     const chunk = yield* live.pop(until);
-    if (chunk === undefined) break;
+    if (chunk === undefined || out.closed) break;
     const { stream, text } = chunk;
     out.push(chunkOf({ time: os.now(), stream, text }, timestamps && atLineStart));
     atLineStart = text.endsWith("\n");

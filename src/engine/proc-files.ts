@@ -117,6 +117,7 @@ export class ProcFiles implements FileSystem {
       ["/proc/net/tcp", () => socketTable(ns, "tcp")],
       ["/proc/net/udp", () => socketTable(ns, "udp")],
       ["/proc/net/snmp", () => snmpText(ns.snmp())],
+      ["/proc/net/sctp/snmp", () => sctpSnmpText(ns.snmp())],
     ]);
     for (const link of ns.link.list()) addDevice(files, link);
     for (const process of source.processes()) {
@@ -283,6 +284,12 @@ function snmpText(counters: Readonly<Record<string, number>>): string {
       return `${group}: ${names.join(" ")}\n${group}: ${rows.map(([, value]) => value).join(" ")}\n`;
     })
     .join("");
+}
+
+/** A line a counter (net/sctp/proc.c sctp_snmp_seq_show). */
+function sctpSnmpText(counters: Readonly<Record<string, number>>): string {
+  const rows = Object.entries(counters).filter(([name]) => name.startsWith("Sctp"));
+  return rows.map(([name, value]) => `${name.padEnd(32)}\t${value}\n`).join("");
 }
 
 // ------------------------------------------------------------------------------------------------ /sys, processes

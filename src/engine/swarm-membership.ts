@@ -11,6 +11,7 @@ import type { Proc, Process } from "../scheduler/process.ts";
 import type { Availability, ClusterSpec } from "../swarm/api/objects.ts";
 import { SwarmNode } from "../swarm/node.ts";
 import type { NodeState } from "../swarm/node-runner.ts";
+import type { StoreAction } from "../swarm/store/memory.ts";
 import { ApiError, type SwarmInitRequest, type SwarmJoinRequest } from "./api.ts";
 import type { AttachmentProvider } from "./container-networks.ts";
 import type { Containers } from "./containers.ts";
@@ -46,6 +47,7 @@ export class SwarmMembership {
   /**
    * @param containers the engine's, which may not be there yet
    * @param names how the host resolves names
+   * @param onChange called with what changes in the swarm while this node manages it
    */
   constructor(
     os: HostOs,
@@ -54,6 +56,7 @@ export class SwarmMembership {
     platform: EnginePlatform,
     containers: () => Containers,
     names: () => ResolverFiles = () => ({ hosts: "", resolvConf: "" }),
+    onChange?: (change: StoreAction) => void,
   ) {
     this.#os = os;
     this.#controller = controller;
@@ -72,6 +75,7 @@ export class SwarmMembership {
       executor: this.#executor,
       log: (level, text) => controller.log(level, text),
       resolve: (name) => lookupHost(os, names(), name),
+      ...(onChange === undefined ? {} : { onClusterChange: onChange }),
     });
   }
 

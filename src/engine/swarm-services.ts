@@ -1,6 +1,6 @@
 /** The requests under `/services` and `/tasks` (moby api/server/router/swarm, daemon/cluster/services.go; 20.10). */
 import type { Random } from "../base/random.ts";
-import { formatRfc3339 } from "../base/wall-clock.ts";
+import { formatRfc3339Fixed } from "../base/wall-clock.ts";
 import type { NetworkController } from "../libnetwork/controller.ts";
 import { Channel, type HostRuntime, type Proc } from "../scheduler/process.ts";
 import type { ApiServiceSpec } from "../swarm/api/convert-services.ts";
@@ -129,7 +129,7 @@ function lineOf({ context, timestamp, data }: LogMessage, options: ServiceLogOpt
     `com.docker.swarm.service.id=${context.serviceId}`,
     `com.docker.swarm.task.id=${context.taskId}`,
   ].join(",");
-  return `${options.timestamps ? `${formatRfc3339(timestamp)} ` : ""}${options.details ? `${details} ` : ""}${data}`;
+  return `${options.timestamps ? `${formatRfc3339Fixed(timestamp)} ` : ""}${options.details ? `${details} ` : ""}${data}`;
 }
 
 /** A client may say null for what it doesn't say. */

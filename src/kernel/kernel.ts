@@ -70,10 +70,14 @@ export class Kernel {
     exports.boot(worker);
   }
 
-  /** Starts a kernel. @param worker this worker's number, as ports name it */
-  static create(module: WasmModule, worker = 0): Kernel {
+  /**
+   * Starts a kernel.
+   * @param worker this worker's number, as ports name it
+   * @param wrap what stands between the module's functions and everybody who calls them: a profile's clock
+   */
+  static create(module: WasmModule, worker = 0, wrap?: (exports: KernelExports) => KernelExports): Kernel {
     const { exports, memory } = instantiateKernel(module);
-    return new Kernel(exports, memory, worker);
+    return new Kernel(wrap === undefined ? exports : wrap(exports), memory, worker);
   }
 
   /**

@@ -73,6 +73,9 @@ function findByName(ns: Namespace, name: string): number {
   return exports.linkByName(ns.handle);
 }
 
+/** A dump of devices goes through the hash of their indices (net/core/rtnetlink.c rtnl_dump_ifinfo, NETDEV_HASHENTRIES). */
+const INDEX_BUCKETS = 256;
+
 /** Handles of a namespace's devices, in order of creation. */
 export function devicesOf(ns: Namespace): number[] {
   const { exports } = ns.kernel;
@@ -285,7 +288,9 @@ export class Links implements LinkApi {
 
   list(): LinkInfo[] {
     this.#ns.requireAlive("ip link");
-    return devicesOf(this.#ns).map((dev) => readLink(this.#ns, dev));
+    return devicesOf(this.#ns)
+      .map((dev) => readLink(this.#ns, dev))
+      .sort((a, b) => (a.index % INDEX_BUCKETS) - (b.index % INDEX_BUCKETS) || b.index - a.index);
   }
 
   get(dev: DevRef): LinkInfo {

@@ -3,7 +3,7 @@ import * as abi from "../../assembly/abi.ts";
 import { deviceOf } from "./links.ts";
 import { check, refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
-import { SNMP_NAMES, SNMP_TCP_FIRST, SNMP_TCP_NAMES } from "./snmp-names.ts";
+import { SNMP_NAMES, SNMP_SCTP_FIRST, SNMP_SCTP_NAMES, SNMP_TCP_FIRST, SNMP_TCP_NAMES } from "./snmp-names.ts";
 
 /** net.ipv4.NAME (net/ipv4/sysctl_net_ipv4.c, route.c, ip_fragment.c). */
 const IPV4: Record<string, number> = {
@@ -230,6 +230,9 @@ export function readSnmp(ns: Namespace): Record<string, number> {
   });
   SNMP_TCP_NAMES.forEach((name, i) => {
     out[name] = mem.u64(at + 8 * (SNMP_TCP_FIRST + i));
+  });
+  SNMP_SCTP_NAMES.forEach((name, i) => {
+    out[name] = mem.u64(at + 8 * (SNMP_SCTP_FIRST + i));
   });
   return out;
 }

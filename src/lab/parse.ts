@@ -19,6 +19,7 @@ import { formatDuration, MS, parseDuration, parseRate, SEC, type Time, US } from
 import { parseFilter } from "../scheduler/faults.ts";
 import { routerAddress } from "./nat.ts";
 import type { CardPlan, Fault, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
+import { type Scalar, type Settings, TOP_FIELDS } from "./settings.ts";
 import { type Path, Source } from "./source.ts";
 
 // Shapes of a file that passed the schema.
@@ -63,6 +64,7 @@ interface RawLab {
   name?: string;
   description?: string;
   seed?: number | string;
+  params?: Record<string, Scalar>;
   hosts: Record<string, RawHost | null>;
   network?: RawLink & { subnet?: string };
   networks?: Record<string, RawNetwork>;
@@ -79,14 +81,42 @@ const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "
 /**
  * Parses a lab.
  * @param file the name that errors carry
+ * @param settings values of parameters and fields, in place of the file's own
  * @throws UserError with `file:line:column: field: what was expected`
  */
-export function parseLab(file: string, text: string): LabPlan {
-  const source = new Source(file, text);
-  return resolve(source, file, source.checked() as RawLab);
+export function parseLab(file: string, text: string, settings: Settings = {}): LabPlan {
+  return parseLabWith(file, text, settings).plan;
+}
+
+/** Parses a lab, and returns the settings with the types that they have in it too. @throws UserError as parseLab does */
+export function parseLabWith(
+  file: string,
+  text: string,
+  settings: Settings,
+): { readonly plan: LabPlan; readonly settings: Readonly<Record<string, Scalar>> } {
+  const source = new Source(file, text, settings);
+  try {
+    return { plan: resolve(source, file, source.checked() as RawLab), settings: source.settings };
+  } catch (error) {
+    const given = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+    if (!(error instanceof UserError) || given.length === 0) throw error;
+    throw new UserError(`${error.message} (with ${given.join(", ")})`);
+  }
+}
+
+/** @throws UserError for parameters whose names mean something else already */
+function checkParams(source: Source, { params = {}, steps = [] }: RawLab): void {
+  for (const name of Object.keys(params))
+    if (TOP_FIELDS.includes(name))
+      throw source.error(["params", name], "is a field of the lab: call the parameter something else", true);
+  steps.forEach((step, index) => {
+    if (typeof step["as"] === "string" && Object.hasOwn(params, step["as"]))
+      throw source.error(["steps", index, "as"], `${step["as"]} is a parameter of the lab`);
+  });
 }
 
 function resolve(source: Source, file: string, raw: RawLab): LabPlan {
+  checkParams(source, raw);
   const network = raw.network ?? {};
   const subnet = parseCidr(network.subnet ?? "192.168.77.0/24");
   checkSubnet(source, ["network", "subnet"], subnet, "192.168.77.0/24");

@@ -1,9 +1,10 @@
 /** Runs a lab: its steps in order, each begun when the one before it has ended, and what came of them. */
 import { FOREVER, formatDuration, MS, type Time } from "../base/time.ts";
 import type { SimCounters } from "../scheduler/counters.ts";
+import type { ThreadProfile } from "../scheduler/profile.ts";
 import type { CommandStep, Step, WorkloadStep } from "./plan.ts";
 import type { CommandOutcome, LabSession, TerminalInput, TerminalObserver } from "./session.ts";
-import { runWorkload } from "./workload.ts";
+import { type FlowResult, runWorkload } from "./workload.ts";
 
 export { type LabOptions, LabSession, type LateOutput } from "./session.ts";
 
@@ -30,6 +31,8 @@ export interface StepResult {
   readonly end: Time;
   /** What was expected and didn't come; empty when all is well. */
   readonly failures: readonly string[];
+  /** Of a workload: what came of its flows. */
+  readonly flows?: readonly FlowResult[];
 }
 
 /** Steps that are no commands. */
@@ -53,6 +56,8 @@ export interface LabResult {
   readonly end: Time;
   /** `until` came, or the run was stopped, before the end of the last step. */
   readonly cut: boolean;
+  /** Where each thread's wall time went, when the session was started with a profile. */
+  readonly profile?: readonly ThreadProfile[];
 }
 
 /** How far to run, and who sees it. */
@@ -95,7 +100,9 @@ class StepRunner {
       if (step.kind === "command" || step.kind === "workload") await this.#wait(plan.pause);
     }
     cut ||= this.#session.stopped;
-    return { steps: this.#results, counters: await cluster.counters(), end: cluster.now, cut };
+    const profile = await cluster.profile();
+    const result = { steps: this.#results, counters: await cluster.counters(), end: cluster.now, cut };
+    return profile === undefined ? result : { ...result, profile };
   }
 
   async #wait(duration: Time): Promise<void> {
@@ -180,6 +187,7 @@ class StepRunner {
       terminal: undefined,
       command: `workload ${step.text}`,
       ...whole,
+      flows: outcome.results,
       exit: this.#over ? undefined : outcome.problems.length === 0 ? 0 : 1,
       open: undefined,
       start,

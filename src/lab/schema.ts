@@ -1,6 +1,6 @@
 /**
- * The lab file's JSON Schema (draft 2020-12 subset that editors understand). `swarmwire schema` prints it;
- * parse.ts checks every lab against it.
+ * The lab file's JSON Schema (draft 2020-12 subset that editors understand). parse.ts checks every lab against it, after
+ * parameters have been put in; `swarmwire schema` prints it as editors need it, who see the file as it is written.
  */
 
 const duration = {
@@ -62,6 +62,12 @@ export const LAB_SCHEMA = {
     name: { type: "string", description: "What the lab is called; the file's name by default." },
     description: { type: "string", description: "A sentence for lists of labs." },
     seed: { type: ["integer", "string"], default: 1, description: "Everything random is drawn from it." },
+    params: {
+      type: "object",
+      propertyNames: { pattern: "^[A-Za-z_][A-Za-z0-9_]*$" },
+      description: "Parameters and their defaults: $name stands for one, in all values of the file.",
+      additionalProperties: { type: ["string", "number", "boolean"] },
+    },
     engine: { enum: ["20.10", 20.1], default: "20.10", description: "Which Docker's behaviour." },
     hosts: {
       type: "object",
@@ -178,3 +184,30 @@ export const LAB_SCHEMA = {
     },
   },
 } as const;
+
+/** What holds schemas of values, of which any may be written with a parameter. */
+const HOLDERS = ["properties", "additionalProperties", "items", "oneOf"];
+
+/** A schema for a file as it is written: wherever a value is expected, a text with a parameter's `$name` in it will do too. */
+export function editorSchema(schema: unknown = LAB_SCHEMA): unknown {
+  if (typeof schema !== "object" || schema === null) return schema;
+  const inner = Object.entries(schema).map(([key, value]: [string, unknown]) => {
+    if (!HOLDERS.includes(key)) return [key, value];
+    if (Array.isArray(value)) return [key, value.map(editorSchema)];
+    const named = Object.entries((key === "properties" ? value : {}) as object);
+    if (named.length > 0) return [key, Object.fromEntries(named.map(([name, own]) => [name, editorSchema(own)]))];
+    return [key, editorSchema(value)];
+  });
+  const whole = Object.fromEntries(inner) as Record<string, unknown>;
+  const { type, pattern, description, default: usual } = whole;
+  const types = [type].flat();
+  const value =
+    type === undefined || types.some((one) => ["string", "integer", "number", "boolean"].includes(`${one}`));
+  const picky = pattern !== undefined || whole["enum"] !== undefined || whole["const"] !== undefined;
+  if (!value || whole["oneOf"] !== undefined || (types.includes("string") && !picky)) return whole;
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(usual === undefined ? {} : { default: usual }),
+    anyOf: [whole, { type: "string", pattern: "\\$\\{?[A-Za-z_]" }],
+  };
+}

@@ -33,6 +33,8 @@ export interface LabOptions {
   readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
   /** Skips quiet time in waits (src/scheduler/quiet.ts); default true. */
   readonly skip?: boolean;
+  /** Takes where the wall time goes (src/scheduler/profile.ts); needs a platform. */
+  readonly profile?: boolean;
   /** Overrides the lab's seed. */
   readonly seed?: string;
   /** Called now and then while time passes, so that the caller's own events get their turn. */
@@ -123,6 +125,7 @@ export class LabSession {
       ...(options.platform === undefined ? {} : { platform: options.platform }),
       ...(options.capture === undefined ? {} : { capture: options.capture }),
       ...(options.skip === undefined ? {} : { skip: options.skip }),
+      ...(options.profile === undefined ? {} : { profile: options.profile }),
       onEvent: (event) => session?.deliver(event),
     });
     session = new LabSession(plan, cluster, options.breathe ?? (async () => {}));

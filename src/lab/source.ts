@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { UserError } from "../base/errors.ts";
 import { LAB_SCHEMA } from "./schema.ts";
+import { applySettings, type Scalar, type Settings } from "./settings.ts";
 
 /** A field of the file, from the top. */
 export type Path = readonly (string | number)[];
@@ -12,12 +13,17 @@ export class Source {
   readonly #file: string;
   readonly #lines = new LineCounter();
   readonly doc: Document;
+  /** The settings with the types that they have in the file. */
+  readonly settings: Readonly<Record<string, Scalar>>;
 
-  constructor(file: string, text: string) {
+  /** @param settings values of parameters and fields, in place of the file's own */
+  constructor(file: string, text: string, settings: Settings = {}) {
     this.#file = file;
     this.doc = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     const error = this.doc.errors[0];
     if (error !== undefined) throw this.#at(error.pos[0], error.message);
+    this.#checkAliases();
+    this.settings = applySettings(file, this.doc, () => this.#plain(), settings);
   }
 
   /** The file as plain data that fits the schema. @throws UserError that names line, column, field and what was expected */
@@ -29,14 +35,18 @@ export class Source {
     throw this.error([...pointerToPath(error.instancePath, raw), ...extra], expected, atKey);
   }
 
-  /** @throws UserError for an alias without its anchor, or for aliases that grow beyond all bounds */
-  #plain(): unknown {
+  /** @throws UserError for an alias without its anchor */
+  #checkAliases(): void {
     visit(this.doc, {
       Alias: (_key, alias) => {
         if (alias.resolve(this.doc) !== undefined) return;
         throw this.#at(alias.range?.[0] ?? 0, `*${alias.source}: no anchor &${alias.source} stands before it`);
       },
     });
+  }
+
+  /** @throws UserError for aliases that grow beyond all bounds */
+  #plain(): unknown {
     try {
       return this.doc.toJS();
     } catch (error) {
@@ -54,7 +64,7 @@ export class Source {
     let offset = atKey ? this.#keyOffset(path) : undefined;
     for (let length = path.length; offset === undefined && length >= 0; length--) {
       const node: unknown = length === 0 ? this.doc.contents : this.doc.getIn(path.slice(0, length), true);
-      if (isNode(node)) offset = node.range?.[0] ?? 0;
+      if (isNode(node)) offset = node.range?.[0]; // none: it was set from outside
     }
     return this.#at(offset ?? 0, `${formatPath(path)}: ${expected}`);
   }

@@ -117,9 +117,26 @@ export type Ask = (
   span: Time,
 ) => Promise<readonly { readonly id: number; readonly answer: MachineEvent | undefined }[]>;
 
+/** What came of one flow. */
+export interface FlowResult {
+  /** HOST or HOST/CONTAINER. */
+  readonly from: string;
+  readonly to: string;
+  /** Where it was sent. */
+  readonly address: string;
+  /** Datagrams. */
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  /** Those that the sender's kernel refused; not among the sent. */
+  readonly failed: number;
+}
+
 /** What came of a workload: a line a flow, and what went wrong. */
 export interface WorkloadOutcome {
   readonly text: string;
+  /** Those that ran, in the lab's order. */
+  readonly results: readonly FlowResult[];
   readonly problems: readonly string[];
 }
 
@@ -157,29 +174,37 @@ export async function runWorkload(
     SEC,
   );
   let text = "";
+  const results: FlowResult[] = [];
   sent.forEach(({ answer }, at) => {
     const flow = flows[at] as Flow;
     const count = counted[at]?.answer;
     if (answer?.kind !== "sent") problems.push(problemOf(flow.from, answer));
     else if (count?.kind !== "counted") problems.push(problemOf(flow.to, count));
-    else text += report(flow, answer, count.packets);
+    else {
+      const result = resultOf(flow, answer, count.packets);
+      results.push(result);
+      text += report(flow, result);
+    }
   });
-  return { text, problems };
+  return { text, results, problems };
 }
 
 function problemOf(end: FlowEnd, answer: MachineEvent | undefined): string {
   return `${nameOf(end)}: ${answer?.kind === "refused" ? answer.message : "no answer"}`;
 }
 
-/** `host1/c1 to host2/c2 (10.0.1.4), 1000/s of 64 bytes for 10s: 10000 sent, 10000 received, 0 lost (0%)`. */
-function report(
-  flow: Flow,
+function resultOf(
+  { from, to }: Flow,
   { address, sent, failed }: UdpSent & { readonly address: string },
   received: number,
-): string {
+): FlowResult {
+  return { from: nameOf(from), to: nameOf(to), address, sent, received, lost: sent - received, failed };
+}
+
+/** `host1/c1 to host2/c2 (10.0.1.4), 1000/s of 64 bytes for 10s: 10000 sent, 10000 received, 0 lost (0%)`. */
+function report(flow: Flow, { from, to, address, sent, received, lost, failed }: FlowResult): string {
   const { rate, size, duration } = flow.load;
-  const lost = sent - received;
   const share = sent === 0 ? 0 : Number(((100 * lost) / sent).toFixed(2));
   const refused = failed === 0 ? "" : `, ${failed} could not be sent`;
-  return `${nameOf(flow.from)} to ${nameOf(flow.to)} (${address}), ${rate}/s of ${size} bytes for ${formatDuration(duration)}: ${sent} sent, ${received} received, ${lost} lost (${share}%)${refused}\n`;
+  return `${from} to ${to} (${address}), ${rate}/s of ${size} bytes for ${formatDuration(duration)}: ${sent} sent, ${received} received, ${lost} lost (${share}%)${refused}\n`;
 }

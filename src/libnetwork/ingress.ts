@@ -4,7 +4,7 @@
  */
 import { formatIpv4, type Ipv4 } from "../base/addr.ts";
 import { KernelError, UserError } from "../base/errors.ts";
-import type { TcpSocket, UdpSocket } from "../kernel/socket-types.ts";
+import type { StreamSocket, UdpSocket } from "../kernel/socket-types.ts";
 import type { IptablesApi, NetNs, Rule } from "../kernel/types.ts";
 import { arrangeUserFilter, INGRESS_CHAIN } from "./drivers/bridge-iptables.ts";
 import { goErrorText } from "./go-errors.ts";
@@ -45,7 +45,7 @@ export class IngressPorts {
   readonly #log: DaemonLog;
   readonly #references = new Map<string, number>();
   /** `8080/tcp` → the socket that holds it. */
-  readonly #listeners = new Map<string, TcpSocket | UdpSocket>();
+  readonly #listeners = new Map<string, StreamSocket | UdpSocket>();
   #initialised = false;
 
   constructor(host: NetNs, log: DaemonLog) {
@@ -145,8 +145,7 @@ export class IngressPorts {
 
   /** The port is held by a socket that nobody reads: no other program of the host can take it. */
   #listen({ protocol, publishedPort }: PortConfig): void {
-    if (protocol === "sctp") return;
-    const socket = protocol === "tcp" ? this.#host.socket.tcp() : this.#host.socket.udp();
+    const socket = this.#host.socket[protocol]();
     socket.setOwner("dockerd");
     try {
       socket.bind(0, publishedPort);

@@ -45,6 +45,8 @@ export interface BatchResult {
 
 /** Runs windows until the end of the order, a grid point after an event, or a pause. */
 export function runBatch(partition: Partition, exchange: Exchange, order: BatchOrder): BatchResult {
+  const { profile } = partition;
+  profile?.enter("programs");
   partition.startBatch(order.time, order.faults, order.commands);
   const lookahead = Math.min(order.lookahead, MAX_WINDOW);
   let time = order.time;
@@ -54,6 +56,7 @@ export function runBatch(partition: Partition, exchange: Exchange, order: BatchO
   for (; ; windows++) {
     const flags =
       (partition.takeEmitted() ? FLAG_EVENT : 0) | (partition.capturedBytes > CAPTURE_LIMIT ? FLAG_FULL : 0);
+    profile?.enter("exchange");
     const agreed = exchange.agree(partition.nextEvent(), flags, time);
     if (order.grid > 0 && (agreed.flags & FLAG_EVENT) !== 0) stop = Math.min(stop, gridAfter(windowStart, order.grid));
     if (agreed.nextEvent >= stop) {

@@ -15,6 +15,7 @@ import { applyLatency, type Fault, type ResolvedFault, resolveFault } from "./fa
 import type { HostEvent, MachineFactory, PostedCommand } from "./machine.ts";
 import type { CaptureConfig, PartitionCounters } from "./partition.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
+import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
 import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
 import { lookaheadOf, partitionHosts, type Topology } from "./topology.ts";
 import { gridAfter } from "./window.ts";
@@ -32,6 +33,8 @@ export interface ClusterOptions {
   readonly platform?: Platform;
   /** Quiet time is skipped while runUntil() runs (quiet.ts); false = every frame is sent. Default true. */
   readonly skip?: boolean;
+  /** Takes where the wall time goes, by the platform's clock. Default false. */
+  readonly profile?: boolean;
   /** Captured frames go to the sink. */
   readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
   /** Called with every event of a host, in total order. */
@@ -57,6 +60,7 @@ interface WorkerHandle {
   counters(): Called<PartitionCounters>;
   quiet(): Called<QuietReport>;
   skip(order: SkipOrder): Called<void>;
+  times(): Called<SectionTimes | undefined>;
 }
 
 /** All hosts of a simulation, over its workers. */
@@ -81,8 +85,13 @@ export class Cluster {
   /** Frames sent up to the last such multiple, and that time. */
   #framesSeen = { time: 0, count: 0 };
   #skippedTime: Time = 0;
+  /** The calling thread's. */
+  readonly #profile: Profile | undefined;
 
   private constructor(options: ClusterOptions) {
+    const { profile = false, platform } = options;
+    if (profile && platform === undefined) throw new UserError("a profile needs a platform, which has the clock");
+    if (profile && platform !== undefined) this.#profile = new Profile(platform.clock);
     this.#options = options;
     this.#topology = options.topology;
     this.#owner = partitionHosts(options.topology, options.workers ?? 1);
@@ -101,7 +110,11 @@ export class Cluster {
 
   async #createHere(): Promise<void> {
     const { machines } = this.#options;
-    const worker = new PartitionWorker(typeof machines === "string" ? undefined : machines);
+    const profile = this.#profile;
+    const worker = new PartitionWorker(
+      typeof machines === "string" ? undefined : machines,
+      profile === undefined ? undefined : () => profile,
+    );
     await worker.create({ ...this.#start(0), machines: typeof machines === "string" ? machines : undefined });
     this.#workers = [worker];
   }
@@ -135,7 +148,8 @@ export class Cluster {
   #start(worker: number) {
     const { capture, module, topology } = this.#options;
     const config = capture === undefined ? undefined : { patterns: capture.patterns, snaplen: capture.snaplen };
-    return { module, config: { worker, owner: this.#owner, topology, capture: config } };
+    const profile = this.#profile !== undefined;
+    return { module, config: { worker, owner: this.#owner, topology, capture: config }, profile };
   }
 
   /** Everything before this virtual time has happened. */
@@ -218,7 +232,19 @@ export class Cluster {
   /** Asks every worker. */
   async #all<T>(ask: (worker: WorkerHandle) => Called<T>): Promise<T[]> {
     if (this.#failure !== undefined) throw this.#failure;
-    return await Promise.race([Promise.all(this.#workers.map(async (worker) => ask(worker))), this.#died]);
+    const answers = Promise.all(this.#workers.map(async (worker) => ask(worker)));
+    return await this.#waitFor(Promise.race([answers, this.#died]));
+  }
+
+  /** Waits for other threads. */
+  async #waitFor<T>(answer: Promise<T>): Promise<T> {
+    if (this.#profile === undefined || this.#threads.length === 0) return await answer;
+    const before = this.#profile.enter("idle");
+    try {
+      return await answer;
+    } finally {
+      this.#profile.enter(before);
+    }
   }
 
   /**
@@ -283,7 +309,7 @@ export class Cluster {
     if (this.#failure !== undefined) throw this.#failure;
     const calls = this.#workers.map(async (worker) => worker.run(order));
     try {
-      return await Promise.race([Promise.all(calls), this.#died]);
+      return await this.#waitFor(Promise.race([Promise.all(calls), this.#died]));
     } catch (error) {
       this.#failure = await this.#rootCause(error, calls);
       throw this.#failure;
@@ -305,10 +331,12 @@ export class Cluster {
 
   #deliver(results: readonly BatchResult[], onEvent: (event: HostEvent) => void): void {
     if (this.#options.capture !== undefined) {
+      const before = this.#profile?.enter("capture");
       mergeCaptures(
         results.map((result) => result.capture),
         this.#options.capture.sink,
       );
+      if (before !== undefined) this.#profile?.enter(before);
     }
     const events = results.flatMap((result) => result.events);
     events.sort((a, b) => a.time - b.time || a.host - b.host || a.seq - b.seq);
@@ -321,6 +349,16 @@ export class Cluster {
   async counters(): Promise<SimCounters> {
     const parts = await this.#all((worker) => worker.counters());
     return mergeCounters(this.#now, this.#windows, parts, this.#topology);
+  }
+
+  /** Where each thread's wall time went so far; undefined without a profile. */
+  async profile(): Promise<readonly ThreadProfile[] | undefined> {
+    if (this.#profile === undefined) return undefined;
+    const workers = this.#threads.length === 0 ? [] : await this.#all((worker) => worker.times());
+    const times = [this.#profile.times(), ...workers];
+    return times.flatMap((own, i) =>
+      own === undefined ? [] : [{ thread: i === 0 ? "main" : `worker ${i - 1}`, times: own }],
+    );
   }
 
   /** Ends the workers. The cluster cannot be used any more. */

@@ -9,6 +9,7 @@ import type { KernelMemory } from "../kernel/memory.ts";
 import { foreignMemory } from "../kernel/underlay.ts";
 import type { WasmMemory } from "../kernel/wasm.ts";
 import { Meeting } from "./barrier.ts";
+import type { Profile } from "./profile.ts";
 
 /** Somebody emitted an event in the last window. */
 export const FLAG_EVENT = 1;
@@ -49,9 +50,20 @@ export class SharedExchange implements Exchange {
   readonly #worker: number;
   readonly #meeting: Meeting;
   readonly #memories: readonly KernelMemory[];
+  readonly #profile: Profile | undefined;
 
-  /** @param memories the kernels' memories, by worker */
-  constructor(kernel: Kernel, worker: number, memories: readonly WasmMemory[], block: SharedArrayBuffer) {
+  /**
+   * @param memories the kernels' memories, by worker
+   * @param profile of this worker's thread
+   */
+  constructor(
+    kernel: Kernel,
+    worker: number,
+    memories: readonly WasmMemory[],
+    block: SharedArrayBuffer,
+    profile?: Profile,
+  ) {
+    this.#profile = profile;
     this.#kernel = kernel;
     this.#worker = worker;
     this.#meeting = new Meeting(block, memories.length);
@@ -70,7 +82,9 @@ export class SharedExchange implements Exchange {
       earliest = Math.min(earliest, underlay.earliestArrival(box));
     }
     meeting.put(this.#worker, earliest, flags);
+    const section = this.#profile?.enter("wait");
     meeting.meet();
+    if (section !== undefined) this.#profile?.enter(section);
     let agreed = FOREVER;
     let allFlags = 0;
     for (let from = 0; from < meeting.workers; from++) {

@@ -3,7 +3,7 @@
 import type { Ipv4 } from "../base/addr.ts";
 import { KernelError } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
-import type { Datagram, TcpSocket, UdpSocket, Wakeable } from "../kernel/socket-types.ts";
+import type { Datagram, SctpSocket, StreamSocket, TcpSocket, UdpSocket, Wakeable } from "../kernel/socket-types.ts";
 import type { NetNs } from "../kernel/types.ts";
 import type { Proc, Wait, Waitable } from "./process.ts";
 
@@ -43,8 +43,40 @@ export function* connectTcp(ns: NetNs, ip: Ipv4, port: number, until?: Time): Pr
   }
 }
 
+/** As connectTcp, for an SCTP association. */
+export function* connectSctp(ns: NetNs, ip: Ipv4, port: number, until?: Time): Proc<SctpSocket> {
+  const socket = ns.socket.sctp();
+  try {
+    socket.connect(ip, port);
+    while (socket.state === "COOKIE_WAIT" || socket.state === "COOKIE_ECHOED") {
+      const source = yield waitFor(socket, until);
+      if (source === undefined) throw new KernelError("ETIMEDOUT", "connect");
+    }
+    const error = socket.takeError();
+    if (error !== undefined) throw new KernelError(error, "connect");
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
 /** The next connection of a listener; undefined when the deadline came or the listener was closed. */
 export function* acceptTcp(listener: TcpSocket, until?: Time): Proc<TcpSocket | undefined> {
+  return yield* accept(listener, until);
+}
+
+/** As acceptTcp, for SCTP. */
+export function* acceptSctp(listener: SctpSocket, until?: Time): Proc<SctpSocket | undefined> {
+  return yield* accept(listener, until);
+}
+
+interface Listener<S> extends Wakeable {
+  readonly closed: boolean;
+  tryAccept(): S | undefined;
+}
+
+function* accept<S extends StreamSocket>(listener: Listener<S>, until: Time | undefined): Proc<S | undefined> {
   while (!listener.closed) {
     const socket = listener.tryAccept();
     if (socket !== undefined) return socket;
@@ -53,8 +85,8 @@ export function* acceptTcp(listener: TcpSocket, until?: Time): Proc<TcpSocket | 
   return undefined;
 }
 
-/** At least one byte, an empty array at end of stream, undefined when the deadline came. Throws ECONNRESET and the like. */
-export function* recvTcp(socket: TcpSocket, max: number, until?: Time): Proc<Uint8Array | undefined> {
+/** TCP or SCTP: at least one byte, an empty array at end of stream, undefined when the deadline came. Throws ECONNRESET and the like. */
+export function* recvTcp(socket: StreamSocket, max: number, until?: Time): Proc<Uint8Array | undefined> {
   for (;;) {
     const data = socket.tryRecv(max);
     if (data !== undefined) return data;
@@ -75,8 +107,8 @@ export function* recvExactly(socket: TcpSocket, length: number, until?: Time): P
   return out;
 }
 
-/** Sends all bytes; false when the deadline came first. Throws EPIPE, ECONNRESET. */
-export function* sendTcp(socket: TcpSocket, data: Uint8Array, until?: Time): Proc<boolean> {
+/** TCP or SCTP: sends all bytes; false when the deadline came first. Throws EPIPE, ECONNRESET. */
+export function* sendTcp(socket: StreamSocket, data: Uint8Array, until?: Time): Proc<boolean> {
   let at = 0;
   while (at < data.length) {
     at += socket.trySend(at === 0 ? data : data.subarray(at));

@@ -7,6 +7,7 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { assert, UserError } from "../base/errors.ts";
 import { compileKernel, type WasmModule } from "../kernel/wasm.ts";
 import type { Platform } from "./platform.ts";
+import type { Clock } from "./profile.ts";
 
 /** Places where the kernel may stand, seen from this file: in the source tree, and in dist/src. */
 const KERNEL_PLACES = ["../../build/kernel.wasm", "../../../build/kernel.wasm"];
@@ -21,10 +22,14 @@ export async function loadKernel(url?: URL): Promise<WasmModule> {
   throw new UserError(`the kernel was not found at ${places.join(" or ")}: run npm run build:wasm`);
 }
 
+/** Wall time, for profiles. */
+export const wallClock: Clock = () => performance.now();
+
 /** @param entry the compiled worker.js; by default the one two folders up from this file */
 export function nodePlatform(entry: URL = new URL("../worker.js", import.meta.url)): Platform {
   return {
     cpus: availableParallelism,
+    clock: wallClock,
     startWorker(index) {
       const worker = new Worker(entry, { name: `swarmwire-${index}` });
       const died = new Promise<never>((_, reject) => {

@@ -18,6 +18,7 @@ import { type CaptureBatch, type CapturedSa, CapturePatterns, type CapturePoint 
 import type { PortChange, ResolvedFault } from "./faults.ts";
 import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
 import type { HostOs } from "./os.ts";
+import { type Profile, profiledExports } from "./profile.ts";
 import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
 import type { HostConfig, NicConfig, Topology } from "./topology.ts";
@@ -82,6 +83,7 @@ interface LocalHost {
 /** The hosts of one worker: their kernel, programs, and the windows in which they run. */
 export class Partition {
   readonly kernel: Kernel;
+  readonly profile: Profile | undefined;
   readonly #config: PartitionConfig;
   readonly #factory: MachineFactory;
   readonly #scheduler: HostScheduler;
@@ -103,10 +105,13 @@ export class Partition {
   #capturedBytes = 0;
   #failure: Error | undefined;
 
-  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory) {
+  /** @param profile of the thread that it runs in */
+  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory, profile?: Profile) {
+    this.profile = profile;
     this.#config = config;
     this.#factory = factory;
-    this.kernel = Kernel.create(module, config.worker);
+    const wrap = profile === undefined ? undefined : profiledExports.bind(undefined, profile);
+    this.kernel = Kernel.create(module, config.worker, wrap);
     this.#scheduler = new HostScheduler((host, process, error) => this.#programFailed(host, process.name, error));
     this.#patterns = config.capture === undefined ? undefined : new CapturePatterns(config.capture.patterns);
     this.kernel.onLink((ns, link, kind) => {
@@ -223,12 +228,17 @@ export class Partition {
   /** Runs everything before `end`. Frames for other workers stand in the kernel's outboxes afterwards. */
   runWindow(end: Time): void {
     const last = end - 1;
+    const { profile } = this;
     for (;;) {
+      profile?.enter("programs");
       this.#scheduler.runReady();
       if (this.#failure !== undefined) throw this.#failure;
       const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
+      profile?.enter("kernel");
       const stop = this.kernel.run(until);
+      if (this.#patterns !== undefined) profile?.enter("capture");
       this.#drainCapture();
+      profile?.enter("programs");
       if (stop !== "done") {
         this.#scheduler.setClock(this.kernel.now);
         continue;

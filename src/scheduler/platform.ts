@@ -1,5 +1,6 @@
-/** What differs between Node and a browser: starting workers. One adapter each implements it. */
+/** What differs between Node and a browser: starting workers, and the clock of profiles. One adapter each implements it. */
 import type { Endpoint } from "comlink";
+import type { Clock } from "./profile.ts";
 
 /** A worker thread that serves WorkerApi on its endpoint. */
 export interface WorkerThread {
@@ -13,6 +14,8 @@ export interface WorkerThread {
 export interface Platform {
   /** Number of CPUs: the most workers that make sense. */
   cpus(): number;
+  /** Wall time, for profiles only. */
+  readonly clock: Clock;
   /** Starts a worker thread. @param index for its name in a debugger */
   startWorker(index: number): WorkerThread;
 }

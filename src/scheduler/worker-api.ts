@@ -8,6 +8,7 @@ import { type BatchOrder, type BatchResult, runBatch } from "./batch.ts";
 import { type Exchange, SharedExchange, SoloExchange } from "./exchange.ts";
 import type { MachineFactory, MachineModule } from "./machine.ts";
 import { Partition, type PartitionConfig, type PartitionCounters } from "./partition.ts";
+import { type Clock, Profile, type Section, type SectionTimes } from "./profile.ts";
 import type { QuietReport, SkipOrder } from "./quiet.ts";
 
 /** What a worker is created with. Survives structured cloning. */
@@ -16,6 +17,8 @@ export interface WorkerStart {
   readonly config: PartitionConfig;
   /** URL of a module that exports `createMachine` (MachineModule); undefined when the worker's entry brings its own. */
   readonly machines: string | undefined;
+  /** Takes the times of the worker's thread. */
+  readonly profile: boolean;
 }
 
 /** What the coordinator asks of a worker, in this order: create, connect (when there are several), run …, stop. */
@@ -31,6 +34,8 @@ export interface WorkerApi {
   quiet(): QuietReport;
   /** Skips quiet time. */
   skip(order: SkipOrder): void;
+  /** Where the time went; undefined when it was created without a profile. */
+  times(): SectionTimes | undefined;
 }
 
 /** A worker: one partition and its exchange with the others. */
@@ -39,27 +44,43 @@ export class PartitionWorker implements WorkerApi {
   #partition: Partition | undefined;
   #exchange: Exchange = new SoloExchange();
   #worker = 0;
+  readonly #makeProfile: (() => Profile) | undefined;
+  #profile: Profile | undefined;
 
-  /** @param factory what runs on hosts; undefined to import the module that create() names */
-  constructor(factory?: MachineFactory) {
+  /**
+   * @param factory what runs on hosts; undefined to import the module that create() names
+   * @param makeProfile makes the profile of this thread, or returns the one that it has
+   */
+  constructor(factory?: MachineFactory, makeProfile?: () => Profile) {
     this.#factory = factory;
+    this.#makeProfile = makeProfile;
+  }
+
+  /** Takes the time of what is done, and goes back to the section of before. */
+  #timed<T>(section: Section, action: () => T): T {
+    const before = this.#profile?.enter(section);
+    const result = action();
+    if (before !== undefined) this.#profile?.enter(before);
+    return result;
   }
 
   async create(start: WorkerStart): Promise<WasmMemory> {
     const factory = this.#factory ?? (await importMachines(start.machines));
     this.#worker = start.config.worker;
-    this.#partition = new Partition(start.module, start.config, factory);
-    this.#partition.start();
-    return this.#partition.kernel.mem.memory;
+    if (start.profile) this.#profile = this.#makeProfile?.();
+    const partition = new Partition(start.module, start.config, factory, this.#profile);
+    this.#partition = partition;
+    this.#timed("programs", () => partition.start());
+    return partition.kernel.mem.memory;
   }
 
   connect(memories: readonly WasmMemory[], block: SharedArrayBuffer): void {
-    this.#exchange = new SharedExchange(this.#own.kernel, this.#worker, memories, block);
+    this.#exchange = new SharedExchange(this.#own.kernel, this.#worker, memories, block, this.#profile);
   }
 
   run(order: BatchOrder): BatchResult {
     try {
-      return runBatch(this.#own, this.#exchange, order);
+      return this.#timed("other", () => runBatch(this.#own, this.#exchange, order));
     } catch (error) {
       this.#exchange.abort();
       throw error;
@@ -71,11 +92,15 @@ export class PartitionWorker implements WorkerApi {
   }
 
   quiet(): QuietReport {
-    return this.#own.quiet();
+    return this.#timed("programs", () => this.#own.quiet());
   }
 
   skip(order: SkipOrder): void {
-    this.#own.skip(order);
+    this.#timed("programs", () => this.#own.skip(order));
+  }
+
+  times(): SectionTimes | undefined {
+    return this.#profile?.times();
   }
 
   get #own(): Partition {
@@ -91,9 +116,12 @@ async function importMachines(url: string | undefined): Promise<MachineFactory> 
   return module.createMachine;
 }
 
-/** Serves the coordinator's calls on a worker thread's endpoint. Captured frames are handed over, not copied. */
-export function serveWorker(endpoint: Endpoint, factory?: MachineFactory): void {
-  const worker = new PartitionWorker(factory);
+/**
+ * Serves the coordinator's calls on a worker thread's endpoint. Captured frames are handed over, not copied.
+ * @param clock for profiles
+ */
+export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, clock?: Clock): void {
+  const worker = new PartitionWorker(factory, clock === undefined ? undefined : () => new Profile(clock, "idle"));
   const api: WorkerApi = {
     create: (start) => worker.create(start),
     connect: (memories, block) => worker.connect(memories, block),
@@ -107,6 +135,7 @@ export function serveWorker(endpoint: Endpoint, factory?: MachineFactory): void 
     counters: () => worker.counters(),
     quiet: () => worker.quiet(),
     skip: (order) => worker.skip(order),
+    times: () => worker.times(),
   };
   expose(api, endpoint);
 }

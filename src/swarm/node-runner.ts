@@ -19,6 +19,7 @@ import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
 import type { ClusterSettings } from "./manager/defaults.ts";
 import { Manager, type ManagerState } from "./manager/manager.ts";
+import type { StoreAction } from "./store/memory.ts";
 import { goErrnoText } from "./transport/call.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
@@ -52,6 +53,7 @@ export interface RunnerOptions {
     | { readonly kind: "join"; readonly request: JoinRequest }
     | { readonly kind: "restart"; readonly state: NodeState };
   readonly onChange: () => void;
+  readonly onClusterChange?: (change: StoreAction) => void;
 }
 
 /** What a node has on disk (/var/lib/docker/swarm): its identity, managers it knows, its tasks, and a manager's own state. */
@@ -200,7 +202,7 @@ export class NodeRunner {
   }
 
   *#startManager(security: SecurityConfig, cluster: ClusterSettings, restore?: ManagerState): Proc<void> {
-    const { os, random, log, transport, addresses, availability, clock } = this.#options;
+    const { os, random, log, transport, addresses, availability, clock, onClusterChange } = this.#options;
     const { listen } = addresses;
     const advertise = addresses.advertise ?? { ip: addresses.localIp, port: listen.port };
     const advertiseAddr = `${formatIpv4(advertise.ip)}:${advertise.port}`;
@@ -216,6 +218,7 @@ export class NodeRunner {
         cluster,
         unixSeconds,
         ...(restore === undefined ? {} : { restore }),
+        ...(onClusterChange === undefined ? {} : { onClusterChange }),
       };
       this.#manager = new Manager({ ...parts, listenIp: listen.ip, listenPort: listen.port, advertiseAddr });
     } catch (error) {

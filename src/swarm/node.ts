@@ -30,6 +30,7 @@ import { ControlClient } from "./control-client.ts";
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
 import { type NodeAddresses, NodeRunner, type NodeState, type RunnerOptions } from "./node-runner.ts";
+import type { StoreAction } from "./store/memory.ts";
 import { TcpTransport } from "./transport/tcp.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
@@ -72,6 +73,8 @@ export interface SwarmNodeOptions {
   readonly sourceAddress?: (destination: Ipv4) => Ipv4;
   /** The address of a host's name, or why there is none, in Go's words; default: no name is known. */
   readonly resolve?: (name: string) => Proc<Ipv4 | string>;
+  /** Called with each change of the swarm's objects while this node manages it (noderunner.go watchClusterEvents). */
+  readonly onClusterChange?: (change: StoreAction) => void;
 }
 
 // biome-ignore lint/correctness/useYield: nothing is asked
@@ -346,6 +349,7 @@ export class SwarmNode {
       transport: this.#transport,
       clock: this.#clock,
       onChange: () => this.changed.notify(),
+      ...(this.#options.onClusterChange === undefined ? {} : { onClusterChange: this.#options.onClusterChange }),
       ...parts,
     });
     this.#runner = runner;

@@ -3,11 +3,14 @@ import { abi, CONTAINER_RULES, ip, iptablesRestore, Kernel, twoHosts } from "./k
 import { ObjectHeap } from "./object-heap.mjs";
 import { encryptOverlay, overlayKey, sealedPackets } from "./xfrm.mjs";
 
-/** Figures of others, ns per packet or operation (facts/performance.md); not measured in this run. */
+/**
+ * Figures of others, ns per packet, not measured in this run: ns-3's and Linux's are what `bench ns3` and `bench linux`
+ * measured on two cores of an EPYC with Node 20, the rest is the prototype's (facts/performance.md).
+ */
 export const PEERS = {
   goal: { name: "of the aim of 1 M packets/s", ns: 1000 },
-  ns3: { name: "ns-3.37 optimised (1024 B, star of 16, no VXLAN)", ns: 8100 },
-  linux: { name: "Linux's own CPU per packet with VXLAN", ns: 8000 },
+  ns3: { name: "ns-3.37 optimised (star of 16, CSMA, no checksums, no VXLAN)", ns: 3900 },
+  linux: { name: "Linux 6.18's own CPU for the same road", ns: 2600 },
   skeleton: { name: "a bare skeleton of the road (a ceiling)", ns: 110 },
   tunnel: { name: "the prototype without a UDP checksum", ns: 14 },
 };
@@ -15,7 +18,7 @@ export const PEERS = {
 const INTERVAL = 1000;
 
 /** A container on one host sends datagrams to a sink in a container on the other. */
-function road(name, length, options = {}) {
+export function road(name, length, options = {}) {
   const kernel = new Kernel();
   const [a, b] = twoHosts(kernel, options);
   const sink = listen(kernel, b.container, a.ip);
@@ -171,7 +174,7 @@ function capturing(name, length) {
 }
 
 /** One veth pair between two namespaces of a host. */
-function vethOnly(name, rules) {
+export function vethOnly(name, rules, length = 64) {
   const kernel = new Kernel();
   const { x } = kernel;
   const host = x.hostNew(0, 1, 2, 3, 4);
@@ -183,7 +186,7 @@ function vethOnly(name, rules) {
   kernel.address(b, "10.0.1.4/24");
   if (rules) for (const ns of [one, two]) iptablesRestore(kernel, ns, CONTAINER_RULES);
   const sink = listen(kernel, two, ip("10.0.1.2"));
-  flow(kernel, one, ip("10.0.1.4"), 64);
+  flow(kernel, one, ip("10.0.1.4"), length);
   return variant(name, kernel, sink);
 }
 

@@ -318,21 +318,26 @@ export function dockerRules(kernel, side) {
   iptablesRestore(kernel, side.container, CONTAINER_RULES);
 }
 
+/** Two hosts on a wire (see overlayHosts): containers 10.0.1.2 and 10.0.1.4. */
+export function twoHosts(kernel, options = {}) {
+  return overlayHosts(kernel, 2, options);
+}
+
 /**
- * Two hosts on a wire, an overlay network with a container on each (10.0.1.2 and 10.0.1.4), and a bridge to the outside
+ * Hosts on one switch, an overlay network with a container on each (10.0.1.2, 10.0.1.4, …), and a bridge to the outside
  * (docker_gwbridge). Neighbours and FDB are what gossip would have told.
  */
-export function twoHosts(kernel, options = {}) {
+export function overlayHosts(kernel, count, options = {}) {
   const { rules = true, bridgeNf = true, delay = 10_000, rate = 1e12, mtu = 1450 } = options;
   const { x } = kernel;
-  const sides = [0, 1].map((index) => {
-    const last = index === 0 ? 2 : 4;
+  const sides = Array.from({ length: count }, (_, index) => {
+    const last = 2 + 2 * index;
     const host = x.hostNew(index, 11 + index, 2, 3, 4);
     const ns = x.hostRoot(host);
     const port = x.portNew(0, index, 0, 0x5254, 0x770011 + index, delay, rate);
     const nic = kernel.called(x.linkNewNic(ns, port), "eth0");
     kernel.address(x.linkFirst(ns), "127.0.0.1/8");
-    kernel.address(nic, `192.168.77.1${1 + index}/24`);
+    kernel.address(nic, `192.168.77.${11 + index}/24`);
     x.inetSysctlSet(ns, abi.SYS_IP_FORWARD, 1);
     const overlay = x.netnsNew(host);
     x.netnsSetBrNf(overlay, bridgeNf ? 1 : 0);
@@ -383,10 +388,12 @@ export function twoHosts(kernel, options = {}) {
     };
   });
   for (const [index, side] of sides.entries()) {
-    const far = sides[1 - index];
-    const low = (OVERLAY_MAC + far.last) % 2 ** 32;
-    x.neighAdd(side.vxlan, far.ip, 0x0242, low, abi.NUD_PERMANENT, 1);
-    x.fdbAdd(side.vxlan, 0x0242, low, ip(`192.168.77.1${2 - index}`), 0, 0);
+    for (const [other, far] of sides.entries()) {
+      if (other === index) continue;
+      const low = (OVERLAY_MAC + far.last) % 2 ** 32;
+      x.neighAdd(side.vxlan, far.ip, 0x0242, low, abi.NUD_PERMANENT, 1);
+      x.fdbAdd(side.vxlan, 0x0242, low, ip(`192.168.77.${11 + other}`), 0, 0);
+    }
     if (rules) dockerRules(kernel, side);
   }
   return sides;

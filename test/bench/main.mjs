@@ -1,7 +1,7 @@
 /**
  * Benchmarks of the kernel. CPU time of the process, warmed up, variants taken in turn, the median of their samples.
  *
- *   node test/bench/main.mjs [road | encrypted | parts | tunnel | events | tcp | crypto]... [--rounds N] [--json]
+ *   node test/bench/main.mjs [road | encrypted | parts | tunnel | events | tcp | crypto | ns3 | linux]... [--rounds N] [--json]
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import os from "node:os";
 import { fileURLToPath } from "node:url";
+import { cpuNs, median } from "./measure.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const words = process.argv.slice(2);
@@ -34,16 +35,10 @@ function units() {
 process.env.KERNEL_WASM ??= units();
 const { BENCHES, PEERS } = await import("./benches.mjs");
 const { cryptoBench } = await import("./crypto.mjs");
-
-function cpuNs() {
-  const { user, system } = process.cpuUsage();
-  return (user + system) * 1000;
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
-}
+const { ns3Bench } = await import("./ns3/bench.mjs");
+const { linuxBench } = await import("./linux.mjs");
+/** Those that measure and print by themselves: against other processes. */
+const AGAINST = { crypto: cryptoBench, ns3: ns3Bench, linux: linuxBench };
 
 /** Runs variants in turn: each is { name, unit, run(count) → what it did }. */
 function measure(variants) {
@@ -93,7 +88,7 @@ function print(title, results, unit) {
   }
 }
 
-const chosen = names.length === 0 ? [...Object.keys(BENCHES), "crypto"] : names;
+const chosen = names.length === 0 ? [...Object.keys(BENCHES), ...Object.keys(AGAINST)] : names;
 const all = {};
 if (!json) {
   const cpu = os.cpus()[0]?.model ?? "unknown";
@@ -102,13 +97,13 @@ if (!json) {
   );
 }
 for (const name of chosen) {
-  if (name === "crypto") {
-    all[name] = cryptoBench(ROUNDS, json);
+  if (AGAINST[name] !== undefined) {
+    all[name] = AGAINST[name](ROUNDS, json);
     continue;
   }
   const bench = BENCHES[name];
   if (bench === undefined) {
-    console.error(`no benchmark "${name}"; there are ${Object.keys(BENCHES).join(", ")}, crypto`);
+    console.error(`no benchmark "${name}"; there are ${[...Object.keys(BENCHES), ...Object.keys(AGAINST)].join(", ")}`);
     process.exit(2);
   }
   const results = measure(bench.variants());

@@ -61,8 +61,8 @@ export function overlayKey(from, key) {
 }
 
 /**
- * What dockerd sets up on both hosts of twoHosts() for an encrypted network: three associations in and one out, of the
- * middle key, a policy, a rule that marks, one that drops clear text and one that accepts (golden C, host.txt).
+ * What dockerd sets up on the hosts of overlayHosts() for an encrypted network: for each other host three associations in
+ * and one out, of the middle key, and a policy; on each host a rule that marks, one that drops clear text and one that accepts (golden C, host.txt).
  */
 export function encryptOverlay(kernel, sides, vni = 4097) {
   const match = `-p udp -m udp --dport 4789 -m u32 --u32 0x0>>0x16&0x3c@0xc&0xffffff00=0x${(vni << 8).toString(16)}`;
@@ -77,9 +77,9 @@ export function encryptOverlay(kernel, sides, vni = 4097) {
 -A INPUT -m policy --dir in --pol ipsec ${match} -j ACCEPT`,
     );
   encryptionStates(kernel, sides);
-  for (const [from, { ns }] of sides.entries())
+  for (const [from, to, { ns }] of pairs(sides))
     addPolicy(kernel, ns, abi.XFRM_POLICY_OUT, {
-      ...ends(from),
+      ...ends(from, to),
       port: 4789,
       reqid: DOCKER_MARK,
       spi: overlaySpi(from, 1),
@@ -87,16 +87,21 @@ export function encryptOverlay(kernel, sides, vni = 4097) {
     });
 }
 
-function ends(from) {
-  return { src: ip(`192.168.77.1${1 + from}`), dst: ip(`192.168.77.1${2 - from}`) };
+function ends(from, to) {
+  return { src: ip(`192.168.77.${11 + from}`), dst: ip(`192.168.77.${11 + to}`) };
+}
+
+/** Every host with every other: [from, to, the host that sends, the host that receives]. */
+function pairs(sides) {
+  return sides.flatMap((side, from) => sides.flatMap((far, to) => (to === from ? [] : [[from, to, side, far]])));
 }
 
 /** The associations alone; `more` goes to each (see addState). */
 export function encryptionStates(kernel, sides, more = {}) {
-  for (const [from, side] of sides.entries()) {
+  for (const [from, to, side, far] of pairs(sides)) {
     for (const key of [0, 1, 2]) {
-      const state = { ...ends(from), spi: overlaySpi(from, key), reqid: DOCKER_MARK, key: overlayKey(from, key) };
-      addState(kernel, sides[1 - from].ns, { ...state, ...more });
+      const state = { ...ends(from, to), spi: overlaySpi(from, key), reqid: DOCKER_MARK, key: overlayKey(from, key) };
+      addState(kernel, far.ns, { ...state, ...more });
       if (key === 1) addState(kernel, side.ns, { ...state, ...more });
     }
   }

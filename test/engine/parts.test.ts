@@ -140,6 +140,26 @@ describe("LayeredFiles", () => {
     expect(files.read("/etc/hosts")).toBe("generated");
   });
 
+  it("is read again after a power loss, but for what was in memory", () => {
+    const before = make();
+    before.write("/root/a", "a");
+    before.write("/tmp/b", "b");
+    before.remove("/etc/os-release");
+    before.makeDirectory("/srv");
+    before.makeDirectory("/tmp");
+    const after = make();
+    after.remount(before, (path) => path.startsWith("/tmp"));
+    expect([after.read("/root/a"), after.read("/tmp/b"), after.read("/etc/os-release")]).toEqual([
+      "a",
+      undefined,
+      undefined,
+    ]);
+    expect([after.list("/srv"), after.list("/tmp")]).toEqual([[], undefined]);
+    // They share nothing.
+    after.write("/root/a", "c");
+    expect(before.read("/root/a")).toBe("a");
+  });
+
   it("removes files of the image", () => {
     const files = make();
     expect(files.remove("/etc/os-release")).toBe(true);

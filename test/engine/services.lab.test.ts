@@ -54,6 +54,51 @@ describe("services", () => {
     expect(transcript).not.toContain("undefined");
   });
 
+  it("events of the swarm on its manager, and only there; whoever waits for more ends by a signal", async () => {
+    await runSteps(
+      `
+  - host1: docker service create --name web --network n1 nginx:alpine
+  - host1: docker service update --image nginx:latest web
+  - host1: docker service scale web=2
+  - host1: docker node update --availability drain host2
+  - host1: docker service rm web
+  - host1: docker events --since 1h --until 0s --filter scope=swarm
+    expect:
+      - "/^2026-01-01T00:\\\\d\\\\d:\\\\d\\\\d\\\\.\\\\d{9}Z node create [0-9a-z]{25} \\\\(name=\\\\)$/m"
+      - "/ node update [0-9a-z]{25} \\\\(name=host2, state.new=ready, state.old=unknown\\\\)$/m"
+      - "/ network create [0-9a-z]{25} \\\\(name=n1\\\\)$/m"
+      - "/ service create [0-9a-z]{25} \\\\(name=web\\\\)$/m"
+      - "/ service update .* \\\\(image.new=nginx:latest@sha256:[0-9a-f]{64}, image.old=nginx:alpine@sha256:[0-9a-f]{64}, name=web\\\\)$/m"
+      - "/ service update .* \\\\(name=web, updatestate.new=completed, updatestate.old=updating\\\\)$/m"
+      - "/ service update .* \\\\(name=web, replicas.new=2, replicas.old=1\\\\)$/m"
+      - "/ node update .* \\\\(availability.new=drain, availability.old=active, name=host2\\\\)$/m"
+      - "/ service remove .* \\\\(name=web\\\\)$/m"
+    reject: [" container "]
+  - host1: docker events --since 1h --until 0s --filter node=host2 --filter event=update --format '{{json .Actor.Attributes}}'
+    expect: ['{"availability.new":"drain","availability.old":"active","name":"host2"}']
+  - host2: docker events --since 1h --until 0s
+    reject: [" node ", " service "]
+  - host1: docker service create -d --name talker alpine sh -c 'while true; do echo on; sleep 1; done'
+  - wait: 4s
+  - host1: docker logs -t $(docker ps -q --filter ancestor=alpine) | head -n 1
+    expect: ["/^2026-01-01T00:\\\\d\\\\d:\\\\d\\\\d\\\\.\\\\d{9}Z on$/m"]
+  - host1: docker service logs -t --tail 1 talker
+    expect: ["/^2026-01-01T00:\\\\d\\\\d:\\\\d\\\\d\\\\.\\\\d{9}Z talker.1.[0-9a-z]{12}@host1    . on$/m"]
+  - host1: timeout 2 docker service logs -f talker
+    exit: 143
+  - host1: timeout 2 docker logs -f $(docker ps -q)
+    exit: 143
+  - host1: timeout 2 docker events
+    exit: 143
+  - host1: timeout 2 docker service create --constraint node.labels.a==b nginx
+    exit: 143
+  - host1: timeout 2 docker exec $(docker ps -q) sleep 1000
+    exit: 143
+`,
+      SWARM,
+    );
+  });
+
   it("an image that isn't there, a command that fails, a container that gets ill", async () => {
     await runSteps(
       `

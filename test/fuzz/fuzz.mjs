@@ -15,6 +15,7 @@ import { collect } from "./corpus.mjs";
 import { sealed, secure, secureOverlay, unsealed } from "./ipsec.mjs";
 import { balance, change, request, VIP } from "./ipvs.mjs";
 import { Mutator, repair } from "./mutate.mjs";
+import { Associations } from "./sctp.mjs";
 
 const REASONS = Object.entries(abi).filter(([name]) => name.startsWith("DROP_") && name !== "DROP_REASONS");
 const BATCH = 2000;
@@ -86,6 +87,7 @@ for (const [index, side] of sides.entries()) {
 secure(kernel, sides);
 const servers = sides.map((side) => side.ip);
 const balancers = sides.map((side, index) => balance(kernel, side, servers, index, index === 0));
+const associations = new Associations(kernel, sides, seed);
 const devices = sides.flatMap((side, index) => [
   ...[balancers[index].veth, balancers[index].eth0],
   ...[side.nic, side.nic, side.bridge, side.vxlan, side.vxlan, side.veth, side.eth0, side.eth0, side.eth1],
@@ -257,6 +259,13 @@ while (done < total) {
       const { which, bytes } = mutator.frame(corpus, devices, macs);
       inject(devices[which], bytes);
     }
+    if ((i & 7) === 7) {
+      const { side, frame } = associations.frame();
+      new DataView(frame.buffer).setBigUint64(0, macs[devices.indexOf(side.eth0)] << 16n);
+      frame[6] = 2;
+      inject(side.eth0, frame);
+    }
+    if (i % 400 === 399) associations.serve();
     if ((i & 63) === 63) kernel.run(x.time() + mutator.below(200_000));
   }
   serve();
@@ -281,6 +290,7 @@ const balanced = balancers.map(({ ns }) => {
 // Everything that still waits ends: sockets close, timers run out.
 for (const side of sides) {
   for (const sk of side.datagrams) x.dgramClose(sk);
+  associations.close();
   for (const sk of [...side.streams, ...side.listeners]) x.tcpClose(sk);
 }
 for (let i = 0; i < 40; i++) kernel.run(x.time() + 60e9);
@@ -319,6 +329,7 @@ for (const [connections, into, out] of balanced) {
   console.log(`ipvs: ${connections} connections, ${into} packets in, ${out} out`);
   if (done >= 100_000 && Math.min(connections, into) < 100) fail("the load balancers had nothing to do");
 }
+console.log(associations.summary());
 console.log(
   `memory: ${baseline} bytes at first, peaks ${peaks.join(" ")}, ${rest} at the end; blocks: ${heldAtEnd}, without namespaces ${bare}; canaries: ${canaries.length}`,
 );

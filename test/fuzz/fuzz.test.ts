@@ -15,6 +15,10 @@ function run(seed: number, ...more: string[]): string {
   const output = execFileSync(process.execPath, [PROGRAM, String(seed), "200000", ...more], { env, encoding: "utf8" });
   expect(output).toMatch(/200000 frames/);
   expect(output).toMatch(/canaries: 128/);
+  // Associations came about, carried messages, and ended by what was done to them.
+  const sctp = /^sctp: (\d+) associations, (\d+) messages, (\d+) failed$/m.exec(output)?.slice(1).map(Number) ?? [];
+  for (const count of sctp) expect(count).toBeGreaterThan(100);
+  expect(sctp.length).toBe(3);
   return output;
 }
 
@@ -35,6 +39,10 @@ describe("fuzzing", () => {
       "UDP_CSUM",
       "NETFILTER_DROP",
       "IPVS",
+      "SCTP_CHUNK",
+      "SCTP_VTAG",
+      "SCTP_COOKIE",
+      "SCTP_NO_SOCKET",
       ...IPSEC,
     ])
       expect(dropped(output, reason), reason).toBeGreaterThan(0);

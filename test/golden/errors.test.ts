@@ -26,12 +26,14 @@ interface Pair {
 }
 
 function text(output: string): string {
-  return settled(output)
-    .replace(/time="[^"]+"/, 'time="TIME"')
-    .replace(/my-ingress {3}/, "ingress      ")
-    // A race of the docker command with itself: worker-1's didn't print it.
-    .replace(/^time="TIME" level=error msg="error waiting for container: context canceled"\n/m, "")
-    .trimEnd();
+  return (
+    settled(output)
+      .replace(/time="[^"]+"/, 'time="TIME"')
+      .replace(/my-ingress {3}/, "ingress      ")
+      // A race of the docker command with itself: worker-1's didn't print it.
+      .replace(/^time="TIME" level=error msg="error waiting for container: context canceled"\n/m, "")
+      .trimEnd()
+  );
 }
 
 describe.skipIf(!goldenAvailable)(goldenTitle("refusals, typed in a lab"), () => {

@@ -2,6 +2,7 @@
  * The captured lab again, typed command by command: hosts manager (.11) and worker-1 (.12), every device captured. And the capture's
  * side of it: its commands with their times, and the frames of one command.
  */
+import { pathToFileURL } from "node:url";
 import { formatMac } from "../../src/base/addr.ts";
 import { SEC, type Time } from "../../src/base/time.ts";
 import type { NetNs } from "../../src/kernel/types.ts";
@@ -60,8 +61,9 @@ export class Scenario {
   static async start(lab = HOSTS): Promise<Scenario> {
     const recorder = new Recorder();
     const hosts = new Map<string, HostOs>();
+    const kernel = process.env["KERNEL_WASM"];
     const session = await LabSession.start(labOf(lab), {
-      module: await loadKernel(),
+      module: await loadKernel(kernel === undefined ? undefined : pathToFileURL(kernel)),
       machines: (...parts) => {
         hosts.set(parts[0].hostName, parts[0]);
         return createMachine(...parts);

@@ -33,14 +33,17 @@ export interface Requests {
 /** The capture's runs of one node, in order. */
 export function goldenRequests(node: Node, file: string): Requests[] {
   const runs: Requests[] = [];
+  let answers: { port: number; slot: number }[] = [];
   for (const line of goldenText(`${D}/${node}/${file}`).split("\n")) {
     const heading = /^# (?:\S+ -> (\S+):8080|(localhost)|netns of container .* -> VIP (\S+):80)/.exec(line);
     const to = heading?.[1] ?? heading?.[2] ?? heading?.[3];
-    if (to !== undefined) runs.push({ from: node, to, answers: [] });
+    if (to !== undefined) {
+      answers = [];
+      runs.push({ from: node, to, answers });
+    }
     const request = /^\d\d:\d\d:\S+ (?:\S+ )?([0-9a-f]{12}) +lport=(\d+)/.exec(line);
     const slot = GOLDEN_TASKS.find(({ container }) => container === request?.[1])?.slot;
-    if (request !== null && slot !== undefined)
-      (runs.at(-1)?.answers as { port: number; slot: number }[]).push({ port: Number(request[2]), slot });
+    if (request !== null && slot !== undefined) answers.push({ port: Number(request[2]), slot });
   }
   return runs;
 }
@@ -116,12 +119,10 @@ export class ServiceLab {
     }, text);
   }
 
-  /** A namespace by its name's beginning. @throws when there is none */
+  /** A namespace by its name, or its name's beginning. @throws when there is none */
   namespace(node: Node, start: string): NetNs {
-    const found = this.lab.hosts
-      .get(node)
-      ?.kernel.namespaces()
-      .find(({ name }) => name.startsWith(start));
+    const all = this.lab.hosts.get(node)?.kernel.namespaces() ?? [];
+    const found = all.find(({ name }) => name === start) ?? all.find(({ name }) => name.startsWith(start));
     if (found === undefined) throw new Error(`${node} has no namespace ${start}`);
     return found;
   }

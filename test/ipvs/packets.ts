@@ -46,7 +46,7 @@ function pseudo(src: number, dst: number, protocol: number, length: number): num
 }
 
 /** CRC32c (RFC 9260 appendix A), bit by bit. */
-function crc32c(bytes: Uint8Array): number {
+export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {
     crc ^= byte;

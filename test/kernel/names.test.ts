@@ -2,7 +2,13 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DROP_REASONS } from "../../assembly/abi.ts";
 import { DROP_REASON_NAMES } from "../../src/kernel/reasons.ts";
-import { SNMP_NAMES, SNMP_TCP_FIRST, SNMP_TCP_NAMES } from "../../src/kernel/snmp-names.ts";
+import {
+  SNMP_NAMES,
+  SNMP_SCTP_FIRST,
+  SNMP_SCTP_NAMES,
+  SNMP_TCP_FIRST,
+  SNMP_TCP_NAMES,
+} from "../../src/kernel/snmp-names.ts";
 
 describe("names of the kernel's numbers", () => {
   it("names every drop reason", () => {
@@ -19,7 +25,10 @@ describe("names of the kernel's numbers", () => {
     const known = constants.filter(([name]) => !["COUNT", "TCP_FIRST", "TCP_COUNT", "TCP_END"].includes(name));
     expect(known.length).toBeGreaterThan(100);
     for (const [constant, index] of known) {
-      const name = index < SNMP_TCP_FIRST ? SNMP_NAMES[index] : SNMP_TCP_NAMES[index - SNMP_TCP_FIRST];
+      const name =
+        index < SNMP_TCP_FIRST
+          ? SNMP_NAMES[index]
+          : (SNMP_TCP_NAMES[index - SNMP_TCP_FIRST] ?? SNMP_SCTP_NAMES[index - SNMP_SCTP_FIRST]);
       const [a, b] = [constant.replaceAll("_", "").toLowerCase(), name?.toLowerCase() ?? ""];
       // The constants leave words out here and there; the letters that they have stand in the name, in order.
       let at = 0;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { LAB_SCHEMA } from "../../src/lab/schema.ts";
+import { editorSchema, LAB_SCHEMA } from "../../src/lab/schema.ts";
 import { GALLERY } from "../support/lab.ts";
 
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictTypes: false });
@@ -17,10 +17,30 @@ describe("schema", () => {
   });
 
   const validate = ajv.compile(LAB_SCHEMA);
+  const validateText = ajv.compile(editorSchema() as object);
 
   it.each(labs)("%s fits", (name) => {
     validate(parse(readFileSync(join(GALLERY, name), "utf8")));
     expect(validate.errors).toBeNull();
+    validateText(parse(readFileSync(join(GALLERY, name), "utf8")));
+    expect(validateText.errors).toBeNull();
+  });
+
+  it("for editors: parameters may stand in values, and only they", () => {
+    const text = (count: unknown, wait: unknown, rate: unknown, loss: unknown) => ({
+      params: { n: 1, far: "5ms", on: true },
+      hosts: { a: { count, os: "linux" } },
+      network: { loss },
+      steps: [{ wait }, { workload: { from: "a-1", to: "a-1", rate } }],
+    });
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the lab's
+    expect(validateText(text("$n", "${n}s", "$n", "$n%"))).toBe(true);
+    expect(validate(text("$n", "1s", 1, 0))).toBe(false);
+    expect(validateText(text(1, "1s", 1, 0))).toBe(true);
+    for (const wrong of [text("n", "1s", 1, 0), text(0, "1s", 1, 0), text(1, "soon", 1, 0), text(1, "1s", "fast", 0)])
+      expect(validateText(wrong)).toBe(false);
+    expect(validateText({ hosts: { a: { cpu: "$n" } } })).toBe(false);
+    expect(validateText({ hosts: "$n" })).toBe(false);
   });
 
   it.each([[{}], [{ hosts: {} }], [{ hosts: { a: { cpu: 1 } } }], [{ hosts: { a: {} }, steps: [{ wait: "soon" }] }]])(

@@ -60,13 +60,17 @@ export interface Packet {
 }
 
 /** Takes an SCTP packet apart; throws where its chunks don't add up to it. */
-export function parse(bytes: Uint8Array, frame: { time: number; dir: number; src: number; dst: number; df: boolean; length: number }): Packet {
+export function parse(
+  bytes: Uint8Array,
+  frame: { time: number; dir: number; src: number; dst: number; df: boolean; length: number },
+): Packet {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const chunks: Chunk[] = [];
   let at = 12;
   while (at < bytes.length) {
     const length = view.getUint16(at + 2);
-    if (length < 4 || at + length > bytes.length) throw new Error(`chunk of ${length} bytes at ${at} of ${bytes.length}`);
+    if (length < 4 || at + length > bytes.length)
+      throw new Error(`chunk of ${length} bytes at ${at} of ${bytes.length}`);
     const body = bytes.slice(at + 4, at + length);
     chunks.push({ type: bytes[at] as number, flags: bytes[at + 1] as number, body, view: new DataView(body.buffer) });
     at += (length + 3) & ~3;
@@ -119,7 +123,7 @@ export function chunk(type: number, body: Uint8Array = new Uint8Array(0), flags 
 export function words(...values: number[]): Uint8Array {
   const out = new Uint8Array(4 * values.length);
   const view = new DataView(out.buffer);
-  values.forEach((value, i) => view.setUint32(4 * i, value >>> 0));
+  for (const [i, value] of values.entries()) view.setUint32(4 * i, value >>> 0);
   return out;
 }
 
@@ -190,7 +194,9 @@ export class SctpNet extends Net {
     };
   }
 
-  info(sk: number): Record<"rwnd" | "unacked" | "cwnd" | "rto" | "frag" | "retrans" | "pending" | "out" | "in", number> {
+  info(
+    sk: number,
+  ): Record<"rwnd" | "unacked" | "cwnd" | "rto" | "frag" | "retrans" | "pending" | "out" | "in", number> {
     this.x["sctpInfo"](sk);
     const at = this.x["scratch"]() as number;
     const view = this.k.view();
@@ -214,7 +220,7 @@ export class SctpNet extends Net {
       .map((frame) => parse(frame.payload, frame));
   }
 
-  drops(host: number, reason: number): number {
+  override drops(host: number, reason: number): number {
     const at = this.x["hostDrops"](host) as number;
     return Number(this.k.view().getBigUint64(at + 8 * reason, true));
   }

@@ -267,6 +267,7 @@ function fakeKernel(host: FakeHost, runtime: ScheduledHost): HostKernel {
     socket: {
       udp: () => new FakeUdpSocket(host),
       tcp: () => new FakeTcpSocket(host),
+      sctp: missing("sctp sockets"),
       icmp: missing("icmp sockets"),
       raw: missing("raw sockets"),
       list: () => listSockets(host),

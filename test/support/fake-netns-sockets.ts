@@ -9,6 +9,7 @@ import type {
   Datagram,
   IcmpSocket,
   RawSocket,
+  SctpSocket,
   SocketApi,
   SocketInfo,
   TcpSocket,
@@ -50,6 +51,10 @@ export class FakeSockets implements SocketApi {
     const socket = new FakeTcp(this);
     this.open.push(socket);
     return socket;
+  }
+
+  sctp(): SctpSocket {
+    throw new Error("not in this fake");
   }
 
   icmp(): IcmpSocket {

@@ -54,7 +54,7 @@ export interface Trace {
   expertInfo(displayFilter?: string): ExpertRemark[];
   /** Frames that are malformed, that are cut off, or that a dissector failed on. */
   malformed(): number[];
-  /** Frames with a wrong IP, UDP, TCP, ICMP or ICMPv6 checksum, at any depth. */
+  /** Frames with a wrong IP, UDP, TCP, SCTP, ICMP or ICMPv6 checksum, at any depth. */
   badChecksums(): number[];
   /** Frees the trace. It cannot be used afterwards. */
   close(): void;
@@ -68,6 +68,7 @@ const DEFAULT_PREFS: Record<string, string> = {
   "ip.check_checksum": "TRUE",
   "udp.check_checksum": "TRUE",
   "tcp.check_checksum": "TRUE",
+  "sctp.checksum": "crc-32c",
   "esp.enable_encryption_decode": "TRUE",
   "esp.enable_authentication_check": "TRUE",
   "nameres.network_name": "TRUE",
@@ -220,7 +221,7 @@ class OpenTrace implements Trace {
 
   badChecksums(): number[] {
     return this.filter(
-      ["ip", "udp", "tcp", "icmp", "icmpv6"].map((layer) => `${layer}.checksum.status == 0`).join(" || "),
+      ["ip", "udp", "tcp", "sctp", "icmp", "icmpv6"].map((layer) => `${layer}.checksum.status == 0`).join(" || "),
     );
   }
 

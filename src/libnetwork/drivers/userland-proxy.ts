@@ -1,14 +1,15 @@
 /**
  * docker-proxy: one program per published port that holds the port on the host and carries what the DNAT rules don't
- * catch, connections to 127.0.0.1 above all (moby libnetwork/cmd/proxy, 20.10: tcp_proxy.go, udp_proxy.go). The
+ * catch, connections to 127.0.0.1 above all (moby libnetwork/cmd/proxy, 20.10: tcp_proxy.go, udp_proxy.go,
+ * sctp_proxy.go). The
  * container sees the bridge's address as the client's.
  */
 import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import { KernelError, UserError } from "../../base/errors.ts";
 import { SEC } from "../../base/time.ts";
-import type { TcpSocket, UdpSocket } from "../../kernel/socket-types.ts";
+import type { SctpSocket, StreamSocket, TcpSocket, UdpSocket } from "../../kernel/socket-types.ts";
 import type { NetNs } from "../../kernel/types.ts";
-import { acceptTcp, connectTcp, recvFrom, recvTcp, sendTcp } from "../../scheduler/io.ts";
+import { acceptSctp, acceptTcp, connectSctp, connectTcp, recvFrom, recvTcp, sendTcp } from "../../scheduler/io.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import { join, type Proc, type Process } from "../../scheduler/process.ts";
 import { goErrorText } from "../go-errors.ts";
@@ -35,6 +36,7 @@ export function startProxy(os: HostOs, port: ForwardedPort): UserlandProxy {
   try {
     if (port.protocol === "tcp") proxy.serveTcp();
     else if (port.protocol === "udp") proxy.serveUdp();
+    else proxy.serveSctp();
   } catch (error) {
     proxy.stop();
     if (!(error instanceof KernelError)) throw error;
@@ -49,7 +51,7 @@ class PortProxy implements UserlandProxy {
   readonly #host: NetNs;
   readonly #port: ForwardedPort;
   readonly #processes = new Set<Process<unknown>>();
-  readonly #sockets = new Set<TcpSocket | UdpSocket>();
+  readonly #sockets = new Set<StreamSocket | UdpSocket>();
 
   constructor(os: HostOs, host: NetNs, port: ForwardedPort) {
     this.#os = os;
@@ -77,13 +79,13 @@ class PortProxy implements UserlandProxy {
     return process;
   }
 
-  #own<T extends TcpSocket | UdpSocket>(socket: T): T {
+  #own<T extends StreamSocket | UdpSocket>(socket: T): T {
     socket.setOwner(OWNER);
     this.#sockets.add(socket);
     return socket;
   }
 
-  #close(socket: TcpSocket | UdpSocket): void {
+  #close(socket: StreamSocket | UdpSocket): void {
     this.#sockets.delete(socket);
     socket.close();
   }
@@ -101,15 +103,34 @@ class PortProxy implements UserlandProxy {
     for (;;) {
       const client = yield* acceptTcp(listener);
       if (client === undefined) return;
-      this.#spawn(this.#carry(this.#own(client)));
+      const backend = connectTcp(this.#host, this.#port.containerIp, this.#port.containerPort);
+      this.#spawn(this.#carry(this.#own(client), backend));
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------- SCTP
+
+  serveSctp(): void {
+    const listener = this.#own(this.#host.socket.sctp());
+    listener.bind(this.#port.hostIp, this.#port.hostPort);
+    listener.listen(BACKLOG);
+    this.#spawn(this.#acceptSctp(listener));
+  }
+
+  *#acceptSctp(listener: SctpSocket): Proc {
+    for (;;) {
+      const client = yield* acceptSctp(listener);
+      if (client === undefined) return;
+      const backend = connectSctp(this.#host, this.#port.containerIp, this.#port.containerPort);
+      this.#spawn(this.#carry(this.#own(client), backend));
     }
   }
 
   /** Both directions at once; the end of one is passed on, and the connection ends with the second. */
-  *#carry(client: TcpSocket): Proc {
-    let backend: TcpSocket | undefined;
+  *#carry(client: StreamSocket, connecting: Proc<StreamSocket>): Proc {
+    let backend: StreamSocket | undefined;
     try {
-      backend = this.#own(yield* connectTcp(this.#host, this.#port.containerIp, this.#port.containerPort));
+      backend = this.#own(yield* connecting);
       const back = this.#spawn(pump(backend, client));
       yield* pump(client, backend);
       yield* join(back);
@@ -164,14 +185,14 @@ class PortProxy implements UserlandProxy {
 }
 
 /** One direction of a connection until its end, which is passed on. */
-function* pump(from: TcpSocket, to: TcpSocket): Proc {
+function* pump(from: StreamSocket, to: StreamSocket): Proc {
   try {
     for (;;) {
       const data = yield* recvTcp(from, CHUNK);
       if (data === undefined || data.length === 0) break;
       yield* sendTcp(to, data);
     }
-    if (!to.closed) to.shutdown();
+    if (!to.closed && to.state !== "CLOSED") to.shutdown();
   } catch (error) {
     // One side was reset: the other one is closed with the connection.
     if (!(error instanceof KernelError)) throw error;

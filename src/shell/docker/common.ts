@@ -1,6 +1,8 @@
 /** What several docker commands share: filters, prompts, inspecting, flags of listings. */
 import { ApiError, type Filters, type Json, type JsonObject } from "../../engine/api.ts";
-import type { Proc } from "../../scheduler/process.ts";
+import { SIGNALS } from "../../engine/process-runner.ts";
+import type { ProgramContext } from "../../engine/program.ts";
+import type { Channel, Proc } from "../../scheduler/process.ts";
 import { errorText, type Invocation, StatusError } from "./command.ts";
 import type { FlagSpec } from "./flags.ts";
 import { indentJson } from "./format/json.ts";
@@ -23,6 +25,30 @@ export function filtersOf(values: readonly string[]): Filters | undefined {
     filters[key] = [...(filters[key] ?? []), value.slice(at + 1).trim()];
   }
   return filters;
+}
+
+/** What ends a Go program that doesn't ask to be told of it (os/signal, default behaviour). */
+const FATAL_SIGNALS: ReadonlySet<string> = new Set(["SIGHUP", "SIGINT", "SIGTERM"]);
+
+/** @throws StatusError with the signal's status where it ends a client that doesn't handle signals */
+export function dieOf(signal: string | undefined): void {
+  if (signal !== undefined && FATAL_SIGNALS.has(signal)) throw new StatusError(128 + (SIGNALS[signal] as number));
+}
+
+/**
+ * Waits until a stream of the engine goes on or has ended.
+ * @throws StatusError when a signal ends the client instead; the stream is closed then
+ */
+export function* nextOf(stream: Channel<unknown>, { signals }: ProgramContext): Proc<void> {
+  while (stream.length === 0 && !stream.closed) {
+    try {
+      dieOf(signals.tryPop());
+    } catch (error) {
+      stream.close();
+      throw error;
+    }
+    yield { on: [stream, signals] };
+  }
 }
 
 /** Asks on standard output, reads a line of standard input; only `y` is consent (cli/command/utils.go). */

@@ -1,6 +1,7 @@
 /** Compose services and networks as the API has them (docker/cli cli/compose/convert; 20.10). */
 import { parseDuration } from "../../base/time.ts";
 import type { NetworkCreateRequest } from "../../engine/api.ts";
+import { effectiveCapabilities } from "./capabilities.ts";
 import { StatusError } from "./command.ts";
 import { keyValues } from "./common.ts";
 import type { ComposeFile } from "./compose-file.ts";
@@ -107,7 +108,7 @@ function attachments(stack: string, name: string, service: JsonObject, file: Com
   return networksOf(service)
     .map(([network, settings]): JsonObject => {
       if (file.networks[network] === undefined && network !== "default")
-        throw new StatusError(1, `undefined network "${network}"`);
+        throw new StatusError(1, `service ${name}: undefined network "${network}"`);
       const target = networkName(stack, network, object(file.networks[network]));
       const userDefined = !["bridge", "host", "none", "default"].includes(target);
       const aliases = [...strings(settings["aliases"]), ...(userDefined ? [name] : [])];
@@ -319,8 +320,7 @@ export function serviceSpec(name: string, service: JsonObject, options: ConvertO
           DNSConfig: omitEmpty({ Nameservers: strings(service["dns"]), Search: strings(service["dns_search"]) }),
           Isolation: text(service, "isolation"),
           Sysctls: dictionary(service["sysctls"]),
-          CapabilityAdd: strings(service["cap_add"]),
-          CapabilityDrop: strings(service["cap_drop"]),
+          ...effectiveCapabilities(strings(service["cap_add"]), strings(service["cap_drop"])),
         }),
       },
       Resources: omitEmpty({ Limits: limits, Reservations: reservations }),

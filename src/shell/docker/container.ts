@@ -14,7 +14,7 @@ import {
   objectError,
   StatusError,
 } from "./command.ts";
-import { confirm, FORMAT_FLAG, filterFlag, filtersOf, forEachName, inspectAll } from "./common.ts";
+import { confirm, FORMAT_FLAG, filterFlag, filtersOf, forEachName, inspectAll, nextOf } from "./common.ts";
 import { checkInt } from "./flags.ts";
 import { bool, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { ellipsis, formatRows, joinLabels, type Listing, tabulate, truncateId } from "./format/table.ts";
@@ -94,7 +94,8 @@ function* ps({ engine, flags, out, context }: Invocation): Proc<undefined> {
   });
   const rows = containers.map((container) => containerRow(container, context.os.now(), !flags.bool("no-trunc")));
   const listing = flags.bool("size") ? { ...LISTING, columns: [...LISTING.columns, "Size"] } : LISTING;
-  out(formatRows(listing, rows, flags.text("format"), flags.bool("quiet")));
+  const labels = containers.map((container) => object(container, "Labels"));
+  out(formatRows(listing, rows, flags.text("format"), flags.bool("quiet"), labels));
 }
 
 /** An object's details; an unknown one is named by the client. */
@@ -178,8 +179,8 @@ function* logs(invocation: Invocation): Proc<undefined> {
     if (chunk !== undefined) {
       if (chunk.stream === "stderr") err(chunk.text);
       else out(chunk.text);
-    } else if (channel.closed || context.signals.tryPop() === "SIGINT") return;
-    else yield { on: [channel, context.signals] };
+    } else if (channel.closed) return;
+    else yield* nextOf(channel, context);
   }
 }
 

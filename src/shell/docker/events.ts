@@ -1,10 +1,10 @@
-/** `docker events` (docker/cli cli/command/system/events.go; 20.10), of containers and networks. */
+/** `docker events` (docker/cli cli/command/system/events.go; 20.10), of containers, networks and, on a manager, the swarm. */
 import { parseDuration, SEC } from "../../base/time.ts";
-import { EPOCH_SECONDS, formatRfc3339, parseRfc3339 } from "../../base/wall-clock.ts";
+import { EPOCH_SECONDS, formatRfc3339Fixed, parseRfc3339 } from "../../base/wall-clock.ts";
 import type { EngineEventView } from "../../engine/api.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type Command, type Invocation, noArgs, StatusError } from "./command.ts";
-import { filterFlag, filtersOf } from "./common.ts";
+import { filterFlag, filtersOf, nextOf } from "./common.ts";
 import { object, text } from "./format/json.ts";
 import { Template } from "./format/template.ts";
 import { required } from "./task.ts";
@@ -22,10 +22,9 @@ function timestamp({ context }: Invocation, flag: string, value: string | undefi
 
 /** `2026-01-01T00:00:01.000000000Z container start ID (image=alpine, name=a1)`. */
 function line({ time, event }: EngineEventView): string {
-  const [whole = "", fraction = ""] = formatRfc3339(time).replace("Z", "").split(".");
   const attributes = Object.entries(object(event, "Actor", "Attributes")).sort(([a], [b]) => (a < b ? -1 : 1));
   const shown = attributes.map(([key, value]) => `${key}=${String(value)}`).join(", ");
-  const head = `${whole}.${fraction.padEnd(9, "0")}Z ${text(event, "Type")} ${text(event, "Action")} ${text(event, "Actor", "ID")}`;
+  const head = `${formatRfc3339Fixed(time)} ${text(event, "Type")} ${text(event, "Action")} ${text(event, "Actor", "ID")}`;
   return shown === "" ? head : `${head} (${shown})`;
 }
 
@@ -45,10 +44,7 @@ function* events(invocation: Invocation): Proc<undefined> {
     const next = channel.tryPop();
     if (next !== undefined) out(`${template === undefined ? line(next) : template.execute(next.event)}\n`);
     else if (channel.closed) return;
-    else if (context.signals.tryPop() === "SIGINT") {
-      channel.close();
-      return;
-    } else yield { on: [channel, context.signals] };
+    else yield* nextOf(channel, context);
   }
 }
 

@@ -14,7 +14,7 @@ import {
 } from "./command.ts";
 import { confirm, FORMAT_FLAG, filterFlag, filtersOf, inspectAll, keyValues } from "./common.ts";
 import type { Flags } from "./flags.ts";
-import { bool, type JsonObject, text } from "./format/json.ts";
+import { bool, type JsonObject, object, text } from "./format/json.ts";
 import { formatRows, joinLabels, type Listing, naturalCompare, truncateId } from "./format/table.ts";
 
 const INGRESS_WARNING =
@@ -59,7 +59,8 @@ function* list({ engine, flags, out }: Invocation): Proc<undefined> {
     (a, b) => naturalCompare(text(a, "Name"), text(b, "Name")) || naturalCompare(text(a, "Id"), text(b, "Id")),
   );
   const rows = networks.map((network) => networkRow(network, !flags.bool("no-trunc")));
-  out(formatRows(LISTING, rows, flags.text("format"), flags.bool("quiet")));
+  const labels = networks.map((network) => object(network, "Labels"));
+  out(formatRows(LISTING, rows, flags.text("format"), flags.bool("quiet"), labels));
 }
 
 interface Pool {

@@ -25,8 +25,16 @@ const typed = (name: string, type: string, usage: string, extra: Extra = {}): Fl
 const uint = (name: string, usage: string, shown?: string): FlagSpec =>
   flag(name, "uint", usage, { check: checkUint(64), ...(shown === undefined ? {} : { shown }) });
 const int = (name: string, usage: string): FlagSpec => flag(name, "int", usage, { check: checkInt });
-const duration = (name: string, usage: string, shown?: string, units = "ns|us|ms|s|m|h"): FlagSpec =>
-  flag(name, "duration", `${usage} (${units})`, { check: checkDuration, ...(shown === undefined ? {} : { shown }) });
+const duration = (name: string, usage: string, shown?: string): FlagSpec =>
+  flag(name, "duration", `${usage} (ns|us|ms|s|m|h)`, {
+    check: checkDuration,
+    ...(shown === undefined ? {} : { shown }),
+  });
+/** Spans of health checks (opts/duration.go PositiveDurationOpt). */
+const positive = (value: string): string | undefined =>
+  checkDuration(value) ?? (/^-.*[1-9]/.test(value) ? "duration cannot be negative" : undefined);
+const healthSpan = (name: string, usage: string): FlagSpec =>
+  flag(name, "duration", `${usage} (ms|s|m|h)`, { check: positive });
 const ratio = (value: string): string | undefined =>
   /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(value)
     ? undefined
@@ -63,15 +71,13 @@ function shared(defaults: boolean): readonly FlagSpec[] {
     flag("endpoint-mode", "string", "Endpoint mode (vip or dnsrr)", shown('"vip"')),
     flag("entrypoint", "command", "Overwrite the default ENTRYPOINT of the image"),
     flag("health-cmd", "string", "Command to run to check health"),
-    duration("health-interval", "Time between running the check", undefined, "ms|s|m|h"),
+    healthSpan("health-interval", "Time between running the check"),
     int("health-retries", "Consecutive failures needed to report unhealthy"),
-    duration(
+    healthSpan(
       "health-start-period",
       "Start period for the container to initialize before counting retries towards unstable",
-      undefined,
-      "ms|s|m|h",
     ),
-    duration("health-timeout", "Maximum time to allow one check to run", undefined, "ms|s|m|h"),
+    healthSpan("health-timeout", "Maximum time to allow one check to run"),
     flag("hostname", "string", "Container hostname"),
     toggle("init", "Use an init inside each service container to forward signals and reap processes"),
     flag("isolation", "string", "Service container isolation mode"),

@@ -3,7 +3,7 @@ import { SEC } from "../../base/time.ts";
 import { EPOCH_SECONDS } from "../../base/wall-clock.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type Command, exactArgs, type Invocation, StatusError } from "./command.ts";
-import { isNotFound } from "./common.ts";
+import { isNotFound, nextOf } from "./common.ts";
 import { at, bool, num } from "./format/json.ts";
 import { truncateId } from "./format/table.ts";
 import { IdResolver, required } from "./task.ts";
@@ -118,10 +118,7 @@ function* logs(invocation: Invocation): Proc<undefined> {
       if (chunk.stream === "stderr") err(text);
       else out(text);
     } else if (channel.closed) return;
-    else if (context.signals.tryPop() === "SIGINT") {
-      channel.close();
-      return;
-    } else yield { on: [channel, context.signals] };
+    else yield* nextOf(channel, context);
   }
 }
 

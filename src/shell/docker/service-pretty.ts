@@ -38,17 +38,14 @@ function updateStatus(invocation: Invocation, status: JsonObject): string[] {
 
 function modeLines(mode: JsonObject): string[] {
   if (mode["Global"] !== undefined) return ["Service Mode:\tGlobal"];
-  if (mode["ReplicatedJob"] !== undefined) {
-    const job = object(mode, "ReplicatedJob");
-    return [
-      "Service Mode:\tReplicatedJob",
-      ` Max Concurrent:\t${num(job, "MaxConcurrent")}`,
-      ` Total Completions:\t${num(job, "TotalCompletions")}`,
-    ];
-  }
-  if (mode["GlobalJob"] !== undefined) return ["Service Mode:\tGlobalJob"];
+  // The template knows nothing of jobs: the heading stays alone.
+  if (mode["Replicated"] === undefined) return ["Service Mode:"];
   const replicas = num(mode, "Replicated", "Replicas");
   return ["Service Mode:\tReplicated", ...(replicas === 0 ? [] : [` Replicas:\t${replicas}`])];
+}
+
+function logOptions(options: JsonObject): string[] {
+  return pairs(" LogOpts:", options, ":       ").map((line, index) => (index === 0 ? line : ` ${line}`));
 }
 
 const bracketed = (values: readonly Json[]): string => `[${values.map(String).join(" ")}]`;
@@ -61,7 +58,7 @@ function placementLines(placement: JsonObject): string[] {
   return [
     "Placement:",
     ...(constraints.length === 0 ? [] : [` Constraints:\t${bracketed(constraints)}`]),
-    ...(spread.length === 0 ? [] : [` Preferences:   ${spread.join(", ")}`]),
+    ...(spread.length === 0 ? [] : [` Preferences:   ${bracketed(spread)}`]),
     ...(max === 0 ? [] : [` Max Replicas Per Node:   ${max}`]),
   ];
 }
@@ -116,7 +113,7 @@ function healthLines(health: JsonObject): string[] {
     `  Retries = ${num(health, "Retries")}`,
     `  StartPeriod =\t${formatDuration(num(health, "StartPeriod"))}`,
     `  Timeout =\t${formatDuration(num(health, "Timeout"))}`,
-    ...(tests.length === 0 ? [] : ["  Tests:", ...tests.map((test) => `\t Test = ${String(test)}`)]),
+    ...(tests.length === 0 ? [] : ["  Tests:", `${tests.map((test) => `\t Test = ${String(test)}`).join("\n")} `]),
   ];
 }
 
@@ -166,7 +163,7 @@ export function* prettyService(invocation: Invocation, service: JsonObject): Pro
     ...containerLines(object(task, "ContainerSpec")),
     ...(driver === undefined
       ? []
-      : ["Log Driver:", ` Name:\t\t${text(driver, "Name")}`, ...pairs(" LogOpts:", object(driver, "Options"), ":\t")]),
+      : ["Log Driver:", ` Name:\t\t${text(driver, "Name")}`, ...logOptions(object(driver, "Options")), ""]),
     ...(task["Resources"] === undefined ? [] : resourceLines(object(task, "Resources"))),
     ...(networks.length === 0 ? [] : [`Networks: ${networks.join(" ")} `]),
     `Endpoint Mode:\t${text(service, "Spec", "EndpointSpec", "Mode")}`,

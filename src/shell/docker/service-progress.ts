@@ -2,10 +2,13 @@
  * Waiting for a service to converge, and showing it (docker/cli cli/command/service/progress/progress.go, moby
  * pkg/streamformatter, pkg/jsonmessage; 20.10).
  */
+import { assert } from "../../base/errors.ts";
 import { MS, SEC, type Time } from "../../base/time.ts";
 import { parseRfc3339 } from "../../base/wall-clock.ts";
-import type { Proc } from "../../scheduler/process.ts";
+import type { ProgramContext } from "../../engine/program.ts";
+import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { type Invocation, objectError, StatusError } from "./command.ts";
+import { dieOf } from "./common.ts";
 import { at, type JsonObject, num, text } from "./format/json.ts";
 import { truncateId } from "./format/table.ts";
 import { required } from "./task.ts";
@@ -311,23 +314,60 @@ export function* inspectService(invocation: Invocation, id: string): Proc<JsonOb
   }
 }
 
+/** Waits for what ends a pause; true when Ctrl-C came first. @throws StatusError when another signal ends the client */
+function* ctrlC(context: ProgramContext, on: readonly Waitable[], over: () => boolean, until?: Time): Proc<boolean> {
+  const wait = { on: [...on, context.signals], ...(until === undefined ? {} : { until }) };
+  while (!over()) {
+    yield wait;
+    const signal = context.signals.tryPop();
+    if (signal === "SIGINT") return true;
+    dieOf(signal);
+  }
+  return false;
+}
+
+/** A look whose error is told, not thrown: nobody catches what a process throws. */
+function* settled(progress: Progress): Proc<{ readonly ended: boolean } | { readonly error: unknown }> {
+  try {
+    return { ended: yield* progress.look() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/**
+ * Looks once, as a process of its own: Ctrl-C is noticed while the engine has not answered, too.
+ * @returns whether there is nothing more to wait for; undefined when Ctrl-C came
+ */
+function* lookOnce({ context }: Invocation, progress: Progress): Proc<boolean | undefined> {
+  const looking = context.os.spawn("docker service progress", settled(progress));
+  try {
+    if (yield* ctrlC(context, [looking.exited], () => looking.done)) return undefined;
+  } finally {
+    looking.kill();
+  }
+  const { result } = looking;
+  assert(result !== undefined, "a look that ended by itself");
+  if ("error" in result) throw result.error;
+  return result.ended;
+}
+
 /** Waits until the service's tasks run and go on running (waitOnService); Ctrl-C leaves it to itself. */
 export function* waitOnService(invocation: Invocation, id: string, quiet: boolean): Proc<void> {
   const { context, out } = invocation;
   const display = new Display(quiet ? () => {} : out, context.tty);
   const service = yield* inspectService(invocation, id);
   const progress = new Progress(invocation, text(service, "ID"), display);
-  while (!(yield* progress.look())) {
+  for (;;) {
+    const ended = yield* lookOnce(invocation, progress);
+    if (ended === true) return;
     const until = context.os.now() + POLL;
-    while (context.os.now() < until) {
-      yield { on: [context.signals], until };
-      if (context.signals.tryPop() !== "SIGINT") continue;
-      if (!progress.converged) {
-        display.message("", "Operation continuing in background.");
-        display.message("", `Use \`docker service ps ${id}\` to check progress.`);
-      }
-      return;
+    if (ended === false && !(yield* ctrlC(context, [], () => context.os.now() >= until, until))) continue;
+    if (!progress.converged) {
+      display.message("", "Operation continuing in background.");
+      display.message("", `Use \`docker service ps ${id}\` to check progress.`);
     }
+    return;
   }
 }
 

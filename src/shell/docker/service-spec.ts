@@ -5,6 +5,7 @@
 import { parseDuration, SEC } from "../../base/time.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { absolutePath } from "../lib/program.ts";
+import { effectiveCapabilities } from "./capabilities.ts";
 import { type Invocation, objectError, StatusError } from "./command.ts";
 import { keyValues } from "./common.ts";
 import type { Flags } from "./flags.ts";
@@ -48,7 +49,9 @@ export function omitEmpty(object: Readonly<Record<string, Json | undefined>>): J
 /** The value of a duration's flag in ns; undefined when it was not given. */
 export function durationFlag(flags: Flags, name: string): number | undefined {
   const value = flags.text(name);
-  return value === undefined ? undefined : parseDuration(value.replace(/^\+/, ""));
+  if (value === undefined) return undefined;
+  const span = parseDuration(value.replace(/^[+-]/, ""));
+  return span !== undefined && value.startsWith("-") ? -span : span;
 }
 
 /** `1.5` CPUs in 1e-9 cores. */
@@ -293,8 +296,7 @@ function containerSpec(invocation: Invocation): JsonObject {
     ...omitEmpty({
       Isolation: flags.text("isolation"),
       Sysctls: keyValues(flags.list("sysctl")),
-      CapabilityAdd: [...flags.list("cap-add")],
-      CapabilityDrop: [...flags.list("cap-drop")],
+      ...effectiveCapabilities(flags.list("cap-add"), flags.list("cap-drop")),
     }),
   };
 }

@@ -1,5 +1,6 @@
 /** What `docker service update` makes of a service's spec (docker/cli cli/command/service/update.go updateService; 20.10). */
 import type { Proc } from "../../scheduler/process.ts";
+import { normalCapability } from "./capabilities.ts";
 import { type Invocation, StatusError } from "./command.ts";
 import { keyValues } from "./common.ts";
 import type { Flags } from "./flags.ts";
@@ -117,11 +118,7 @@ function dns(current: JsonObject, flags: Flags): JsonObject {
 /** A capability that is dropped is no longer added, and the other way round. */
 function capabilities(spec: Draft, flags: Flags): void {
   if (!anyOf(flags, ["cap-add", "cap-drop"])) return;
-  const normal = (name: string): string => {
-    const upper = name.toUpperCase();
-    return upper === "ALL" || upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-  };
-  const [add, drop] = [flags.list("cap-add").map(normal), flags.list("cap-drop").map(normal)];
+  const [add, drop] = [flags.list("cap-add").map(normalCapability), flags.list("cap-drop").map(normalCapability)];
   spec["CapabilityAdd"] = addRemove(spec["CapabilityAdd"], add, drop).sort();
   spec["CapabilityDrop"] = addRemove(spec["CapabilityDrop"], drop, add).sort();
 }

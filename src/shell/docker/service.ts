@@ -42,17 +42,18 @@ function modeName(mode: Json | undefined): string {
   return at(mode, "GlobalJob") === undefined ? "global" : "global job";
 }
 
+/** What `service ls` says of replicas. A job's progress comes in the place of the limit per node. */
 function replicas(service: JsonObject): string {
   const status = object(service, "ServiceStatus");
-  const counts = `${num(status, "RunningTasks")}/${num(status, "DesiredTasks")}`;
-  const max = num(service, "Spec", "TaskTemplate", "Placement", "MaxReplicas");
-  if (max > 0) return `${counts} (max ${max} per node)`;
+  const [desired, completed] = [num(status, "DesiredTasks"), num(status, "CompletedTasks")];
+  const counts = `${num(status, "RunningTasks")}/${desired}`;
   const job = at(service, "Spec", "Mode", "ReplicatedJob");
-  if (job !== undefined)
-    return `${counts} (${num(status, "CompletedTasks")}/${num(job, "TotalCompletions")} completed)`;
+  if (job !== undefined) return `${counts} (${completed}/${num(job, "TotalCompletions")} completed)`;
+  // Desired are only the tasks that have still to complete: all of a global job's are both together.
   if (at(service, "Spec", "Mode", "GlobalJob") !== undefined)
-    return `${counts} (${num(status, "CompletedTasks")}/${num(status, "DesiredTasks")} completed)`;
-  return counts;
+    return `${counts} (${completed}/${desired + completed} completed)`;
+  const max = num(service, "Spec", "TaskTemplate", "Placement", "MaxReplicas");
+  return max > 0 ? `${counts} (max ${max} per node)` : counts;
 }
 
 /** Prints services as `service ls` and `stack services` do. */

@@ -5,6 +5,7 @@
 import type { AttachStream } from "../../engine/api.ts";
 import type { ProgramContext } from "../../engine/program.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
+import { dieOf } from "./common.ts";
 
 /** ctrl-p ctrl-q, docker's default detach sequence. */
 const DETACH_KEYS = "\u0010\u0011";
@@ -15,7 +16,7 @@ export interface PumpOptions {
   readonly stdin: boolean;
   /** The process has a terminal: input goes in as the process asks for it, its end does not close the process's. */
   readonly tty: boolean;
-  /** What a signal to the client does; by default Ctrl-C goes through the stream's terminal. */
+  /** What a signal to the client does; by default Ctrl-C goes through the stream's terminal, and others end the client. */
   readonly onSignal?: (name: string) => Proc<void>;
 }
 
@@ -37,6 +38,7 @@ export function* pump(context: ProgramContext, stream: AttachStream, options: Pu
     if (signal !== undefined) {
       if (options.onSignal !== undefined) yield* options.onSignal(signal);
       else if (signal === "SIGINT") stream.interrupt();
+      else dieOf(signal);
       continue;
     }
     const ready = typing && (!options.tty || stream.stdin.idle);

@@ -35,6 +35,8 @@ export interface HttpResponse {
   readonly body: string;
   /** The body ended before its length. */
   readonly short: boolean;
+  /** This end of the connection. */
+  readonly local: { readonly ip: Ipv4; readonly port: number };
 }
 
 /** Splits a head into its lines' names and values. */
@@ -103,6 +105,7 @@ export function* request(
     return { failure: "connect", error };
   }
   socket.setOwner(options.owner);
+  const local = socket.localAddress();
   const limit = options.readUntil ?? (() => options.until);
   try {
     yield* sendTcp(socket, encode(message), limit());
@@ -114,7 +117,7 @@ export function* request(
     const bodiless = options.headOnly === true || status === 204 || status === 304;
     const body = yield* readBody(socket, start.rest, headers, bodiless, limit);
     if (body === undefined) return { failure: "timeout" };
-    return { statusLine, status, headers, head: start.head, body: decodeBytes(body.data), short: body.short };
+    return { statusLine, status, headers, head: start.head, body: decodeBytes(body.data), short: body.short, local };
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return { failure: "reset", error };

@@ -94,6 +94,7 @@ function* fetch(context: ProgramContext, options: Options, address: string, numb
         redirect: target,
         redirects,
         remote: `${formatIpv4(ip)}`,
+        local: response.local,
         port: url.port,
         connect: connected - start,
         effective: next,
@@ -259,6 +260,7 @@ interface Outcome {
   readonly redirect?: string | undefined;
   readonly redirects?: number;
   readonly remote?: string;
+  readonly local?: HttpResponse["local"];
   readonly port?: number;
   readonly connect?: Time;
   readonly effective?: string;
@@ -280,6 +282,8 @@ function writeOut(format: string, outcome: Outcome): string {
     time_starttransfer: seconds(outcome.total),
     redirect_url: outcome.redirect ?? "",
     num_redirects: String(outcome.redirects ?? 0),
+    local_ip: outcome.local === undefined ? "" : formatIpv4(outcome.local.ip),
+    local_port: String(outcome.local?.port ?? 0),
     remote_ip: outcome.remote ?? "",
     remote_port: String(outcome.port ?? 0),
     url_effective: outcome.effective ?? "",

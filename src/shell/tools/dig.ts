@@ -22,6 +22,9 @@ import { lookup, queryIds, readResolvConf } from "../lib/resolve.ts";
 const VERSION = "9.18.49-1~deb12u3-Debian";
 const EDNS_SIZE = 1232;
 
+/** Parts of what is printed, each with `+NAME` or without `+noNAME`; `+all`, `+noall`. */
+const PARTS = ["cmd", "comments", "question", "answer", "authority", "additional", "stats"] as const;
+
 interface Query {
   server: string | undefined;
   port: number;
@@ -32,6 +35,8 @@ interface Query {
   tcp: boolean;
   short: boolean;
   edns: boolean;
+  /** What is printed of PARTS. */
+  parts: Set<string>;
 }
 
 function readArguments(argv: readonly string[]): Query {
@@ -45,6 +50,7 @@ function readArguments(argv: readonly string[]): Query {
     tcp: false,
     short: false,
     edns: true,
+    parts: new Set(PARTS),
   };
   const words = [...argv.slice(1)];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
@@ -73,6 +79,12 @@ function applyOption(query: Query, option: string): void {
   else if (name === "tcp" || name === "vc") query.tcp = true;
   else if (name === "short") query.short = true;
   else if (name === "noedns") query.edns = false;
+  else {
+    const off = name.startsWith("no");
+    const part = off ? name.slice(2) : name;
+    for (const each of PARTS.filter((one) => one === part || part === "all"))
+      off ? query.parts.delete(each) : query.parts.add(each);
+  }
 }
 
 function* main(context: ProgramContext): Proc<number> {
@@ -94,7 +106,8 @@ function* main(context: ProgramContext): Proc<number> {
   const reply = yield* query.tcp
     ? askTcp(context, query, server, message)
     : askUdp(context, query, server, message, id);
-  const banner = `\n; <<>> DiG ${VERSION} <<>> ${context.argv.slice(1).join(" ")}\n${query.server === undefined ? "" : "; (1 server found)\n"};; global options: +cmd\n`;
+  const version = `\n; <<>> DiG ${VERSION} <<>> ${context.argv.slice(1).join(" ")}\n${query.server === undefined ? "" : "; (1 server found)\n"};; global options: +cmd\n`;
+  const banner = query.parts.has("cmd") ? version : "";
   if (reply === undefined) {
     if (!query.short) context.stdout.write(banner);
     context.stdout.write(";; no servers could be reached\n");
@@ -183,14 +196,23 @@ function* askTcp(
   }
 }
 
-/** Pads with tabs, at least one, up to a column of eight. */
-function tabTo(text: string, column: number): string {
-  let at = text.length;
-  let out = text;
-  do {
-    out += "\t";
-    at = Math.floor(at / 8) * 8 + 8;
-  } while (at < column);
+/**
+ * Fields at columns, by tabs of eight; one that comes too late stands behind a blank, or the tab that falls there (BIND
+ * lib/dns/masterdump.c indent).
+ */
+function inColumns(fields: readonly string[], columns: readonly number[]): string {
+  let out = "";
+  let at = 0;
+  for (const [i, field] of fields.entries()) {
+    if (i > 0) {
+      const to = Math.max(columns[i - 1] as number, at + 1);
+      const tabs = Math.floor(to / 8) - Math.floor(at / 8);
+      out += "\t".repeat(tabs) + " ".repeat(tabs > 0 ? to % 8 : to - at);
+      at = to;
+    }
+    out += field;
+    at += field.length;
+  }
   return out;
 }
 
@@ -212,24 +234,32 @@ function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Ui
   ] as const) {
     if ((response.flags & bit) !== 0) flags.push(name);
   }
-  const lines = [
+  const { parts } = query;
+  const comments = parts.has("comments");
+  const head = [
     ";; Got answer:",
     `;; ->>HEADER<<- opcode: QUERY, status: ${RCODES[response.rcode] ?? response.rcode}, id: ${response.id}`,
     `;; flags: ${flags.join(" ")}; QUERY: ${questions.length}, ANSWER: ${answers.length}, AUTHORITY: ${authority.length}, ADDITIONAL: ${additional.length}`,
     "",
   ];
-  if (opt !== undefined) lines.push(";; OPT PSEUDOSECTION:", `; EDNS: version: 0, flags:; udp: ${opt.cls}`);
-  lines.push(";; QUESTION SECTION:");
-  for (const { name, type } of questions) lines.push(`${tabTo(`;${name}`, 32)}IN	${typeName(type)}`);
-  lines.push("");
+  if (opt !== undefined) head.push(";; OPT PSEUDOSECTION:", `; EDNS: version: 0, flags:; udp: ${opt.cls}`);
+  const lines = comments ? head : [];
+  const list = (title: string, section: readonly string[]): void => {
+    if (parts.has(title.toLowerCase())) lines.push(...(comments ? [`;; ${title} SECTION:`, ...section, ""] : section));
+  };
+  list(
+    "QUESTION",
+    questions.map(({ name, type }) => `;${inColumns([name, "IN", typeName(type)], [32, 40])}`),
+  );
   for (const [title, section] of [
     ["ANSWER", answers],
     ["AUTHORITY", authority],
     ["ADDITIONAL", records],
   ] as const) {
-    if (section.length > 0) lines.push(`;; ${title} SECTION:`, ...section.map(recordLine), "");
+    if (section.length > 0) list(title, section.map(recordLine));
   }
   const address = `${formatIpv4(server)}#${query.port}(${query.server ?? formatIpv4(server)}) (${query.tcp ? "TCP" : "UDP"})`;
+  if (!parts.has("stats")) return lines.map((line) => `${line}\n`).join("");
   lines.push(
     `;; Query time: ${Math.floor(took / MS)} msec`,
     `;; SERVER: ${address}`,
@@ -240,7 +270,8 @@ function describe(context: ProgramContext, query: Query, server: Ipv4, reply: Ui
 }
 
 function recordLine(record: DnsRecord): string {
-  return `${tabTo(record.name, 24)}${record.ttl}\tIN\t${typeName(record.type)}\t${record.text}`;
+  const fields = [record.name, String(record.ttl), "IN", typeName(record.type), record.text];
+  return inColumns(fields, [24, 32, 40, 48]);
 }
 
 /** `Fri Nov 20 09:43:16 UTC 2026` */

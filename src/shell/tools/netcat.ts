@@ -3,7 +3,7 @@ import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import { KernelError } from "../../base/errors.ts";
 import { SEC, type Time } from "../../base/time.ts";
 import type { Program, ProgramContext } from "../../engine/program.ts";
-import type { TcpSocket, UdpSocket } from "../../kernel/socket-types.ts";
+import type { StreamSocket, TcpSocket, UdpSocket } from "../../kernel/socket-types.ts";
 import { connectTcp, sendTcp } from "../../scheduler/io.ts";
 import type { Proc, Waitable } from "../../scheduler/process.ts";
 import { getopt, type Options, UsageError } from "../lib/options.ts";
@@ -92,7 +92,7 @@ function* main(context: ProgramContext): Proc<number> {
 }
 
 /** `-e`: a program whose standard streams are the connection. */
-function* runOn(context: ProgramContext, socket: TcpSocket, program: readonly string[]): Proc<number> {
+export function* runOn(context: ProgramContext, socket: StreamSocket, program: readonly string[]): Proc<number> {
   const [stdin, out] = [new ShellPipe(), new ShellPipe()];
   const child = context.start(program, { stdin, stdout: out.input, stderr: out.input });
   try {

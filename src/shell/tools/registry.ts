@@ -18,6 +18,7 @@ import { iptables, iptablesSave } from "./iptables.ts";
 import { ipvsadm } from "./ipvsadm.ts";
 import { ab } from "./load/ab.ts";
 import { hey } from "./load/hey.ts";
+import { ncat } from "./ncat.ts";
 import { busyboxArp, ifconfig, netstat, netToolsArp, route } from "./net-state.ts";
 import { nc } from "./netcat.ts";
 import { nslookup } from "./nslookup.ts";
@@ -75,6 +76,7 @@ export const hostTools: ReadonlyMap<string, Program> = new Map<string, Program>(
   ["hostname", debianHostname],
   ["ip", ipProgram("iproute2")],
   ["ipvsadm", ipvsadm],
+  ["ncat", ncat],
   ["nstat", nstat],
   ["ping", iputilsPing],
   ["ss", ss],

@@ -20,6 +20,24 @@ const STATES: Readonly<Record<string, string>> = {
   LAST_ACK: "LAST-ACK",
   LISTEN: "LISTEN",
   CLOSING: "CLOSING",
+  // Of an SCTP socket (enum sctp_sock_state).
+  COOKIE_WAIT: "SYN-SENT",
+  COOKIE_ECHOED: "SYN-SENT",
+  SHUTDOWN_PENDING: "ESTAB",
+  SHUTDOWN_SENT: "ESTAB",
+  SHUTDOWN_RECEIVED: "CLOSE-WAIT",
+  SHUTDOWN_ACK_SENT: "CLOSE-WAIT",
+};
+
+/** sctp_sstate_name of ss: states of an association, which has a line of its own below its socket's. */
+const ASSOCIATION_STATES: Readonly<Record<string, string>> = {
+  COOKIE_WAIT: "COOKIE_WAIT",
+  COOKIE_ECHOED: "COOKIE_ECHOED",
+  ESTABLISHED: "ESTAB",
+  SHUTDOWN_PENDING: "SHUTDOWN_PENDING",
+  SHUTDOWN_SENT: "SHUTDOWN_SENT",
+  SHUTDOWN_RECEIVED: "SHUTDOWN_RECEIVED",
+  SHUTDOWN_ACK_SENT: "ACK_SENT",
 };
 
 interface Column {
@@ -58,9 +76,16 @@ function cells(socket: SocketInfo, processes: boolean): string[] {
   return [socket.protocol === "icmp" ? "icmp" : socket.protocol, state, ...queues, ...local, ...peer, process];
 }
 
+/** The lines of a socket: one, and one for the association of an SCTP socket. */
+function socketRows(socket: SocketInfo, processes: boolean): string[][] {
+  const row = cells(socket, processes);
+  const state = socket.protocol === "sctp" ? ASSOCIATION_STATES[socket.state] : undefined;
+  return state === undefined ? [row] : [row, ["", `\`- ${state}`, ...row.slice(2, -1), ""]];
+}
+
 /** Lines of a table whose columns are as wide as their widest cell. */
 function renderSockets(sockets: readonly SocketInfo[], processes: boolean, netid: boolean): string {
-  const rows = [COLUMNS.map((column) => column.head), ...sockets.map((socket) => cells(socket, processes))];
+  const rows = [COLUMNS.map((column) => column.head), ...sockets.flatMap((socket) => socketRows(socket, processes))];
   const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
   const lines = rows.map((row) =>
     COLUMNS.map((column, i) => {
@@ -75,26 +100,29 @@ function renderSockets(sockets: readonly SocketInfo[], processes: boolean, netid
 
 /** ss(8) of iproute2. */
 export const ss: Program = quick((context) => {
-  const options = getopt(context.argv, "natulpwemioHrsx4", {
+  const options = getopt(context.argv, "natulpwemioHrsSx4", {
     all: "a",
     listening: "l",
     numeric: "n",
     tcp: "t",
     udp: "u",
     raw: "w",
+    sctp: "S",
     processes: "p",
     "no-header": "H",
   });
   const kinds = new Set<string>();
   if (options.has("t")) kinds.add("tcp");
   if (options.has("u")) kinds.add("udp");
+  if (options.has("S")) kinds.add("sctp");
   if (options.has("w")) kinds.add("raw").add("icmp");
   const wanted = context.ns.socket.list().filter((socket) => {
     if (kinds.size > 0 && !kinds.has(socket.protocol)) return false;
-    const listening = socket.state === "LISTEN" || (socket.protocol !== "tcp" && socket.remotePort === 0);
+    const listening =
+      socket.state === "LISTEN" || (socket.protocol !== "tcp" && socket.protocol !== "sctp" && socket.remotePort === 0);
     return options.has("a") || (options.has("l") ? listening : !listening && socket.state !== "CLOSED");
   });
-  const order = ["icmp", "raw", "udp", "tcp"];
+  const order = ["icmp", "raw", "udp", "tcp", "sctp"];
   const sorted = [...wanted].sort((a, b) => order.indexOf(a.protocol) - order.indexOf(b.protocol));
   const text = renderSockets(sorted, options.has("p"), kinds.size !== 1);
   context.stdout.write(options.has("H") ? text.slice(text.indexOf("\n") + 1) : text);

@@ -6,10 +6,10 @@ import type { Ipv4 } from "../../base/addr.ts";
 import type { Random } from "../../base/random.ts";
 import { MS, type Time } from "../../base/time.ts";
 import type { HostOs } from "../../scheduler/os.ts";
-import { type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
+import { type Channel, type Proc, type Process, Signal, sleep } from "../../scheduler/process.ts";
 import type { Availability } from "../api/objects.ts";
 import { credentialsOf, type SecurityConfig } from "../ca/security.ts";
-import { MemoryStore } from "../store/memory.ts";
+import { MemoryStore, type StoreAction, type StoreEvent } from "../store/memory.ts";
 import { SingleMemberProposer } from "../store/proposer.ts";
 import { LocalConn } from "../transport/local.ts";
 import { type ClientConn, type Listener, Router, type Transport } from "../transport/transport.ts";
@@ -50,6 +50,8 @@ export interface ManagerOptions {
   readonly unixSeconds: () => number;
   /** What the manager had on disk when its daemon was stopped. */
   readonly restore?: ManagerState;
+  /** Called with each change of the store while this manager leads (manager/watchapi). */
+  readonly onClusterChange?: (change: StoreAction) => void;
 }
 
 /** A manager's state on disk: its raft log and its place in the cluster. */
@@ -167,6 +169,19 @@ export class Manager {
       ...orchestrators,
     ];
     for (const component of components) this.#processes.push(context.os.spawn(component.name, component.run()));
+    const { onClusterChange } = this.#options;
+    if (onClusterChange !== undefined)
+      this.#processes.push(context.os.spawn("cluster events", this.#watch(context.store.watch(), onClusterChange)));
+  }
+
+  /** What the watch API tells the daemon (manager/watchapi): changes from now on. */
+  *#watch(events: Channel<StoreEvent>, onClusterChange: (change: StoreAction) => void): Proc<void> {
+    try {
+      for (let event = yield* events.pop(); event !== undefined; event = yield* events.pop())
+        if (event.action !== "commit") onClusterChange(event);
+    } finally {
+      this.#context.store.unwatch(events);
+    }
   }
 }
 

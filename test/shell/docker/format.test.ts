@@ -133,6 +133,23 @@ describe("tables", () => {
     expect(() => formatRows(listing, rows, "{{.Nosuch}}", false)).toThrow("Template parsing error");
   });
 
+  it("one label of a row, by its name", () => {
+    const listing = { headers: { ID: "ID" }, columns: ["ID"], quiet: "ID" };
+    const rows = [{ ID: "a" }, { ID: "b" }];
+    const labels = [{ "com.example.my-name": "x" }, {}];
+    const format = (text: string): string => formatRows(listing, rows, text, false, labels);
+    expect(format('{{.ID}}={{.Label "com.example.my-name"}}')).toBe("a=x\nb=\n");
+    expect(format('{{"com.example.my-name" | .Label | upper}}')).toBe("X\n\n");
+    expect(format('table {{.ID}}\\t{{.Label "com.example.my-name"}}')).toBe(
+      "ID        my name\na         x\nb         \n",
+    );
+    expect(() => format("{{.Label}}")).toThrow("wrong number of args for Label: want 1 got 0");
+    expect(() => format("{{.Label 1}}")).toThrow("expected string; found 1");
+    expect(() => formatRows(listing, rows, '{{.Label "x"}}', false)).toThrow(
+      "can't give argument to non-function .Label",
+    );
+  });
+
   it("sorts and cuts names", () => {
     expect(["n10", "n9", "n1a", "m", "n"].sort(naturalCompare)).toEqual(["m", "n", "n1a", "n9", "n10"]);
     expect(ellipsis("x".repeat(20), 20)).toBe("x".repeat(20));

@@ -210,6 +210,73 @@ describe("service create", () => {
   });
 });
 
+describe("spans that can't be negative", () => {
+  it.each(["health-interval", "health-timeout", "health-start-period"])("--%s", (flag) => {
+    const result = docker(`service create --${flag} -1s nginx`, {});
+    expect([result.err.split("\n")[0], result.status]).toEqual([
+      `invalid argument "-1s" for "--${flag}" flag: duration cannot be negative`,
+      125,
+    ]);
+  });
+
+  it("the manager refuses others: they are posted as they are", () => {
+    expect(created("--update-delay -1s")["UpdateConfig"]).toMatchObject({ Delay: -SEC });
+  });
+});
+
+describe("capabilities", () => {
+  it("are named in full, sorted and once; added goes before dropped", () => {
+    const spec = container(
+      created("--cap-add net_raw --cap-add NET_ADMIN --cap-add CAP_NET_RAW --cap-drop NET_RAW --cap-drop chown"),
+    );
+    expect([spec["CapabilityAdd"], spec["CapabilityDrop"]]).toEqual([["CAP_NET_ADMIN", "CAP_NET_RAW"], ["CAP_CHOWN"]]);
+  });
+
+  it("ALL stands for all others", () => {
+    expect(container(created("--cap-add NET_RAW --cap-add all"))["CapabilityAdd"]).toEqual(["ALL"]);
+  });
+});
+
+describe("service ls and inspect of what has no ports", () => {
+  const listed = (mode: Json, status: JsonObject, placement: JsonObject = {}): string =>
+    docker("service ls --format {{.Mode}}:{{.Replicas}}", {
+      serviceList: () =>
+        give([
+          { ID: "s1", Spec: { Name: "w", Mode: mode, TaskTemplate: { Placement: placement } }, ServiceStatus: status },
+        ]),
+    }).out;
+
+  it("a job's progress, whatever the limit per node is", () => {
+    const status = { RunningTasks: 1, DesiredTasks: 2, CompletedTasks: 3 };
+    const limited = { MaxReplicas: 2 };
+    expect(listed({ GlobalJob: {} }, status)).toBe("global job:1/2 (3/5 completed)\n");
+    expect(listed({ ReplicatedJob: { TotalCompletions: 9 } }, status, limited)).toBe(
+      "replicated job:1/2 (3/9 completed)\n",
+    );
+    expect(listed({ Replicated: { Replicas: 2 } }, status, limited)).toBe("replicated:1/2 (max 2 per node)\n");
+  });
+
+  it("--pretty: the spec's endpoint mode, preferences, log options, no word of a job's mode", () => {
+    const spec = {
+      Name: "w",
+      TaskTemplate: {
+        ContainerSpec: { Image: "nginx", Healthcheck: { Test: ["CMD", "true"] } },
+        Placement: { Preferences: [{ Spread: { SpreadDescriptor: "node.labels.zone" } }] },
+        LogDriver: { Name: "json-file", Options: { "max-size": "1m" } },
+        Resources: {},
+      },
+      Mode: { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 2 } },
+      EndpointSpec: { Mode: "vip" },
+    };
+    const answer = () => give({ ID: "s1", Spec: spec, Endpoint: { Spec: {} } });
+    const { out } = docker("service inspect --pretty w", { serviceInspect: answer });
+    expect(out).toContain("Service Mode:\nPlacement:\n Preferences:   [spread=node.labels.zone]\n");
+    expect(out).toContain("Log Driver:\n Name:\t\tjson-file\n LogOpts:\n  max-size:       1m\n\nResources:\n");
+    expect(out).toContain("Endpoint Mode:\tvip\n");
+    expect(out).toContain("\t Test = CMD\n\t Test = true \n");
+  });
+});
+
 describe("service update", () => {
   it.each<[string, (spec: JsonObject) => Json | undefined, Json]>([
     ["--replicas 5", (spec) => spec["Mode"], { Replicated: { Replicas: 5 } }],
@@ -333,6 +400,29 @@ describe("waiting for a service", () => {
 
   it("quietly", () => {
     expect(docker("service create -q --no-resolve-image nginx", converging(STATES)).out).toBe("s1\n");
+  });
+
+  it.each([
+    ["SIGINT", 0, "Operation continuing in background.\nUse `docker service ps s1` to check progress.\n"],
+    ["SIGTERM", 143, ""],
+  ])("%s is noticed while the engine has not answered", (signal, status, said) => {
+    const host = new ProgramHost();
+    const result: RunResult = { out: "", err: "", status: undefined };
+    const argv = ["docker", "service", "create", "--no-resolve-image", "nginx"];
+    const context = host.context(argv, {}, result);
+    const slow: Partial<EngineApi> = {
+      ...converging(STATES),
+      *taskList() {
+        while (host.os.now() < 3600 * SEC) yield { until: 3600 * SEC };
+        return [];
+      },
+    };
+    const docker = host.os.spawn("docker", dockerProgram(fakeEngine(slow))(context));
+    host.network.runFor(2 * SEC);
+    expect([docker.done, context.signals.awaited]).toEqual([false, true]);
+    context.signals.push(signal);
+    host.network.runFor(SEC);
+    expect([docker.done, docker.result, result.out.slice("s1\n".length)]).toEqual([true, status, said]);
   });
 
   it("a task that fails again begins the verification anew", () => {

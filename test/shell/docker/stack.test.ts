@@ -165,7 +165,7 @@ describe("stack deploy", () => {
     ['version: "3"\nservices: { web: { imge: x } }\n', "services.web Additional property imge is not allowed"],
     ['version: "3"\nservices: { web: { image: 1 } }\n', "services.web.image must be a string"],
     ['version: "3"\nservices: { web: { image: x, ports: 80 } }\n', "services.web.ports must be a list"],
-    ['version: "3"\nservices: { web: { image: x, networks: [n] } }\n', 'undefined network "n"'],
+    ['version: "3"\nservices: { web: { image: x, networks: [n] } }\n', 'service web: undefined network "n"'],
     [
       `version: "3"\nservices: { web: { image: "\${X?not set}" } }\n`,
       'invalid interpolation format for services.web.image: "required variable X is missing a value: not set". You may need to escape any $ with another $.',

@@ -44,6 +44,33 @@ describe("MemoryStore", () => {
     expect(Object.isFrozen(a?.spec.annotations)).toBe(true);
   });
 
+  it("is read anew from its log: the same objects, indices and version, no watchers, no write in progress", () => {
+    const { store } = newStore();
+    run(store.update((tx) => tx.create("network", network("a", "One"))));
+    const watch = store.watch();
+    // The power goes while a write waits for its proposal.
+    const waiting: Proposer = {
+      *proposeValue() {
+        yield {};
+      },
+      getVersion: () => ({ index: 7 }),
+    };
+    const stuck = new MemoryStore(waiting, () => 0);
+    expect(stuck.update((tx) => tx.create("network", network("b", "Two"))).next().done).toBe(false);
+    expect(stuck.reopen(() => 1).view((tx) => tx.all("network"))).toEqual([]);
+
+    const again = store.reopen(() => 42);
+    expect(again.view((tx) => tx.by("network", "name", "one"))).toEqual(store.view((tx) => tx.all("network")));
+    run(again.update((tx) => tx.create("network", network("b", "Two"))));
+    expect(again.view((tx) => tx.get("network", "b"))?.meta).toEqual({
+      version: { index: 3 },
+      createdAt: 42,
+      updatedAt: 42,
+    });
+    expect(watch.length).toBe(0);
+    expect(store.view((tx) => tx.all("network"))).toHaveLength(1);
+  });
+
   it("refuses with swarmkit's texts and leaves nothing of a failed transaction", () => {
     const { store } = newStore();
     run(store.update((tx) => tx.create("network", network("a", "One"))));

@@ -3,8 +3,8 @@
  * row through a template.
  */
 import { StatusError } from "../command.ts";
-import type { Json, JsonObject } from "./json.ts";
-import { Template, TemplateError } from "./template.ts";
+import { type Json, type JsonObject, text } from "./json.ts";
+import { type Methods, Template, TemplateError } from "./template.ts";
 
 /** Smallest width of a column and blanks behind it (formatter.go: tabwriter.NewWriter(out, 10, 1, 3, ' ', 0)). */
 const MIN_WIDTH = 10;
@@ -37,12 +37,22 @@ export interface Listing {
   readonly quiet: string;
 }
 
-/** Prints rows as a table, with `--format`, or only their IDs. @throws StatusError for a bad template */
+/** What a table has over a column of one label: the last part of its name (formatter/custom.go SubHeaderContext). */
+function labelHeader(name: string): string {
+  return name.slice(name.lastIndexOf(".") + 1).replace(/[-_]/g, " ");
+}
+
+/**
+ * Prints rows as a table, with `--format`, or only their IDs.
+ * @param labels of each row, for formats that ask for one of them by name: `{{.Label "com.example"}}`
+ * @throws StatusError for a bad template
+ */
 export function formatRows(
   listing: Listing,
   rows: readonly JsonObject[],
   format: string | undefined,
   quiet: boolean,
+  labels?: readonly JsonObject[],
 ): string {
   if (quiet && (format === undefined || format === "table" || format === "")) {
     return rows.map((row) => `${String(row[listing.quiet])}\n`).join("");
@@ -52,9 +62,15 @@ export function formatRows(
   const source = custom === "" ? listing.columns.map((name) => `{{.${name}}}`).join("\t") : unescapeFormat(custom);
   try {
     const template = new Template(source);
-    const lines = rows.map((row) => template.execute(row));
+    const methods = (label: (name: string) => string): Methods => (labels === undefined ? {} : { Label: label });
+    const lines = rows.map((row, index) =>
+      template.execute(
+        row,
+        methods((name) => text(labels?.[index] ?? {}, name)),
+      ),
+    );
     if (!isTable) return lines.map((line) => `${line}\n`).join("");
-    const head = template.execute(listing.headers as JsonObject);
+    const head = template.execute(listing.headers as JsonObject, methods(labelHeader));
     return tabulate([head, ...lines].map((line) => line.split("\t")));
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;

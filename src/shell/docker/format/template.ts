@@ -10,7 +10,11 @@ export { TemplateError } from "./template-parser.ts";
 import type { Json } from "./json.ts";
 import { TemplateError } from "./template-parser.ts";
 
+/** What a row has beside its fields: `{{.Label "com.example"}}`. */
+export type Methods = Readonly<Record<string, (argument: string) => string>>;
+
 interface Scope {
+  readonly methods: Methods;
   readonly dot: Value;
   readonly variables: Map<string, Value>;
 }
@@ -25,8 +29,8 @@ export class Template {
   }
 
   /** The text for a value. @throws TemplateError for a missing key or a bad argument */
-  execute(data: Json): string {
-    return runNodes(this.#nodes, { dot: data, variables: new Map<string, Value>([["$", data]]) });
+  execute(data: Json, methods: Methods = {}): string {
+    return runNodes(this.#nodes, { methods, dot: data, variables: new Map<string, Value>([["$", data]]) });
   }
 }
 
@@ -55,7 +59,7 @@ function runAction(node: Action, scope: Scope): string {
 }
 
 function nested(scope: Scope, dot: Value): Scope {
-  return { dot, variables: new Map(scope.variables) };
+  return { methods: scope.methods, dot, variables: new Map(scope.variables) };
 }
 
 function runRange(node: Action, scope: Scope): string {
@@ -92,6 +96,9 @@ function evaluate(pipeline: Pipeline, scope: Scope): Value {
     if (head.kind === "function") {
       const args = rest.map((operand) => evaluateOperand(operand, scope));
       result = callFunction(head.name, isFirst ? args : [...args, result]);
+    } else if (head.kind === "field" && Object.hasOwn(scope.methods, head.path.join("."))) {
+      const given = rest.map((operand) => evaluateOperand(operand, scope));
+      result = callMethod(head, isFirst ? given : [...given, result], scope.methods);
     } else {
       if (!isFirst || rest.length > 0) {
         throw new TemplateError(
@@ -104,6 +111,15 @@ function evaluate(pipeline: Pipeline, scope: Scope): Value {
   }
   for (const name of pipeline.assign) scope.variables.set(name, result);
   return result;
+}
+
+/** Methods of rows take one text (text/template exec.go evalCall). */
+function callMethod(head: Operand & { kind: "field" }, args: readonly Value[], methods: Methods): string {
+  const [name, argument] = [head.path.join("."), args[0]];
+  const where = `template: :1:2: executing "" at <${head.source}>: `;
+  if (args.length !== 1) throw new TemplateError(`${where}wrong number of args for ${name}: want 1 got ${args.length}`);
+  if (typeof argument !== "string") throw new TemplateError(`${where}expected string; found ${printValue(argument)}`);
+  return (methods[name] as Methods[string])(argument);
 }
 
 function evaluateOperand(operand: Operand, scope: Scope): Value {
