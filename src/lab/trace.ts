@@ -5,7 +5,14 @@
 import { formatIpv4, formatMac } from "../base/addr.ts";
 import { formatDuration, type Time } from "../base/time.ts";
 import { EPOCH_SECONDS } from "../base/wall-clock.ts";
-import { CaptureWriteError, EspSaFile, espSaRow, PcapngWriter, type Sink } from "../pcap-writer/index.ts";
+import {
+  CaptureWriteError,
+  EspSaFile,
+  espSaRow,
+  type NameEntry,
+  PcapngWriter,
+  type Sink,
+} from "../pcap-writer/index.ts";
 import type { CapturedFrame, CapturedSa, CapturePoint, CaptureSink } from "../scheduler/captures.ts";
 import { NAT_NAMESPACE } from "./nat.ts";
 import type { LabPlan } from "./plan.ts";
@@ -23,6 +30,8 @@ export class LabTrace implements CaptureSink {
   readonly #known = new Map<string, { readonly id: number; received: number }>();
   readonly #espSa = new EspSaFile();
   #failed: CaptureWriteError | undefined;
+  /** Names that wait for the first interface. */
+  readonly #names: NameEntry[] = [];
   /** Comments for the next frame. */
   #comments: string[] = [];
 
@@ -86,9 +95,15 @@ export class LabTrace implements CaptureSink {
   }
 
   /** Names for addresses, for Wireshark's name resolution. */
-  names(entries: readonly { readonly address: string; readonly names: readonly string[] }[]): void {
-    if (entries.length > 0)
-      this.#guard(() => this.#writer.names(entries.map(({ address, names }) => ({ address, names: [...names] }))));
+  names(entries: readonly NameEntry[]): void {
+    this.#names.push(...entries);
+    if (this.#known.size > 0) this.#writeNames();
+  }
+
+  /** Behind an interface block: editcap and mergecap take no file in which something else comes first. */
+  #writeNames(): void {
+    const names = this.#names.splice(0);
+    if (names.length > 0) this.#guard(() => this.#writer.names(names));
   }
 
   /**
@@ -113,6 +128,7 @@ export class LabTrace implements CaptureSink {
         found = { id: written, received: 0 };
         this.#known.set(key, found);
       });
+      this.#writeNames();
     }
     if (found !== undefined) this.#interfaces.set(id, found);
     return found;

@@ -282,7 +282,8 @@ describe("the command", () => {
         .split(" ")
         .filter(Boolean)
         .map(Number);
-    while (finished().length === 0 || children().length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (child.exitCode === null && (finished().length === 0 || children().length === 0))
+      await new Promise((resolve) => setTimeout(resolve, 50));
     await new Promise((resolve) => setTimeout(resolve, 300));
     return { child, ended, finished, children, said: () => err };
   }

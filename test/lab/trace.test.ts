@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { LabTrace } from "../../src/lab/trace.ts";
 import { MemorySink, readPcapng } from "../../src/pcap-writer/index.ts";
-import type { CapturedSa } from "../../src/scheduler/captures.ts";
+import type { CapturedFrame, CapturedSa } from "../../src/scheduler/captures.ts";
 import { labOf } from "../support/lab.ts";
 
 it("a quiet wire is no missing device", () => {
@@ -15,6 +15,19 @@ it("a quiet wire is no missing device", () => {
   expect(trace.points).toBe(1);
   expect(trace.packets).toBe(0);
   expect([...readPcapng(sink.bytes())].filter(({ kind }) => kind === "interface")).toEqual([]);
+});
+
+it("no name stands before the first interface, for editcap and mergecap", () => {
+  const sink = new MemorySink();
+  const trace = new LabTrace(sink, labOf("hosts: { host1: {} }\n"), "1");
+  const device = { host: "host1", namespace: "host", device: "eth0", mac: 0x525400000001, mtu: 1500, speed: 0 };
+  trace.point({ ...device, id: 1, hostIndex: 0, since: 0 });
+  trace.names([{ address: "10.0.1.2", names: ["c1"] }]);
+  trace.frame({ point: 1, time: 5, direction: 1, length: 60, data: new Uint8Array(60) } as CapturedFrame);
+  trace.names([{ address: "10.0.1.3", names: ["c2"] }]);
+  trace.close(9);
+  const kinds = [...readPcapng(sink.bytes())].map(({ kind }) => kind);
+  expect(kinds).toEqual(["section", "interface", "names", "packet", "names", "statistics"]);
 });
 
 describe("keys of ESP packets", () => {
