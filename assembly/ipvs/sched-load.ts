@@ -26,15 +26,15 @@ export function lcSchedule(svc: Service): usize {
   return least;
 }
 
-/** ip_vs_wlc_schedule, which lblc and lblcr have too. */
-export function wlcSchedule(svc: Service): usize {
+/** The least load for its weight. @param expected the delay that one more would meet (sed), not the present overhead (wlc) */
+function leastLoaded(svc: Service, expected: bool): usize {
   let least: usize = 0;
   let low: i64 = 0;
   let weight: i64 = 0;
   for (let p = svc.first; p != 0; p = changetype<Dest>(p).next) {
     const dest = changetype<Dest>(p);
     if (dest.flags & DEST_OVERLOAD || (least == 0 && dest.weight <= 0)) continue;
-    const load = <i64>overhead(dest);
+    const load = <i64>(expected ? dest.active + 1 : overhead(dest));
     if (least == 0 || low * <i64>dest.weight > load * weight) {
       least = p;
       low = load;
@@ -44,22 +44,14 @@ export function wlcSchedule(svc: Service): usize {
   return least;
 }
 
+/** ip_vs_wlc_schedule, which lblc and lblcr have too. */
+export function wlcSchedule(svc: Service): usize {
+  return leastLoaded(svc, false);
+}
+
 /** ip_vs_sed_schedule. */
 export function sedSchedule(svc: Service): usize {
-  let least: usize = 0;
-  let low: i64 = 0;
-  let weight: i64 = 0;
-  for (let p = svc.first; p != 0; p = changetype<Dest>(p).next) {
-    const dest = changetype<Dest>(p);
-    if (dest.flags & DEST_OVERLOAD || (least == 0 && dest.weight <= 0)) continue;
-    const load = <i64>(dest.active + 1);
-    if (least == 0 || low * <i64>dest.weight > load * weight) {
-      least = p;
-      low = load;
-      weight = dest.weight;
-    }
-  }
-  return least;
+  return leastLoaded(svc, true);
 }
 
 /** ip_vs_nq_schedule: one that is idle, else as sed. */

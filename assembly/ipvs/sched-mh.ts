@@ -4,6 +4,7 @@ import { hsiphash } from "../hash/siphash";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
 import { Dest, Service } from "./records";
 import { unavailable } from "./sched-hash";
+import { gcd } from "./sched-rr";
 
 /** primes[CONFIG_IP_VS_MH_TAB_INDEX - 8]. */
 const TABLE: u32 = 4093;
@@ -23,23 +24,14 @@ function hashKey(value: u32, key: u64): u32 {
 /** What is kept of a destination while the table is filled (struct ip_vs_mh_dest_setup): skip, place, turns, the destination. */
 const SETUP: usize = 16;
 
-function gcd(a: u32, b: u32): u32 {
-  while (b != 0) {
-    const rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
 /** ip_vs_mh_gcd_weight, over the last weights that weren't 0. */
 function gcdWeight(svc: Service): u32 {
-  let g: u32 = 0;
+  let g: i32 = 0;
   for (let p = svc.first; p != 0; p = changetype<Dest>(p).next) {
     const weight = changetype<Dest>(p).lastWeight;
     if (weight > 0) g = g > 0 ? gcd(weight, g) : weight;
   }
-  return g;
+  return <u32>g;
 }
 
 /** ip_vs_mh_shift_weight. */

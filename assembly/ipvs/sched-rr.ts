@@ -24,7 +24,8 @@ export function rrSchedule(svc: Service): usize {
   return 0;
 }
 
-function gcd(a: i32, b: i32): i32 {
+/** Greatest common divisor of two numbers that aren't negative (lib/math/gcd.c). */
+export function gcd(a: i32, b: i32): i32 {
   while (b != 0) {
     const rest = a % b;
     a = b;

@@ -6,6 +6,7 @@ import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, table
 import { randBelow } from "../sim/host";
 import { SF_BOUND, SF_HASHED } from "./sctp-const";
 import { SctpSock } from "./sctp-sock";
+import { portHash, tupleHash } from "./tuple-hash";
 
 let assocs: usize = 0;
 let ports: usize = 0;
@@ -15,25 +16,6 @@ const LINK: usize = offsetof<SctpSock>("anext");
 function tables(): void {
   assocs = changetype<usize>(tableNew(6));
   ports = changetype<usize>(tableNew(6));
-}
-
-@inline
-function mix(h: u32): u32 {
-  h ^= h >> 16;
-  h *= 0x7feb352d;
-  h ^= h >> 15;
-  h *= 0x846ca68b;
-  return h ^ (h >> 16);
-}
-
-@inline
-function tupleHash(ns: usize, localIp: u32, localPort: u32, remoteIp: u32, remotePort: u32): u32 {
-  return mix((localIp * 0x9e3779b1) ^ mix(remoteIp + ((localPort << 16) | remotePort) * 0x85ebca6b) ^ <u32>(ns >> 4));
-}
-
-@inline
-function portHash(ns: usize, port: u32): u32 {
-  return mix((port * 0x9e3779b1) ^ <u32>(ns >> 4));
 }
 
 /** Enters an association (sctp_hash_transport). */

@@ -9,6 +9,7 @@ import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { Sock } from "./socket";
 import { TcpSock } from "./tcp-sock";
+import { portHash, tupleHash } from "./tuple-hash";
 
 /** Sock.flags of the two small records. */
 export const SOCK_TW: u32 = 0x10000;
@@ -42,25 +43,6 @@ function tables(): void {
   ehash = changetype<usize>(tableNew(10));
   lhash = changetype<usize>(tableNew(7));
   bhash = changetype<usize>(tableNew(9));
-}
-
-@inline
-function mix(h: u32): u32 {
-  h ^= h >> 16;
-  h *= 0x7feb352d;
-  h ^= h >> 15;
-  h *= 0x846ca68b;
-  return h ^ (h >> 16);
-}
-
-@inline
-function tupleHash(ns: usize, localIp: u32, localPort: u32, remoteIp: u32, remotePort: u32): u32 {
-  return mix((localIp * 0x9e3779b1) ^ mix(remoteIp + ((localPort << 16) | remotePort) * 0x85ebca6b) ^ <u32>(ns >> 4));
-}
-
-@inline
-function portHash(ns: usize, port: u32): u32 {
-  return mix((port * 0x9e3779b1) ^ <u32>(ns >> 4));
 }
 
 /** Puts a connection, request or TIME_WAIT record into the table. */

@@ -11,7 +11,8 @@ import type { TcpSocket, UdpSocket } from "../kernel/socket-types.ts";
 import type { IptablesApi, NetNs, Not, Rule } from "../kernel/types.ts";
 import { acceptTcp, connectTcp, recvExactly, recvFrom, sendTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import type { Proc, Process } from "../scheduler/process.ts";
+import type { Proc } from "../scheduler/process.ts";
+import { TaskGroup } from "../scheduler/task-group.ts";
 import {
   addressAnswer,
   DNS_MAX_TCP_SIZE,
@@ -72,7 +73,7 @@ export class Resolver {
   readonly #ns: NetNs;
   readonly #backend: ResolverBackend;
   readonly #log: DaemonLog;
-  readonly #processes = new Set<Process<unknown>>();
+  #tasks: TaskGroup;
   readonly #connections = new Set<TcpSocket | UdpSocket>();
   #servers: readonly ExternalServer[] = [];
   #udp: UdpSocket | undefined;
@@ -82,6 +83,7 @@ export class Resolver {
   /** @param random shuffles answers of several addresses */
   constructor(os: HostOs, random: Random, ns: NetNs, backend: ResolverBackend, log: DaemonLog) {
     this.#os = os;
+    this.#tasks = new TaskGroup(os);
     this.#random = random;
     this.#ns = ns;
     this.#backend = backend;
@@ -109,32 +111,18 @@ export class Resolver {
     this.#udp = udp;
     this.#tcp = tcp;
     setupNat(this.#ns.iptables, udp.localAddress().port, tcp.localAddress().port);
-    this.#spawn("resolver-udp", this.#serveUdp(udp));
-    this.#spawn("resolver-tcp", this.#serveTcp(tcp));
+    this.#tasks.spawn("resolver-udp", this.#serveUdp(udp));
+    this.#tasks.spawn("resolver-tcp", this.#serveTcp(tcp));
   }
 
   /** Closes everything; the nat rules stay until the namespace ends. */
   stop(): void {
-    for (const process of [...this.#processes]) process.kill();
-    this.#processes.clear();
+    this.#tasks.stop();
+    this.#tasks = new TaskGroup(this.#os);
     for (const socket of this.#connections) socket.close();
     this.#connections.clear();
     this.#udp?.close();
     this.#tcp?.close();
-  }
-
-  #spawn(name: string, program: Proc): void {
-    const process: Process<unknown> = this.#os.spawn(
-      name,
-      (function* (done: () => void): Proc {
-        try {
-          yield* program;
-        } finally {
-          done();
-        }
-      })(() => this.#processes.delete(process)),
-    );
-    this.#processes.add(process);
   }
 
   *#serveUdp(socket: UdpSocket): Proc {
@@ -149,7 +137,7 @@ export class Resolver {
       if (query === undefined) continue;
       const local = this.#answerLocally(query, "udp");
       if (local !== undefined) reply(local);
-      else this.#spawn("resolver-forward", this.#forwardTo(query, data, "udp", reply));
+      else this.#tasks.spawn("resolver-forward", this.#forwardTo(query, data, "udp", reply));
     }
   }
 
@@ -178,7 +166,7 @@ export class Resolver {
       const socket = yield* acceptTcp(listener);
       if (socket === undefined) return;
       this.#connections.add(socket);
-      this.#spawn("resolver-conn", this.#serveConnection(socket));
+      this.#tasks.spawn("resolver-conn", this.#serveConnection(socket));
     }
   }
 

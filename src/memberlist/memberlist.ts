@@ -10,6 +10,7 @@ import type { TcpSocket } from "../kernel/socket-types.ts";
 import { acceptTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal, type Waitable } from "../scheduler/process.ts";
+import { TaskGroup } from "../scheduler/task-group.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { LAN, type MemberlistConfig, VSN } from "./config.ts";
 import { decompress } from "./framing.ts";
@@ -37,7 +38,6 @@ import {
 } from "./messages.ts";
 import { Prober } from "./prober.ts";
 import { pickRandom, pushPullScale } from "./scale.ts";
-import { TaskGroup } from "./task-group.ts";
 import { Transport } from "./transport.ts";
 
 const COMPOUND_HEADER_OVERHEAD = 2;

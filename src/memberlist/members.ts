@@ -6,6 +6,7 @@ import { formatIpv4, type Ipv4 } from "../base/addr.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
 import type { Process } from "../scheduler/process.ts";
+import type { TaskGroup } from "../scheduler/task-group.ts";
 import type { BroadcastQueue } from "./broadcast-queue.ts";
 import { LAN, type MemberlistConfig } from "./config.ts";
 import {
@@ -20,7 +21,6 @@ import {
   type SuspectMessage,
 } from "./messages.ts";
 import { suspicionTime, suspicionTimeout } from "./scale.ts";
-import type { TaskGroup } from "./task-group.ts";
 
 /** A known node. */
 export interface Member {

@@ -10,6 +10,7 @@ import type { Time } from "../base/time.ts";
 import type { TcpSocket } from "../kernel/socket-types.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal } from "../scheduler/process.ts";
+import type { TaskGroup } from "../scheduler/task-group.ts";
 import { LAN, type MemberlistConfig } from "./config.ts";
 import { isGone, type Member, type Members } from "./members.ts";
 import {
@@ -29,7 +30,6 @@ import {
   type PingSource,
 } from "./messages.ts";
 import { pickRandom } from "./scale.ts";
-import type { TaskGroup } from "./task-group.ts";
 import type { Transport } from "./transport.ts";
 
 /** What the prober needs of its node. */

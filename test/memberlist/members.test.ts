@@ -13,7 +13,7 @@ import {
   suspicionTime,
   suspicionTimeout,
 } from "../../src/memberlist/scale.ts";
-import { TaskGroup } from "../../src/memberlist/task-group.ts";
+import { TaskGroup } from "../../src/scheduler/task-group.ts";
 import { FakeNetwork, fakeIp } from "../support/fake-host.ts";
 
 function setup(others: number) {

@@ -1,8 +1,7 @@
 /**
  * docker-proxy: one program per published port that holds the port on the host and carries what the DNAT rules don't
  * catch, connections to 127.0.0.1 above all (moby libnetwork/cmd/proxy, 20.10: tcp_proxy.go, udp_proxy.go,
- * sctp_proxy.go). The
- * container sees the bridge's address as the client's.
+ * sctp_proxy.go). The container sees the bridge's address as the client's.
  */
 import { formatIpv4, type Ipv4 } from "../../base/addr.ts";
 import { KernelError, UserError } from "../../base/errors.ts";
@@ -11,7 +10,8 @@ import type { SctpSocket, StreamSocket, TcpSocket, UdpSocket } from "../../kerne
 import type { NetNs } from "../../kernel/types.ts";
 import { acceptSctp, acceptTcp, connectSctp, connectTcp, recvFrom, recvTcp, sendTcp } from "../../scheduler/io.ts";
 import type { HostOs } from "../../scheduler/os.ts";
-import { join, type Proc, type Process } from "../../scheduler/process.ts";
+import { join, type Proc } from "../../scheduler/process.ts";
+import { TaskGroup } from "../../scheduler/task-group.ts";
 import { goErrorText } from "../go-errors.ts";
 import type { ForwardedPort } from "./bridge-iptables.ts";
 
@@ -50,33 +50,19 @@ class PortProxy implements UserlandProxy {
   readonly #os: HostOs;
   readonly #host: NetNs;
   readonly #port: ForwardedPort;
-  readonly #processes = new Set<Process<unknown>>();
+  readonly #tasks: TaskGroup;
   readonly #sockets = new Set<StreamSocket | UdpSocket>();
 
   constructor(os: HostOs, host: NetNs, port: ForwardedPort) {
     this.#os = os;
+    this.#tasks = new TaskGroup(os);
     this.#host = host;
     this.#port = port;
   }
 
   stop(): void {
-    for (const process of [...this.#processes]) process.kill();
+    this.#tasks.stop();
     for (const socket of [...this.#sockets]) this.#close(socket);
-  }
-
-  #spawn(program: Proc): Process<unknown> {
-    const process: Process<unknown> = this.#os.spawn(
-      OWNER,
-      (function* (done: () => void): Proc {
-        try {
-          yield* program;
-        } finally {
-          done();
-        }
-      })(() => this.#processes.delete(process)),
-    );
-    this.#processes.add(process);
-    return process;
   }
 
   #own<T extends StreamSocket | UdpSocket>(socket: T): T {
@@ -96,7 +82,7 @@ class PortProxy implements UserlandProxy {
     const listener = this.#own(this.#host.socket.tcp());
     listener.bind(this.#port.hostIp, this.#port.hostPort);
     listener.listen(BACKLOG);
-    this.#spawn(this.#accept(listener));
+    this.#tasks.spawn(OWNER, this.#accept(listener));
   }
 
   *#accept(listener: TcpSocket): Proc {
@@ -104,7 +90,7 @@ class PortProxy implements UserlandProxy {
       const client = yield* acceptTcp(listener);
       if (client === undefined) return;
       const backend = connectTcp(this.#host, this.#port.containerIp, this.#port.containerPort);
-      this.#spawn(this.#carry(this.#own(client), backend));
+      this.#tasks.spawn(OWNER, this.#carry(this.#own(client), backend));
     }
   }
 
@@ -114,7 +100,7 @@ class PortProxy implements UserlandProxy {
     const listener = this.#own(this.#host.socket.sctp());
     listener.bind(this.#port.hostIp, this.#port.hostPort);
     listener.listen(BACKLOG);
-    this.#spawn(this.#acceptSctp(listener));
+    this.#tasks.spawn(OWNER, this.#acceptSctp(listener));
   }
 
   *#acceptSctp(listener: SctpSocket): Proc {
@@ -122,7 +108,7 @@ class PortProxy implements UserlandProxy {
       const client = yield* acceptSctp(listener);
       if (client === undefined) return;
       const backend = connectSctp(this.#host, this.#port.containerIp, this.#port.containerPort);
-      this.#spawn(this.#carry(this.#own(client), backend));
+      this.#tasks.spawn(OWNER, this.#carry(this.#own(client), backend));
     }
   }
 
@@ -131,9 +117,9 @@ class PortProxy implements UserlandProxy {
     let backend: StreamSocket | undefined;
     try {
       backend = this.#own(yield* connecting);
-      const back = this.#spawn(pump(backend, client));
+      const back = this.#tasks.spawn(OWNER, pump(backend, client));
       yield* pump(client, backend);
-      yield* join(back);
+      if (back !== undefined) yield* join(back);
     } catch (error) {
       // Nobody listens in the container: the client's connection is closed, as the real proxy does.
       if (!(error instanceof KernelError)) throw error;
@@ -148,7 +134,7 @@ class PortProxy implements UserlandProxy {
   serveUdp(): void {
     const socket = this.#own(this.#host.socket.udp());
     socket.bind(this.#port.hostIp, this.#port.hostPort);
-    this.#spawn(this.#relay(socket));
+    this.#tasks.spawn(OWNER, this.#relay(socket));
   }
 
   *#relay(listener: UdpSocket): Proc {
@@ -162,7 +148,10 @@ class PortProxy implements UserlandProxy {
       if (backend === undefined || backend.closed) {
         backend = this.#own(this.#host.socket.udp());
         clients.set(key, backend);
-        this.#spawn(this.#replies(listener, backend, src, srcPort, () => clients.delete(key)));
+        this.#tasks.spawn(
+          OWNER,
+          this.#replies(listener, backend, src, srcPort, () => clients.delete(key)),
+        );
       }
       trySend(backend, data, this.#port.containerIp, this.#port.containerPort);
     }

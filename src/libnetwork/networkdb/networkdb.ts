@@ -13,12 +13,13 @@ import { type Delegate, LAN, type LogLevel, type MemberEvents } from "../../memb
 import { Keyring } from "../../memberlist/keyring.ts";
 import { Memberlist } from "../../memberlist/memberlist.ts";
 import { pickRandom } from "../../memberlist/scale.ts";
-import { TaskGroup } from "../../memberlist/task-group.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
 import type { HostState } from "../../scheduler/quiet.ts";
+import { TaskGroup } from "../../scheduler/task-group.ts";
 import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
+import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
 import { MessageHandler, queueTableEvent } from "./message-handler.ts";
 import {
@@ -38,13 +39,12 @@ import { type GossipRest, replayGossip } from "./quiet.ts";
 import { ClusterState, REAP_ENTRY_INTERVAL, REAP_NETWORK_INTERVAL, REAP_PERIOD } from "./state.ts";
 import type { Entry } from "./table-store.ts";
 
-const RETRY_INTERVAL = SEC;
 const REJOIN_INTERVAL = MINUTE;
-const REJOIN_DURATION = 10 * SEC;
 const BROADCAST_TIMEOUT = 5 * SEC;
 const LEAVE_TIMEOUT = SEC;
 const COMPOUND_HEADER_OVERHEAD = 5;
 const COMPOUND_OVERHEAD = 4;
+
 /** What NetworkDB is made with. */
 export interface NetworkDbOptions {
   readonly os: HostOs;
@@ -89,13 +89,12 @@ export class NetworkDbNode implements NetworkDb {
   readonly #tasks: TaskGroup;
   readonly #memberlist: Memberlist;
   readonly #syncer: BulkSyncer;
+  readonly #bootstrap: Bootstrap;
   readonly #networkEvents: BroadcastQueue;
   readonly #nodeEvents: BroadcastQueue;
   readonly #handler: MessageHandler;
   readonly #started: Time;
   readonly #endUpkeep: () => void;
-  #retries = 0;
-  #bootstrap: readonly Ipv4[] = [];
   #closed = false;
 
   constructor(options: NetworkDbOptions) {
@@ -127,6 +126,16 @@ export class NetworkDbNode implements NetworkDb {
     });
     const warn = (text: string) => options.log?.("warning", text);
     this.#syncer = new BulkSyncer(host, this.#state, this.#memberlist, this.#random.fork("sync"), warn);
+    this.#bootstrap = new Bootstrap({
+      host,
+      tasks: this.#tasks,
+      nodes: this.#state.nodes,
+      random: this.#random,
+      own: options.advertiseAddress,
+      merge: (members) => this.#memberlist.join(members),
+      announce: () => this.#sendNodeEvent(MEMBERSHIP.join),
+      sync: (node) => this.#syncer.withAll([node]),
+    });
     this.#started = host.now();
     this.#startTickers();
     this.#endUpkeep = host.addUpkeep({
@@ -155,7 +164,7 @@ export class NetworkDbNode implements NetworkDb {
       now(() => this.#gossip()),
     );
     tasks.every("networkdb bulk sync", LAN.pushPullInterval, () => this.#syncer.periodic());
-    tasks.every("networkdb reconnect", RETRY_INTERVAL, () => this.#reconnect());
+    tasks.every("networkdb reconnect", RETRY_INTERVAL, () => this.#bootstrap.reconnect());
     tasks.every(
       "networkdb reap nodes",
       NODE_REAP_PERIOD,
@@ -164,7 +173,7 @@ export class NetworkDbNode implements NetworkDb {
         for (let i = 0; i < ticks; i++) this.#state.nodes.reap();
       },
     );
-    tasks.every("networkdb rejoin", REJOIN_INTERVAL, () => this.#rejoinBootstrap());
+    tasks.every("networkdb rejoin", REJOIN_INTERVAL, () => this.#bootstrap.rejoin());
   }
 
   /** Dropped packets, frames and messages by reason: those of memberlist and those of NetworkDB. */
@@ -185,7 +194,7 @@ export class NetworkDbNode implements NetworkDb {
   #unrest(): string | undefined {
     const lasting = this.#state.unrest();
     if (lasting !== undefined) return lasting;
-    if (this.#retries > 0 || this.#lostBootstrap) return "it looks for the cluster";
+    if (this.#bootstrap.retrying || this.#bootstrap.lost) return "it looks for the cluster";
     if (this.#syncer.busy) return "entries are being synchronized";
     for (const { queue } of this.#state.attachments.own.values())
       if (queue.length > 0) return "entries wait to be gossiped";
@@ -221,58 +230,7 @@ export class NetworkDbNode implements NetworkDb {
   // ------------------------------------------------------------------------------------------ cluster
 
   *join(members: readonly Ipv4[]): Proc<number> {
-    this.#bootstrap = [...members];
-    const answered = yield* this.#memberlist.join(members);
-    if (answered === 0) this.#tasks.spawn("networkdb join", this.#retryJoin(undefined));
-    else yield* this.#sendNodeEvent(MEMBERSHIP.join);
-    return answered;
-  }
-
-  /** Tries to join once a second until somebody answers, or until the deadline. */
-  *#retryJoin(until: number | undefined): Proc {
-    this.#retries++;
-    try {
-      yield* this.#tryToJoin(until);
-    } finally {
-      this.#retries--;
-    }
-  }
-
-  *#tryToJoin(until: number | undefined): Proc {
-    const start = this.#host.now();
-    for (let attempt = 1; ; attempt++) {
-      const next = Math.max(this.#host.now(), start + attempt * RETRY_INTERVAL);
-      if (until !== undefined && next > until) return;
-      yield { until: next };
-      if ((yield* this.#memberlist.join(this.#bootstrap)) === 0) continue;
-      if (yield* this.#sendNodeEvent(MEMBERSHIP.join)) return;
-    }
-  }
-
-  /** Merges with the bootstrap nodes again if none of them is a member any more. */
-  #rejoinBootstrap(): Proc | undefined {
-    return this.#lostBootstrap ? this.#retryJoin(this.#host.now() + REJOIN_DURATION) : undefined;
-  }
-
-  get #lostBootstrap(): boolean {
-    if (this.#bootstrap.length === 0) return false;
-    const own = this.#options.advertiseAddress;
-    for (const { member } of this.#state.nodes.active.values()) {
-      if (member.addr !== own && this.#bootstrap.includes(member.addr)) return false;
-    }
-    return true;
-  }
-
-  #reconnect(): Proc | undefined {
-    const failed = [...this.#state.nodes.failed.values()];
-    const node = failed[failed.length === 0 ? 0 : this.#random.seek(this.#host.now()).below(failed.length)];
-    return node === undefined ? undefined : this.#reconnectTo(node.member.name, node.member.addr);
-  }
-
-  *#reconnectTo(name: string, addr: Ipv4): Proc {
-    if ((yield* this.#memberlist.join([addr])) === 0) return;
-    if (!(yield* this.#sendNodeEvent(MEMBERSHIP.join))) return;
-    yield* this.#syncer.withAll([name]);
+    return yield* this.#bootstrap.join(members);
   }
 
   clusterPeers(): readonly GossipPeer[] {

@@ -15,6 +15,22 @@ export function filterFlag(usage: string, short?: string): FlagSpec {
   return short === undefined ? spec : { ...spec, short };
 }
 
+/** `--since` of `docker logs` and `docker service logs`. */
+export const SINCE_FLAG: FlagSpec = {
+  name: "since",
+  type: "string",
+  usage: "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
+};
+
+/** `--tail` of `docker logs` and `docker service logs`. */
+export const TAIL_FLAG: FlagSpec = {
+  name: "tail",
+  short: "n",
+  type: "string",
+  usage: "Number of lines to show from the end of the logs",
+  shown: '"all"',
+};
+
 /** The `filters` query of `--filter` values; undefined when there is none. */
 export function filtersOf(values: readonly string[]): Filters | undefined {
   if (values.length === 0) return undefined;

@@ -14,7 +14,17 @@ import {
   objectError,
   StatusError,
 } from "./command.ts";
-import { confirm, FORMAT_FLAG, filterFlag, filtersOf, forEachName, inspectAll, nextOf } from "./common.ts";
+import {
+  confirm,
+  FORMAT_FLAG,
+  filterFlag,
+  filtersOf,
+  forEachName,
+  inspectAll,
+  nextOf,
+  SINCE_FLAG,
+  TAIL_FLAG,
+} from "./common.ts";
 import { checkInt } from "./flags.ts";
 import { bool, type JsonObject, list, num, object, text } from "./format/json.ts";
 import { ellipsis, formatRows, joinLabels, type Listing, tabulate, truncateId } from "./format/table.ts";
@@ -293,18 +303,8 @@ export const SHARED: readonly Command[] = [
     flags: [
       { name: "details", usage: "Show extra details provided to logs" },
       { name: "follow", short: "f", usage: "Follow log output" },
-      {
-        name: "since",
-        type: "string",
-        usage: "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
-      },
-      {
-        name: "tail",
-        short: "n",
-        type: "string",
-        usage: "Number of lines to show from the end of the logs",
-        shown: '"all"',
-      },
+      SINCE_FLAG,
+      TAIL_FLAG,
       { name: "timestamps", short: "t", usage: "Show timestamps" },
       {
         name: "until",

@@ -3,7 +3,7 @@ import { SEC } from "../../base/time.ts";
 import { EPOCH_SECONDS } from "../../base/wall-clock.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { type Command, exactArgs, type Invocation, StatusError } from "./command.ts";
-import { isNotFound, nextOf } from "./common.ts";
+import { isNotFound, nextOf, SINCE_FLAG, TAIL_FLAG } from "./common.ts";
 import { at, bool, num } from "./format/json.ts";
 import { truncateId } from "./format/table.ts";
 import { IdResolver, required } from "./task.ts";
@@ -134,18 +134,8 @@ export const LOGS: Command = {
     { name: "no-task-ids", usage: "Do not include task IDs in output" },
     { name: "no-trunc", usage: "Do not truncate output" },
     { name: "raw", usage: "Do not neatly format logs" },
-    {
-      name: "since",
-      type: "string",
-      usage: "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
-    },
-    {
-      name: "tail",
-      short: "n",
-      type: "string",
-      usage: "Number of lines to show from the end of the logs",
-      shown: '"all"',
-    },
+    SINCE_FLAG,
+    TAIL_FLAG,
     { name: "timestamps", short: "t", usage: "Show timestamps" },
   ],
   run: logs,

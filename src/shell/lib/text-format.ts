@@ -1,7 +1,8 @@
 /** What the shell's builtins and the programs of the same name share: echo, printf. */
 import { UsageError } from "./options.ts";
 
-const ESCAPES: Readonly<Record<string, string>> = {
+/** What stands for a control character behind a backslash, in C and in the tools that follow it. */
+export const ESCAPES: Readonly<Record<string, string>> = {
   n: "\n",
   t: "\t",
   r: "\r",

@@ -1,5 +1,6 @@
 /** Words of the shell: quotes and expansions (POSIX.1-2017 Shell Command Language §2.2, §2.6). */
 import { UserError } from "../../base/errors.ts";
+import { ESCAPES } from "../lib/text-format.ts";
 import { IncompleteError, type List, PARAMETER, type ParameterOperator, type Word, type WordPart } from "./syntax.ts";
 
 /** Text that is read, and how far. */
@@ -222,19 +223,8 @@ function addText(parts: WordPart[], text: string, quoted: boolean): void {
   else parts.push({ kind: "text", text, quoted });
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  n: "\n",
-  t: "\t",
-  r: "\r",
-  a: "\u0007",
-  b: "\b",
-  e: "\u001b",
-  f: "\f",
-  v: "\v",
-  "\\": "\\",
-  "'": "'",
-  '"': '"',
-};
+/** Those of C, and the quotes. */
+const C_ESCAPES: Readonly<Record<string, string>> = { ...ESCAPES, "'": "'", '"': '"' };
 
 /** The backslash escapes of C: `\n`, `\t`, `\x41`, `\101` …; others stay as they are. */
 function unescapeC(text: string): string {
@@ -243,7 +233,7 @@ function unescapeC(text: string): string {
     (all, hex?: string, octal?: string, letter?: string) => {
       if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
       if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8) & 255);
-      return ESCAPES[letter as string] ?? all;
+      return C_ESCAPES[letter as string] ?? all;
     },
   );
 }

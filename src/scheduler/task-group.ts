@@ -1,6 +1,6 @@
 /** The processes of one daemon part that end together, and Go's timers and tickers in terms of them. */
 import type { Time } from "../base/time.ts";
-import { type HostRuntime, type Proc, type Process, TIME_SKIPPED } from "../scheduler/process.ts";
+import { type HostRuntime, type Proc, type Process, TIME_SKIPPED } from "./process.ts";
 
 /** Tasks that end together. */
 export class TaskGroup {
