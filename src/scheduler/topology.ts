@@ -3,7 +3,7 @@
  * how hosts are shared out to workers. A frame between two NICs of a segment takes the larger of their two
  * latencies, one way.
  */
-import { formatMac, type Mac } from "../base/addr.ts";
+import { formatMac, type Ipv4, type Mac } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, type Time, US } from "../base/time.ts";
@@ -24,6 +24,26 @@ export interface NicConfig {
   readonly loss: number;
   /** Frames that wait for the NIC before it drops (a Linux txqueuelen). */
   readonly queue: number;
+  /** On a leaf-spine segment: number of the leaf switch that it is plugged into. */
+  readonly leaf: number;
+  /** On a leaf-spine segment: the address by which leaves know the host, 0 = none (see LeafSpineConfig). */
+  readonly address: Ipv4;
+}
+
+/**
+ * A segment of several switches: leaves with the hosts below, each with a link to every spine. A frame to another leaf
+ * goes over the spine that a hash of its flow picks (ECMP), and waits at the leaf's link to it and at the spine's link
+ * to the other leaf. Leaves know their hosts' addresses, and hand an ARP request on to its target alone (RFC 9161 §3.3,
+ * unicast-forward), so that a broadcast of each host does not reach each other one.
+ */
+export interface LeafSpineConfig {
+  readonly spines: number;
+  /** Of each link between a leaf and a spine, in each direction, bits a second. */
+  readonly bandwidth: number;
+  /** One-way delay of such a link, ns. */
+  readonly latency: Time;
+  /** Frames that wait for such a link before it drops. */
+  readonly queue: number;
 }
 
 /** A host of a topology. */
@@ -38,6 +58,8 @@ export interface HostConfig {
 export interface Topology {
   readonly seed: string;
   readonly hosts: readonly HostConfig[];
+  /** Segments that are more than one ideal switch, by name. */
+  readonly fabrics: Readonly<Record<string, LeafSpineConfig>>;
 }
 
 /** A NIC as written: everything but the name of the segment has a default. */
@@ -50,6 +72,8 @@ export interface NicSpec {
   bandwidth?: number;
   loss?: number;
   queue?: number;
+  leaf?: number;
+  address?: Ipv4;
 }
 
 /** A host as written. Without NICs it has one `eth0` on the segment `underlay`. */
@@ -67,10 +91,16 @@ const NIC_DEFAULTS = {
   bandwidth: 10e9,
   loss: 0,
   queue: 1000,
+  leaf: 0,
+  address: 0,
 } as const;
 
 /** Fills in the defaults and checks the values. MAC addresses are drawn from the seed and the host's name. */
-export function resolveTopology(seed: string, hosts: readonly HostSpec[]): Topology {
+export function resolveTopology(
+  seed: string,
+  hosts: readonly HostSpec[],
+  fabrics: Readonly<Record<string, LeafSpineConfig>> = {},
+): Topology {
   const names = new Set<string>();
   const macs = new Set<Mac>();
   const resolved = hosts.map((host): HostConfig => {
@@ -80,7 +110,7 @@ export function resolveTopology(seed: string, hosts: readonly HostSpec[]): Topol
     const nics = (host.nics ?? [{}]).map((nic, i) => resolveNic(host.name, nic, i, random, macs));
     return { name: host.name, nics, machine: host.machine };
   });
-  return { seed, hosts: resolved };
+  return { seed, hosts: resolved, fabrics };
 }
 
 function resolveNic(host: string, spec: NicSpec, index: number, random: Random, taken: Set<Mac>): NicConfig {
