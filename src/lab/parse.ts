@@ -76,7 +76,7 @@ interface RawLab {
 const SMALLEST_SUBNET = 29;
 /** What a step can be besides a command. */
 const STEP_KINDS = ["wait", "until", "fault", "workload"];
-const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "timeout"]);
+const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "parallel", "timeout"]);
 
 /**
  * Parses a lab.
@@ -327,9 +327,13 @@ function resolveCommand(
   const terminal = slash < 0 ? undefined : key.slice(slash + 1);
   if (terminal !== undefined && step["stdin"] !== undefined)
     throw source.error([...path, "stdin"], "means nothing on a terminal: type it in a step of its own", true);
+  const parallel = step["parallel"] === true;
+  if (parallel && step["as"] !== undefined)
+    throw source.error([...path, "as"], "can't stand beside parallel: which host's output would it be?", true);
   return {
     kind: "command",
     hosts: hostsOfKey(source, key, path, hosts),
+    parallel,
     terminal,
     command: step[key] as string,
     as: step["as"] as string | undefined,

@@ -58,6 +58,8 @@ export interface Fault {
 export interface CommandStep {
   readonly kind: "command";
   readonly hosts: readonly string[];
+  /** Typed on all hosts at the same time; otherwise on one after the other. */
+  readonly parallel: boolean;
   /** The container whose open terminal is typed into; undefined = the host's own shell. */
   readonly terminal: string | undefined;
   readonly command: string;

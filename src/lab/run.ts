@@ -132,39 +132,63 @@ class StepRunner {
         await this.#wait(FAULT_TIME);
         return;
       case "command":
-        for (const host of step.hosts) if (!this.#over) this.#results.push(await this.#command(step, index, host));
+        if (step.parallel) this.#results.push(...(await this.#commands(step, index)));
+        else for (const host of step.hosts) if (!this.#over) this.#results.push(await this.#command(step, index, host));
     }
   }
 
   async #command(step: CommandStep, index: number, host: string): Promise<StepResult> {
     const session = this.#session;
     const start = session.cluster.now;
-    // Variables of earlier steps are the shell's; on the line that is shown they stand expanded, as the user typed them.
-    const command = expand(step.command, session.variables);
-    this.#observer.stepStarted?.(index, host, step.terminal, command, start);
-    const input: TerminalInput =
-      step.terminal === undefined ? { command, stdin: step.stdin } : { command, terminal: step.terminal };
+    const input = this.#inputOf(step);
+    this.#observer.stepStarted?.(index, host, step.terminal, input.command, start);
     const limit = Math.min(this.#until, start + step.timeout);
     const outcome = await session.command(host, input, limit, (stream, text) => this.#observer.output?.(stream, text));
     if (step.as !== undefined) session.variables[step.as] = outcome.stdout.trim();
+    return this.#ended(step, index, host, input.command, outcome, start, session.cluster.now);
+  }
+
+  /** Variables of earlier steps are the shell's; on the line that is shown they stand expanded, as the user typed them. */
+  #inputOf({ command: line, terminal, stdin }: CommandStep): TerminalInput & { readonly command: string } {
+    const command = expand(line, this.#session.variables);
+    return terminal === undefined ? { command, stdin } : { command, terminal };
+  }
+
+  /** All hosts at the same time; whoever sees it sees one host after the other. */
+  async #commands(step: CommandStep, index: number): Promise<StepResult[]> {
+    const session = this.#session;
+    const start = session.cluster.now;
+    const input = this.#inputOf(step);
+    const limit = Math.min(this.#until, start + step.timeout);
+    const said: { readonly stream: "stdout" | "stderr"; readonly text: string }[][] = step.hosts.map(() => []);
+    const outcomes = await session.commands(step.hosts, input, limit, (host, stream, text) =>
+      said[host]?.push({ stream, text }),
+    );
+    return outcomes.map((outcome, i) => {
+      const host = step.hosts[i] as string;
+      this.#observer.stepStarted?.(index, host, step.terminal, input.command, start);
+      for (const { stream, text } of said[i] ?? []) this.#observer.output?.(stream, text);
+      return this.#ended(step, index, host, input.command, outcome, start, outcome.answered ?? session.cluster.now);
+    });
+  }
+
+  /** What a command came to. */
+  #ended(
+    step: CommandStep,
+    index: number,
+    host: string,
+    command: string,
+    outcome: CommandOutcome,
+    start: Time,
+    end: Time,
+  ): StepResult {
     const failures = this.#failures(step, outcome);
-    const { stdout, stderr, exit } = outcome;
-    const result = {
-      step: index,
-      host,
-      terminal: step.terminal,
-      command,
-      stdout,
-      stderr,
-      exit,
-      open: outcome.terminal,
-      start,
-      end: session.cluster.now,
-      failures,
-    };
+    const { stdout, stderr, exit, terminal: open } = outcome;
+    const { terminal } = step;
+    const result = { step: index, host, terminal, command, stdout, stderr, exit, open, start, end, failures };
     // Nobody can answer what has no name, and what has run out of time must not run on behind the next steps.
     const lost = outcome.exit === undefined && outcome.refused === undefined && outcome.terminal === undefined;
-    if (lost && step.terminal === undefined) session.hangup(host, outcome.id);
+    if (lost && terminal === undefined) this.#session.hangup(host, outcome.id);
     this.#observer.stepEnded?.(result);
     return result;
   }

@@ -177,6 +177,12 @@ export const LAB_SCHEMA = {
           },
           exit: { type: "integer", minimum: 0, maximum: 255, default: 0, description: "The expected exit status." },
           stdin: { type: "string", description: "Typed answers." },
+          parallel: {
+            type: "boolean",
+            default: false,
+            description:
+              "Types the command on all hosts of a pattern at the same time; the step ends with the last one.",
+          },
           timeout: { ...duration, default: "10m", description: "Virtual time after which the step has failed." },
         },
         additionalProperties: { type: "string", description: "HOST or HOST/CONTAINER or a pattern: the command line." },
