@@ -96,6 +96,13 @@ export class Members {
     return this.#ring.length;
   }
 
+  /** How many are neither dead nor gone, this node included. */
+  get aliveCount(): number {
+    let count = 0;
+    for (const member of this.#ring) if (!isGone(member)) count++;
+    return count;
+  }
+
   get leaving(): boolean {
     return this.#leaving;
   }

@@ -17,7 +17,7 @@ import type { HostOs } from "../../scheduler/os.ts";
 import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
 import type { HostState } from "../../scheduler/quiet.ts";
 import { TaskGroup } from "../../scheduler/task-group.ts";
-import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
+import type { GossipCensus, GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
 import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
@@ -235,6 +235,12 @@ export class NetworkDbNode implements NetworkDb {
 
   clusterPeers(): readonly GossipPeer[] {
     return [...this.#state.nodes.active.values()].map(({ member }) => ({ name: member.name, ip: member.addr }));
+  }
+
+  census(networkId: string): GossipCensus {
+    const { nodes, attachments } = this.#state;
+    const networkNodes = attachments.nodesOf(networkId).length;
+    return { members: this.#memberlist.members.aliveCount, nodes: nodes.active.size, networkNodes };
   }
 
   setKey(key: Uint8Array): void {
