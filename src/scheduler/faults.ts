@@ -191,7 +191,10 @@ function portsOf(host: number, device: string | undefined, topology: Topology): 
   return ports;
 }
 
-/** The topology after a fault: latency is what the lookahead depends on. */
+/**
+ * The topology after a fault: latency is what the lookahead depends on. On a leaf-spine segment a latency counts from
+ * when it falls, but not when it rises: the kernel keeps serving the leaf's links as early as it did, see oneWayDelay.
+ */
 export function applyLatency(topology: Topology, fault: ResolvedFault): Topology {
   if (!fault.ports.some((change) => change.latency !== undefined)) return topology;
   let port = 0;
@@ -200,7 +203,10 @@ export function applyLatency(topology: Topology, fault: ResolvedFault): Topology
     nics: host.nics.map((nic) => {
       const change = fault.ports.find((c) => c.port === port && c.latency !== undefined);
       port++;
-      return change?.latency === undefined ? nic : { ...nic, latency: change.latency };
+      if (change?.latency === undefined) return nic;
+      const least =
+        topology.fabrics[nic.segment] === undefined ? change.latency : Math.min(nic.latency, change.latency);
+      return { ...nic, latency: least };
     }),
   }));
   return { ...topology, hosts };
