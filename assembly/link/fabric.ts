@@ -354,12 +354,9 @@ export function downlinkArrived(skb: Skb): void {
 @inline
 function arrive(skb: Skb, at: i64): void {
   skb.cb1 = 0;
-  if (at <= now) {
-    frameArrived(skb);
-    return;
-  }
   skb.evKind = EV_FRAME;
-  schedule(changetype<usize>(skb), at, skb.evTie);
+  if (at <= now) frameArrived(skb);
+  else schedule(changetype<usize>(skb), at, skb.evTie);
 }
 
 /** A flooded frame is at its leaf at `at`: a copy for each port. */
