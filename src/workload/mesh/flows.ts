@@ -2,7 +2,7 @@
 import { UserError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import { MS, type Time } from "../../base/time.ts";
-import type { MeshIndex } from "./plan-index.ts";
+import type { MeshRows } from "./rows.ts";
 import type { MeshFlow, MeshPlan, TrafficKind } from "./types.ts";
 
 /** Generators start spread over this span, so that thousands of them don't fire at one instant. */
@@ -31,11 +31,11 @@ interface IncastGroup {
  */
 export class FlowPlanner {
   readonly #plan: MeshPlan;
-  readonly #index: MeshIndex;
+  readonly #index: MeshRows;
   readonly #random: Random;
   #group: IncastGroup | undefined;
 
-  constructor(plan: MeshPlan, index: MeshIndex, random: Random) {
+  constructor(plan: MeshPlan, index: MeshRows, random: Random) {
     this.#plan = plan;
     this.#index = index;
     this.#random = random;

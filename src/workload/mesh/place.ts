@@ -25,7 +25,7 @@ import { ANY, type OslNamespace, programNeighbor } from "../../libnetwork/osl.ts
 import { setupNat } from "../../libnetwork/resolver.ts";
 import { applyBalancerSysctls } from "../../libnetwork/sandbox.ts";
 import { hostAddress, networkOptions } from "./addresses.ts";
-import { indexOf } from "./plan-index.ts";
+import { rowsOf } from "./rows.ts";
 import type { MeshNetwork, MeshPlan } from "./types.ts";
 
 /** MTU of docker_gwbridge and docker0: Docker's default, whatever the underlay's is. */
@@ -90,7 +90,7 @@ class HostPlacer {
     this.#wire();
     this.#startEngine();
     this.#attachEncryption();
-    for (const n of indexOf(this.#plan).networks[this.#host] ?? []) this.#placeNetwork(n);
+    for (const n of rowsOf(this.#plan).networks[this.#host] ?? []) this.#placeNetwork(n);
   }
 
   #wire(): void {
@@ -198,7 +198,7 @@ class HostPlacer {
       if (network.encrypted) this.#encryption.checkEncryption(network.id, vtep, false, true);
       add(network.loadBalancers[i] as Ipv4, vtep);
     }
-    for (const container of indexOf(this.#plan).ofNetwork.row(n)) {
+    for (const container of rowsOf(this.#plan).ofNetwork.row(n)) {
       const other = host[container] as number;
       if (other !== this.#host) add(ip[container] as Ipv4, hostAddress(this.#plan.options, other).ip);
     }
@@ -206,7 +206,7 @@ class HostPlacer {
 
   #placeServices(n: number, balancer: NetNs, address: Cidr): void {
     const { ip } = this.#plan.containers;
-    for (const s of indexOf(this.#plan).services.row(n)) {
+    for (const s of rowsOf(this.#plan).services.row(n)) {
       const service = this.#plan.services[s];
       assert(service !== undefined, "a service of the plan", s);
       // A service is known by its tasks.
@@ -225,7 +225,7 @@ class HostPlacer {
 
   placeContainers(): (container: number) => NetNs {
     const { network, ip } = this.#plan.containers;
-    const containers = indexOf(this.#plan).ofHost.row(this.#host);
+    const containers = rowsOf(this.#plan).ofHost.row(this.#host);
     const first = containers[0] ?? 0;
     const placed: NetNs[] = [];
     for (const container of containers) {

@@ -18,7 +18,7 @@ import { FIRST_FWMARK } from "../../libnetwork/service.ts";
 import { FIRST_VNI } from "../../swarm/manager/allocator/network-allocator.ts";
 import { FlowPlanner } from "./flows.ts";
 import { checkMeshOptions } from "./options.ts";
-import { indexOf, Rows } from "./plan-index.ts";
+import { Rows, rowsOf } from "./rows.ts";
 import type { MeshFlow, MeshNetwork, MeshOptions, MeshPlan, MeshService } from "./types.ts";
 
 /** The default pool of swarm networks. */
@@ -60,7 +60,7 @@ export function planMesh(options: MeshOptions): MeshPlan {
   const flows: MeshFlow[] = [];
   const keys = planKeys(random.fork("keys"));
   const plan: MeshPlan = { options, networks, services, containers: { count, host, network, ip }, flows, keys };
-  const planner = new FlowPlanner(plan, indexOf(plan), random.fork("flows"));
+  const planner = new FlowPlanner(plan, rowsOf(plan), random.fork("flows"));
   for (let id = 0; id < options.flows; id++) flows.push(planner.flow(id));
   return plan;
 }

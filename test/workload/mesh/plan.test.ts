@@ -7,7 +7,7 @@ import { hostAddress } from "../../../src/workload/mesh/addresses.ts";
 import { INCAST_SENDERS } from "../../../src/workload/mesh/flows.ts";
 import { TRAFFIC_KINDS } from "../../../src/workload/mesh/options.ts";
 import { planMesh } from "../../../src/workload/mesh/plan.ts";
-import { indexOf } from "../../../src/workload/mesh/plan-index.ts";
+import { rowsOf } from "../../../src/workload/mesh/rows.ts";
 import type { MeshFlow, MeshOptions, MeshPlan } from "../../../src/workload/mesh/types.ts";
 import { meshOptions } from "../../support/mesh.ts";
 
@@ -90,10 +90,10 @@ describe("a plan", () => {
           expect(hosts.length).toBeLessThanOrEqual(options.span);
           expect([...hosts]).toEqual([...hosts].sort((a, b) => a - b));
           expect(encrypted).toBe(n < options.encrypted);
-          const members = indexOf(plan).ofNetwork.row(n);
+          const members = rowsOf(plan).ofNetwork.row(n);
           for (const c of members) expect((ip[c] as number) - subnet.ip).toBeLessThan(2 ** (32 - subnet.prefix) - 1);
         }
-        const perHost = Array.from({ length: options.hosts }, (_, h) => indexOf(plan).ofHost.row(h).length);
+        const perHost = Array.from({ length: options.hosts }, (_, h) => rowsOf(plan).ofHost.row(h).length);
         expect(Math.max(...perHost) - Math.min(...perHost)).toBeLessThanOrEqual(1);
       }),
       { numRuns: 60 },
@@ -105,7 +105,7 @@ describe("a plan", () => {
     for (let n = 0; n < 2; n++) {
       const services = plan.services.filter(({ network }) => network === n);
       const all = services.flatMap(({ containers }) => [...containers]).sort((a, b) => a - b);
-      expect(all).toEqual([...indexOf(plan).ofNetwork.row(n)]);
+      expect(all).toEqual([...rowsOf(plan).ofNetwork.row(n)]);
       expect(services.map(({ containers }) => containers.length)).toEqual([7, 7, 6]);
     }
   });

@@ -35,8 +35,8 @@ export class Rows {
   }
 }
 
-/** Rows of a plan, by {@link indexOf}. */
-export interface MeshIndex {
+/** Rows of a plan, by {@link rowsOf}. */
+export interface MeshRows {
   /** Containers of each host. */
   readonly ofHost: Rows;
   /** Containers of each network. */
@@ -50,24 +50,24 @@ export interface MeshIndex {
 }
 
 /** One per plan, for as long as somebody holds the plan. */
-const indices = new WeakMap<MeshPlan, MeshIndex>();
+const rows = new WeakMap<MeshPlan, MeshRows>();
 
 /** The plan's rows: made at the first call, the same from then on. */
-export function indexOf(plan: MeshPlan): MeshIndex {
-  const known = indices.get(plan);
+export function rowsOf(plan: MeshPlan): MeshRows {
+  const known = rows.get(plan);
   if (known !== undefined) return known;
   const { containers, networks, services, options } = plan;
   const { count, host, network } = containers;
   const ofHost = new Rows(options.hosts, count, (c) => host[c] as number);
   const networksOf: number[][] = Array.from({ length: options.hosts }, () => []);
   for (const [n, { hosts }] of networks.entries()) for (const h of hosts) (networksOf[h] as number[]).push(n);
-  const made: MeshIndex = {
+  const made: MeshRows = {
     ofHost,
     ofNetwork: new Rows(networks.length, count, (c) => network[c] as number),
     services: new Rows(networks.length, services.length, (s) => services[s]?.network as number),
     networks: networksOf,
     slot: (container) => container - (ofHost.row(host[container] as number)[0] as number),
   };
-  indices.set(plan, made);
+  rows.set(plan, made);
   return made;
 }
