@@ -22,7 +22,7 @@ import { arpSolicit } from "./arp";
 import { icmpSend } from "./icmp";
 import { InDev, confDev, hostInet, inDevOf } from "./inet";
 import { gcListAdd, gcListRemove, gcListUpdate, neighCounted, neighRoom } from "./neigh-table";
-import { SNMP_NEIGH_TABLE_FULLS, snmpInc } from "./snmp";
+import { SNMP_NEIGH_TABLE_FULLS, snmpInc, snmpReady } from "./snmp";
 
 /** Sets of states (include/net/neighbour.h). */
 export const NUD_IN_TIMER: u32 = 0x1b; // INCOMPLETE | REACHABLE | DELAY | PROBE
@@ -116,6 +116,7 @@ export function neighConfirm(dev: NetDev, ip: u32): void {
 export function neighCreate(dev: NetDev, ip: u32, exempt: bool): usize {
   const host = changetype<Host>(dev.host);
   if (!exempt && !neighRoom(host)) {
+    snmpReady(changetype<NetNs>(dev.ns)); // an ARP request alone comes this far
     snmpInc(changetype<NetNs>(dev.ns), SNMP_NEIGH_TABLE_FULLS);
     return 0;
   }
