@@ -17,6 +17,14 @@ import {
 import { UserError } from "../base/errors.ts";
 import { formatDuration, MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
+import {
+  assignLeaves,
+  checkLatencies,
+  type FabricPlan,
+  type LeafWish,
+  type RawFabric,
+  resolveFabric,
+} from "./fabric.ts";
 import { routerAddress } from "./nat.ts";
 import type { CardPlan, Fault, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
 import { type Scalar, type Settings, TOP_FIELDS } from "./settings.ts";
@@ -35,6 +43,7 @@ interface RawHost extends RawLink {
   os?: HostSystem;
   nat?: boolean | string;
   networks?: string[];
+  leaf?: number;
   dns?: string[];
 }
 interface RawNetwork extends RawLink {
@@ -51,6 +60,8 @@ interface RawFault {
   restart?: true;
   heal?: true;
   partition?: string[][];
+  leaf?: number;
+  spine?: number;
 }
 interface RawFlow {
   from: string;
@@ -66,7 +77,7 @@ interface RawLab {
   seed?: number | string;
   params?: Record<string, Scalar>;
   hosts: Record<string, RawHost | null>;
-  network?: RawLink & { subnet?: string };
+  network?: RawLink & { subnet?: string; fabric?: RawFabric };
   networks?: Record<string, RawNetwork>;
   pause?: string | number;
   steps?: Record<string, unknown>[];
@@ -75,7 +86,7 @@ interface RawLab {
 /** The longest prefix of an underlay: six addresses. */
 const SMALLEST_SUBNET = 29;
 /** What a step can be besides a command. */
-const STEP_KINDS = ["wait", "until", "fault", "workload"];
+const STEP_KINDS = ["wait", "until", "fault", "workload", "show"];
 const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "timeout"]);
 
 /**
@@ -122,13 +133,17 @@ function resolve(source: Source, file: string, raw: RawLab): LabPlan {
   checkSubnet(source, ["network", "subnet"], subnet, "192.168.77.0/24");
   if (parseRate(network.bandwidth ?? "1bit") === 0)
     throw source.error(["network", "bandwidth"], "expected more than 0");
-  const hosts = resolveHosts(source, raw, networkOf(subnet), network);
-  const steps = (raw.steps ?? []).map((step, index) => resolveStep(source, step, ["steps", index], hosts));
+  const count = Object.values(raw.hosts).reduce((sum, host) => sum + (host?.count ?? 1), 0);
+  const fabric = resolveFabric(source, network.fabric, count);
+  const hosts = resolveHosts(source, raw, networkOf(subnet), network, fabric);
+  checkLatencies(source, fabric, hosts);
+  const steps = (raw.steps ?? []).map((step, index) => resolveStep(source, step, ["steps", index], hosts, fabric));
   return {
     name: raw.name ?? file.replace(/^.*\//, "").replace(/\.ya?ml$/, ""),
     description: raw.description ?? "",
     seed: String(raw.seed ?? 1),
     subnet: networkOf(subnet),
+    fabric,
     hosts,
     pause: span(raw.pause, SEC),
     steps,
@@ -159,8 +174,18 @@ function checkSubnet(
     );
 }
 
-function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLink): HostPlan[] {
+function resolveHosts(
+  source: Source,
+  raw: RawLab,
+  subnet: Cidr,
+  network: RawLink,
+  fabric: FabricPlan | undefined,
+): HostPlan[] {
   const hosts: HostPlan[] = [];
+  const wishes = Object.entries(raw.hosts).flatMap(([key, host]): LeafWish[] =>
+    Array.from({ length: host?.count ?? 1 }, () => ({ leaf: host?.leaf, path: ["hosts", key, "leaf"] })),
+  );
+  const leaves = assignLeaves(source, fabric, raw.network?.fabric?.hostsPerLeaf, wishes);
   const taken = new Map<Ipv4, string>();
   const names = new Set<string>();
   let next = subnet.ip + 11;
@@ -205,6 +230,7 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
         bandwidth: parseRate(host.bandwidth ?? network.bandwidth ?? "10Gbit") as number,
         loss: chance(host.loss ?? network.loss, 0),
         mtu: host.mtu ?? network.mtu ?? 1500,
+        leaf: leaves[hosts.length] ?? 0,
         dns,
       });
     }
@@ -283,7 +309,13 @@ function matchHosts(pattern: string, hosts: readonly HostPlan[]): string[] {
   return hosts.filter((host) => regex.test(host.name)).map((host) => host.name);
 }
 
-function resolveStep(source: Source, step: Record<string, unknown>, path: Path, hosts: readonly HostPlan[]): Step {
+function resolveStep(
+  source: Source,
+  step: Record<string, unknown>,
+  path: Path,
+  hosts: readonly HostPlan[],
+  fabric: FabricPlan | undefined,
+): Step {
   const targets = Object.keys(step).filter((key) => !STEP_OPTIONS.has(key));
   for (const key of targets) hostsOfKey(source, key, path, hosts);
   const kinds = [...targets, ...STEP_KINDS.filter((key) => step[key] !== undefined)];
@@ -291,14 +323,15 @@ function resolveStep(source: Source, step: Record<string, unknown>, path: Path, 
   if (key === undefined) throw source.error(path, `expected a host and its command, or ${STEP_KINDS.join(", ")}`);
   if (second !== undefined) throw source.error([...path, second], `a step is one thing: ${kinds.join(" or ")}`, true);
   if (STEP_KINDS.includes(key)) {
-    const allowed = key === "workload" ? [key, "expect", "reject"] : [key];
+    const allowed = key === "workload" || key === "show" ? [key, "expect", "reject"] : [key];
     const extra = Object.keys(step).find((other) => !allowed.includes(other));
     if (extra !== undefined) throw source.error([...path, extra], `means nothing beside ${key}`, true);
   }
   if (key === "wait") return { kind: "wait", duration: span(step["wait"] as string, 0) };
   if (key === "until") return { kind: "until", time: span(step["until"] as string, 0) };
   if (key === "workload") return resolveWorkload(source, step, path, hosts);
-  if (key === "fault") return resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts);
+  if (key === "fault") return resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts, fabric);
+  if (key === "show") return resolveShow(source, step, path, fabric);
   return resolveCommand(source, step, key, path, hosts);
 }
 
@@ -339,6 +372,12 @@ function resolveCommand(
     stdin: step["stdin"] as string | undefined,
     timeout: span(step["timeout"] as string | undefined, 600 * SEC),
   };
+}
+
+function resolveShow(source: Source, step: Record<string, unknown>, path: Path, fabric: FabricPlan | undefined): Step {
+  if (fabric === undefined) throw source.error([...path, "show"], "the network has no fabric to show");
+  const [expect, reject] = [patternsOf(source, step, "expect", path), patternsOf(source, step, "reject", path)];
+  return { kind: "show", what: "fabric", expect, reject };
 }
 
 /** The port of a step's first flow; the others have the next ones. */
@@ -392,7 +431,33 @@ function patternsOf(
   });
 }
 
-function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly HostPlan[]): Step {
+/** Faults of links between switches, which have no hosts. @throws UserError */
+function checkSwitches(source: Source, raw: RawFault, path: Path, fabric: FabricPlan | undefined): void {
+  const named = (["leaf", "spine"] as const).filter((field) => raw[field] !== undefined);
+  for (const field of named) {
+    if (fabric === undefined) throw source.error([...path, field], "means nothing without network.fabric", true);
+    const there = field === "leaf" ? fabric.leaves : fabric.spines;
+    if ((raw[field] as number) > there)
+      throw source.error([...path, field], `there ${there === 1 ? "is" : "are"} ${there}`);
+  }
+  const known = ["leaf", "spine", "link", "latency", "loss", "heal"];
+  const other = Object.keys(raw).find((key) => !known.includes(key));
+  if (other !== undefined) throw source.error([...path, other], `means nothing beside ${named.join(" and ")}`, true);
+  if (raw.latency !== undefined && span(raw.latency, 0) > SEC)
+    throw source.error([...path, "latency"], "expected 1s at most");
+  if (Object.keys(raw).length === named.length)
+    throw source.error(path, `expected one of ${known.slice(2).join(", ")} beside ${named.join(" and ")}`);
+}
+
+function resolveFault(
+  source: Source,
+  raw: RawFault,
+  path: Path,
+  hosts: readonly HostPlan[],
+  fabric: FabricPlan | undefined,
+): Step {
+  const switches = raw.leaf !== undefined || raw.spine !== undefined;
+  if (switches) checkSwitches(source, raw, path, fabric);
   const match = (pattern: string, field: Path): string[] => {
     const matched = matchHosts(pattern, hosts);
     if (matched.length === 0) throw source.error([...path, ...field], `no host is called ${pattern}`);
@@ -403,7 +468,11 @@ function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly
   const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
   if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
   const needsHost = Object.keys(raw).find((key) => !["host", "network", "partition", "heal"].includes(key));
-  if (resolved.length === 0 && (needsHost !== undefined || (partition === undefined && raw.heal === undefined)))
+  if (
+    !switches &&
+    resolved.length === 0 &&
+    (needsHost !== undefined || (partition === undefined && raw.heal === undefined))
+  )
     throw source.error([...path, "host"], 'missing: say which host the fault is for; host: "*" is for all of them');
   if (raw.network !== undefined && !hosts.some(({ cards }) => cards.some(({ network }) => network === raw.network)))
     throw source.error([...path, "network"], `no network is called ${raw.network}`);
@@ -418,6 +487,11 @@ function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly
   if (raw.restart) fault.restart = true;
   if (raw.heal) fault.heal = true;
   if (partition) fault.partition = partition;
+  if (switches)
+    fault.switches = {
+      ...(raw.leaf === undefined ? {} : { leaf: raw.leaf }),
+      ...(raw.spine === undefined ? {} : { spine: raw.spine }),
+    };
   return { kind: "fault", fault, text: faultText(fault) };
 }
 
@@ -442,6 +516,9 @@ function faultText(fault: Fault): string {
   if (fault.restart) parts.push("restart");
   if (fault.partition !== undefined)
     parts.push(`partition ${fault.partition.map((group) => group.join(" ")).join(" | ")}`);
+  const { leaf, spine } = fault.switches ?? {};
+  const ends = [...(leaf === undefined ? [] : [`leaf${leaf}`]), ...(spine === undefined ? [] : [`spine${spine}`])];
+  if (ends.length > 0) return `${ends.join(" - ")}: ${parts.join(", ")}`;
   const where = [...fault.hosts, ...(fault.network === undefined ? [] : [`network ${fault.network}`])].join(", ");
   return `${where === "" ? "" : `${where}: `}${parts.join(", ")}`;
 }
