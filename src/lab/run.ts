@@ -1,8 +1,9 @@
 /** Runs a lab: its steps in order, each begun when the one before it has ended, and what came of them. */
 import { FOREVER, formatDuration, MS, type Time } from "../base/time.ts";
-import type { SimCounters } from "../scheduler/counters.ts";
+import type { LinkSummary, SimCounters } from "../scheduler/counters.ts";
 import type { ThreadProfile } from "../scheduler/profile.ts";
-import type { CommandStep, Step, WorkloadStep } from "./plan.ts";
+import { formatLinks, linksSince } from "./fabric.ts";
+import type { CommandStep, ShowStep, Step, WorkloadStep } from "./plan.ts";
 import type { CommandOutcome, LabSession, TerminalInput, TerminalObserver } from "./session.ts";
 import { type FlowResult, runWorkload } from "./workload.ts";
 
@@ -33,10 +34,12 @@ export interface StepResult {
   readonly failures: readonly string[];
   /** Of a workload: what came of its flows. */
   readonly flows?: readonly FlowResult[];
+  /** Of a `show: fabric`: what each link has carried since the last one. */
+  readonly links?: readonly LinkSummary[];
 }
 
 /** Steps that are no commands. */
-export type PassedKind = "wait" | "fault" | "workload";
+export type PassedKind = "wait" | "fault" | "workload" | "show";
 
 /** Sees everything as it happens. */
 export interface LabObserver extends TerminalObserver {
@@ -44,7 +47,7 @@ export interface LabObserver extends TerminalObserver {
   /** Output of the step that runs. */
   output?(stream: "stdout" | "stderr", text: string): void;
   stepEnded?(result: StepResult): void;
-  /** A wait, a fault or the begin of a workload: its duration in ns, or the fault or the workload in words. */
+  /** A wait, a fault, the begin of a workload, or what is shown: its duration in ns, or the other in words. */
   passed?(step: number, kind: PassedKind, detail: string, time: Time): void;
 }
 
@@ -77,6 +80,8 @@ class StepRunner {
   readonly #until: Time;
   readonly #observer: LabObserver;
   readonly #results: StepResult[] = [];
+  /** The links' counters when they were last shown. */
+  #shown: readonly LinkSummary[] = [];
 
   constructor(session: LabSession, options: RunOptions) {
     this.#session = session;
@@ -125,6 +130,9 @@ class StepRunner {
       }
       case "workload":
         this.#results.push(await this.#workload(step, index));
+        return;
+      case "show":
+        this.#results.push(await this.#show(step, index));
         return;
       case "fault":
         this.#observer.passed?.(index, "fault", step.text, cluster.now);
@@ -217,6 +225,33 @@ class StepRunner {
       start,
       end: session.cluster.now,
       failures: this.#over ? [] : [...outcome.problems, ...this.#unmet(step, whole)],
+    };
+    this.#observer.stepEnded?.(result);
+    return result;
+  }
+
+  /** The table is its output. */
+  async #show(step: ShowStep, index: number): Promise<StepResult> {
+    const { cluster, plan } = this.#session;
+    this.#observer.passed?.(index, "show", step.what, cluster.now);
+    const { links } = await cluster.counters();
+    const since = linksSince(links, this.#shown);
+    this.#shown = links;
+    const text = formatLinks(since);
+    this.#observer.output?.("stdout", text);
+    const whole = { stdout: text, stderr: "" };
+    const result = {
+      step: index,
+      host: plan.hosts[0]?.name ?? "",
+      terminal: undefined,
+      command: `show ${step.what}`,
+      ...whole,
+      links: since,
+      exit: 0,
+      open: undefined,
+      start: cluster.now,
+      end: cluster.now,
+      failures: this.#unmet(step, whole),
     };
     this.#observer.stepEnded?.(result);
     return result;

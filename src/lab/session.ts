@@ -19,6 +19,8 @@ import type { HostRequest } from "./workload.ts";
 
 /** Virtual time from power-on to the first step: a host's boot. */
 const BOOT = 1 * SEC;
+/** Name of the segment that the lab's network is, which hosts are on by default. */
+const FABRIC_SEGMENT = "underlay";
 /** Time runs in slices of this length, between which a stop is noticed. */
 const SLICE = 200 * MS;
 
@@ -133,7 +135,11 @@ export class LabSession {
     );
     let session: LabSession | undefined;
     const cluster = await Cluster.create({
-      topology: resolveTopology(options.seed ?? plan.seed, hosts),
+      topology: resolveTopology(
+        options.seed ?? plan.seed,
+        hosts,
+        plan.fabric === undefined ? {} : { [FABRIC_SEGMENT]: plan.fabric },
+      ),
       module: options.module,
       machines: options.machines,
       ...(options.workers === undefined ? {} : { workers: options.workers }),
@@ -334,6 +340,8 @@ export class LabSession {
   /** Applies a fault now. */
   fault(fault: Fault): void {
     const { cluster } = this;
+    if (fault.switches !== undefined || (fault.heal && fault.hosts.length === 0)) this.#switchFault(fault);
+    if (fault.switches !== undefined) return;
     const all = this.plan.hosts.map((host) => host.name);
     const hosts = fault.hosts.length > 0 || fault.heal === undefined ? fault.hosts : all;
     if (fault.partition !== undefined) cluster.inject({ kind: "partition", groups: fault.partition }, cluster.now);
@@ -351,6 +359,26 @@ export class LabSession {
       if (fault.restart) cluster.inject({ kind: "restart", host }, cluster.now);
       if (fault.crash || fault.restart)
         for (const [id, open] of this.#terminals) if (open.host === host) this.#terminals.delete(id);
+    }
+  }
+
+  /** A fault of the links between leaves and spines that it names; without a name, of all. */
+  #switchFault({ switches = {}, heal, link, latency, loss }: Fault): void {
+    const { fabric, hosts } = this.plan;
+    if (fabric === undefined) return;
+    const leaves = [...new Set(hosts.map((host) => host.leaf))].sort((a, b) => a - b);
+    for (const leaf of leaves) {
+      if (switches.leaf !== undefined && leaf !== switches.leaf - 1) continue;
+      for (let spine = 0; spine < fabric.spines; spine++) {
+        if (switches.spine !== undefined && spine !== switches.spine - 1) continue;
+        const change = {
+          ...(heal ? { up: true, latency: fabric.latency, loss: 0 } : {}),
+          ...(link === undefined ? {} : { up: link === "up" }),
+          ...(latency === undefined ? {} : { latency }),
+          ...(loss === undefined ? {} : { loss }),
+        };
+        this.cluster.inject({ kind: "fabric", segment: FABRIC_SEGMENT, leaf, spine, ...change }, this.cluster.now);
+      }
     }
   }
 
