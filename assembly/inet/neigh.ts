@@ -16,7 +16,7 @@ import { Skb, dropSkb, ensureHeadroom, skbCost, skbHeadroom, skbPush } from "../
 import { clock, now } from "../sim/event";
 import { TIMER_UPKEEP, Timer, timerDel, timerInit, timerMod } from "../sim/timer";
 import { Host, randOf } from "../sim/host";
-import { ETH_HLEN, ETH_P_IP, MAC_BROADCAST, emitEth } from "../wire/ethernet";
+import { ETH_HLEN, ETH_P_IP, MAC_BROADCAST, emitEth, macOrder } from "../wire/ethernet";
 import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from "../wire/icmp";
 import { arpSolicit } from "./arp";
 import { icmpSend } from "./icmp";
@@ -231,7 +231,7 @@ export function neighOutput(dev: NetDev, nextHop: u32, skb: Skb): i32 {
     return 0;
   }
   if (skb.rtType == RTN_MULTICAST) {
-    emitTo(dev, 0x01005e000000 | <u64>(nextHop & 0x7fffff), dev.mac, skb);
+    emitTo(dev, macOrder(0x01005e000000 | <u64>(nextHop & 0x7fffff)), dev.mac, skb);
     return 0;
   }
   let found = neighLookup(dev, nextHop);
