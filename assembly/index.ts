@@ -12,7 +12,7 @@ import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
 import { EV_FRAME, EventNode, clock, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
 import { Timer, timerFire } from "./sim/timer";
-import { socketInit, wakeCount } from "./socket/socket";
+import { wakeCount } from "./socket/socket";
 import { ipvsInit } from "./ipvs/ipvs";
 import { netfilterInit } from "./netfilter/netfilter";
 
@@ -35,7 +35,6 @@ export * from "./socket/sctp-border";
 /** Once, before anything else: which worker this is. */
 export function boot(worker: u32): void {
   setWorker(worker);
-  socketInit();
   netfilterInit();
   ipvsInit();
 }
