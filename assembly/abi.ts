@@ -233,8 +233,7 @@ export const OUT_DATA = 16; // u32 address of the frame in the sender's memory
 export const OUT_LEN = 20; // u32
 export const OUT_PORT = 24; // u32 destination port id
 export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
-export const OUT_SKB = 32; // u32 the sender's buffer, freed when the outbox is reused
-export const OUT_RECORD = 40;
+export const OUT_RECORD = 32;
 
 /**
  * Netfilter (netfilter/border.ts). A rule's body: what src/kernel/rules.ts encodes and the kernel keeps

@@ -17,8 +17,8 @@ import type { CaptureConfig, PartitionCounters } from "./partition.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
 import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
 import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
-import { lookaheadOf, partitionHosts, type Topology } from "./topology.ts";
-import { gridAfter } from "./window.ts";
+import { lookaheads, partitionHosts, type Topology } from "./topology.ts";
+import { closeDelays, gridAfter } from "./window.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
 /** How a simulation runs: workers, seed, captures. */
@@ -85,6 +85,8 @@ export class Cluster {
   /** Frames sent up to the last such multiple, and that time. */
   #framesSeen = { time: 0, count: 0 };
   #skippedTime: Time = 0;
+  /** The delays between workers, and the topology that they were computed from. */
+  #crossing: { readonly topology: Topology; readonly delays: Float64Array } | undefined;
   /** The calling thread's. */
   readonly #profile: Profile | undefined;
 
@@ -273,7 +275,7 @@ export class Cluster {
       time: this.#now,
       end: Math.min(limit, this.#faults[0]?.time ?? FOREVER),
       grid,
-      lookahead: this.#lookahead(),
+      delays: this.#delays(),
       faults,
       commands: this.#commands,
     };
@@ -298,11 +300,15 @@ export class Cluster {
     return due;
   }
 
-  #lookahead(): Time {
-    const lookahead = lookaheadOf(this.#topology, this.#owner);
-    if (lookahead < 1)
+  /** Of the wires that cross workers; computed again when a fault has changed the topology. */
+  #delays(): Float64Array {
+    if (this.#crossing?.topology === this.#topology) return this.#crossing.delays;
+    const workers = this.#options.workers ?? 1;
+    const direct = lookaheads(this.#topology, this.#owner, workers);
+    if (direct.some((delay) => delay < 1))
       throw new UserError("hosts without delay between them cannot be in different workers: run with one worker");
-    return lookahead;
+    this.#crossing = { topology: this.#topology, delays: closeDelays(direct, workers) };
+    return this.#crossing.delays;
   }
 
   async #runAll(order: BatchOrder): Promise<BatchResult[]> {

@@ -236,31 +236,37 @@ function merge(groupOf: number[], a: number, b: number): void {
 }
 
 /**
- * The lookahead: the smallest one-way delay between hosts of different workers, FOREVER when no wire crosses.
- * A window is never longer than it, so nothing sent within a window is due within the same window. All hosts of a leaf
- * must be in one worker.
+ * The lookahead from each worker to each other one, by `from * workers + to`: the smallest one-way delay between their
+ * hosts, FOREVER when no wire crosses. Nothing that a worker does has an effect in another one sooner. All hosts of a
+ * leaf must be in one worker.
  *
  * On a flat segment the delay of a pair is the larger of two latencies, from leaf to leaf their sum and a constant:
- * either way the smallest crossing delay is found by the two smallest latencies that belong to different workers.
+ * either way the smallest latency of each worker on the segment gives the smallest delay.
  */
-export function lookaheadOf(topology: Topology, owner: readonly number[]): Time {
-  const segments = new Map<string, { latency: Time; worker: number }[]>();
+export function lookaheads(topology: Topology, owner: readonly number[], workers: number): Float64Array {
+  const segments = new Map<string, Float64Array>();
   topology.hosts.forEach((host, i) => {
     for (const nic of host.nics) {
-      const list = segments.get(nic.segment) ?? [];
-      list.push({ latency: nic.latency, worker: owner[i] as number });
-      segments.set(nic.segment, list);
+      const least = segments.get(nic.segment) ?? new Float64Array(workers).fill(FOREVER);
+      segments.set(nic.segment, least);
+      const worker = owner[i] as number;
+      least[worker] = Math.min(least[worker] as Time, nic.latency);
     }
   });
-  let best = FOREVER;
-  for (const [segment, list] of segments) {
-    list.sort((a, b) => a.latency - b.latency || a.worker - b.worker);
-    const first = list[0];
-    const other = list.find((nic) => nic.worker !== first?.worker);
-    if (first === undefined || other === undefined) continue;
+  const delays = new Float64Array(workers * workers).fill(FOREVER);
+  for (const [segment, least] of segments) {
     const fabric = topology.fabrics[segment];
-    const delay = fabric === undefined ? other.latency : first.latency + 2 * fabric.latency + other.latency;
-    best = Math.min(best, delay);
+    for (let at = 0; at < delays.length; at++) {
+      const a = least[Math.floor(at / workers)] as Time;
+      const b = least[at % workers] as Time;
+      if (Math.floor(at / workers) === at % workers || a === FOREVER || b === FOREVER) continue;
+      delays[at] = Math.min(delays[at] as Time, fabric === undefined ? Math.max(a, b) : a + 2 * fabric.latency + b);
+    }
   }
-  return best;
+  return delays;
+}
+
+/** The smallest lookahead between any two workers, FOREVER when no wire crosses. */
+export function lookaheadOf(topology: Topology, owner: readonly number[]): Time {
+  return lookaheads(topology, owner, Math.max(...owner) + 1).reduce((least, delay) => Math.min(least, delay), FOREVER);
 }
