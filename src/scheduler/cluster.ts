@@ -14,10 +14,11 @@ import { mergeCounters, type SimCounters } from "./counters.ts";
 import { applyLatency, type Fault, type ResolvedFault, resolveFault } from "./faults.ts";
 import type { HostEvent, MachineFactory, PostedCommand } from "./machine.ts";
 import type { CaptureConfig, PartitionCounters } from "./partition.ts";
+import { type Affinity, partitionHosts } from "./placement.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
 import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
 import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
-import { lookaheads, partitionHosts, type Topology } from "./topology.ts";
+import { lookaheads, type Topology } from "./topology.ts";
 import { closeDelays, gridAfter } from "./window.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
@@ -28,6 +29,8 @@ export interface ClusterOptions {
   readonly module: WasmModule;
   /** What runs on hosts: a factory (one worker only), or the URL of a module that exports `createMachine`. */
   readonly machines: MachineFactory | string;
+  /** Who talks to whom, as far as that is known: hosts that do share a worker if they can. Default: nothing is known. */
+  readonly affinities?: readonly Affinity[];
   /** Default 1: everything in the calling thread. More need a platform. */
   readonly workers?: number;
   readonly platform?: Platform;
@@ -96,7 +99,7 @@ export class Cluster {
     if (profile && platform !== undefined) this.#profile = new Profile(platform.clock);
     this.#options = options;
     this.#topology = options.topology;
-    this.#owner = partitionHosts(options.topology, options.workers ?? 1);
+    this.#owner = partitionHosts(options.topology, options.workers ?? 1, options.affinities);
   }
 
   /** Makes the workers and switches the hosts on. @throws UserError for options that contradict each other */

@@ -1,6 +1,6 @@
 /**
- * The physical side of a lab: hosts, their NICs, and the layer-2 segments (switches) that connect them; and
- * how hosts are shared out to workers. A frame between two NICs of a segment takes the larger of their two
+ * The physical side of a lab: hosts, their NICs, and the layer-2 segments (switches) that connect them. How hosts are
+ * shared out to workers is placement.ts. A frame between two NICs of a segment takes the larger of their two
  * latencies, one way.
  */
 import { formatMac, type Ipv4, type Mac } from "../base/addr.ts";
@@ -52,6 +52,8 @@ export interface HostConfig {
   readonly nics: readonly NicConfig[];
   /** What the MachineFactory is given; must survive structured cloning. */
   readonly machine: unknown;
+  /** How much work it makes, by any measure: workers are given about as much each. */
+  readonly weight: number;
 }
 
 /** Everything about the machines and wires of a run that workers must agree on. Plain data. */
@@ -81,6 +83,8 @@ export interface HostSpec {
   name: string;
   nics?: readonly NicSpec[];
   machine?: unknown;
+  /** Default 1. */
+  weight?: number;
 }
 
 /** Values of a NIC that says nothing else: a 10 Gbit/s data-centre network, Linux's default queue length. */
@@ -112,7 +116,10 @@ export function resolveTopology(
     for (const { device, segment, latency } of nics)
       if (fabrics[segment] !== undefined && latency > SEC)
         throw new UserError(`host ${host.name}, ${device}: latency below a leaf must not exceed 1s`);
-    return { name: host.name, nics, machine: host.machine };
+    const { name, machine, weight = 1 } = host;
+    if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
+      throw new UserError(`host ${name}: weight must be more than 0`);
+    return { name, nics, machine, weight };
   });
   return { seed, hosts: resolved, fabrics };
 }
@@ -184,55 +191,6 @@ export function oneWayDelay(a: HostConfig, b: HostConfig, topology: Pick<Topolog
     }
   }
   return best;
-}
-
-/**
- * Which worker owns which host, by host index. Hosts stay in lab order, in blocks of nearly equal size.
- * Hosts whose delay to each other is 0 share a worker: between workers there must be a delay to look ahead into. So do
- * the hosts of a leaf, whose links the worker of its hosts serves.
- * Workers without a host are possible when there are fewer groups than workers.
- */
-export function partitionHosts(topology: Topology, workers: number): number[] {
-  const groups = zeroDelayGroups(topology);
-  const owner = new Array<number>(topology.hosts.length).fill(0);
-  let placed = 0;
-  for (const group of groups) {
-    const worker = Math.floor((placed * workers) / topology.hosts.length);
-    for (const host of group) owner[host] = worker;
-    placed += group.length;
-  }
-  return owner;
-}
-
-/** Host indices, grouped by "delay 0" and by leaf (transitively); groups in order of their first host. */
-function zeroDelayGroups({ hosts, fabrics }: Topology): number[][] {
-  const groupOf = hosts.map((_, i) => i);
-  const bySegment = new Map<string, number>();
-  hosts.forEach((host, i) => {
-    for (const nic of host.nics) {
-      const fabric = fabrics[nic.segment];
-      if (fabric === undefined && nic.latency > 0) continue;
-      // Leaves without any delay between them are one leaf here.
-      const near = fabric === undefined || (fabric.latency === 0 && nic.latency === 0);
-      for (const key of near ? [nic.segment, `${nic.segment} ${nic.leaf}`] : [`${nic.segment} ${nic.leaf}`]) {
-        const first = bySegment.get(key);
-        if (first === undefined) bySegment.set(key, i);
-        else merge(groupOf, first, i);
-      }
-    }
-  });
-  const groups = new Map<number, number[]>();
-  groupOf.forEach((group, host) => {
-    groups.set(group, [...(groups.get(group) ?? []), host]);
-  });
-  return [...groups.values()];
-}
-
-function merge(groupOf: number[], a: number, b: number): void {
-  const from = groupOf[b] as number;
-  const to = groupOf[a] as number;
-  const [low, high] = [Math.min(from, to), Math.max(from, to)];
-  for (let i = 0; i < groupOf.length; i++) if (groupOf[i] === high) groupOf[i] = low;
 }
 
 /**
