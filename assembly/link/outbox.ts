@@ -3,11 +3,11 @@
  * barrier at the end of a window (src/scheduler/exchange.ts): records and bytes lie side by side, so that a receiver takes
  * a window's frames with two copies, however many they are.
  */
-import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE } from "../abi";
+import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_FROM, OUT_LATE, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE, OUT_VIA } from "../abi";
 import { kfree, kmallocRaw } from "../memory/arena";
 import { scratch } from "../memory/scratch";
 import { SKB_CSUM_OK, Skb, allocArrived, releaseSent } from "../memory/skb";
-import { EV_FRAME, endRunBefore, schedule, skipped } from "../sim/event";
+import { EV_DOWNLINK, EV_FRAME, endRunBefore, schedule, skipped } from "../sim/event";
 import { Host } from "../sim/host";
 import { Port, ownWorker, portAt } from "./port";
 
@@ -83,8 +83,9 @@ function growBytes(box: Outbox, least: u32): void {
 /**
  * Leaves a frame for the worker of a port, and lets go of it: it has left its host. The window ends before anything can
  * come back of it.
+ * @param via 0: it arrives at the port; otherwise a spine's number plus 1: it arrives at its link, with Skb.cb1 and cb2
  */
-export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64): void {
+export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64, via: u32): void {
   const worker = to.worker;
   assert(worker < MAX_WORKERS, "worker index");
   if (worker >= workersSeen) workersSeen = worker + 1;
@@ -105,6 +106,11 @@ export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64): void {
   store<u32>(at, skb.len, OUT_LEN);
   store<u32>(at, to.id, OUT_PORT);
   store<u32>(at, skb.flags & SKB_CSUM_OK, OUT_FLAGS);
+  store<u32>(at, via, OUT_VIA);
+  if (via != 0) {
+    store<u32>(at, skb.cb1, OUT_FROM);
+    store<u32>(at, skb.cb2, OUT_LATE);
+  }
   endRunBefore(arrival + load<i64>(returns + (<usize>worker << 3)));
   releaseSent(skb);
 }
@@ -167,16 +173,19 @@ export function inboxTake(count: u32, from: u32, notBefore: i64): void {
     const arrival = load<i64>(at, OUT_ARRIVAL);
     assert(arrival >= notBefore, "no frame arrives within the window in which it was sent (lookahead)");
     const len = load<u32>(at, OUT_LEN);
-    const data = wireImport(load<u32>(at, OUT_PORT), arrival, load<u64>(at, OUT_TIE), len, load<u32>(at, OUT_FLAGS));
+    const data = wireImport(
+      load<u32>(at, OUT_PORT), arrival, load<u64>(at, OUT_TIE), len, load<u32>(at, OUT_FLAGS), load<u32>(at, OUT_VIA), load<u32>(at, OUT_FROM), load<u32>(at, OUT_LATE),
+    );
     memory.copy(data, bytes + <usize>(load<u32>(at, OUT_DATA) - from), len);
   }
 }
 
 /**
  * A frame from another worker: makes a buffer for it, queued for its arrival, and returns where its `len`
- * bytes go. `arrival` is a time of day. The caller copies them in before it runs the kernel again.
+ * bytes go. `arrival` is a time of day; `via`, `from` and `late` are OUT_VIA, OUT_FROM and OUT_LATE of its record. The
+ * caller copies the bytes in before it runs the kernel again.
  */
-export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32): usize {
+export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
   const port = portAt(portId);
   assert(port.worker == ownWorker, "frame for another worker");
   if (port.host == 0) return scratch(); // nobody has plugged in there yet: the frame is lost
@@ -184,6 +193,12 @@ export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags:
   skb.flags = flags;
   skb.cb0 = portId;
   skb.evKind = EV_FRAME;
+  if (via != 0) {
+    skb.cb1 = from;
+    skb.cb2 = late;
+    skb.cb3 = via - 1;
+    skb.evKind = EV_DOWNLINK;
+  }
   schedule(changetype<usize>(skb), arrival - skipped, tie);
   return skb.data;
 }

@@ -3,7 +3,7 @@
  * shared out to workers is placement.ts. A frame between two NICs of a segment takes the larger of their two
  * latencies, one way.
  */
-import { formatMac, type Ipv4, type Mac } from "../base/addr.ts";
+import { formatIpv4, formatMac, type Ipv4, type Mac } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, SEC, type Time, US } from "../base/time.ts";
@@ -99,6 +99,14 @@ const NIC_DEFAULTS = {
   address: 0,
 } as const;
 
+/** What a frame of full size takes on the wire besides its payload: Ethernet header, check sequence, preamble, gap. */
+const WIRE_OVERHEAD = 38;
+
+/** Bytes on the wire of so many frames of full size, as a limit of a queue; an MTU in bytes of payload. */
+export function wireBytes(frames: number, mtu: number): number {
+  return Math.min(frames * (mtu + WIRE_OVERHEAD), 0xffffffff);
+}
+
 /** Fills in the defaults and checks the values. MAC addresses are drawn from the seed and the host's name. */
 export function resolveTopology(
   seed: string,
@@ -121,6 +129,7 @@ export function resolveTopology(
       throw new UserError(`host ${name}: weight must be more than 0`);
     return { name, nics, machine, weight };
   });
+  checkAddresses(resolved, fabrics);
   return { seed, hosts: resolved, fabrics };
 }
 
@@ -138,6 +147,21 @@ function checkFabric(segment: string, { spines, bandwidth, latency, queue }: Lea
   if (!(latency >= 0 && latency <= SEC && Number.isInteger(latency)))
     throw new UserError(`${where}: the latency of its links must lie between 0 and 1s`);
   if (!(queue >= 1)) throw new UserError(`${where}: the queue of a link must hold at least one frame`);
+}
+
+/** @throws UserError where a leaf would know two hosts by one address */
+function checkAddresses(hosts: readonly HostConfig[], fabrics: Topology["fabrics"]): void {
+  const taken = new Map<string, string>();
+  for (const { name, nics } of hosts) {
+    for (const { device, segment, address } of nics) {
+      if (address === 0 || fabrics[segment] === undefined) continue;
+      const key = `${segment} ${address}`;
+      const other = taken.get(key);
+      if (other !== undefined)
+        throw new UserError(`host ${name}, ${device}: the address ${formatIpv4(address)} is ${other}'s`);
+      taken.set(key, name);
+    }
+  }
 }
 
 function resolveNic(host: string, spec: NicSpec, index: number, random: Random, taken: Set<Mac>): NicConfig {
