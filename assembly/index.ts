@@ -14,7 +14,7 @@ import { Skb } from "./memory/skb";
 import { EV_FRAME, EV_TIMER, EV_UPLINK, EventNode, clock, endRunNever, horizon, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
 import { Timer, timerFire } from "./sim/timer";
 import { inetInit } from "./inet/inet";
-import { socketInit, wakeCount } from "./socket/socket";
+import { wakeCount } from "./socket/socket";
 import { ipvsInit } from "./ipvs/ipvs";
 import { netfilterInit } from "./netfilter/netfilter";
 
@@ -44,7 +44,6 @@ export function boot(worker: u32): void {
   setWorker(worker);
   for (let other: u32 = 0; other < MAX_WORKERS; other++) setReturn(other, <i64>FAR);
   inetInit();
-  socketInit();
   netfilterInit();
   ipvsInit();
 }
