@@ -1,7 +1,7 @@
 /**
  * Benchmarks of the kernel. CPU time of the process, warmed up, variants taken in turn, the median of their samples.
  *
- *   node test/bench/main.mjs [road | encrypted | parts | tunnel | events | tcp | crypto | ns3 | linux]... [--rounds N] [--json]
+ *   node test/bench/main.mjs [road | encrypted | parts | tunnel | events | tcp | crypto | ns3 | linux | scale]... [--rounds N] [--json]
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -37,8 +37,9 @@ const { BENCHES, PEERS } = await import("./benches.mjs");
 const { cryptoBench } = await import("./crypto.mjs");
 const { ns3Bench } = await import("./ns3/bench.mjs");
 const { linuxBench } = await import("./linux.mjs");
+const { scaleBench } = await import("./scale.mjs");
 /** Those that measure and print by themselves: against other processes. */
-const AGAINST = { crypto: cryptoBench, ns3: ns3Bench, linux: linuxBench };
+const AGAINST = { crypto: cryptoBench, ns3: ns3Bench, linux: linuxBench, scale: scaleBench };
 
 /** Runs variants in turn: each is { name, unit, run(count) → what it did }. */
 function measure(variants) {
