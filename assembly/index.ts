@@ -14,7 +14,7 @@ import { Skb } from "./memory/skb";
 import { EV_FRAME, EV_TIMER, EV_UPLINK, EventNode, clock, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
 import { Timer, timerFire } from "./sim/timer";
 import { inetInit } from "./inet/inet";
-import { socketInit, wakeCount } from "./socket/socket";
+import { wakeCount } from "./socket/socket";
 import { ipvsInit } from "./ipvs/ipvs";
 import { netfilterInit } from "./netfilter/netfilter";
 
@@ -40,7 +40,6 @@ export * from "./socket/sctp-border";
 export function boot(worker: u32): void {
   setWorker(worker);
   inetInit();
-  socketInit();
   netfilterInit();
   ipvsInit();
 }
