@@ -116,10 +116,12 @@ export class Partition {
     this.kernel = Kernel.create(module, config.worker, wrap);
     this.#scheduler = new HostScheduler((host, process, error) => this.#programFailed(host, process.name, error));
     this.#patterns = config.capture === undefined ? undefined : new CapturePatterns(config.capture.patterns);
-    this.kernel.onLink((ns, link, kind) => {
-      if (kind !== "del") this.#selectCapture(ns, link);
-    });
-    if (config.capture !== undefined) this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+    if (config.capture !== undefined) {
+      this.kernel.onLink((ns, link, kind) => {
+        if (kind !== "del") this.#selectCapture(ns, link);
+      });
+      this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+    }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
     config.topology.hosts.forEach((host, index) => {
