@@ -45,7 +45,10 @@ export interface KernelCounters {
   /** Events handled: frames that arrived, timers. */
   readonly events: number;
   readonly pendingEvents: number;
+  /** Bytes of blocks that are held. */
   readonly memoryInUse: number;
+  /** Bytes of the instance's memory: what the operating system sees, at most 2 GiB less 64 KiB. */
+  readonly memoryHeld: number;
   readonly blocks: number;
 }
 
@@ -57,6 +60,7 @@ export class Kernel {
   /** Packet sockets of programs. */
   readonly taps: PacketTaps;
   readonly #hosts: Host[] = [];
+  readonly #indices = new Set<number>();
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sockets = new Map<number, SocketBase>();
   readonly #listeners: LinkListener[] = [];
@@ -86,11 +90,8 @@ export class Kernel {
    * @param random the host's stream; the kernel's own random numbers and MAC addresses are forks of it
    */
   addHost(name: string, index: number, random: Random): Host {
-    assert(
-      this.#hosts.every((host) => host.index !== index),
-      "host index is unique",
-      index,
-    );
+    assert(!this.#indices.has(index), "host index is unique", index);
+    this.#indices.add(index);
     const host = new Host(this, name, index, random.fork("kernel"));
     this.#hosts.push(host);
     return host;
@@ -153,7 +154,7 @@ export class Kernel {
 
   // -------------------------------------------------------------------------------------------- handles
 
-  /** The namespace with that handle; undefined for 0. */
+  /** The namespace with that handle; undefined for 0 and for one that is parked. */
   namespaceAt(handle: number): Namespace | undefined {
     return this.#namespaces.get(handle);
   }
@@ -174,19 +175,16 @@ export class Kernel {
 
   addSocket(socket: SocketBase): void {
     this.#sockets.set(socket.handle, socket);
+    socket.ns.adopt(socket);
   }
 
   removeSocket(socket: SocketBase): void {
     if (this.#sockets.get(socket.handle) === socket) this.#sockets.delete(socket.handle);
+    socket.ns.release(socket);
   }
 
   socketAt(handle: number): SocketBase | undefined {
     return this.#sockets.get(handle);
-  }
-
-  /** The open sockets of a namespace. */
-  socketsOf(ns: Namespace): SocketBase[] {
-    return [...this.#sockets.values()].filter((socket) => socket.ns === ns);
   }
 
   // -------------------------------------------------------------------------------------------- links and captures
@@ -240,10 +238,12 @@ export class Kernel {
   }
 
   counters(): KernelCounters {
+    assert(this.exports.snmpStray() === 0, "a namespace that counts has counters", this.exports.snmpStray());
     return {
       events: this.exports.eventCount(),
       pendingEvents: this.exports.eventsPending(),
       memoryInUse: this.exports.memoryInUse(),
+      memoryHeld: this.mem.memory.buffer.byteLength,
       blocks: this.exports.blocksHeld(),
     };
   }

@@ -98,6 +98,11 @@ interface LinkExports {
   hostPackets(host: number): number;
   netnsNew(host: number): number;
   netnsDel(ns: number): void;
+  netnsPark(ns: number, length: number): void;
+  netnsUnpark(ns: number): void;
+  netnsParkedName(ns: number): number;
+  netnsParkedFirst(host: number): number;
+  netnsParkedNext(ns: number): number;
   netnsSetBrNf(ns: number, on: number): void;
   netnsGetBrNf(ns: number): number;
   linkFirst(ns: number): number;
@@ -241,6 +246,7 @@ interface InetExports {
   inetConfSet(ns: number, which: number, id: number, value: number): number;
   snmpCounters(ns: number): number;
   snmpCount(): number;
+  snmpStray(): number;
 }
 
 /** assembly/socket/udp-border.ts: UDP, ping and raw sockets, and options that all sockets have. */
