@@ -50,8 +50,12 @@ export class NetNs {
   parkNameLength: u32;
 }
 
+/** Namespaces that this kernel has now. */
+export let namespaces: u32 = 0;
+
 /** Makes a namespace with its loopback (down). */
 export function nsCreate(host: Host): NetNs {
+  namespaces++;
   const ns = changetype<NetNs>(kmalloc(offsetof<NetNs>()));
   ns.host = changetype<usize>(host);
   ns.id = host.namespaces++;
@@ -112,6 +116,7 @@ export function nsDestroy(ns: NetNs): void {
     host.xfrmIndex = 0;
   }
   kfree(changetype<usize>(ns), offsetof<NetNs>());
+  namespaces--;
 }
 
 /** The host that a namespace is on. */
