@@ -8,6 +8,7 @@ import type { Kernel } from "./kernel.ts";
 import { check, type KernelMemory } from "./memory.ts";
 import { Namespace } from "./netns.ts";
 import { DROP_REASON_NAMES } from "./reasons.ts";
+import { KernelMeter } from "./traffic-meter.ts";
 import type { HostKernel, NetNs } from "./types.ts";
 import type { KernelExports } from "./wasm.ts";
 
@@ -45,6 +46,7 @@ export class Host implements HostKernel {
   readonly #macRandom: Random;
   readonly #namespaces: Namespace[] = [];
   readonly #aeads = new Set<KernelAead>();
+  readonly #meters = new Set<KernelMeter>();
   #root: Namespace | undefined;
 
   /** Made by Kernel.addHost. */
@@ -134,6 +136,16 @@ export class Host implements HostKernel {
     return aead;
   }
 
+  meter(): KernelMeter {
+    const meter = new KernelMeter(this, (closed) => this.#meters.delete(closed));
+    this.#meters.add(meter);
+    return meter;
+  }
+
+  exponential([high, low]: readonly [number, number], n: number): number {
+    return this.kernel.exports.exponentialAt(high, low, n);
+  }
+
   /** A random locally administered unicast address (eth_random_addr). */
   randomMac(): Mac {
     const first = ((this.#macRandom.u32() & 0xff) | 0x02) & 0xfe;
@@ -159,6 +171,7 @@ export class Host implements HostKernel {
       this.unpark(id).discard();
     for (const ns of [...this.#namespaces].reverse()) ns.discard();
     for (const aead of [...this.#aeads]) aead.close();
+    for (const meter of [...this.#meters]) meter.close();
     this.kernel.exports.hostSetRoot(this.handle, 0);
     this.#root = undefined;
   }

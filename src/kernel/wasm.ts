@@ -46,6 +46,7 @@ export interface KernelExports
     XfrmExports,
     IpvsExports,
     UdpExports,
+    MeterExports,
     TcpExports,
     SctpExports,
     CryptoExports {
@@ -82,6 +83,9 @@ export interface KernelExports
     tieLow: number,
     len: number,
     flags: number,
+    via: number,
+    from: number,
+    late: number,
   ): number;
 }
 
@@ -143,6 +147,10 @@ interface LinkExports {
   portSet(port: number, down: number, delay: number, rate: number, loss: number, queue: number, group: number): void;
   portFilterAdd(port: number, ethertype: number, protocol: number, transportPort: number, ip: number): void;
   portFilterClear(port: number): void;
+  fabricNew(segment: number, seed: number, spines: number, delay: number, rate: number, queue: number): void;
+  portPlug(port: number, leaf: number, ip: number): void;
+  fabricLinkChange(segment: number, leaf: number, spine: number, down: number, delay: number, loss: number): void;
+  fabricLinkCounters(segment: number, leaf: number, spine: number, way: number): number;
 }
 
 /** assembly/netfilter/border.ts */
@@ -279,6 +287,34 @@ interface UdpExports {
   rawOpen(ns: number, protocol: number): number;
   rawSendTo(socket: number, ip: number, length: number): number;
   rawRecv(socket: number): number;
+}
+
+/** assembly/socket/meter-border.ts */
+interface MeterExports {
+  meterNew(host: number): number;
+  meterFree(meter: number): void;
+  meterListen(meter: number, ns: number, port: number, tag: number): number;
+  meterGenerate(
+    meter: number,
+    ns: number,
+    flow: number,
+    group: number,
+    port: number,
+    to: number,
+    toPort: number,
+    length: number,
+    startIn: number,
+    endIn: number,
+    interval: number,
+    poisson: number,
+    seedHigh: number,
+    seedLow: number,
+  ): number;
+  meterSent(meter: number, skip: number): number;
+  meterSeen(meter: number, skip: number): number;
+  meterDelays(meter: number, group: number): number;
+  meterStrays(meter: number): number;
+  exponentialAt(seedHigh: number, seedLow: number, n: number): number;
 }
 
 /** assembly/socket/sctp-border.ts */
