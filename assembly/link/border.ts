@@ -12,12 +12,8 @@ import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
-<<<<<<< HEAD
 import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
-=======
-import { NetNs, nsCreate, nsDestroy } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
->>>>>>> main
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
 import { vethCreate } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
