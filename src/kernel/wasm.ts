@@ -339,6 +339,9 @@ interface TcpExports {
   tcpUnacked(socket: number): number;
   tcpSetNoDelay(socket: number, on: number): void;
   tcpSetKeepalive(socket: number, on: number, idle: number, interval: number, probes: number): void;
+  tcpSetSink(socket: number, on: number, wakeAt: number): void;
+  tcpBytesReceived(socket: number): number;
+  tcpSendPattern(socket: number, length: number): number;
   tcpInfo(socket: number): number;
   tcpDump(ns: number, cursor: number): number;
 }

@@ -4,25 +4,39 @@
  */
 import { assert, UserError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
-import { SEC, type Time } from "../../base/time.ts";
+import { FOREVER, SEC, type Time } from "../../base/time.ts";
 import type { TrafficMeter } from "../../kernel/meter-types.ts";
 import { MEASURED_HEADER } from "../../kernel/traffic-meter.ts";
 import type { NetNs } from "../../kernel/types.ts";
 import type { HostOs } from "../../scheduler/os.ts";
+import type { Proc } from "../../scheduler/process.ts";
+import { sendBulk, serveBulk } from "./bulk.ts";
+import { IncastReceiver, sendBlocks } from "./incast.ts";
 import {
+  BULK_PORT,
   DATAGRAM_PORT,
   groupNumber,
+  INCAST_PORT,
   indexOf,
+  LISTEN_BULK,
   LISTEN_DATAGRAMS,
+  LISTEN_INCAST,
+  LISTEN_REQUESTS,
   type PlanIndex,
   type PlannedFlow,
+  REQUEST_PORT,
   sourcePort,
 } from "./plan-index.ts";
+import { Poller } from "./poller.ts";
+import { sendRequests, serveRequests } from "./request-response.ts";
 import { HostResults } from "./results.ts";
+import type { TcpTraffic } from "./tcp.ts";
 import type { MeshFlow, MeshPlan, MeshReport } from "./types.ts";
 
 /** Smallest datagram (bytes of payload) of the kinds cbr and poisson: it says whose it is and when it was sent. */
 export const MIN_DATAGRAM = MEASURED_HEADER;
+
+const STREAM_PORTS = { rr: REQUEST_PORT, bulk: BULK_PORT, incast: INCAST_PORT } as const;
 
 /** Receivers and senders of one host. */
 export class HostTraffic {
@@ -32,6 +46,11 @@ export class HostTraffic {
   readonly #nsOf: (container: number) => NetNs;
   readonly #index: PlanIndex;
   readonly #results: HostResults;
+  readonly #tcp: TcpTraffic;
+  readonly #incast: IncastReceiver[] = [];
+  /** When the traffic starts, once that is known. */
+  #at: Time = FOREVER;
+  #polling = false;
   #meter: TrafficMeter | undefined;
   #report: MeshReport | undefined;
 
@@ -45,11 +64,13 @@ export class HostTraffic {
     this.#plan = plan;
     this.#host = host;
     this.#nsOf = nsOf;
-    const { size, traffic } = plan.options;
-    const datagrams = traffic.includes("cbr") || traffic.includes("poisson");
-    if (datagrams && size < MIN_DATAGRAM) throw new UserError(`size: ${size} bytes; a datagram needs ${MIN_DATAGRAM}`);
+    const { options } = plan;
+    const datagrams = options.traffic.includes("cbr") || options.traffic.includes("poisson");
+    const least = datagrams ? MIN_DATAGRAM : 1;
+    if (options.size < least) throw new UserError(`size: ${options.size} bytes; this traffic needs ${least}`);
     this.#index = indexOf(plan);
     this.#results = new HostResults(plan, this.#index);
+    this.#tcp = { os, options, index: this.#index, poller: new Poller(), results: this.#results };
   }
 
   /** Opens all receivers that this host's containers need: those of their own addresses and of their services. */
@@ -60,6 +81,9 @@ export class HostTraffic {
       if (listens === 0) continue;
       const ns = this.#nsOf(container);
       if (listens & LISTEN_DATAGRAMS) this.#measure().listen(ns, DATAGRAM_PORT, container);
+      if (listens & LISTEN_REQUESTS) serveRequests(this.#polled(), ns, container);
+      if (listens & LISTEN_BULK) serveBulk(this.#polled(), ns, () => this.#at);
+      if (listens & LISTEN_INCAST) this.#incast.push(new IncastReceiver(this.#polled(), ns, container));
     }
   }
 
@@ -69,8 +93,12 @@ export class HostTraffic {
    */
   start(at: Time): void {
     assert(at >= this.#os.now(), "traffic starts now or later", at, this.#os.now());
+    this.#at = at;
+    for (const receiver of this.#incast) this.#os.spawn("incast receiver", receiver.run(at));
     for (const planned of this.#index.flowsOf(this.#host)) {
-      if (planned.flow.kind === "cbr" || planned.flow.kind === "poisson") this.#sendDatagrams(planned, at);
+      const { kind } = planned.flow;
+      if (kind === "cbr" || kind === "poisson") this.#sendDatagrams(planned, at);
+      else this.#os.spawn(kind, this.#sendStream(kind, planned, at));
     }
   }
 
@@ -88,6 +116,21 @@ export class HostTraffic {
     assert(kernel.meter !== undefined, "a kernel that measures traffic", kernel.name);
     this.#meter ??= kernel.meter();
     return this.#meter;
+  }
+
+  /** What TCP traffic needs, with the program that handles its sockets' news. */
+  #polled(): TcpTraffic {
+    if (!this.#polling) this.#os.spawn("traffic", this.#tcp.poller.run());
+    this.#polling = true;
+    return this.#tcp;
+  }
+
+  #sendStream(kind: "rr" | "bulk" | "incast", planned: PlannedFlow, at: Time): Proc<void> {
+    const { flow } = planned;
+    const route = { planned, ns: this.#nsOf(flow.from), to: this.#addressOf(flow), port: STREAM_PORTS[kind] };
+    const traffic = this.#polled();
+    if (kind === "rr") return sendRequests(traffic, route, at, this.#seedOf(flow));
+    return kind === "bulk" ? sendBulk(traffic, route, at) : sendBlocks(traffic, route, at);
   }
 
   #sendDatagrams(planned: PlannedFlow, at: Time): void {
