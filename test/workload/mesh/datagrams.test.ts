@@ -5,7 +5,7 @@ import { DATAGRAM_PORT, sourcePort } from "../../../src/workload/mesh/plan-index
 import { HostTraffic } from "../../../src/workload/mesh/traffic.ts";
 import type { MeshReport } from "../../../src/workload/mesh/types.ts";
 import { ip, kernelBuilt } from "../../support/kernel.ts";
-import { Playground, planOf } from "../../support/mesh.ts";
+import { Playground, planOf } from "../../support/playground.ts";
 
 /** A frame of `payload` bytes over one link of 10 Gbit/s and 50 µs: UDP, IP, Ethernet, and 24 bytes on the wire. */
 const wireTime = (payload: number): number => 50 * US + Math.ceil(((payload + 8 + 20 + 14 + 24) * 8) / 10);
