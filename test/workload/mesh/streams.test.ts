@@ -5,7 +5,7 @@ import { Histogram } from "../../../src/workload/histogram.ts";
 import { REQUEST_PORT } from "../../../src/workload/mesh/plan-index.ts";
 import type { MeshReport, MeshService } from "../../../src/workload/mesh/types.ts";
 import { cidr, ip, kernelBuilt } from "../../support/kernel.ts";
-import { type FlowSpec, Playground, planOf } from "../../support/mesh.ts";
+import { type FlowSpec, Playground, planOf } from "../../support/playground.ts";
 
 const PORT: PortSettings = {
   down: false,
