@@ -28,7 +28,7 @@ import {
   userAbort, userAccept, userBind, userClose, userConnect, userListen, userRecv, userSend, userShutdown,
 } from "./tcp-user";
 import { NAGLE_OFF, pushPending } from "./tcp-xmit";
-import { FLOW_PATTERN, flowPattern } from "./udp-flow";
+import { sendPattern } from "./tcp-app";
 
 @inline
 function sock(handle: usize): TcpSock {
@@ -165,20 +165,9 @@ export function tcpSetSink(handle: usize, on: u32, wakeAt: f64): void {
 
 /** As tcpSend, `len` bytes of a fixed pattern. */
 export function tcpSendPattern(handle: usize, len: u32): i32 {
-  const from = flowPattern();
-  let sent: u32 = 0;
-  while (sent < len) {
-    const part = len - sent < FLOW_PATTERN ? len - sent : FLOW_PATTERN;
-    const taken = userSend(sock(handle), from, part);
-    if (taken < 0) {
-      if (sent == 0) sent = <u32>taken;
-      break;
-    }
-    sent += <u32>taken;
-    if (<u32>taken < part) break;
-  }
+  const sent = sendPattern(sock(handle), len);
   softirq();
-  return <i32>sent;
+  return sent;
 }
 
 /** Bytes received in order so far. */

@@ -303,6 +303,25 @@ interface MeterExports {
   meterSeen(meter: number, skip: number): number;
   meterDelays(meter: number, group: number): number;
   meterStrays(meter: number): number;
+  meterServe(meter: number, ns: number, port: number, tag: number, response: number): number;
+  meterRequest(
+    meter: number,
+    ns: number,
+    flow: number,
+    group: number,
+    firstPort: number,
+    portStep: number,
+    ports: number,
+    to: number,
+    toPort: number,
+    response: number,
+    startIn: number,
+    endIn: number,
+    interval: number,
+    seedHigh: number,
+    seedLow: number,
+  ): void;
+  meterFailures(meter: number): number;
   exponentialAt(seedHigh: number, seedLow: number, n: number): number;
 }
 

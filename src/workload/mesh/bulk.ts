@@ -8,18 +8,7 @@ import type { NetNs } from "../../kernel/types.ts";
 import type { Proc } from "../../scheduler/process.ts";
 import { BULK_PORT } from "./plan-index.ts";
 import type { Watch } from "./poller.ts";
-import {
-  causeOf,
-  connect,
-  GREETING,
-  greetingOf,
-  Ports,
-  type Route,
-  receive,
-  serve,
-  type TcpTraffic,
-  until,
-} from "./tcp.ts";
+import { causeOf, connect, GREETING, greetingOf, type Route, receive, serve, type TcpTraffic, until } from "./tcp.ts";
 import type { MeshFlow } from "./types.ts";
 
 /** As much as a send buffer can take. */
@@ -73,7 +62,7 @@ export function* sendBulk({ os, options, poller, results }: TcpTraffic, route: R
   yield* until(os, at + flow.start);
   let socket: TrafficSocket;
   try {
-    socket = connect(route, new Ports(route.planned));
+    socket = connect(route);
   } catch (error) {
     fail(causeOf(error));
     return;

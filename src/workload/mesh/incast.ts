@@ -12,18 +12,7 @@ import { type Proc, Signal } from "../../scheduler/process.ts";
 import { INCAST_PORT } from "./plan-index.ts";
 import type { Watch } from "./poller.ts";
 import type { FlowCounts } from "./results.ts";
-import {
-  causeOf,
-  connect,
-  GREETING,
-  greetingOf,
-  Ports,
-  type Route,
-  receive,
-  serve,
-  type TcpTraffic,
-  until,
-} from "./tcp.ts";
+import { causeOf, connect, GREETING, greetingOf, type Route, receive, serve, type TcpTraffic, until } from "./tcp.ts";
 import type { MeshFlow } from "./types.ts";
 
 /** Senders that are not there so long after the last one's start are left out until they are. */
@@ -156,7 +145,7 @@ export function* sendBlocks({ os, options, poller, results }: TcpTraffic, route:
   };
   yield* until(os, at + flow.start);
   try {
-    const socket = connect(route, new Ports(route.planned));
+    const socket = connect(route);
     socket.setNoDelay(true);
     let greeted = false;
     let left = 0;

@@ -9,7 +9,7 @@ import type { TrafficSocket } from "../../kernel/socket-types.ts";
 import type { NetNs } from "../../kernel/types.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { Proc } from "../../scheduler/process.ts";
-import { type PlanIndex, type PlannedFlow, sourcePort } from "./plan-index.ts";
+import { type PlanIndex, type PlannedFlow, sourcePorts } from "./plan-index.ts";
 import type { Poller, Watch } from "./poller.ts";
 import type { HostResults } from "./results.ts";
 import type { MeshFlow, MeshOptions } from "./types.ts";
@@ -31,13 +31,11 @@ export interface Route {
   readonly port: number;
 }
 
-/** Bytes that a connection begins with: who is there, and, of a request, what it wants. */
+/** Bytes that a connection begins with: who is there. */
 export const GREETING = 32;
 const MAGIC = 0x4d575357;
 /** As many as somaxconn takes. */
 const BACKLOG = 4096;
-/** How many ports are tried when connections before still hold them (TIME_WAIT). */
-const PORT_TRIES = 4;
 
 function openSocket(ns: NetNs): TrafficSocket {
   assert(ns.socket.trafficTcp !== undefined, "a kernel that makes traffic", ns.name);
@@ -108,32 +106,16 @@ export function receive(socket: TrafficSocket, most: number): Uint8Array | "end"
   }
 }
 
-/** Source ports of a flow's connections, one after the other. */
-export class Ports {
-  readonly #planned: PlannedFlow;
-  #next = 0;
-
-  constructor(planned: PlannedFlow) {
-    this.#planned = planned;
-  }
-
-  next(): number {
-    return sourcePort(this.#planned, this.#next++);
-  }
-}
-
-/** Starts a connection; what it comes to is the socket's news. @throws KernelError EADDRNOTAVAIL, ENETUNREACH … */
-export function connect({ ns, to, port }: Route, ports: Ports): TrafficSocket {
-  for (let tries = 1; ; tries++) {
-    const socket = openSocket(ns);
-    try {
-      socket.bind(0, ports.next());
-      socket.connect(to, port);
-      return socket;
-    } catch (error) {
-      socket.close();
-      if (causeOf(error) !== "EADDRNOTAVAIL" || tries === PORT_TRIES) throw error;
-    }
+/** Starts a flow's connection; what it comes to is the socket's news. @throws KernelError ENETUNREACH … */
+export function connect({ planned, ns, to, port }: Route): TrafficSocket {
+  const socket = openSocket(ns);
+  try {
+    socket.bind(0, sourcePorts(planned).first);
+    socket.connect(to, port);
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
   }
 }
 

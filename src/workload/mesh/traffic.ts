@@ -25,10 +25,9 @@ import {
   type PlanIndex,
   type PlannedFlow,
   REQUEST_PORT,
-  sourcePort,
+  sourcePorts,
 } from "./plan-index.ts";
 import { Poller } from "./poller.ts";
-import { sendRequests, serveRequests } from "./request-response.ts";
 import { HostResults } from "./results.ts";
 import type { TcpTraffic } from "./tcp.ts";
 import type { MeshFlow, MeshPlan, MeshReport } from "./types.ts";
@@ -36,7 +35,7 @@ import type { MeshFlow, MeshPlan, MeshReport } from "./types.ts";
 /** Smallest datagram (bytes of payload) of the kinds cbr and poisson: it says whose it is and when it was sent. */
 export const MIN_DATAGRAM = MEASURED_HEADER;
 
-const STREAM_PORTS = { rr: REQUEST_PORT, bulk: BULK_PORT, incast: INCAST_PORT } as const;
+const STREAM_PORTS = { bulk: BULK_PORT, incast: INCAST_PORT } as const;
 
 /** Receivers and senders of one host. */
 export class HostTraffic {
@@ -81,7 +80,7 @@ export class HostTraffic {
       if (listens === 0) continue;
       const ns = this.#nsOf(container);
       if (listens & LISTEN_DATAGRAMS) this.#measure().listen(ns, DATAGRAM_PORT, container);
-      if (listens & LISTEN_REQUESTS) serveRequests(this.#polled(), ns, container);
+      if (listens & LISTEN_REQUESTS) this.#measure().serve(ns, REQUEST_PORT, container, this.#plan.options.size);
       if (listens & LISTEN_BULK) serveBulk(this.#polled(), ns, () => this.#at);
       if (listens & LISTEN_INCAST) this.#incast.push(new IncastReceiver(this.#polled(), ns, container));
     }
@@ -98,6 +97,7 @@ export class HostTraffic {
     for (const planned of this.#index.flowsOf(this.#host)) {
       const { kind } = planned.flow;
       if (kind === "cbr" || kind === "poisson") this.#sendDatagrams(planned, at);
+      else if (kind === "rr") this.#sendRequests(planned, at);
       else this.#os.spawn(kind, this.#sendStream(kind, planned, at));
     }
   }
@@ -105,7 +105,7 @@ export class HostTraffic {
   /** What this host measured. To be asked for at the end of the traffic; later calls give the same. */
   report(): MeshReport {
     if (this.#report === undefined) {
-      this.#collectDatagrams();
+      this.#collect();
       this.#report = this.#results.report();
     }
     return this.#report;
@@ -125,11 +125,10 @@ export class HostTraffic {
     return this.#tcp;
   }
 
-  #sendStream(kind: "rr" | "bulk" | "incast", planned: PlannedFlow, at: Time): Proc<void> {
+  #sendStream(kind: "bulk" | "incast", planned: PlannedFlow, at: Time): Proc<void> {
     const { flow } = planned;
     const route = { planned, ns: this.#nsOf(flow.from), to: this.#addressOf(flow), port: STREAM_PORTS[kind] };
     const traffic = this.#polled();
-    if (kind === "rr") return sendRequests(traffic, route, at, this.#seedOf(flow));
     return kind === "bulk" ? sendBulk(traffic, route, at) : sendBlocks(traffic, route, at);
   }
 
@@ -140,7 +139,7 @@ export class HostTraffic {
     const datagrams = {
       flow: flow.id,
       group: groupNumber(this.#results.groupOf(flow)),
-      port: sourcePort(planned),
+      port: sourcePorts(planned).first,
       to: this.#addressOf(flow),
       toPort: DATAGRAM_PORT,
       size,
@@ -152,6 +151,25 @@ export class HostTraffic {
       this.#nsOf(flow.from),
       flow.kind === "poisson" ? { ...datagrams, poisson: this.#seedOf(flow) } : datagrams,
     );
+  }
+
+  /** An open loop: a server that is slow meets a queue, not a patient client. */
+  #sendRequests(planned: PlannedFlow, at: Time): void {
+    const { flow } = planned;
+    const { rate, size, duration } = this.#plan.options;
+    const startIn = at + flow.start - this.#os.now();
+    this.#measure().request(this.#nsOf(flow.from), {
+      flow: flow.id,
+      group: groupNumber(this.#results.groupOf(flow)),
+      ports: sourcePorts(planned),
+      to: this.#addressOf(flow),
+      toPort: REQUEST_PORT,
+      response: size,
+      startIn,
+      endIn: startIn + duration,
+      interval: SEC / rate,
+      seed: this.#seedOf(flow),
+    });
   }
 
   #addressOf({ to, id }: MeshFlow): number {
@@ -167,22 +185,21 @@ export class HostTraffic {
   }
 
   /** Takes over what the kernel has counted. */
-  #collectDatagrams(): void {
+  #collect(): void {
     const meter = this.#meter;
     if (meter === undefined) return;
-    for (const { flow, sent, failed } of meter.sent()) {
-      const counts = this.#results.flow(flow);
-      counts.sent = sent;
-      counts.failed = failed;
-    }
+    for (const { flow, ...sent } of meter.sent()) Object.assign(this.#results.flow(flow), sent);
     for (const { flow, tag, count, bytes, reordered, duplicates } of meter.seen()) {
+      this.#results.backend(flow, tag, count);
+      // A request is counted where its answer arrives.
+      if (this.#index.flow(flow)?.kind === "rr") continue;
       const counts = this.#results.flow(flow);
       counts.received += count;
       counts.bytes += bytes;
       counts.reordered += reordered;
       counts.duplicates += duplicates;
-      this.#results.backend(flow, tag, count);
     }
+    for (const { cause, count } of meter.failures()) this.#results.failure("rr", cause, count);
     for (const delays of meter.delays()) this.#results.delays(delays.group).merge(delays);
     this.#results.strays = meter.strays();
   }
