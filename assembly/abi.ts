@@ -234,10 +234,9 @@ export const OUT_DATA = 16; // u32 address of the frame in the sender's memory
 export const OUT_LEN = 20; // u32
 export const OUT_PORT = 24; // u32 destination port id
 export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
-export const OUT_SKB = 32; // u32 the sender's buffer, freed when the outbox is reused
-export const OUT_VIA = 36; // u32 0, or 1 + the spine to whose link it comes (link/fabric.ts); then also:
-export const OUT_FROM = 40; // u32 the sender's port, and whether it is for all of the leaf
-export const OUT_LATE = 44; // u32 ns by which the link is served after it came there
+export const OUT_VIA = 32; // u32 0, or 1 + the spine to whose link it comes (link/fabric.ts); then also:
+export const OUT_FROM = 36; // u32 the sender's port, and whether it is for all of the leaf
+export const OUT_LATE = 40; // u32 ns by which the link is served after it came there
 export const OUT_RECORD = 48;
 
 /**

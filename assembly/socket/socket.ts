@@ -5,7 +5,7 @@
 import { EAGAIN } from "../abi";
 import { snmpReady } from "../inet/snmp";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
-import { Skb, consumeSkb, dropSkb, setSockDestructor, skbCost } from "../memory/skb";
+import { Skb, consumeSkb, dropSkb, skbCost } from "../memory/skb";
 import { NetNs } from "../link/netns";
 import { Host } from "../sim/host";
 import { rawDestroy } from "./raw";
@@ -274,11 +274,6 @@ export function chargeSkb(sk: Sock, skb: Skb): void {
   sk.txBytes += skb.size;
 }
 
-function uncharge(at: usize): void {
-  const skb = changetype<Skb>(at);
-  sockUncharge(changetype<Sock>(skb.sk), skb.truesize);
-}
-
 /** `truesize` bytes that were charged to the socket have left (sock_wfree, tcp_wfree). */
 export function sockUncharge(sk: Sock, truesize: u32): void {
   if (sk.type == SOCK_TCP) {
@@ -296,11 +291,6 @@ export function sockUncharge(sk: Sock, truesize: u32): void {
 export function sockFree(sk: Sock, size: u32): void {
   if (sk.txBytes == 0) kfree(changetype<usize>(sk), size);
   else sk.freeSize = size;
-}
-
-/** Called once at start-up. */
-export function socketInit(): void {
-  setSockDestructor(changetype<usize>(uncharge));
 }
 
 // ---------------------------------------------------------------------------------------------- border

@@ -70,6 +70,13 @@ export interface KernelExports
   outboxFlip(): void;
   outboxRecords(worker: number): number;
   outboxCount(worker: number): number;
+  outboxBytes(worker: number): number;
+  outboxUsed(worker: number): number;
+  outboxEarliest(worker: number): number;
+  outboxReturn(worker: number, delay: number): void;
+  windowEnd(): number;
+  inboxReserve(size: number): number;
+  inboxTake(count: number, from: number, notBefore: number): void;
   wireImport(
     port: number,
     arrivalHigh: number,
