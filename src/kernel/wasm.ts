@@ -321,6 +321,25 @@ interface MeterExports {
   meterSeen(meter: number, skip: number): number;
   meterDelays(meter: number, group: number): number;
   meterStrays(meter: number): number;
+  meterServe(meter: number, ns: number, port: number, tag: number, response: number): number;
+  meterRequest(
+    meter: number,
+    ns: number,
+    flow: number,
+    group: number,
+    firstPort: number,
+    portStep: number,
+    ports: number,
+    to: number,
+    toPort: number,
+    response: number,
+    startIn: number,
+    endIn: number,
+    interval: number,
+    seedHigh: number,
+    seedLow: number,
+  ): void;
+  meterFailures(meter: number): number;
   exponentialAt(seedHigh: number, seedLow: number, n: number): number;
 }
 
@@ -364,6 +383,9 @@ interface TcpExports {
   tcpUnacked(socket: number): number;
   tcpSetNoDelay(socket: number, on: number): void;
   tcpSetKeepalive(socket: number, on: number, idle: number, interval: number, probes: number): void;
+  tcpSetSink(socket: number, on: number, wakeAt: number): void;
+  tcpBytesReceived(socket: number): number;
+  tcpSendPattern(socket: number, length: number): number;
   tcpInfo(socket: number): number;
   tcpDump(ns: number, cursor: number): number;
 }
