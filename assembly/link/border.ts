@@ -14,7 +14,7 @@ import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, f
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy } from "./netns";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
-import { vethCreate } from "./veth";
+import { vethCreate, vethHops } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
 
 @inline
@@ -57,6 +57,11 @@ export function hostPackets(at: usize): usize {
   store<u64>(out, host.skbArrived, 32);
   store<i64>(out, host.skbLive, 40);
   return out;
+}
+
+/** Frames that crossed a veth pair, on all hosts. */
+export function vethHopCount(): f64 {
+  return <f64>vethHops;
 }
 
 /** A namespace with its loopback, which is down. */

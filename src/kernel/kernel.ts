@@ -45,6 +45,8 @@ export interface KernelCounters {
   /** Events handled: frames that arrived, timers. */
   readonly events: number;
   readonly pendingEvents: number;
+  /** Frames that one end of a veth pair sent and the other received, of all hosts. */
+  readonly vethHops: number;
   readonly memoryInUse: number;
   readonly blocks: number;
 }
@@ -243,6 +245,7 @@ export class Kernel {
     return {
       events: this.exports.eventCount(),
       pendingEvents: this.exports.eventsPending(),
+      vethHops: this.exports.vethHopCount(),
       memoryInUse: this.exports.memoryInUse(),
       blocks: this.exports.blocksHeld(),
     };

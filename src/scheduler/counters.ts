@@ -23,6 +23,11 @@ export interface SimCounters {
   readonly packetsDropped: number;
   /** Frames that went from one host to another over the wire. */
   readonly framesCarried: number;
+  /**
+   * Frames that went from a device to its peer: over a wire to another host's NIC, or from one end of a veth pair to the
+   * other. A datagram from container to container on another host takes three.
+   */
+  readonly hops: number;
   /** Bytes that the kernels hold. */
   readonly memory: number;
   /** Drops of all hosts by reason. */
@@ -55,6 +60,7 @@ export function mergeCounters(
     packetsDelivered: sum((host) => host.delivered),
     packetsDropped: sum((host) => host.dropped),
     framesCarried: sum((host) => host.sent),
+    hops: sum((host) => host.arrived) + parts.reduce((total, part) => total + part.vethHops, 0),
     memory: parts.reduce((total, part) => total + part.memory, 0),
     drops: Object.fromEntries([...drops].sort(([a], [b]) => (a < b ? -1 : 1))),
     hosts,

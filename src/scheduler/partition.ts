@@ -56,6 +56,8 @@ export interface HostCounters {
 export interface PartitionCounters {
   /** Kernel events handled. */
   readonly events: number;
+  /** Frames that crossed a veth pair. */
+  readonly vethHops: number;
   /** Bytes that the kernel holds. */
   readonly memory: number;
   readonly hosts: readonly HostCounters[];
@@ -381,13 +383,13 @@ export class Partition {
   }
 
   counters(): PartitionCounters {
-    const { events, memoryInUse } = this.kernel.counters();
+    const { events, vethHops, memoryInUse } = this.kernel.counters();
     const hosts = [...this.#hosts.values()].map((host) => ({
       host: host.index,
       packets: host.kernel.packets(),
       drops: host.kernel.drops(),
     }));
-    return { events, memory: memoryInUse, hosts };
+    return { events, vethHops, memory: memoryInUse, hosts };
   }
 
   #drainCapture(): void {
