@@ -2,7 +2,7 @@
  * Services in the kernel: in a network's load balancer sandbox the VIP, the marks that lead packets to IPVS, the service by
  * its mark and its destinations (moby libnetwork/service_linux.go addLBBackend, rmLBBackend, fwMarker; 20.10).
  */
-import { formatIpv4, type Ipv4, networkOf } from "../base/addr.ts";
+import { type Cidr, formatIpv4, type Ipv4, networkOf } from "../base/addr.ts";
 import { KernelError, UserError } from "../base/errors.ts";
 import type { IpvsApi, IpvsDestinationSpec } from "../kernel/ipvs-types.ts";
 import type { NetNs, Rule } from "../kernel/types.ts";
@@ -37,13 +37,42 @@ function placeOf(network: Network): Place | undefined {
 }
 
 /** `-j MARK --set-mark F` for packets of a published port, and for all that the VIP gets. */
-function markRules(balancer: LoadBalancer, vip: Ipv4): readonly (readonly [chain: string, rule: Rule])[] {
+function markRules(
+  balancer: Pick<LoadBalancer, "fwMark" | "ingressPorts">,
+  vip: Ipv4,
+): readonly (readonly [chain: string, rule: Rule])[] {
   const target = { kind: "MARK", value: balancer.fwMark } as const;
   const ofPort = ({ protocol, publishedPort }: PortConfig): readonly [string, Rule] => [
     "PREROUTING",
     { match: { protocol: is<string>(protocol), dport: isPort(publishedPort) }, target },
   ];
   return [...balancer.ingressPorts.map(ofPort), ["INPUT", { match: { dst: is({ ip: vip, prefix: 32 }) }, target }]];
+}
+
+/**
+ * fwMarker -A: in a load balancer's namespace the marks, and source NAT towards the backends, once a sandbox and for good.
+ * @param source the load balancer's address on the network; undefined where backends answer the client themselves
+ */
+export function addMarks(
+  ns: NetNs,
+  balancer: Pick<LoadBalancer, "fwMark" | "ingressPorts">,
+  vip: Ipv4,
+  source: Cidr | undefined,
+): void {
+  const { iptables } = ns;
+  const rules = markRules(balancer, vip);
+  for (const [chain, rule] of rules.slice(0, -1)) iptables.append("mangle", chain, rule);
+  if (source !== undefined) {
+    const snat: Rule = {
+      match: { dst: is(networkOf(source)), ipvs: true },
+      target: { kind: "SNAT", ip: source.ip },
+    };
+    if (!iptables.check("nat", "POSTROUTING", snat)) {
+      ns.sysctlSet("net.ipv4.vs.conntrack", 1);
+      iptables.append("nat", "POSTROUTING", snat);
+    }
+  }
+  for (const [chain, rule] of rules.slice(-1)) iptables.append("mangle", chain, rule);
 }
 
 /** Virtual services of a sandbox in IPVS (libnetwork/service_linux.go). */
@@ -66,7 +95,8 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
       return;
     }
     const { ns } = place.osl;
-    const add = (): void => ns.ipvs.addDestination({ fwmark: balancer.fwMark }, destination(network, ip, 1));
+    const add = (): void =>
+      ns.ipvs.addDestination({ fwmark: balancer.fwMark }, backendOf(ip, 1, network.directServerReturn));
     const what = `Failed to create real server ${formatIpv4(ip)}`;
     // A service that isn't there yet is ESRCH: that is how one knows, without reading its whole table for each backend.
     if (this.#tolerate(["EEXIST", "ESRCH"], what, balancer, place, add) === "ESRCH") {
@@ -101,27 +131,10 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
         return false;
       }
     }
-    this.#addMarks(network, balancer, vip, place);
+    const source = network.directServerReturn ? undefined : endpoint.address;
+    addMarks(osl.ns, balancer, vip, source);
     osl.ns.ipvs.addService({ id: { fwmark: balancer.fwMark }, scheduler: "rr" });
     return true;
-  }
-
-  /** fwMarker -A: the marks, and source NAT towards the backends, once a sandbox and for good. */
-  #addMarks(network: Network, balancer: LoadBalancer, vip: Ipv4, { endpoint, osl }: Place): void {
-    const { iptables } = osl.ns;
-    const rules = markRules(balancer, vip);
-    for (const [chain, rule] of rules.slice(0, -1)) iptables.append("mangle", chain, rule);
-    if (!network.directServerReturn && endpoint.address !== undefined) {
-      const snat: Rule = {
-        match: { dst: is(networkOf(endpoint.address)), ipvs: true },
-        target: { kind: "SNAT", ip: endpoint.address.ip },
-      };
-      if (!iptables.check("nat", "POSTROUTING", snat)) {
-        osl.ns.sysctlSet("net.ipv4.vs.conntrack", 1);
-        iptables.append("nat", "POSTROUTING", snat);
-      }
-    }
-    for (const [chain, rule] of rules.slice(-1)) iptables.append("mangle", chain, rule);
   }
 
   removeBackend(network: Network, balancer: LoadBalancer, ip: Ipv4, removeService: boolean, fullRemove: boolean): void {
@@ -141,7 +154,7 @@ export class IpvsLoadBalancer implements LoadBalancerProgrammer {
       );
     } else {
       this.#tolerate(["ENOENT"], `Failed to set LB weight of real server ${formatIpv4(ip)} to 0`, balancer, place, () =>
-        ipvs.updateDestination(service, destination(network, ip, 0)),
+        ipvs.updateDestination(service, backendOf(ip, 0, network.directServerReturn)),
       );
     }
     if (removeService) this.#removeService(network, balancer, vip, place, ipvs);
@@ -202,7 +215,7 @@ function shortOf({ id, containerId }: Sandbox): string {
   return `${id.slice(0, 7)} (${containerId.slice(0, 7)})`;
 }
 
-/** Masquerading keeps the packet's port, as port 0 says. */
-function destination(network: Network, address: Ipv4, weight: number): IpvsDestinationSpec {
-  return { address, port: 0, forwarding: network.directServerReturn ? "direct" : "masq", weight };
+/** A task as IPVS's destination. Masquerading keeps the packet's port, as port 0 says. */
+export function backendOf(address: Ipv4, weight: number, directServerReturn: boolean): IpvsDestinationSpec {
+  return { address, port: 0, forwarding: directServerReturn ? "direct" : "masq", weight };
 }

@@ -5,7 +5,7 @@
  */
 import { broadcastOf, type Cidr, formatIpv4, formatMac, type Ipv4, type Mac } from "../base/addr.ts";
 import { KernelError } from "../base/errors.ts";
-import type { NetNs } from "../kernel/types.ts";
+import type { DevRef, NetNs } from "../kernel/types.ts";
 import type { DaemonLog } from "./log.ts";
 
 /** Every address. */
@@ -83,6 +83,12 @@ interface Neighbor {
   readonly mac: Mac;
   readonly bridgeFamily: boolean;
   readonly linkName: string;
+}
+
+/** A permanent neighbour, or with `bridgeFamily` a permanent FDB entry of the device itself (programNeighbor of neigh_linux.go). */
+export function programNeighbor(ns: NetNs, dev: DevRef, ip: Ipv4, mac: Mac, bridgeFamily: boolean): void {
+  if (bridgeFamily) ns.fdb.add(dev, mac, { dst: ip, owner: "self", replace: true });
+  else ns.neigh.add(dev, ip, mac, { state: "PERMANENT", replace: true });
 }
 
 /** A namespace under libnetwork's control. */
@@ -202,8 +208,7 @@ export class OslNamespace {
     if (this.#find(ip, mac) >= 0) throw new NeighborSearchError(ip, mac, true);
     const dev = this.findDst(linkName);
     if (dev === undefined) throw new Error(`could not find the interface with name ${linkName}`);
-    if (bridgeFamily) this.ns.fdb.add(dev, mac, { dst: ip, owner: "self", replace: true });
-    else this.ns.neigh.add(dev, ip, mac, { state: "PERMANENT", replace: true });
+    programNeighbor(this.ns, dev, ip, mac, bridgeFamily);
     this.#neighbors.push({ ip, mac, bridgeFamily, linkName });
   }
 

@@ -329,7 +329,7 @@ function* readTcpMessage(socket: TcpSocket, until: number): Proc<Uint8Array | un
 }
 
 /** Two chains with a jump each; what is in them is replaced. The tcp rules end up before the udp ones. */
-function setupNat(iptables: IptablesApi, udpPort: number, tcpPort: number): void {
+export function setupNat(iptables: IptablesApi, udpPort: number, tcpPort: number): void {
   prepareChain(iptables, "OUTPUT", OUTPUT_CHAIN);
   prepareChain(iptables, "POSTROUTING", POSTROUTING_CHAIN);
   for (const [protocol, port] of [

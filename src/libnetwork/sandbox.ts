@@ -28,6 +28,7 @@ import {
   parseResolvConf,
   type ResolvConf,
 } from "./files.ts";
+import type { DaemonLog } from "./log.ts";
 import { lookupName, lookupOrder } from "./name-lookup.ts";
 import { makeNamespace } from "./namespaces.ts";
 import type { Network } from "./network.ts";
@@ -66,6 +67,12 @@ const LB_SYSCTLS: readonly (readonly [name: string, value: number])[] = [
   ["net.ipv4.vs.expire_nodest_conn", 1],
   ["net.ipv4.vs.expire_quiescent_template", 1],
 ];
+
+/** Sets a load balancer's sysctls, in the host's namespace too (osl ApplyOSTweaks); IPVS' are unknown until it is loaded. */
+export function applyBalancerSysctls(ns: NetNs, host: NetNs, log: DaemonLog): void {
+  for (const target of [ns, host])
+    for (const [sysctl, value] of LB_SYSCTLS) setSysctlIfKnown(target, sysctl, value, log);
+}
 
 /** A container's network namespace and what is in it (libnetwork/sandbox.go). */
 export class Sandbox implements ResolverBackend {
@@ -137,11 +144,8 @@ export class Sandbox implements ResolverBackend {
   /** The sysctls of its kind of sandbox (osl ApplyOSTweaks). Those of load balancers reach the host's namespace too. */
   applyOsTweaks(ns: NetNs): void {
     const { log, system, host } = this.controller;
-    const container = this.kind === "container";
-    for (const target of container ? [ns] : [ns, host]) {
-      for (const [sysctl, value] of container ? system.sandboxSysctls : LB_SYSCTLS)
-        setSysctlIfKnown(target, sysctl, value, log);
-    }
+    if (this.kind !== "container") applyBalancerSysctls(ns, host, log);
+    else for (const [sysctl, value] of system.sandboxSysctls) setSysctlIfKnown(ns, sysctl, value, log);
   }
 
   /** The container's process starts: its namespace is made, and all endpoints get their interfaces, in order. */

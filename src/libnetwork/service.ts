@@ -9,7 +9,7 @@ import type { Network } from "./network.ts";
 import type { PortConfig } from "./records.ts";
 
 /** First firewall mark of a daemon's life (service.go fwMarkCtr). */
-const FIRST_FWMARK = 256;
+export const FIRST_FWMARK = 256;
 
 /** A backend as it is announced: by this node's own endpoint or by `endpoint_table`. */
 export interface ServiceBinding {

@@ -79,6 +79,52 @@ function flag(options: Options, key: string, fallback: boolean): boolean {
   throw new UserError(`failed to parse ${key} value: ${value} (strconv.ParseBool: parsing "${value}": invalid syntax)`);
 }
 
+/** Only a daemon that has to switch forwarding on itself also sets FORWARD's policy to DROP (setupIPForwarding). */
+export function enableForwarding(host: NetNs): void {
+  if (host.sysctlGet("net.ipv4.ip_forward") === 1) return;
+  host.sysctlSet("net.ipv4.ip_forward", 1);
+  host.iptables.setPolicy("filter", "FORWARD", "DROP");
+}
+
+/**
+ * A bridge network's device and rules (createNetwork).
+ * @param mtu bytes; 0 = the kernel's default
+ * @param isDefault it is docker0: the rules of an earlier life go first
+ * @returns whether the device was made
+ */
+export function setupBridge(
+  host: NetNs,
+  random: Random,
+  log: DaemonLog,
+  rules: BridgeRules,
+  gateway: Cidr,
+  mtu: number,
+  isDefault: boolean,
+): boolean {
+  // The daemon deletes the default bridge of its last life and makes it anew, so its rules are above the others' (initBridgeDriver).
+  if (isDefault) removeBridgeRules(host.iptables, rules);
+  const created = setupDevice(host, random, rules.bridge, gateway, mtu);
+  if (!rules.icc) setSysctlIfKnown(host, "net.bridge.bridge-nf-call-iptables", 1, log);
+  addBridgeRules(host.iptables, rules);
+  host.link.set(rules.bridge, { up: true });
+  return created;
+}
+
+/** Makes the device unless the user made one of that name, gives it a MAC and the gateway's address. Returns whether it was made. */
+function setupDevice(host: NetNs, random: Random, bridge: string, gateway: Cidr, mtu: number): boolean {
+  const made = findLink(host, bridge) === undefined;
+  if (made) host.link.add(mtu === 0 ? { kind: "bridge", name: bridge } : { kind: "bridge", name: bridge, mtu });
+  // netutils.GenerateRandomMAC: a fixed address, so that ports coming and going don't change the bridge's.
+  if (made) host.link.set(bridge, { mac: 0x0242 * 2 ** 32 + random.u32() });
+  const addresses = host.addr.list(bridge);
+  const has = addresses.some((a) => a.addr.ip === gateway.ip && a.addr.prefix === gateway.prefix);
+  if (has) return made;
+  // A device that was there with another address gets the network's in its place (setupBridgeIPv4).
+  if (addresses[0] !== undefined) host.addr.del(bridge, addresses[0].addr);
+  host.addr.add(bridge, gateway, { broadcast: broadcastOf(gateway) });
+  return made;
+}
+
 /** The bridge driver (libnetwork/drivers/bridge). */
 export class BridgeDriver implements Driver {
   readonly type: "bridge" | "nat";
@@ -100,14 +146,7 @@ export class BridgeDriver implements Driver {
     this.#random = random;
     this.#log = log;
     setupChains(host.iptables);
-    this.#enableForwarding();
-  }
-
-  /** Only a daemon that has to switch forwarding on itself also sets FORWARD's policy to DROP. */
-  #enableForwarding(): void {
-    if (this.#host.sysctlGet("net.ipv4.ip_forward") === 1) return;
-    this.#host.sysctlSet("net.ipv4.ip_forward", 1);
-    this.#host.iptables.setPolicy("filter", "FORWARD", "DROP");
+    enableForwarding(host);
   }
 
   createNetwork(network: DriverNetwork): void {
@@ -128,12 +167,8 @@ export class BridgeDriver implements Driver {
       masquerade: flag(options, OPTION_ENABLE_MASQUERADE, true),
       internal: network.internal,
     };
-    // The daemon deletes the default bridge of its last life and makes it anew, so its rules are above the others' (initBridgeDriver).
-    if (flag(options, OPTION_DEFAULT_BRIDGE, false)) removeBridgeRules(this.#host.iptables, rules);
-    const created = this.#setupDevice(bridge, subnet.gateway, mtu);
-    if (!rules.icc) setSysctlIfKnown(this.#host, "net.bridge.bridge-nf-call-iptables", 1, this.#log);
-    addBridgeRules(this.#host.iptables, rules);
-    this.#host.link.set(bridge, { up: true });
+    const isDefault = flag(options, OPTION_DEFAULT_BRIDGE, false);
+    const created = setupBridge(this.#host, this.#random, this.#log, rules, subnet.gateway, mtu, isDefault);
     this.#networks.set(network.id, {
       id: network.id,
       bridge,
@@ -141,7 +176,7 @@ export class BridgeDriver implements Driver {
       mtu: mtu === 0 ? DEFAULT_MTU : mtu,
       rules,
       created,
-      isDefault: flag(options, OPTION_DEFAULT_BRIDGE, false),
+      isDefault,
       endpoints: new Map(),
       portMapper: new PortMapper(this.#portMapping, bridge, defaultIp),
     });
@@ -153,21 +188,6 @@ export class BridgeDriver implements Driver {
       if (other.bridge === bridge) throw new UserError(`${what}: networks have same bridge name`);
       if (cidrOverlaps(other.rules.subnet, pool)) throw new UserError(`${what}: networks have overlapping IPv4`);
     }
-  }
-
-  /** Makes the device unless the user made one of that name, gives it a MAC and the gateway's address. Returns whether it was made. */
-  #setupDevice(bridge: string, gateway: Cidr, mtu: number): boolean {
-    const made = findLink(this.#host, bridge) === undefined;
-    if (made) this.#host.link.add(mtu === 0 ? { kind: "bridge", name: bridge } : { kind: "bridge", name: bridge, mtu });
-    // netutils.GenerateRandomMAC: a fixed address, so that ports coming and going don't change the bridge's.
-    if (made) this.#host.link.set(bridge, { mac: 0x0242 * 2 ** 32 + this.#random.u32() });
-    const addresses = this.#host.addr.list(bridge);
-    const has = addresses.some((a) => a.addr.ip === gateway.ip && a.addr.prefix === gateway.prefix);
-    if (has) return made;
-    // A device that was there with another address gets the network's in its place (setupBridgeIPv4).
-    if (addresses[0] !== undefined) this.#host.addr.del(bridge, addresses[0].addr);
-    this.#host.addr.add(bridge, gateway, { broadcast: broadcastOf(gateway) });
-    return made;
   }
 
   #network(id: string): BridgeNetwork {

@@ -35,6 +35,11 @@ const NEIGHBOUR_LIMITS: readonly (readonly [name: string, value: number])[] = [
   ["net.ipv4.neigh.default.gc_thresh3", 65536],
 ];
 
+/** Raises the neighbour table's limits where they are lower (applyOSTweaks of the driver). */
+export function raiseNeighbourLimits(host: NetNs, log: DaemonLog): void {
+  for (const [name, value] of NEIGHBOUR_LIMITS) setSysctlIfKnown(host, name, value, log, (old) => old < value);
+}
+
 /** The overlay driver (libnetwork/drivers/overlay). */
 export class OverlayDriver implements Driver {
   readonly type = "overlay";
@@ -55,7 +60,7 @@ export class OverlayDriver implements Driver {
     this.#random = random;
     this.#log = log;
     this.#encryption = encryption;
-    for (const [name, value] of NEIGHBOUR_LIMITS) setSysctlIfKnown(host, name, value, log, (old) => old < value);
+    raiseNeighbourLimits(host, log);
   }
 
   get advertiseAddress(): Ipv4 | undefined {

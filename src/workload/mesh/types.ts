@@ -6,6 +6,7 @@
 import type { Cidr, Ipv4 } from "../../base/addr.ts";
 import type { Time } from "../../base/time.ts";
 import type { IpvsScheduler } from "../../kernel/ipvs-types.ts";
+import type { EncryptionKey } from "../../libnetwork/keys.ts";
 
 /** How the hosts come to know of each other's containers. */
 export type ControlPlane =
@@ -127,6 +128,8 @@ export interface MeshPlan {
     readonly ip: Uint32Array;
   };
   readonly flows: readonly MeshFlow[];
+  /** The swarm's keys for encrypted networks; a plan without such networks may do without them. */
+  readonly keys?: readonly EncryptionKey[];
 }
 
 /** Delays in a histogram that all hosts fill alike, see src/workload/histogram.ts: counts by bucket. */

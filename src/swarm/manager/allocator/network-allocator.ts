@@ -12,7 +12,7 @@ import { NextFit } from "./next-fit.ts";
 /** Driver option with the VNIs, one per subnet, separated by commas. */
 export const VXLAN_ID_LIST = "com.docker.network.driver.overlay.vxlanid_list";
 /** First and last VNI handed out without a wish: 0…4095 overlap VLAN IDs, which Windows can't use. */
-const VNI_FIRST = 4096;
+export const FIRST_VNI = 4096;
 const VNI_LAST = 2 ** 24 - 1;
 
 /** Drivers whose networks live on one node: the manager only records their name. */
@@ -27,7 +27,7 @@ interface NetworkState {
 /** Pools, addresses and VNIs of networks (allocator/cnmallocator). */
 export class NetworkAllocator {
   readonly #space: AddressSpace;
-  readonly #vnis = new NextFit(VNI_FIRST, VNI_LAST);
+  readonly #vnis = new NextFit(FIRST_VNI, VNI_LAST);
   readonly #networks = new Map<string, NetworkState>();
 
   constructor(defaultPools: readonly string[], subnetSize: number) {
