@@ -842,3 +842,25 @@ export const VSCTL_SCHEDULE_ICMP = 25;
 export const VSCTL_IGNORE_TUNNELED = 26;
 export const VSCTL_RUN_ESTIMATION = 27;
 export const VSCTL_COUNT = 28;
+
+/** Histograms of delays: buckets of an octave, and all of them (socket/histogram.ts). */
+export const HIST_OCTAVE = 32;
+export const HIST_BUCKETS = 1184;
+/** Measured traffic (socket/meter.ts): groups of flows whose delays are counted together, and bytes of a datagram's header. */
+export const METER_GROUPS = 32;
+export const METER_HEADER = 24;
+/** Record of what a flow sent. */
+export const METER_SENT_FLOW = 0;
+export const METER_SENT_COUNT = 8; // f64
+export const METER_SENT_FAILED = 16; // f64
+export const METER_SENT_RECORD = 24;
+/** Record of what came of a flow to a sink. */
+export const METER_SEEN_FLOW = 0;
+export const METER_SEEN_TAG = 4;
+export const METER_SEEN_COUNT = 8; // f64
+export const METER_SEEN_BYTES = 16; // f64
+export const METER_SEEN_REORDERED = 24;
+export const METER_SEEN_DUPLICATES = 28;
+export const METER_SEEN_RECORD = 32;
+/** Delays of a group: count, sum, min, max as f64; the buckets begin here. */
+export const METER_DELAYS = 32;

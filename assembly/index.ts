@@ -29,6 +29,7 @@ export * from "./ipvs/border";
 export * from "./xfrm/border";
 export * from "./crypto/border";
 export * from "./socket/udp-border";
+export * from "./socket/meter-border";
 export * from "./socket/tcp-border";
 export * from "./socket/sctp-border";
 

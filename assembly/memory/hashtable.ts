@@ -30,6 +30,12 @@ export function tableNew(log2Buckets: u32): HashTable {
   return table;
 }
 
+/** Frees a table; what it links is its owner's. */
+export function tableFree(table: HashTable): void {
+  kfree(table.buckets, (<usize>table.mask + 1) << 2);
+  kfree(changetype<usize>(table), offsetof<HashTable>());
+}
+
 /** First link of the bucket of a hash, 0 if empty. */
 @inline
 export function tableFirst(table: HashTable, hash: u32): usize {

@@ -23,6 +23,7 @@ import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_PORT_UNRE
 import { INADDR_LOOPBACK, ipDst, ipSrc } from "../wire/ipv4";
 import { UDP_HLEN, emitUdp, udpCheckOk, udpDport, udpLength, udpSetCheck, udpSport } from "../wire/udp";
 import { Dgram, datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
+import { Meter, meterPut, meterReceive } from "./meter";
 import { udpEphemeral } from "./ports";
 import { PMTUDISC_DONT, SOCK_BROADCAST, SOCK_KERNEL, SOCK_SINK, SOCK_UDP, Sock, forgetWake, sockError, sockFree, sockInit, sockPurge, sockQueueRcv, sockUnlink, sockWake } from "./socket";
 import { flowsStop } from "./udp-flow";
@@ -37,6 +38,9 @@ export class UdpSock extends Sock {
   flows: usize;
   /** Users of a kernel socket: several vxlan devices share a port. */
   users: u32;
+  /** What a sink tells of its datagrams (socket/meter), 0 = nobody; and what it calls itself there. */
+  meter: usize;
+  tag: u32;
 }
 
 @inline
@@ -161,6 +165,7 @@ export function udpSend(sk: UdpSock, data: usize, length: u32, dst: u32, port: u
 export function udpDestroy(at: Sock): void {
   const sk = changetype<UdpSock>(at);
   flowsStop(sk);
+  if (sk.meter != 0) meterPut(changetype<Meter>(sk.meter));
   unhash(sk);
   sockPurge(sk, DROP_NS_GONE);
   forgetWake(sk);
@@ -239,6 +244,7 @@ function queueRcv(ns: NetNs, sk: UdpSock, skb: Skb): void {
   }
   if (sk.flags & SOCK_SINK) {
     snmpInc(ns, SNMP_UDP_IN_DATAGRAMS);
+    if (sk.meter != 0) meterReceive(changetype<Meter>(sk.meter), sk.tag, skb.data + UDP_HLEN, skb.len - UDP_HLEN);
     consumeSkb(skb);
     return;
   }
@@ -324,7 +330,7 @@ export function udpErr(skb: Skb, ip: usize, udp: usize, length: u32, type: u32, 
 function findKernel(ns: NetNs, port: u32): usize {
   for (let p = tableFirst(inetOf(ns).udp, hashOf(port)); p != 0; p = linkNext(p)) {
     const sk = changetype<Sock>(p);
-    if (sk.localPort == port && sk.flags & SOCK_KERNEL) return p;
+    if (sk.localPort == port && sk.encap != 0) return p;
   }
   return 0;
 }

@@ -8,6 +8,7 @@ import type { Kernel } from "./kernel.ts";
 import { check } from "./memory.ts";
 import { Namespace } from "./netns.ts";
 import { DROP_REASON_NAMES } from "./reasons.ts";
+import { KernelMeter } from "./traffic-meter.ts";
 import type { HostKernel, NetNs } from "./types.ts";
 
 /** Packets of one host: made + arrived = delivered + dropped + sent + live, always. */
@@ -34,6 +35,7 @@ export class Host implements HostKernel {
   readonly #macRandom: Random;
   readonly #namespaces: Namespace[] = [];
   readonly #aeads = new Set<KernelAead>();
+  readonly #meters = new Set<KernelMeter>();
   #root: Namespace | undefined;
 
   /** Made by Kernel.addHost. */
@@ -88,6 +90,16 @@ export class Host implements HostKernel {
     return aead;
   }
 
+  meter(): KernelMeter {
+    const meter = new KernelMeter(this, (closed) => this.#meters.delete(closed));
+    this.#meters.add(meter);
+    return meter;
+  }
+
+  exponential([high, low]: readonly [number, number], n: number): number {
+    return this.kernel.exports.exponentialAt(high, low, n);
+  }
+
   /** A random locally administered unicast address (eth_random_addr). */
   randomMac(): Mac {
     const first = ((this.#macRandom.u32() & 0xff) | 0x02) & 0xfe;
@@ -110,6 +122,7 @@ export class Host implements HostKernel {
   powerOff(): void {
     for (const ns of [...this.#namespaces].reverse()) ns.discard();
     for (const aead of [...this.#aeads]) aead.close();
+    for (const meter of [...this.#meters]) meter.close();
     this.kernel.exports.hostSetRoot(this.handle, 0);
     this.#root = undefined;
   }

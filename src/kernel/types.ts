@@ -6,6 +6,7 @@
 import type { Cidr, Ipv4, Mac } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
 import type { IpvsApi } from "./ipvs-types.ts";
+import type { TrafficMeter } from "./meter-types.ts";
 import type { SocketApi } from "./socket-types.ts";
 import type { XfrmApi } from "./xfrm-types.ts";
 
@@ -28,6 +29,10 @@ export interface HostKernel {
    * the host loses power. Absent in stand-ins: then base/aes-gcm.ts does the same, slower.
    */
   aead?(key: Uint8Array): Aead;
+  /** Measures traffic that the kernel makes; held until it is closed or the host loses power. Absent in stand-ins. */
+  meter?(): TrafficMeter;
+  /** The n-th number (32 bits) of a stream of exponentially distributed ones with mean 1. Absent in stand-ins. */
+  exponential?(seed: readonly [number, number], n: number): number;
 }
 
 /** AES-GCM with nonces of 12 bytes and tags of 16, as AesGcm in base/aes-gcm.ts. */

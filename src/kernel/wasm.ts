@@ -42,6 +42,7 @@ export interface KernelExports
     XfrmExports,
     IpvsExports,
     UdpExports,
+    MeterExports,
     TcpExports,
     SctpExports,
     CryptoExports {
@@ -269,6 +270,34 @@ interface UdpExports {
   rawOpen(ns: number, protocol: number): number;
   rawSendTo(socket: number, ip: number, length: number): number;
   rawRecv(socket: number): number;
+}
+
+/** assembly/socket/meter-border.ts */
+interface MeterExports {
+  meterNew(host: number): number;
+  meterFree(meter: number): void;
+  meterListen(meter: number, ns: number, port: number, tag: number): number;
+  meterGenerate(
+    meter: number,
+    ns: number,
+    flow: number,
+    group: number,
+    port: number,
+    to: number,
+    toPort: number,
+    length: number,
+    startIn: number,
+    endIn: number,
+    interval: number,
+    poisson: number,
+    seedHigh: number,
+    seedLow: number,
+  ): number;
+  meterSent(meter: number, skip: number): number;
+  meterSeen(meter: number, skip: number): number;
+  meterDelays(meter: number, group: number): number;
+  meterStrays(meter: number): number;
+  exponentialAt(seedHigh: number, seedLow: number, n: number): number;
 }
 
 /** assembly/socket/sctp-border.ts */

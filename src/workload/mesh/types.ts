@@ -132,7 +132,7 @@ export interface MeshPlan {
   readonly keys?: readonly EncryptionKey[];
 }
 
-/** Delays in a histogram that all hosts fill alike, see src/workload/histogram.ts: counts by bucket. */
+/** Delays in a histogram that all hosts fill alike, see src/workload/histogram.ts: counts by bucket, up to the last octave that has one. */
 export interface DelayCounts {
   readonly counts: Uint32Array;
   readonly count: number;
@@ -153,6 +153,10 @@ export interface FlowReport {
   readonly received: number;
   /** Bytes of payload received. */
   readonly bytes: number;
+  /** Receiver: datagrams behind one that was sent later (RFC 4737 §3.3); absent where there are none. */
+  readonly reordered?: number;
+  /** Receiver: datagrams that had come before; absent where there are none. */
+  readonly duplicates?: number;
 }
 
 /** What one host has to say at the end. Plain data: the payload of an event of the host. */
@@ -168,4 +172,8 @@ export interface MeshReport {
   }[];
   /** What came through each service to each container of this host: datagrams or connections. */
   readonly backends: readonly { readonly service: number; readonly container: number; readonly count: number }[];
+  /** Why requests and connections failed, by the kernel's name for it (ECONNREFUSED …); absent where none did. */
+  readonly failures?: readonly { readonly kind: TrafficKind; readonly cause: string; readonly count: number }[];
+  /** Datagrams to this host's receivers that belong to no flow; absent where there are none. */
+  readonly strays?: number;
 }
