@@ -214,7 +214,8 @@ export const DROP_SCTP_VTAG = 95; // verification tag of nobody
 export const DROP_SCTP_CHUNK = 96; // chunks that are malformed, or bundled against the rules
 export const DROP_SCTP_COOKIE = 97; // a cookie that this host did not sign, or a stale one
 export const DROP_SCTP_LISTEN_OVERFLOW = 98; // accept queue full
-export const DROP_REASONS = 99; // how many there are
+export const DROP_WIRE_QUEUE = 99; // queue of a switch's link full (tail drop)
+export const DROP_REASONS = 100; // how many there are
 
 /** Capture record (see assembly/link/capture.ts), byte offsets. */
 export const CAP_TIME = 0; // u64 virtual time, ns
@@ -227,14 +228,17 @@ export const CAP_DIR = 28; // u32: 1 inbound, 2 outbound (pcapng epb_flags)
 export const CAP_HEADER = 32; // the record's size is CAP_HEADER + caplen rounded up to 8
 
 /** Outbox record: a frame that leaves for another worker, byte offsets. */
-export const OUT_ARRIVAL = 0; // u64 virtual time of arrival at the far port
+export const OUT_ARRIVAL = 0; // u64 virtual time of the first event that the receiving worker has with it
 export const OUT_TIE = 8; // u64 order among equal times: kind, source host, its counter
 export const OUT_DATA = 16; // u32 address of the frame in the sender's memory
 export const OUT_LEN = 20; // u32
 export const OUT_PORT = 24; // u32 destination port id
 export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
 export const OUT_SKB = 32; // u32 the sender's buffer, freed when the outbox is reused
-export const OUT_RECORD = 40;
+export const OUT_VIA = 36; // u32 0, or 1 + the spine to whose link it comes (link/fabric.ts); then also:
+export const OUT_FROM = 40; // u32 the sender's port, and whether it is for all of the leaf
+export const OUT_LATE = 44; // u32 ns by which the link is served after it came there
+export const OUT_RECORD = 48;
 
 /**
  * Netfilter (netfilter/border.ts). A rule's body: what src/kernel/rules.ts encodes and the kernel keeps

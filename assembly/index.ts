@@ -4,13 +4,14 @@
  */
 import { RUN_BUDGET, RUN_CAPTURE, RUN_DONE, RUN_WAKES } from "./abi";
 import { captureWantsDraining } from "./link/capture";
+import { downlinkArrived, uplinkArrived } from "./link/fabric";
 import { softirq } from "./link/netdev";
 import { outboxFlip as flip, wireImport as importFrame } from "./link/outbox";
 import { setWorker } from "./link/port";
 import { frameArrived } from "./link/underlay";
 import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
-import { EV_FRAME, EventNode, clock, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
+import { EV_FRAME, EV_TIMER, EV_UPLINK, EventNode, clock, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
 import { Timer, timerFire } from "./sim/timer";
 import { socketInit, wakeCount } from "./socket/socket";
 import { ipvsInit } from "./ipvs/ipvs";
@@ -54,8 +55,11 @@ export function run(until: f64, budget: u32): u32 {
   while (nextTime() <= end) {
     const event = popEvent();
     events++;
-    if (changetype<EventNode>(event).evKind == EV_FRAME) frameArrived(changetype<Skb>(event));
-    else timerFire(changetype<Timer>(event));
+    const kind = changetype<EventNode>(event).evKind;
+    if (kind == EV_FRAME) frameArrived(changetype<Skb>(event));
+    else if (kind == EV_TIMER) timerFire(changetype<Timer>(event));
+    else if (kind == EV_UPLINK) uplinkArrived(changetype<Skb>(event));
+    else downlinkArrived(changetype<Skb>(event));
     softirq();
     if (wakeCount != 0) return RUN_WAKES;
     if (captureWantsDraining()) return RUN_CAPTURE;
@@ -113,8 +117,11 @@ export function outboxFlip(): void {
   flip();
 }
 
-/** A frame from another worker: returns where its bytes go. Times and ties cross as two words each. */
-export function wireImport(port: u32, arrivalHigh: u32, arrivalLow: u32, tieHigh: u32, tieLow: u32, len: u32, flags: u32): usize {
+/**
+ * A frame from another worker: returns where its bytes go. Times and ties cross as two words each; the last three are
+ * words of its record that are 0 on a flat segment (OUT_VIA, OUT_FROM, OUT_LATE).
+ */
+export function wireImport(port: u32, arrivalHigh: u32, arrivalLow: u32, tieHigh: u32, tieLow: u32, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
   const arrival = <i64>((<u64>arrivalHigh << 32) | <u64>arrivalLow);
-  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags);
+  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags, via, from, late);
 }

@@ -9,7 +9,7 @@ import { NetNs } from "./link/netns";
 import { Ct, SECOND, ctAll, ctSweepAfter } from "./netfilter/conntrack";
 import { NfNs, ctlOf, nfOf } from "./netfilter/nfns";
 import { tupleProto } from "./netfilter/tuple";
-import { EV_FRAME, EventNode, WHEEL_LISTS, eventAt, now, skipTime, skipped, wheelList } from "./sim/event";
+import { EV_TIMER, EventNode, WHEEL_LISTS, eventAt, now, skipTime, skipped, wheelList } from "./sim/event";
 import { TIMER_DUE, TIMER_KEEPALIVE, Timer } from "./sim/timer";
 import { NS_PER_MS } from "./socket/tcp-const";
 import { TcpSock } from "./socket/tcp-sock";
@@ -24,7 +24,7 @@ let due: i64 = 0;
 
 function look(node: EventNode): void {
   if (due < 0) return;
-  if (node.evKind == EV_FRAME) {
+  if (node.evKind != EV_TIMER) {
     due = -1;
     return;
   }

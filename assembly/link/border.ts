@@ -13,6 +13,7 @@ import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy } from "./netns";
+import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
 import { vethCreate, vethHops } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
@@ -393,6 +394,7 @@ export function portSet(id: u32, down: u32, delayNs: f64, rateBps: f64, loss: u3
   const port = portAt(id);
   port.flags = down ? port.flags | PORT_DOWN : port.flags & ~PORT_DOWN;
   port.delay = <i64>delayNs;
+  if (port.leaf != 0) leafLatency(port);
   if (port.rate != <u64>rateBps) {
     port.rate = <u64>rateBps;
     port.txRest = 0;
@@ -423,4 +425,33 @@ export function portFilterClear(id: u32): void {
     kfree(port.filters, offsetof<PortFilter>());
     port.filters = next;
   }
+}
+
+/**
+ * Makes a segment, before its ports, one of leaves and spines; the seed is of the hash that picks spines, the other
+ * values of each link between a leaf and a spine: delay in ns, bits a second, bytes on the wire that may wait.
+ */
+export function fabricNew(segment: u32, seed: u32, spines: u32, delayNs: f64, rateBps: f64, queue: u32): void {
+  fabricCreate(segment, seed, spines, <i64>delayNs, <u64>rateBps, queue);
+}
+
+/** Plugs a new port into a leaf of its segment; `ip` is its host's address, 0 = none. */
+export function portPlug(id: u32, leaf: u32, ip: u32): void {
+  fabricPlug(portAt(id), leaf, ip);
+}
+
+/** Changes a link between a leaf and a spine, in both directions: loss is a fraction of 2^32. */
+export function fabricLinkChange(segment: u32, leaf: u32, spine: u32, down: u32, delayNs: f64, loss: u32): void {
+  fabricLinkSet(segment, leaf, spine, down != 0, <i64>delayNs, loss);
+}
+
+/** Counters of a direction of such a link (0 up to the spine, 1 down), into scratch as four u64: frames, bytes on the wire, drops, most bytes that waited. */
+export function fabricLinkCounters(segment: u32, leaf: u32, spine: u32, way: u32): usize {
+  const link = fabricLink(segment, leaf, spine, way);
+  const out = scratch();
+  store<u64>(out, link.frames);
+  store<u64>(out, link.bytes, 8);
+  store<u64>(out, link.drops, 16);
+  store<u64>(out, <u64>link.peak, 24);
+  return out;
 }

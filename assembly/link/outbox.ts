@@ -2,11 +2,11 @@
  * Frames for other workers: written to an outbox at transmit, read by the receivers' threads behind the
  * barrier at the end of a window (src/scheduler/exchange.ts).
  */
-import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_SKB, OUT_TIE } from "../abi";
+import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_FROM, OUT_LATE, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_SKB, OUT_TIE, OUT_VIA } from "../abi";
 import { kfree, kmallocRaw } from "../memory/arena";
 import { scratch } from "../memory/scratch";
 import { SKB_CSUM_OK, Skb, allocArrived, releaseSent } from "../memory/skb";
-import { EV_FRAME, schedule, skipped } from "../sim/event";
+import { EV_DOWNLINK, EV_FRAME, schedule, skipped } from "../sim/event";
 import { Host } from "../sim/host";
 import { Port, ownWorker, portAt } from "./port";
 
@@ -30,8 +30,11 @@ function outbox(which: u32, worker: u32): Outbox {
   return changetype<Outbox>(outboxes + <usize>(which * MAX_WORKERS + worker) * offsetof<Outbox>());
 }
 
-/** Leaves a frame for the worker of a port. */
-export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64): void {
+/**
+ * Leaves a frame for the worker of a port.
+ * @param via 0: it arrives at the port; otherwise a spine's number plus 1: it arrives at its link, with Skb.cb1 and cb2
+ */
+export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64, via: u32): void {
   assert(to.worker < MAX_WORKERS, "worker index");
   if (to.worker >= workersSeen) workersSeen = to.worker + 1;
   const box = outbox(parity, to.worker);
@@ -54,6 +57,10 @@ export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64): void {
   store<u32>(at, to.id, OUT_PORT);
   store<u32>(at, skb.flags & SKB_CSUM_OK, OUT_FLAGS);
   store<u32>(at, <u32>changetype<usize>(skb), OUT_SKB);
+  store<u32>(at, via, OUT_VIA);
+  if (via == 0) return;
+  store<u32>(at, skb.cb1, OUT_FROM);
+  store<u32>(at, skb.cb2, OUT_LATE);
 }
 
 /** Records for a worker in the outbox that was closed last. */
@@ -83,9 +90,10 @@ export function outboxFlip(): void {
 
 /**
  * A frame from another worker: makes a buffer for it, queued for its arrival, and returns where its `len`
- * bytes go. `arrival` is a time of day. The caller copies them in before it runs the kernel again.
+ * bytes go. `arrival` is a time of day; `via`, `from` and `late` are OUT_VIA, OUT_FROM and OUT_LATE of its record. The
+ * caller copies the bytes in before it runs the kernel again.
  */
-export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32): usize {
+export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
   const port = portAt(portId);
   assert(port.worker == ownWorker, "frame for another worker");
   if (port.host == 0) return scratch(); // nobody has plugged in there yet: the frame is lost
@@ -93,6 +101,12 @@ export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags:
   skb.flags = flags;
   skb.cb0 = portId;
   skb.evKind = EV_FRAME;
+  if (via != 0) {
+    skb.cb1 = from;
+    skb.cb2 = late;
+    skb.cb3 = via - 1;
+    skb.evKind = EV_DOWNLINK;
+  }
   schedule(changetype<usize>(skb), arrival - skipped, tie);
   return skb.data;
 }

@@ -1,5 +1,5 @@
 /**
- * Ports of the underlay: where NICs plug into the Ethernet segments, and the switch's MAC table. A port exists
+ * Ports of the underlay: where NICs plug into the Ethernet segments, and the switches' table of MAC addresses. A port exists
  * in every worker, under the same id; its NIC only in the worker of its host.
  */
 import { kfree, kmalloc } from "../memory/arena";
@@ -31,6 +31,8 @@ export class Port {
   charges: usize; // TxCharges of its NIC, 0 = no connection has sent yet
   segmentAt: usize; // Segment
   segmentNext: usize; // next port of the segment, by id
+  leaf: usize; // Leaf (fabric.ts), 0 on a flat segment
+  leafNext: usize; // next port of the leaf, by id
   // Until when the port sends and receives: ns, and the rest as a fraction of `rate`, so that no rounding adds up.
   txBusy: i64;
   txRest: u64;
@@ -50,13 +52,14 @@ export class PortFilter {
   ethertype: u32; // 0 = any
 }
 
-/** The ports of one segment: who hears a broadcast. */
+/** One segment and its ports: who hears a broadcast. */
 @unmanaged
 export class Segment {
   hnext: u32;
   hhash: u32;
   first: usize; // Port
   last: usize;
+  fabric: usize; // Fabric (fabric.ts), 0 = one ideal switch
 }
 
 const MAX_PORTS: u32 = 1 << 17;
@@ -66,7 +69,11 @@ let portCount: u32 = 0;
 export let ownWorker: u32 = 0;
 let segments: HashTable = changetype<HashTable>(0);
 
-/** MAC → port on a segment, open addressing: key u64 (segment << 48 | mac), port id. */
+/**
+ * MAC → port on a segment, open addressing: key u64 (segment << 48 | mac), port id; and the IPv4 addresses that leaves
+ * know, in the same table: key u64 (ADDRESS | segment << 48 | address), port id.
+ */
+const ADDRESS: u64 = 1 << 63;
 let macs: usize = 0;
 let macMask: u32 = 0;
 let macCount: u32 = 0;
@@ -102,19 +109,25 @@ export function portCreate(segment: u32, hostIndex: u32, worker: u32, mac: u64, 
   return port;
 }
 
-function joinSegment(port: Port): void {
+/** The segment of a number, made when it is new. */
+export function segmentOf(number: u32): Segment {
+  assert(number < 0x8000, "a segment's number");
   if (changetype<usize>(segments) == 0) segments = tableNew(4);
   let found: usize = 0;
-  for (let p = tableFirst(segments, port.segment); p != 0 && found == 0; p = linkNext(p)) if (linkHash(p) == port.segment) found = p;
+  for (let p = tableFirst(segments, number); p != 0 && found == 0; p = linkNext(p)) if (linkHash(p) == number) found = p;
   if (found == 0) {
     found = kmalloc(offsetof<Segment>());
-    tableInsert(segments, found, port.segment);
+    tableInsert(segments, found, number);
   }
-  const segment = changetype<Segment>(found);
+  return changetype<Segment>(found);
+}
+
+function joinSegment(port: Port): void {
+  const segment = segmentOf(port.segment);
   if (segment.last == 0) segment.first = changetype<usize>(port);
   else changetype<Port>(segment.last).segmentNext = changetype<usize>(port);
   segment.last = changetype<usize>(port);
-  port.segmentAt = found;
+  port.segmentAt = changetype<usize>(segment);
 }
 
 @inline
@@ -127,7 +140,21 @@ function macHash(key: u64): u32 {
   return <u32>((key * 0x61c8864680b583eb) >> 32);
 }
 
+@inline
+function addressKey(segment: u32, address: u32): u64 {
+  return ADDRESS | (<u64>segment << 48) | <u64>address;
+}
+
 function macInsert(port: Port): void {
+  tableAdd(macKey(port.segment, port.mac), port.id);
+}
+
+/** The leaves of a port's segment learn its host's address. */
+export function addressInsert(port: Port, address: u32): void {
+  tableAdd(addressKey(port.segment, address), port.id);
+}
+
+function tableAdd(key: u64, id: u32): void {
   if ((macCount + 1) * 2 > macMask) {
     const old = macs;
     const oldMask = macMask;
@@ -142,7 +169,7 @@ function macInsert(port: Port): void {
     }
   }
   macCount++;
-  macPut(macKey(port.segment, port.mac), port.id);
+  macPut(key, id);
 }
 
 function macPut(key: u64, id: u32): void {
@@ -154,7 +181,16 @@ function macPut(key: u64, id: u32): void {
 
 /** The port of a MAC on a segment, 0 if none. */
 export function macFind(segment: u32, mac: u64): usize {
-  const key = macKey(segment, mac);
+  return find(macKey(segment, mac));
+}
+
+/** The port by which leaves know an address on a segment, 0 if none. */
+export function addressFind(segment: u32, address: u32): usize {
+  return find(addressKey(segment, address));
+}
+
+@inline
+function find(key: u64): usize {
   let at = macHash(key) & macMask;
   for (;;) {
     const found = load<u64>(macs + (<usize>at << 4));

@@ -9,7 +9,8 @@
  * at the receiver is done by the receiver's worker. So hosts can be in different workers, and the smallest
  * delay between them bounds how far a worker may run ahead.
  *
- * Ports and the MAC table are in port.ts, what leaves for other workers in outbox.ts.
+ * Ports and the MAC table are in port.ts, what leaves for other workers in outbox.ts, segments of several switches in
+ * fabric.ts.
  */
 import { DROP_FULL_RING, DROP_PKT_TOO_BIG, DROP_WIRE_DOWN, DROP_WIRE_FILTER, DROP_WIRE_LOSS, DROP_WIRE_NO_PORT, DROP_WIRE_PARTITION, DROP_DEV_DOWN } from "../abi";
 import { SKB_CSUM_OK, Skb, copySkb, dropRoute, dropSkb, orphanSkb, releaseSent, resetCt, transferSkb } from "../memory/skb";
@@ -19,6 +20,7 @@ import { ETH_HLEN, ETH_P_IP, ethDst, ethType, isMulticast } from "../wire/ethern
 import { SOCK_TCP, Sock } from "../socket/socket";
 import { capture } from "./capture";
 import { NetDev, forwardable, netifReceive } from "./netdev";
+import { fabricFlood, fabricSend } from "./fabric";
 import { outboxPut } from "./outbox";
 import { PORT_DOWN, Port, PortFilter, Segment, macFind, ownWorker, portAt } from "./port";
 import { TxCharges, chargeHold, chargesFree, chargesNew } from "./tx-charge";
@@ -37,8 +39,9 @@ export function nicDestroy(dev: NetDev): void {
   dev.priv = 0;
 }
 
+/** Bytes that a frame takes on the wire. */
 @inline
-function wireSize(len: u32): u32 {
+export function wireSize(len: u32): u32 {
   return (len < MIN_FRAME ? MIN_FRAME : len) + WIRE_EXTRA;
 }
 
@@ -112,6 +115,10 @@ function serialise(port: Port, start: i64, size: u32): i64 {
 
 /** To all other ports of the segment: broadcasts, multicasts, and MAC addresses that no port was made with (a NIC's can be changed). */
 function flood(from: Port, skb: Skb, departure: i64): void {
+  if (from.leaf != 0) {
+    fabricFlood(from, skb, departure);
+    return;
+  }
   let last: usize = 0;
   for (let p = changetype<Segment>(from.segmentAt).first; p != 0; p = changetype<Port>(p).segmentNext) {
     if (p == changetype<usize>(from)) continue;
@@ -126,7 +133,7 @@ function flood(from: Port, skb: Skb, departure: i64): void {
 }
 
 /** Puts a frame on its way to one port: faults, delay, order, and the other worker's outbox where needed. */
-function send(from: Port, to: Port, skb: Skb, departure: i64): void {
+export function send(from: Port, to: Port, skb: Skb, departure: i64): void {
   const host = changetype<Host>(skb.host);
   if (from.group != to.group) {
     dropSkb(skb, DROP_WIRE_PARTITION);
@@ -141,8 +148,12 @@ function send(from: Port, to: Port, skb: Skb, departure: i64): void {
     dropSkb(skb, DROP_WIRE_LOSS);
     return;
   }
-  const arrival = departure + (from.delay > to.delay ? from.delay : to.delay);
   const tie = nextTie(host, ORDER_PACKET);
+  if (from.leaf != to.leaf) {
+    fabricSend(from, to, skb, departure, tie, 0);
+    return;
+  }
+  const arrival = departure + (from.delay > to.delay ? from.delay : to.delay);
   // On the wire it belongs to no device: the sender's may be gone before it arrives.
   skb.dev = 0;
   skb.inPort = 0;
@@ -151,11 +162,11 @@ function send(from: Port, to: Port, skb: Skb, departure: i64): void {
     skb.cb1 = 0;
     skb.evKind = EV_FRAME;
     schedule(changetype<usize>(skb), arrival, tie);
-  } else outboxPut(to, skb, arrival, tie);
+  } else outboxPut(to, skb, arrival, tie, 0);
 }
 
 /** True when a fault filter of the port drops the frame. */
-function filtered(port: Port, skb: Skb): bool {
+export function filtered(port: Port, skb: Skb): bool {
   const type = ethType(skb.data);
   const isIp = type == ETH_P_IP && skb.len >= ETH_HLEN + 20;
   const ip = skb.data + ETH_HLEN;

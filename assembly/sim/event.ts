@@ -32,6 +32,8 @@ export class EventNode {
 /** Kinds of events (EventNode.evKind). */
 export const EV_FRAME: u32 = 0; // a Skb arrives at a port of the underlay
 export const EV_TIMER: u32 = 1; // a Timer
+export const EV_UPLINK: u32 = 2; // a Skb gets to its leaf's link to a spine
+export const EV_DOWNLINK: u32 = 3; // a Skb gets to a spine's link to its leaf
 
 /** Kind bits of the order: packets before local events. */
 export const ORDER_PACKET: u64 = 0;

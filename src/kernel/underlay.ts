@@ -1,6 +1,17 @@
 /** The kernel's view of the wires: ports and their settings, and the exchange of frames with other workers. */
-import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE } from "../../assembly/abi.ts";
-import type { Mac } from "../base/addr.ts";
+import {
+  OUT_ARRIVAL,
+  OUT_DATA,
+  OUT_FLAGS,
+  OUT_FROM,
+  OUT_LATE,
+  OUT_LEN,
+  OUT_PORT,
+  OUT_RECORD,
+  OUT_TIE,
+  OUT_VIA,
+} from "../../assembly/abi.ts";
+import type { Ipv4, Mac } from "../base/addr.ts";
 import { assert } from "../base/errors.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import type { Kernel } from "./kernel.ts";
@@ -22,6 +33,39 @@ export interface PortSettings {
   readonly group: number;
 }
 
+/** A fabric's links between leaves and spines, in the kernel's units. */
+export interface FabricSettings {
+  /** Of the hash that picks spines: 32 bits. */
+  readonly seed: number;
+  /** 1 … 64. */
+  readonly spines: number;
+  /** One-way delay of a link, ns. */
+  readonly latency: Time;
+  /** Bits per second of a link. */
+  readonly bandwidth: number;
+  /** Bytes on the wire that may wait for a link, in each direction. */
+  readonly queueBytes: number;
+}
+
+/** What may happen to one link between a leaf and a spine. */
+export interface FabricLinkSettings {
+  readonly down: boolean;
+  readonly latency: Time;
+  /** Probability 0…1. */
+  readonly loss: number;
+}
+
+/** What one direction of a link between a leaf and a spine has carried. */
+export interface FabricLinkCounters {
+  readonly frames: number;
+  /** On the wire: with check sequence, preamble and gap. */
+  readonly bytes: number;
+  /** Frames that found its queue full. */
+  readonly drops: number;
+  /** Most bytes that have waited for it. */
+  readonly peakBytes: number;
+}
+
 /** Where a worker's frames for another worker stand: what the receiver needs to fetch them. */
 export interface Outbox {
   readonly records: number;
@@ -30,7 +74,12 @@ export interface Outbox {
 
 const UNLIMITED_BPS = 1e12;
 
-/** The wire between hosts: ports, links, faults. */
+/** A probability as a fraction of 2^32. */
+function lossWord(loss: number): number {
+  return Math.min(Math.round(loss * 2 ** 32), 0xffffffff);
+}
+
+/** The wire between hosts: ports, switches, links, faults. */
 export class Underlay {
   readonly #kernel: Kernel;
 
@@ -53,9 +102,38 @@ export class Underlay {
 
   setPort(port: number, settings: PortSettings): void {
     const rate = settings.bandwidth === 0 ? UNLIMITED_BPS : settings.bandwidth;
-    const loss = Math.min(Math.round(settings.loss * 2 ** 32), 0xffffffff);
     const { latency, queueBytes, group } = settings;
-    this.#kernel.exports.portSet(port, settings.down ? 1 : 0, latency, rate, loss, queueBytes, group);
+    this.#kernel.exports.portSet(
+      port,
+      settings.down ? 1 : 0,
+      latency,
+      rate,
+      lossWord(settings.loss),
+      queueBytes,
+      group,
+    );
+  }
+
+  /** Makes a segment one of leaves and spines, before its first port. */
+  addFabric(segment: number, { seed, spines, latency, bandwidth, queueBytes }: FabricSettings): void {
+    this.#kernel.exports.fabricNew(segment, seed, spines, latency, bandwidth, queueBytes);
+  }
+
+  /** Plugs a new port into a leaf, which learns its host's address (0: it doesn't). */
+  plugPort(port: number, leaf: number, address: Ipv4): void {
+    this.#kernel.exports.portPlug(port, leaf, address);
+  }
+
+  /** Changes a link between a leaf and a spine, in both directions. */
+  setFabricLink(segment: number, leaf: number, spine: number, { down, latency, loss }: FabricLinkSettings): void {
+    this.#kernel.exports.fabricLinkChange(segment, leaf, spine, down ? 1 : 0, latency, lossWord(loss));
+  }
+
+  /** Counters of one direction of a link between a leaf and a spine. */
+  fabricLink(segment: number, leaf: number, spine: number, direction: "up" | "down"): FabricLinkCounters {
+    const { exports, mem } = this.#kernel;
+    const at = exports.fabricLinkCounters(segment, leaf, spine, direction === "up" ? 0 : 1);
+    return { frames: mem.u64(at), bytes: mem.u64(at + 8), drops: mem.u64(at + 16), peakBytes: mem.u64(at + 24) };
   }
 
   /** Drops matching frames on a port's wire, both ways; a field that is 0 matches everything. */
@@ -113,7 +191,10 @@ export class Underlay {
       const length = from.getUint32(at + OUT_LEN, true);
       const flags = from.getUint32(at + OUT_FLAGS, true);
       const port = from.getUint32(at + OUT_PORT, true);
-      const to = exports.wireImport(port, high, low, tieHigh, tieLow, length, flags);
+      const via = from.getUint32(at + OUT_VIA, true);
+      const sent = via === 0 ? 0 : from.getUint32(at + OUT_FROM, true);
+      const late = via === 0 ? 0 : from.getUint32(at + OUT_LATE, true);
+      const to = exports.wireImport(port, high, low, tieHigh, tieLow, length, flags, via, sent, late);
       mem.bytes.set(bytes.subarray(data, data + length), to);
     }
   }

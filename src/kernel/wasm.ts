@@ -78,6 +78,9 @@ export interface KernelExports
     tieLow: number,
     len: number,
     flags: number,
+    via: number,
+    from: number,
+    late: number,
   ): number;
 }
 
@@ -135,6 +138,10 @@ interface LinkExports {
   portSet(port: number, down: number, delay: number, rate: number, loss: number, queue: number, group: number): void;
   portFilterAdd(port: number, ethertype: number, protocol: number, transportPort: number, ip: number): void;
   portFilterClear(port: number): void;
+  fabricNew(segment: number, seed: number, spines: number, delay: number, rate: number, queue: number): void;
+  portPlug(port: number, leaf: number, ip: number): void;
+  fabricLinkChange(segment: number, leaf: number, spine: number, down: number, delay: number, loss: number): void;
+  fabricLinkCounters(segment: number, leaf: number, spine: number, way: number): number;
 }
 
 /** assembly/netfilter/border.ts */

@@ -11,6 +11,21 @@ export interface HostSummary extends PacketCounters {
   readonly drops: Record<string, number>;
 }
 
+/** One direction of a link between two switches of a leaf-spine segment. */
+export interface LinkSummary {
+  readonly segment: string;
+  /** Where it leads from and to: `leaf1`, `spine2`; counted from 1. */
+  readonly from: string;
+  readonly to: string;
+  readonly frames: number;
+  /** On the wire: with check sequence, preamble and gap. */
+  readonly bytes: number;
+  /** Frames that found its queue full (counted as WIRE_QUEUE: upwards by the sender, downwards by the receiver). */
+  readonly drops: number;
+  /** Most bytes that have waited for it. */
+  readonly peakBytes: number;
+}
+
 /** Counters of a simulation, over all hosts. */
 export interface SimCounters {
   readonly time: Time;
@@ -34,6 +49,26 @@ export interface SimCounters {
   readonly drops: Record<string, number>;
   /** In lab order. */
   readonly hosts: readonly HostSummary[];
+  /** Links of leaf-spine segments, by leaf, spine and direction; empty without one. */
+  readonly links: readonly LinkSummary[];
+}
+
+/** Each link is in one worker's counters. */
+function mergeLinks(parts: readonly PartitionCounters[]): LinkSummary[] {
+  return parts
+    .flatMap((part) => part.links)
+    .sort(
+      (a, b) =>
+        (a.segment < b.segment ? -1 : a.segment > b.segment ? 1 : 0) ||
+        a.leaf - b.leaf ||
+        a.spine - b.spine ||
+        (a.direction === b.direction ? 0 : a.direction === "up" ? -1 : 1),
+    )
+    .map(({ segment, leaf, spine, direction, ...counters }) => {
+      const ends = [`leaf${leaf + 1}`, `spine${spine + 1}`] as const;
+      const [from, to] = direction === "up" ? ends : ([ends[1], ends[0]] as const);
+      return { segment, from, to, ...counters };
+    });
 }
 
 /** Counters of all workers as one. */
@@ -64,5 +99,6 @@ export function mergeCounters(
     memory: parts.reduce((total, part) => total + part.memory, 0),
     drops: Object.fromEntries([...drops].sort(([a], [b]) => (a < b ? -1 : 1))),
     hosts,
+    links: mergeLinks(parts),
   };
 }

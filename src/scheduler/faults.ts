@@ -4,11 +4,24 @@
  */
 import { type Ipv4, parseIpv4 } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
-import type { Time } from "../base/time.ts";
+import { FOREVER, SEC, type Time } from "../base/time.ts";
 import type { Topology } from "./topology.ts";
 
 /** A fault as asked for. `device` names one NIC of the host; without it, all of them. */
 export type Fault =
+  /**
+   * A link between a leaf and a spine of a leaf-spine segment, numbers from 0, in both directions: pulls it or puts it
+   * back, gives it a one-way delay, loses frames. What is not named stays as it is.
+   */
+  | {
+      readonly kind: "fabric";
+      readonly segment: string;
+      readonly leaf: number;
+      readonly spine: number;
+      readonly up?: boolean;
+      readonly latency?: Time;
+      readonly loss?: number;
+    }
   /** Pulls the cable, or puts it back. */
   | { readonly kind: "link"; readonly host: string; readonly device?: string; readonly up: boolean }
   /** Hosts talk within their group only; hosts that no group names form one more. No groups: the partition heals. */
@@ -120,16 +133,29 @@ export interface PortChange {
   readonly clearFilters?: boolean;
 }
 
+/** A change of a link between a leaf and a spine, in both directions; numbers from 0. */
+export interface LinkChange {
+  /** Name of the leaf-spine segment. */
+  readonly segment: string;
+  readonly leaf: number;
+  readonly spine: number;
+  readonly down?: boolean;
+  readonly latency?: Time;
+  readonly loss?: number;
+}
+
 /** A fault with names looked up: what workers apply. */
 export interface ResolvedFault {
   readonly time: Time;
   readonly ports: readonly PortChange[];
+  readonly links?: readonly LinkChange[];
   readonly power?: { readonly host: number; readonly on: boolean };
 }
 
 /** Checks a fault against the topology and turns it into changes of ports and machines. */
 export function resolveFault(fault: Fault, time: Time, topology: Topology): ResolvedFault {
   if (fault.kind === "partition") return { time, ports: partitionChanges(fault.groups, topology) };
+  if (fault.kind === "fabric") return { time, ports: [], links: [linkChange(fault, topology)] };
   const host = hostIndex(fault.host, topology);
   if (fault.kind === "crash") return { time, ports: [], power: { host, on: false } };
   if (fault.kind === "restart") return { time, ports: [], power: { host, on: true } };
@@ -155,6 +181,28 @@ function portChange(fault: PortFault): Omit<PortChange, "port"> {
     case "pass":
       return { clearFilters: true };
   }
+}
+
+function linkChange(fault: Extract<Fault, { kind: "fabric" }>, topology: Topology): LinkChange {
+  const { segment, leaf, spine, up, latency, loss } = fault;
+  const where = `fault of a link between leaf and spine of ${segment}`;
+  const fabric = topology.fabrics[segment];
+  if (fabric === undefined) throw new UserError(`${where}: it is not a leaf-spine segment`);
+  const nics = topology.hosts.flatMap((host) => host.nics).filter((nic) => nic.segment === segment);
+  if (!nics.some((nic) => nic.leaf === leaf)) throw new UserError(`${where}: it has no leaf ${leaf} with a host`);
+  if (!(Number.isInteger(spine) && spine >= 0 && spine < fabric.spines))
+    throw new UserError(`${where}: it has no spine ${spine}`);
+  if (latency !== undefined && !(latency >= 0 && latency <= SEC && Number.isInteger(latency)))
+    throw new UserError(`${where}: latency must lie between 0 and 1s`);
+  if (loss !== undefined && !(loss >= 0 && loss <= 1)) throw new UserError(`${where}: expected a loss between 0 and 1`);
+  return {
+    segment,
+    leaf,
+    spine,
+    ...(up === undefined ? {} : { down: !up }),
+    ...(latency === undefined ? {} : { latency }),
+    ...(loss === undefined ? {} : { loss }),
+  };
 }
 
 function partitionChanges(groups: readonly (readonly string[])[], topology: Topology): PortChange[] {
@@ -191,17 +239,30 @@ function portsOf(host: number, device: string | undefined, topology: Topology): 
   return ports;
 }
 
-/** The topology after a fault: latency is what the lookahead depends on. */
+/**
+ * The topology after a fault: latency is what the lookahead depends on. On a leaf-spine segment a latency counts from
+ * when it falls, but not when it rises, a switch link's for all links: the kernel keeps serving links as early as it
+ * did, see oneWayDelay.
+ */
 export function applyLatency(topology: Topology, fault: ResolvedFault): Topology {
-  if (!fault.ports.some((change) => change.latency !== undefined)) return topology;
+  const links = (fault.links ?? []).filter((change) => change.latency !== undefined);
+  if (links.length === 0 && !fault.ports.some((change) => change.latency !== undefined)) return topology;
+  const fabrics = { ...topology.fabrics };
+  for (const { segment, latency = FOREVER } of links) {
+    const fabric = fabrics[segment];
+    if (fabric !== undefined) fabrics[segment] = { ...fabric, latency: Math.min(fabric.latency, latency) };
+  }
   let port = 0;
   const hosts = topology.hosts.map((host) => ({
     ...host,
     nics: host.nics.map((nic) => {
       const change = fault.ports.find((c) => c.port === port && c.latency !== undefined);
       port++;
-      return change?.latency === undefined ? nic : { ...nic, latency: change.latency };
+      if (change?.latency === undefined) return nic;
+      const least =
+        topology.fabrics[nic.segment] === undefined ? change.latency : Math.min(nic.latency, change.latency);
+      return { ...nic, latency: least };
     }),
   }));
-  return { ...topology, hosts };
+  return { ...topology, hosts, fabrics };
 }

@@ -15,18 +15,17 @@ import type { PortSettings } from "../kernel/underlay.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
 import type { XfrmEvent } from "../kernel/xfrm-types.ts";
 import { type CaptureBatch, type CapturedSa, CapturePatterns, type CapturePoint } from "./captures.ts";
+import { Fabrics, type LinkCounters } from "./fabric.ts";
 import type { PortChange, ResolvedFault } from "./faults.ts";
 import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
 import type { HostOs } from "./os.ts";
 import { type Profile, profiledExports } from "./profile.ts";
 import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
-import type { HostConfig, NicConfig, Topology } from "./topology.ts";
+import { type HostConfig, type NicConfig, type Topology, wireBytes } from "./topology.ts";
 
 /** Captured points of one host at most: the lower half of a point's id. */
 const MAX_POINTS = 0xffff;
-/** What a frame of full size takes on the wire besides its payload: Ethernet header, check sequence, preamble, gap. */
-const WIRE_OVERHEAD = 38;
 
 /** What is captured, and how many bytes of a frame. */
 export interface CaptureConfig {
@@ -61,6 +60,8 @@ export interface PartitionCounters {
   /** Bytes that the kernel holds. */
   readonly memory: number;
   readonly hosts: readonly HostCounters[];
+  /** Links of the leaves whose hosts are in this worker. */
+  readonly links: readonly LinkCounters[];
 }
 
 /** Emitted for a command that came to a host which is switched off. */
@@ -91,6 +92,7 @@ export class Partition {
   readonly #scheduler: HostScheduler;
   readonly #hosts = new Map<number, LocalHost>();
   readonly #ports: { settings: PortSettings; readonly host: number; readonly nic: NicConfig }[] = [];
+  readonly #fabrics: Fabrics;
   readonly #patterns: CapturePatterns | undefined;
   /** Points by `host index/namespace/device/mac`. */
   readonly #pointIds = new Map<string, number>();
@@ -120,6 +122,7 @@ export class Partition {
       if (kind !== "del") this.#selectCapture(ns, link);
     });
     if (config.capture !== undefined) this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+    this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
     config.topology.hosts.forEach((host, index) => {
       if (config.owner[index] === config.worker) this.#makeHost(host, index);
@@ -137,13 +140,16 @@ export class Partition {
     const segments = new Map<string, number>();
     this.#config.topology.hosts.forEach((host, index) => {
       for (const nic of host.nics) {
-        if (!segments.has(nic.segment)) segments.set(nic.segment, segments.size + 1);
+        if (!segments.has(nic.segment)) {
+          segments.set(nic.segment, segments.size + 1);
+          this.#fabrics.addSegment(nic.segment, segments.size);
+        }
         const settings = {
           down: false,
           latency: nic.latency,
           bandwidth: nic.bandwidth,
           loss: nic.loss,
-          queueBytes: Math.min(nic.queue * (nic.mtu + WIRE_OVERHEAD), 0xffffffff),
+          queueBytes: wireBytes(nic.queue, nic.mtu),
           group: 0,
         };
         const worker = this.#config.owner[index] as number;
@@ -156,6 +162,7 @@ export class Partition {
         );
         assert(port === this.#ports.length, "ports are numbered in the order of the topology", port);
         this.#ports.push({ settings, host: index, nic });
+        this.#fabrics.plug(nic, port, worker);
       }
     });
   }
@@ -297,7 +304,7 @@ export class Partition {
 
   #unrest(): string | undefined {
     if (this.#scheduler.hasReady || this.kernel.exports.wakesPending() > 0) return "a program runs";
-    if (this.#ports.some((port) => port.settings.loss > 0)) return "a wire loses frames";
+    if (this.#fabrics.lossy || this.#ports.some((port) => port.settings.loss > 0)) return "a wire loses frames";
     for (const [part, host] of this.#upkeep()) {
       const unrest = part.unrest();
       if (unrest !== undefined) return `${this.#config.topology.hosts[host]?.name}, ${part.kind}: ${unrest}`;
@@ -328,6 +335,7 @@ export class Partition {
 
   #applyFault(fault: ResolvedFault): void {
     for (const change of fault.ports) this.#changePort(change);
+    for (const change of fault.links ?? []) this.#fabrics.change(change);
     if (fault.power === undefined) return;
     const host = this.#hosts.get(fault.power.host);
     if (host === undefined) return;
@@ -389,7 +397,7 @@ export class Partition {
       packets: host.kernel.packets(),
       drops: host.kernel.drops(),
     }));
-    return { events, vethHops, memory: memoryInUse, hosts };
+    return { events, vethHops, memory: memoryInUse, hosts, links: this.#fabrics.counters() };
   }
 
   #drainCapture(): void {

@@ -3,10 +3,10 @@
  * how hosts are shared out to workers. A frame between two NICs of a segment takes the larger of their two
  * latencies, one way.
  */
-import { formatMac, type Ipv4, type Mac } from "../base/addr.ts";
+import { formatIpv4, formatMac, type Ipv4, type Mac } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { FOREVER, type Time, US } from "../base/time.ts";
+import { FOREVER, SEC, type Time, US } from "../base/time.ts";
 
 /** One network interface card and the cable that leads to its segment's switch. */
 export interface NicConfig {
@@ -95,12 +95,21 @@ const NIC_DEFAULTS = {
   address: 0,
 } as const;
 
+/** What a frame of full size takes on the wire besides its payload: Ethernet header, check sequence, preamble, gap. */
+const WIRE_OVERHEAD = 38;
+
+/** Bytes on the wire of so many frames of full size, as a limit of a queue; an MTU in bytes of payload. */
+export function wireBytes(frames: number, mtu: number): number {
+  return Math.min(frames * (mtu + WIRE_OVERHEAD), 0xffffffff);
+}
+
 /** Fills in the defaults and checks the values. MAC addresses are drawn from the seed and the host's name. */
 export function resolveTopology(
   seed: string,
   hosts: readonly HostSpec[],
   fabrics: Readonly<Record<string, LeafSpineConfig>> = {},
 ): Topology {
+  for (const [segment, fabric] of Object.entries(fabrics)) checkFabric(segment, fabric);
   const names = new Set<string>();
   const macs = new Set<Mac>();
   const resolved = hosts.map((host): HostConfig => {
@@ -108,9 +117,44 @@ export function resolveTopology(
     names.add(host.name);
     const random = new Random(`${seed}/${host.name}`).fork("nic");
     const nics = (host.nics ?? [{}]).map((nic, i) => resolveNic(host.name, nic, i, random, macs));
+    for (const { device, segment, latency } of nics)
+      if (fabrics[segment] !== undefined && latency > SEC)
+        throw new UserError(`host ${host.name}, ${device}: latency below a leaf must not exceed 1s`);
     return { name: host.name, nics, machine: host.machine };
   });
+  checkAddresses(resolved, fabrics);
   return { seed, hosts: resolved, fabrics };
+}
+
+/** Leaves of a fabric at most. */
+const MAX_LEAVES = 65_536;
+/** Spines of a fabric at most: the kernel keeps the links of a leaf that are up as bits of one word. */
+export const MAX_SPINES = 64;
+
+/** @throws UserError */
+function checkFabric(segment: string, { spines, bandwidth, latency, queue }: LeafSpineConfig): void {
+  const where = `segment ${segment}`;
+  if (!(Number.isInteger(spines) && spines >= 1 && spines <= MAX_SPINES))
+    throw new UserError(`${where}: spines must be a number from 1 to ${MAX_SPINES}`);
+  if (!(bandwidth >= 1)) throw new UserError(`${where}: the bandwidth of its links must be more than 0`);
+  if (!(latency >= 0 && latency <= SEC && Number.isInteger(latency)))
+    throw new UserError(`${where}: the latency of its links must lie between 0 and 1s`);
+  if (!(queue >= 1)) throw new UserError(`${where}: the queue of a link must hold at least one frame`);
+}
+
+/** @throws UserError where a leaf would know two hosts by one address */
+function checkAddresses(hosts: readonly HostConfig[], fabrics: Topology["fabrics"]): void {
+  const taken = new Map<string, string>();
+  for (const { name, nics } of hosts) {
+    for (const { device, segment, address } of nics) {
+      if (address === 0 || fabrics[segment] === undefined) continue;
+      const key = `${segment} ${address}`;
+      const other = taken.get(key);
+      if (other !== undefined)
+        throw new UserError(`host ${name}, ${device}: the address ${formatIpv4(address)} is ${other}'s`);
+      taken.set(key, name);
+    }
+  }
 }
 
 function resolveNic(host: string, spec: NicSpec, index: number, random: Random, taken: Set<Mac>): NicConfig {
@@ -122,6 +166,8 @@ function resolveNic(host: string, spec: NicSpec, index: number, random: Random, 
   if (!(nic.bandwidth >= 0)) throw new UserError(`${where}: bandwidth must not be negative`);
   if (!(nic.mtu >= 68 && nic.mtu <= 65_535)) throw new UserError(`${where}: MTU must lie between 68 and 65535`);
   if (!(nic.queue >= 1)) throw new UserError(`${where}: the queue must hold at least one frame`);
+  if (!(Number.isInteger(nic.leaf) && nic.leaf >= 0 && nic.leaf < MAX_LEAVES))
+    throw new UserError(`${where}: leaf must be a number from 0 to ${MAX_LEAVES - 1}`);
   if (nic.mac === 0) nic.mac = drawMac(random, taken);
   if (taken.has(nic.mac)) throw new UserError(`${where}: the MAC address ${formatMac(nic.mac)} is taken`);
   taken.add(nic.mac);
@@ -136,12 +182,29 @@ function drawMac(random: Random, taken: ReadonlySet<Mac>): Mac {
   }
 }
 
-/** The one-way delay between two hosts: over each segment that both are on, the larger of their latencies; the smallest of these. */
-export function oneWayDelay(a: HostConfig, b: HostConfig): Time {
+/**
+ * The one-way delay between two hosts, over the segment on which it is smallest. On a flat segment, and below one leaf,
+ * it is the larger of the two latencies; from leaf to leaf it is the sender's latency, two links between leaf and spine,
+ * and the receiver's latency. FOREVER when they share no segment.
+ *
+ * Between hosts of different workers it is also the least time between the event in which the sender's worker lets a
+ * frame go and the first event that the receiver's worker has with it, so a window may be as long as the smallest of
+ * these (lookaheadOf). From leaf to leaf that takes a trick, for the frame waits at two switch links on its way: a
+ * leaf's link is served in order of arrival at the leaf, and nothing gets there in less than the smallest latency of
+ * the leaf's hosts, so the kernel serves it that much before the frames are there; in the same way the spine's link to
+ * the other leaf is served only when the frame would be at that leaf's nearest host (assembly/link/fabric.ts).
+ */
+export function oneWayDelay(a: HostConfig, b: HostConfig, topology: Pick<Topology, "fabrics">): Time {
   let best = FOREVER;
   for (const nicA of a.nics) {
     for (const nicB of b.nics) {
-      if (nicA.segment === nicB.segment) best = Math.min(best, Math.max(nicA.latency, nicB.latency));
+      if (nicA.segment !== nicB.segment) continue;
+      const fabric = topology.fabrics[nicA.segment];
+      const delay =
+        fabric === undefined || nicA.leaf === nicB.leaf
+          ? Math.max(nicA.latency, nicB.latency)
+          : nicA.latency + 2 * fabric.latency + nicB.latency;
+      best = Math.min(best, delay);
     }
   }
   return best;
@@ -149,11 +212,12 @@ export function oneWayDelay(a: HostConfig, b: HostConfig): Time {
 
 /**
  * Which worker owns which host, by host index. Hosts stay in lab order, in blocks of nearly equal size.
- * Hosts whose delay to each other is 0 share a worker: between workers there must be a delay to look ahead into.
+ * Hosts whose delay to each other is 0 share a worker: between workers there must be a delay to look ahead into. So do
+ * the hosts of a leaf, whose links the worker of its hosts serves.
  * Workers without a host are possible when there are fewer groups than workers.
  */
 export function partitionHosts(topology: Topology, workers: number): number[] {
-  const groups = zeroDelayGroups(topology.hosts);
+  const groups = zeroDelayGroups(topology);
   const owner = new Array<number>(topology.hosts.length).fill(0);
   let placed = 0;
   for (const group of groups) {
@@ -164,16 +228,21 @@ export function partitionHosts(topology: Topology, workers: number): number[] {
   return owner;
 }
 
-/** Host indices, grouped by "delay 0" (transitively); groups in order of their first host. */
-function zeroDelayGroups(hosts: readonly HostConfig[]): number[][] {
+/** Host indices, grouped by "delay 0" and by leaf (transitively); groups in order of their first host. */
+function zeroDelayGroups({ hosts, fabrics }: Topology): number[][] {
   const groupOf = hosts.map((_, i) => i);
   const bySegment = new Map<string, number>();
   hosts.forEach((host, i) => {
     for (const nic of host.nics) {
-      if (nic.latency > 0) continue;
-      const first = bySegment.get(nic.segment);
-      if (first === undefined) bySegment.set(nic.segment, i);
-      else merge(groupOf, first, i);
+      const fabric = fabrics[nic.segment];
+      if (fabric === undefined && nic.latency > 0) continue;
+      // Leaves without any delay between them are one leaf here.
+      const near = fabric === undefined || (fabric.latency === 0 && nic.latency === 0);
+      for (const key of near ? [nic.segment, `${nic.segment} ${nic.leaf}`] : [`${nic.segment} ${nic.leaf}`]) {
+        const first = bySegment.get(key);
+        if (first === undefined) bySegment.set(key, i);
+        else merge(groupOf, first, i);
+      }
     }
   });
   const groups = new Map<number, number[]>();
@@ -192,10 +261,11 @@ function merge(groupOf: number[], a: number, b: number): void {
 
 /**
  * The lookahead: the smallest one-way delay between hosts of different workers, FOREVER when no wire crosses.
- * A window is never longer than it, so nothing sent within a window is due within the same window.
+ * A window is never longer than it, so nothing sent within a window is due within the same window. All hosts of a leaf
+ * must be in one worker.
  *
- * Per segment the delay of a pair is the larger of two latencies, so the smallest crossing delay is found by
- * the two smallest latencies that belong to different workers.
+ * On a flat segment the delay of a pair is the larger of two latencies, from leaf to leaf their sum and a constant:
+ * either way the smallest crossing delay is found by the two smallest latencies that belong to different workers.
  */
 export function lookaheadOf(topology: Topology, owner: readonly number[]): Time {
   const segments = new Map<string, { latency: Time; worker: number }[]>();
@@ -207,11 +277,14 @@ export function lookaheadOf(topology: Topology, owner: readonly number[]): Time 
     }
   });
   let best = FOREVER;
-  for (const list of segments.values()) {
+  for (const [segment, list] of segments) {
     list.sort((a, b) => a.latency - b.latency || a.worker - b.worker);
     const first = list[0];
     const other = list.find((nic) => nic.worker !== first?.worker);
-    if (other !== undefined) best = Math.min(best, other.latency);
+    if (first === undefined || other === undefined) continue;
+    const fabric = topology.fabrics[segment];
+    const delay = fabric === undefined ? other.latency : first.latency + 2 * fabric.latency + other.latency;
+    best = Math.min(best, delay);
   }
   return best;
 }

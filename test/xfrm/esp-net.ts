@@ -110,6 +110,9 @@ export function inject(kernel: Kernel, host: Host, packet: Uint8Array, mac = MAC
     tie++,
     frame.length,
     0,
+    0,
+    0,
+    0,
   );
   kernel.mem.bytes.set(frame, at);
 }
