@@ -45,8 +45,6 @@ export interface MeshRows {
   readonly services: Rows;
   /** Networks of each host: those with a container there. */
   readonly networks: readonly (readonly number[])[];
-  /** Position of each container within its host: 0, 1, … */
-  readonly slot: (container: number) => number;
 }
 
 /** One per plan, for as long as somebody holds the plan. */
@@ -66,7 +64,6 @@ export function rowsOf(plan: MeshPlan): MeshRows {
     ofNetwork: new Rows(networks.length, count, (c) => network[c] as number),
     services: new Rows(networks.length, services.length, (s) => services[s]?.network as number),
     networks: networksOf,
-    slot: (container) => container - (ofHost.row(host[container] as number)[0] as number),
   };
   rows.set(plan, made);
   return made;
