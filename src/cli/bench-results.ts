@@ -123,6 +123,12 @@ function flowsTable({ classes }: MeshResult): string {
   );
 }
 
+function failuresTable({ failures, strays }: MeshResult): string {
+  const rows = Object.entries(failures).map(([what, number]) => [what, grouped(number)]);
+  if (strays > 0) rows.push(["datagrams of no flow", grouped(strays)]);
+  return rows.length === 0 ? "" : formatColumns([["failed", "number"], ...rows]);
+}
+
 function delaysTable({ classes }: MeshResult): string {
   const rows = classes.flatMap((one) => {
     const { delays } = one;
@@ -137,10 +143,10 @@ function delaysTable({ classes }: MeshResult): string {
 function balanceTable({ schedulers }: MeshResult): string {
   if (schedulers.length === 0) return "";
   return formatColumns([
-    ["scheduler", "services", "backends", "connections", "least", "mean", "most", "variation"],
-    ...schedulers.map(({ scheduler, services, backends, connections, min, mean, max, variation }) => [
+    ["scheduler", "services", "backends", "received", "connections", "least", "mean", "most", "variation"],
+    ...schedulers.map(({ scheduler, services, backends, received, connections, min, mean, max, variation }) => [
       scheduler,
-      ...[services, backends, connections, min].map(grouped),
+      ...[services, backends, received, connections, min].map(grouped),
       mean.toFixed(1),
       grouped(max),
       variation === null ? "" : `${(100 * variation).toFixed(1)} %`,
@@ -184,6 +190,7 @@ export function formatMesh(result: MeshResult, machine: BenchMachine): string {
     phasesTable(result),
     packetsTable(result),
     flowsTable(result),
+    failuresTable(result),
     delaysTable(result),
     balanceTable(result),
     linksTable(result),

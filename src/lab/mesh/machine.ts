@@ -10,6 +10,7 @@ import type { NetNs } from "../../kernel/types.ts";
 import type { Disk, HostMachine, MachineFactory } from "../../scheduler/machine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { Proc } from "../../scheduler/process.ts";
+import { hostAddress } from "../../workload/mesh/addresses.ts";
 import { placeHost } from "../../workload/mesh/place.ts";
 import { HostTraffic } from "../../workload/mesh/traffic.ts";
 import type { MeshPlan } from "../../workload/mesh/types.ts";
@@ -17,6 +18,9 @@ import { LabMachine } from "../machine.ts";
 import type { MachineRequest } from "../protocol.ts";
 import type { MeshEvent, MeshMachineConfig, MeshRequest } from "./protocol.ts";
 import { editSchedulers, overlayTables, runningContainers, swarmView } from "./tables.ts";
+
+/** Where nobody listens (RFC 863). */
+const DISCARD = 9;
 
 class MeshMachine implements HostMachine {
   readonly #os: HostOs;
@@ -104,6 +108,19 @@ class MeshMachine implements HostMachine {
     assert(nsOf !== undefined, "containers of a mesh are placed, or have IDs");
     this.#traffic = new HostTraffic(this.#os, plan, this.#os.hostIndex, nsOf);
     this.#traffic.listen();
+    this.#greet(plan);
+  }
+
+  /** Fills the neighbour table of the wire: what gossip has done to it by chance, and nobody when hosts are placed. */
+  #greet(plan: MeshPlan): void {
+    const own = this.#os.hostIndex;
+    const peers = new Set(plan.networks.filter(({ hosts }) => hosts.includes(own)).flatMap(({ hosts }) => hosts));
+    for (const peer of [...peers].sort((a, b) => a - b)) {
+      if (peer === own) continue;
+      const socket = this.#os.kernel.root.socket.udp();
+      socket.sendTo(new Uint8Array(1), hostAddress(plan.options, peer).ip, DISCARD);
+      socket.close();
+    }
   }
 
   #nsOf(container: string): NetNs {

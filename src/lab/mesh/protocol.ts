@@ -31,7 +31,8 @@ export type MeshRequest =
       readonly services: readonly { readonly vip: Ipv4; readonly scheduler: IpvsScheduler }[];
     }
   /**
-   * Opens the receivers of the plan's flows. Containers are found by their IDs (gossip), or by where the plan has put them.
+   * Opens the receivers of the plan's flows, and sends a datagram to each host that it shares networks with, so that
+   * neither control plane's first packets wait for the wire's ARP. Containers are found by their IDs (gossip), or by where the plan has put them.
    * Answered with `listening`.
    */
   | { readonly kind: "mesh-listen"; readonly plan: MeshPlan; readonly containers: readonly string[] | undefined }

@@ -37,6 +37,9 @@ export interface FlowOutcome {
   readonly received: number;
   /** Payload received. */
   readonly bytes: number;
+  /** Datagrams that came behind a later one, or once more. */
+  readonly reordered: number;
+  readonly duplicates: number;
   /** Payload received, bits a second of the flow's duration. */
   readonly throughput: number;
 }
@@ -51,6 +54,8 @@ export interface FlowClass {
   readonly failed: number;
   readonly received: number;
   readonly bytes: number;
+  readonly reordered: number;
+  readonly duplicates: number;
   /** Of a flow, bits a second. */
   readonly throughput: { readonly min: number; readonly median: number; readonly max: number };
   /** Jain's index of fairness of the throughputs: 1 when all are equal, 1/n when one has everything. */
@@ -64,7 +69,9 @@ export interface ServiceBalance {
   readonly service: string;
   readonly vip: string;
   readonly scheduler: IpvsScheduler;
-  /** Connections, or datagrams, by container of the service, in its order. */
+  /** Datagrams and requests that came. */
+  readonly received: number;
+  /** Connections as IPVS knows them (datagrams of one pair of ports are one), by container of the service, in its order. */
   readonly connections: readonly number[];
   /** Standard deviation by mean; null without connections. */
   readonly variation: number | null;
@@ -75,6 +82,9 @@ export interface SchedulerBalance {
   readonly scheduler: IpvsScheduler;
   readonly services: number;
   readonly backends: number;
+  /** Datagrams and requests that came. */
+  readonly received: number;
+  /** As IPVS knows them: datagrams of one pair of ports are one. */
   readonly connections: number;
   /** Of a backend. */
   readonly min: number;
@@ -108,6 +118,10 @@ export interface MeshResult {
   /** Packets lost while the traffic ran, by reason. */
   readonly drops: Readonly<Record<string, number>>;
   readonly classes: readonly FlowClass[];
+  /** Why requests and connections failed, `rr ECONNREFUSED` for example. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Datagrams to receivers of the mesh that belong to no flow. */
+  readonly strays: number;
   readonly schedulers: readonly SchedulerBalance[];
   readonly services: readonly ServiceBalance[];
   readonly flows: readonly FlowOutcome[];
@@ -127,7 +141,12 @@ interface FlowSums {
   failed: number;
   received: number;
   bytes: number;
+  reordered: number;
+  duplicates: number;
 }
+
+const FIGURES = ["sent", "failed", "received", "bytes", "reordered", "duplicates"] as const;
+const newSums = (): FlowSums => ({ sent: 0, failed: 0, received: 0, bytes: 0, reordered: 0, duplicates: 0 });
 
 interface ClassKey {
   readonly kind: TrafficKind;
@@ -142,14 +161,17 @@ export class ResultMaker {
   #plan: MeshPlan;
   readonly #flows: FlowSums[];
   readonly #delays = new Map<string, Histogram>();
-  /** Connections by service and container. */
-  readonly #backends = new Map<number, Map<number, number>>();
+  /** By service: connections by container, and what came in them. */
+  readonly #backends = new Map<number, { readonly connections: Map<number, number>; received: number }>();
+  /** Requests and connections that failed, by kind and cause. */
+  readonly #failures = new Map<string, number>();
+  #strays = 0;
   #before: SimCounters | undefined;
   #after: SimCounters | undefined;
 
   constructor(plan: MeshPlan) {
     this.#plan = plan;
-    this.#flows = plan.flows.map(() => ({ sent: 0, failed: 0, received: 0, bytes: 0 }));
+    this.#flows = plan.flows.map(() => newSums());
   }
 
   /** The plan as it has come about, with the same flows. */
@@ -172,12 +194,14 @@ export class ResultMaker {
 
   /** Adds a host's report. */
   add(report: MeshReport): void {
-    for (const { flow, sent, failed, received, bytes } of report.flows) {
+    for (const { flow, sent, failed, received, bytes, reordered = 0, duplicates = 0 } of report.flows) {
       const sums = this.#flows[flow] as FlowSums;
       sums.sent += sent;
       sums.failed += failed;
       sums.received += received;
       sums.bytes += bytes;
+      sums.reordered += reordered;
+      sums.duplicates += duplicates;
     }
     for (const part of report.delays) {
       let histogram = this.#delays.get(keyOf(part));
@@ -187,11 +211,17 @@ export class ResultMaker {
       }
       histogram.merge(part.delays);
     }
-    for (const { service, container, count } of report.backends) {
-      const backends = this.#backends.get(service) ?? new Map<number, number>();
-      backends.set(container, (backends.get(container) ?? 0) + count);
+    for (const { service, container, count, connections } of report.backends) {
+      const backends = this.#backends.get(service) ?? { connections: new Map<number, number>(), received: 0 };
+      backends.connections.set(container, (backends.connections.get(container) ?? 0) + connections);
+      backends.received += count;
       this.#backends.set(service, backends);
     }
+    for (const { kind, cause, count } of report.failures ?? []) {
+      const key = `${kind} ${cause}`;
+      this.#failures.set(key, (this.#failures.get(key) ?? 0) + count);
+    }
+    this.#strays += report.strays ?? 0;
   }
 
   /** @param counters at the end */
@@ -207,6 +237,8 @@ export class ResultMaker {
       packets: this.#packets(),
       drops: this.#drops(),
       classes: this.#classes(flows),
+      failures: Object.fromEntries([...this.#failures].sort(([a], [b]) => (a < b ? -1 : 1))),
+      strays: this.#strays,
       schedulers: bySchedulers(services),
       services,
       flows,
@@ -254,9 +286,12 @@ export class ResultMaker {
 
   #balances(): ServiceBalance[] {
     return this.#plan.services.map(({ name, vip, scheduler, containers }, index) => {
-      const counts = this.#backends.get(index);
-      const connections = Array.from(containers, (container) => counts?.get(container) ?? 0);
-      return { service: name, vip: formatIpv4(vip), scheduler, connections, variation: variation(connections) };
+      const came = this.#backends.get(index);
+      const connections = Array.from(containers, (container) => came?.connections.get(container) ?? 0);
+      return {
+        ...{ service: name, vip: formatIpv4(vip), scheduler, received: came?.received ?? 0, connections },
+        variation: variation(connections),
+      };
     });
   }
 
@@ -292,13 +327,8 @@ export class ResultMaker {
 }
 
 function sumOf(flows: readonly FlowOutcome[]): FlowSums {
-  const sums = { sent: 0, failed: 0, received: 0, bytes: 0 };
-  for (const { sent, failed, received, bytes } of flows) {
-    sums.sent += sent;
-    sums.failed += failed;
-    sums.received += received;
-    sums.bytes += bytes;
-  }
+  const sums = newSums();
+  for (const flow of flows) for (const figure of FIGURES) sums[figure] += flow[figure];
   return sums;
 }
 
@@ -342,6 +372,7 @@ function bySchedulers(services: readonly ServiceBalance[]): SchedulerBalance[] {
       scheduler,
       services: own.length,
       backends: counts.length,
+      received: own.reduce((total, { received }) => total + received, 0),
       connections: sum,
       min: counts.reduce((least, count) => Math.min(least, count), counts[0] ?? 0),
       mean: counts.length === 0 ? 0 : sum / counts.length,

@@ -23,8 +23,8 @@ import { meshHostName, meshTopology } from "./topology.ts";
 const BOOT: Time = SEC;
 /** Time runs in slices of this length before the traffic, between which a stop is noticed. */
 const SLICE: Time = 200 * MS;
-/** Receivers have been opened so long before the first flow starts. */
-const LEAD: Time = 10 * MS;
+/** Receivers have been opened, and hosts have greeted each other, so long before the first flow starts. */
+const LEAD: Time = 100 * MS;
 /** What is on its way when the last flow has ended gets this long. */
 export const DRAIN: Time = 2 * SEC;
 /** Slices of the traffic. */

@@ -138,7 +138,7 @@ export class HostTraffic {
       counts.bytes += bytes;
       counts.reordered += reordered;
       counts.duplicates += duplicates;
-      this.#results.backend(flow, tag, count);
+      this.#results.backend(flow, tag, count, 1);
     }
     for (const delays of meter.delays()) this.#results.delays(delays.group).merge(delays);
     this.#results.strays = meter.strays();
