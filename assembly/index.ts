@@ -13,6 +13,7 @@ import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
 import { EV_FRAME, EV_TIMER, EV_UPLINK, EventNode, clock, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
 import { Timer, timerFire } from "./sim/timer";
+import { inetInit } from "./inet/inet";
 import { socketInit, wakeCount } from "./socket/socket";
 import { ipvsInit } from "./ipvs/ipvs";
 import { netfilterInit } from "./netfilter/netfilter";
@@ -20,6 +21,7 @@ import { netfilterInit } from "./netfilter/netfilter";
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
 export { dropLog } from "./link/drops";
 export { outboxCount, outboxRecords } from "./link/outbox";
+export { snmpStray } from "./inet/snmp";
 export { quietSkip, quietUntil } from "./quiet";
 export { scratch } from "./memory/scratch";
 export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
@@ -37,6 +39,7 @@ export * from "./socket/sctp-border";
 /** Once, before anything else: which worker this is. */
 export function boot(worker: u32): void {
   setWorker(worker);
+  inetInit();
   socketInit();
   netfilterInit();
   ipvsInit();

@@ -16,7 +16,7 @@ import { SCRATCH_SIZE, scratch } from "../memory/scratch";
 import { Host } from "../sim/host";
 import { Addr, addrAdd, addrDel } from "./addr";
 import { FIB_ANY, Fib, Route, fibDelete, fibInsert } from "./fib";
-import { InDev, InetNs, hostInet, inDevOf, inetDevChanged, inetOf, rtFlush } from "./inet";
+import { InDev, InetNs, confOwn, hostInet, inDevOf, inetDevChanged, inetOf, rtFlush, sysOwn } from "./inet";
 import { NEIGH_ADMIN, NEIGH_OVERRIDE, NUD_VALID, Neigh, neighCreate, neighFree, neighLookup, neighUpdate } from "./neigh";
 import { pmtuPurge } from "./pmtu";
 import { RtResult, routeLookup } from "./route";
@@ -223,21 +223,22 @@ export function inetSysctlGet(ns: usize, id: u32): u32 {
 export function inetSysctlSet(ns: usize, id: u32, value: u32): i32 {
   if (id >= <u32>SYS_COUNT) return -EINVAL;
   if (id == SYS_IP_FORWARD) return inetConfSet(ns, CONF_ALL, CONF_FORWARDING, value);
-  store<u32>(inetOf(changetype<NetNs>(ns)).sys + (<usize>id << 2), value);
+  store<u32>(sysOwn(inetOf(changetype<NetNs>(ns))) + (<usize>id << 2), value);
   rtFlush(changetype<NetNs>(ns));
   return 0;
 }
 
-function confOf(inet: InetNs, which: usize): usize {
-  if (which == CONF_ALL) return inet.confAll;
-  if (which == CONF_DEFAULT) return inet.confDefault;
-  return inDevOf(changetype<NetDev>(which)).conf;
+/** Where the pointer to the values stands. */
+function confAt(inet: InetNs, which: usize): usize {
+  if (which == CONF_ALL) return changetype<usize>(inet) + offsetof<InetNs>("confAll");
+  if (which == CONF_DEFAULT) return changetype<usize>(inet) + offsetof<InetNs>("confDefault");
+  return changetype<usize>(inDevOf(changetype<NetDev>(which))) + offsetof<InDev>("conf");
 }
 
 /** A CONF_* value of conf/all (CONF_ALL), conf/default (CONF_DEFAULT) or a device (its handle). */
 export function inetConfGet(ns: usize, which: usize, id: u32): u32 {
   if (id >= <u32>CONF_COUNT) return 0;
-  return load<u32>(confOf(inetOf(changetype<NetNs>(ns)), which) + (<usize>id << 2));
+  return load<u32>(<usize>load<u32>(confAt(inetOf(changetype<NetNs>(ns)), which)) + (<usize>id << 2));
 }
 
 /** Sets a CONF_* value; conf/all/forwarding sets that of default and of all devices too (inet_forward_change). 0 or -EINVAL. */
@@ -245,11 +246,16 @@ export function inetConfSet(at: usize, which: usize, id: u32, value: u32): i32 {
   if (id >= <u32>CONF_COUNT) return -EINVAL;
   const ns = changetype<NetNs>(at);
   const inet = inetOf(ns);
-  store<u32>(confOf(inet, which) + (<usize>id << 2), value);
+  // A device has the defaults of the time when it was made (inetdev_init), so what waits with its record gets it now.
+  if (which == CONF_DEFAULT) for (let p = ns.devs; p != 0; p = changetype<NetDev>(p).nsNext) inDevOf(changetype<NetDev>(p));
+  store<u32>(confOwn(confAt(inet, which)) + (<usize>id << 2), value);
   if (which == CONF_ALL && id == CONF_FORWARDING) {
-    store<u32>(inet.sys + (SYS_IP_FORWARD << 2), value);
-    store<u32>(inet.confDefault + (CONF_FORWARDING << 2), value);
-    for (let p = ns.devs; p != 0; p = changetype<NetDev>(p).nsNext) store<u32>(inDevOf(changetype<NetDev>(p)).conf + (CONF_FORWARDING << 2), value);
+    store<u32>(sysOwn(inet) + (SYS_IP_FORWARD << 2), value);
+    store<u32>(confOwn(confAt(inet, CONF_DEFAULT)) + (CONF_FORWARDING << 2), value);
+    // A device without a record will take the defaults, which say the same.
+    for (let p = ns.devs; p != 0; p = changetype<NetDev>(p).nsNext) {
+      if (changetype<NetDev>(p).inDev != 0) store<u32>(confOwn(confAt(inet, p)) + (CONF_FORWARDING << 2), value);
+    }
   }
   rtFlush(ns);
   return 0;

@@ -7,10 +7,10 @@ import { DEV_LOOPBACK, EACCES, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREA
 import { IFF_UP, NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
-import { HashTable, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
+import { HashTable, linkNext, tableFirst, tableInit, tableInsert, tableRelease, tableRemove } from "../memory/hashtable";
 import { INADDR_BROADCAST, isMulticastIp, isZeronet, maskOf } from "../wire/ipv4";
 import { Addr, IFA_SECONDARY, primaryOf } from "./addr";
-import { InDev, inetOf, rtFlush, tableFree } from "./inet";
+import { InDev, inetOf, rtFlush } from "./inet";
 
 /** Any scope, protocol or type in fibDelete. */
 export const FIB_ANY: u32 = 0xffffffff;
@@ -23,42 +23,44 @@ export class Route {
   /** Next in the order of listing: prefix, longer first, metric, order of addition. */
   next: usize;
   dst: u32;
-  plen: u32;
   gateway: u32;
   dev: usize; // 0: blackhole, unreachable, prohibit
   prefSrc: u32;
-  scope: u32;
-  protocol: u32;
-  type: u32;
   metric: u32;
-  table: u32;
   order: u32;
+  plen: u8;
+  scope: u8;
+  protocol: u8;
+  type: u8;
+  table: u8;
 }
 
-/** The routes of a namespace, all tables in one (struct fib_table). */
+/** The routes of one table of a namespace (struct fib_table), embedded in InetNs. */
 @unmanaged
 export class Fib {
   /** Bit p: there are routes of prefix length p. */
   lengths: u64;
-  table: HashTable;
+  /** HashTable of the routes by prefix. */
+  buckets: usize;
+  mask: u32;
+  count: u32;
   head: usize; // Route list
-  counts: usize; // 33 u32
 }
 
-/** An empty table. */
-export function fibNew(): Fib {
-  const fib = changetype<Fib>(kmalloc(offsetof<Fib>()));
-  fib.table = tableNew(3);
-  fib.counts = kmalloc(33 * 4);
-  return fib;
+@inline
+function tableOf(fib: Fib): HashTable {
+  return changetype<HashTable>(changetype<usize>(fib) + offsetof<Fib>("buckets"));
 }
 
-/** Frees a table and its routes. */
-export function fibFree(fib: Fib): void {
+/** Makes a zeroed table empty. */
+export function fibInit(fib: Fib): void {
+  tableInit(tableOf(fib));
+}
+
+/** Frees the routes of a table. */
+export function fibRelease(fib: Fib): void {
   while (fib.head != 0) unlinkRoute(fib, changetype<Route>(fib.head));
-  tableFree(fib.table);
-  kfree(fib.counts, 33 * 4);
-  kfree(changetype<usize>(fib), offsetof<Fib>());
+  tableRelease(tableOf(fib));
 }
 
 @inline
@@ -75,25 +77,22 @@ function before(a: Route, b: Route): bool {
 }
 
 function linkRoute(fib: Fib, route: Route): void {
-  tableInsert(fib.table, changetype<usize>(route), prefixHash(route.dst, route.plen));
+  tableInsert(tableOf(fib), changetype<usize>(route), prefixHash(route.dst, route.plen));
   let at = changetype<usize>(fib) + offsetof<Fib>("head");
   while (load<u32>(at) != 0 && before(changetype<Route>(<usize>load<u32>(at)), route)) at = <usize>load<u32>(at) + offsetof<Route>("next");
   route.next = <usize>load<u32>(at);
   store<u32>(at, <u32>changetype<usize>(route));
-  const counter = fib.counts + (<usize>route.plen << 2);
-  store<u32>(counter, load<u32>(counter) + 1);
   fib.lengths |= (<u64>1) << <u64>route.plen;
 }
 
 function unlinkRoute(fib: Fib, route: Route): void {
-  tableRemove(fib.table, changetype<usize>(route));
+  tableRemove(tableOf(fib), changetype<usize>(route));
   let at = changetype<usize>(fib) + offsetof<Fib>("head");
   while (<usize>load<u32>(at) != changetype<usize>(route)) at = <usize>load<u32>(at) + offsetof<Route>("next");
   store<u32>(at, <u32>route.next);
-  const counter = fib.counts + (<usize>route.plen << 2);
-  const left = load<u32>(counter) - 1;
-  store<u32>(counter, left);
-  if (left == 0) fib.lengths &= ~((<u64>1) << <u64>route.plen);
+  let others = <usize>fib.head;
+  while (others != 0 && changetype<Route>(others).plen != route.plen) others = changetype<Route>(others).next;
+  if (others == 0) fib.lengths &= ~((<u64>1) << <u64>route.plen);
   kfree(changetype<usize>(route), offsetof<Route>());
 }
 
@@ -115,7 +114,7 @@ function tableLookup(fib: Fib, dst: u32, oif: u32, scope: u32): usize {
     lengths &= ~((<u64>1) << <u64>plen);
     const prefix = dst & maskOf(plen);
     let best: usize = 0;
-    for (let p = tableFirst(fib.table, prefixHash(prefix, plen)); p != 0; p = linkNext(p)) {
+    for (let p = tableFirst(tableOf(fib), prefixHash(prefix, plen)); p != 0; p = linkNext(p)) {
       const route = changetype<Route>(p);
       if (route.dst != prefix || route.plen != plen || route.scope < scope) continue;
       if (oif != 0 && route.dev != 0 && changetype<NetDev>(route.dev).ifindex != oif) continue;
@@ -185,15 +184,15 @@ export function fibInsert(ns: NetNs, table: u32, dst: u32, plen: u32, gateway: u
   const fib = fibOf(ns, table);
   const route = changetype<Route>(kmalloc(offsetof<Route>()));
   route.dst = dst;
-  route.plen = plen;
+  route.plen = <u8>plen;
   route.gateway = gateway;
   route.dev = dev;
   route.prefSrc = prefSrc;
-  route.scope = scope;
-  route.protocol = protocol;
-  route.type = type;
+  route.scope = <u8>scope;
+  route.protocol = <u8>protocol;
+  route.type = <u8>type;
   route.metric = metric;
-  route.table = table;
+  route.table = <u8>table;
   let error = checkNextHop(ns, route);
   if (error == 0) error = resolveConflict(fib, route, mode);
   if (error != 0) {
@@ -207,7 +206,7 @@ export function fibInsert(ns: NetNs, table: u32, dst: u32, plen: u32, gateway: u
 }
 
 function resolveConflict(fib: Fib, route: Route, mode: u32): i32 {
-  let p = tableFirst(fib.table, prefixHash(route.dst, route.plen));
+  let p = tableFirst(tableOf(fib), prefixHash(route.dst, route.plen));
   while (p != 0) {
     const other = changetype<Route>(p);
     p = linkNext(p);

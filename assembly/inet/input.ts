@@ -53,6 +53,7 @@ import {
   SNMP_TCPEXT_IP_REVERSE_PATH_FILTER,
   SNMP_UDP_IN_ERRORS,
   snmpInc,
+  snmpReady,
 } from "./snmp";
 
 /** ip_rcv: skb.data at the IP header, skb.dev the device it came by. */
@@ -63,6 +64,7 @@ export function ipRcv(skb: Skb): void {
     dropSkb(skb, DROP_OTHERHOST);
     return;
   }
+  snmpReady(ns);
   snmpInc(ns, SNMP_IP_IN_RECEIVES);
   const ip = skb.data;
   if (skb.len < IP_HLEN) {

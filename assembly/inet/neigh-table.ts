@@ -18,7 +18,7 @@ import { now } from "../sim/event";
 import { TIMER_UPKEEP, Timer, timerInit, timerMod, timerPending } from "../sim/timer";
 import { Host } from "../sim/host";
 import { confDev, hostInet, sysctl } from "./inet";
-import { NUD_IN_TIMER, Neigh, neighFree } from "./neigh";
+import { NUD_IN_TIMER, Neigh, NeighLife, neighFree, neighLife } from "./neigh";
 
 const SECOND: i64 = 1_000_000_000;
 /** neigh_periodic_work runs every BASE_REACHABLE_TIME / 2. */
@@ -72,7 +72,7 @@ function forcedGc(host: Host, table: HostNeigh): bool {
   let p = table.head;
   while (p != 0) {
     const neigh = changetype<Neigh>(p);
-    p = neigh.gcNext;
+    p = neighLife(neigh).gcNext;
     if (neigh.state & NUD_IN_TIMER || neigh.busy) continue; // referenced by its timer
     if (neigh.state != NUD_FAILED && neigh.state != NUD_NOARP && neigh.updated >= now - 5 * SECOND) continue;
     neighFree(neigh);
@@ -85,32 +85,40 @@ function forcedGc(host: Host, table: HostNeigh): bool {
 /** Enters or leaves the list of collectable entries (neigh_update_gc_list). */
 export function gcListUpdate(host: Host, neigh: Neigh): void {
   const wanted = !(neigh.state & NUD_PERMANENT);
-  if (wanted == (neigh.inGc != 0)) return;
+  if (wanted == (neigh.life != 0 && neighLife(neigh).inGc != 0)) return;
   if (wanted) gcListAdd(host, neigh);
   else gcListRemove(host, neigh);
+}
+
+@inline
+function lifeAt(neigh: usize): NeighLife {
+  return neighLife(changetype<Neigh>(neigh));
 }
 
 /** Puts an entry behind the youngest that may be collected (neigh_table.gc_list). */
 export function gcListAdd(host: Host, neigh: Neigh): void {
   const table = hostInet(host).neigh;
-  neigh.inGc = 1;
-  neigh.gcNext = 0;
-  neigh.gcPrev = table.tail;
+  const life = neighLife(neigh);
+  life.inGc = 1;
+  life.gcNext = 0;
+  life.gcPrev = table.tail;
   if (table.tail == 0) table.head = changetype<usize>(neigh);
-  else changetype<Neigh>(table.tail).gcNext = changetype<usize>(neigh);
+  else lifeAt(table.tail).gcNext = changetype<usize>(neigh);
   table.tail = changetype<usize>(neigh);
   host.neighCount++;
 }
 
 /** Takes an entry out of gc_list. */
 export function gcListRemove(host: Host, neigh: Neigh): void {
-  if (!neigh.inGc) return;
+  if (neigh.life == 0) return;
+  const life = neighLife(neigh);
+  if (!life.inGc) return;
   const table = hostInet(host).neigh;
-  if (neigh.gcPrev == 0) table.head = neigh.gcNext;
-  else changetype<Neigh>(neigh.gcPrev).gcNext = neigh.gcNext;
-  if (neigh.gcNext == 0) table.tail = neigh.gcPrev;
-  else changetype<Neigh>(neigh.gcNext).gcPrev = neigh.gcPrev;
-  neigh.inGc = 0;
+  if (life.gcPrev == 0) table.head = life.gcNext;
+  else lifeAt(life.gcPrev).gcNext = life.gcNext;
+  if (life.gcNext == 0) table.tail = life.gcPrev;
+  else lifeAt(life.gcNext).gcPrev = life.gcPrev;
+  life.inGc = 0;
   host.neighCount--;
 }
 
@@ -129,7 +137,7 @@ function periodic(arg: usize): void {
   let p = table.head;
   while (p != 0) {
     const neigh = changetype<Neigh>(p);
-    p = neigh.gcNext;
+    p = neighLife(neigh).gcNext;
     if (neigh.state & NUD_IN_TIMER || neigh.busy) continue;
     if (neigh.used < neigh.confirmed) neigh.used = neigh.confirmed;
     const stale = <i64>confDev(changetype<NetDev>(neigh.dev), CONF_GC_STALE_MS) * 1_000_000;

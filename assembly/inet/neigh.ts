@@ -22,7 +22,7 @@ import { arpSolicit } from "./arp";
 import { icmpSend } from "./icmp";
 import { InDev, confDev, hostInet, inDevOf } from "./inet";
 import { gcListAdd, gcListRemove, gcListUpdate, neighCounted, neighRoom } from "./neigh-table";
-import { SNMP_NEIGH_TABLE_FULLS, snmpInc } from "./snmp";
+import { SNMP_NEIGH_TABLE_FULLS, snmpInc, snmpReady } from "./snmp";
 
 /** Sets of states (include/net/neighbour.h). */
 export const NUD_IN_TIMER: u32 = 0x1b; // INCOMPLETE | REACHABLE | DELAY | PROBE
@@ -39,35 +39,55 @@ const MS: i64 = 1_000_000;
 const MIN_WAIT: i64 = 8 * MS;
 const REDRAW: i64 = 300_000 * MS;
 
-/** A neighbour: an IPv4 address on a device and its MAC (struct neighbour). */
+/**
+ * A neighbour: an IPv4 address on a device and its MAC (struct neighbour). A peer of an overlay costs a permanent one, so
+ * what only others need stands apart.
+ */
 @unmanaged
-export class Neigh extends Timer {
+export class Neigh {
   // Link in the device's table.
   hnext: u32;
   hhash: u32;
-  /** Ethernet header of packets to it, rebuilt when the device's MAC differs from headerMac. */
-  header0: u64;
-  header1: u64;
-  headerMac: u64;
   mac: u64;
   ip: u32;
   dev: usize;
-  state: u32; // NUD_*
-  probes: u32;
   devNext: usize;
   devPrev: usize;
-  gcNext: usize;
-  gcPrev: usize;
-  inGc: u32;
+  state: u8; // NUD_*
   /** Its queue is being worked off: it must not be collected. */
-  busy: u32;
-  // Packets that wait for the address.
-  queueHead: usize;
-  queueTail: usize;
-  queueBytes: u32;
+  busy: u8;
+  probes: u16;
+  /** NeighLife; 0 = it never had a timer, a packet that waited, or a place among the collectable. */
+  life: usize;
   used: i64;
   confirmed: i64;
   updated: i64;
+}
+
+/** What a neighbour has that comes and goes: its timer, a place in gc_list, packets that wait for the address. */
+@unmanaged
+export class NeighLife extends Timer {
+  gcNext: usize; // Neigh
+  gcPrev: usize;
+  inGc: u32;
+  queueHead: usize;
+  queueTail: usize;
+  queueBytes: u32;
+}
+
+/** That part of a neighbour, made when it is first needed. */
+export function neighLife(neigh: Neigh): NeighLife {
+  if (neigh.life == 0) {
+    const life = changetype<NeighLife>(kmalloc(offsetof<NeighLife>()));
+    timerInit(life, hostOf(neigh), changetype<usize>(timerHandler), changetype<usize>(neigh));
+    life.upkeep = TIMER_UPKEEP;
+    neigh.life = changetype<usize>(life);
+  }
+  return changetype<NeighLife>(neigh.life);
+}
+
+function disarm(neigh: Neigh): void {
+  if (neigh.life != 0) timerDel(neighLife(neigh));
 }
 
 const LINK: usize = offsetof<Neigh>("hnext");
@@ -79,7 +99,7 @@ function hashOf(ip: u32): u32 {
 
 @inline
 function hostOf(neigh: Neigh): Host {
-  return changetype<Host>(neigh.host);
+  return changetype<Host>(changetype<NetDev>(neigh.dev).host);
 }
 
 @inline
@@ -116,13 +136,12 @@ export function neighConfirm(dev: NetDev, ip: u32): void {
 export function neighCreate(dev: NetDev, ip: u32, exempt: bool): usize {
   const host = changetype<Host>(dev.host);
   if (!exempt && !neighRoom(host)) {
+    snmpReady(changetype<NetNs>(dev.ns)); // an ARP request alone comes this far
     snmpInc(changetype<NetNs>(dev.ns), SNMP_NEIGH_TABLE_FULLS);
     return 0;
   }
   const inDev = inDevOf(dev);
   const neigh = changetype<Neigh>(kmalloc(offsetof<Neigh>()));
-  timerInit(neigh, host, changetype<usize>(timerHandler), changetype<usize>(neigh));
-  neigh.upkeep = TIMER_UPKEEP;
   neigh.ip = ip;
   neigh.dev = changetype<usize>(dev);
   neigh.used = now;
@@ -140,7 +159,7 @@ export function neighCreate(dev: NetDev, ip: u32, exempt: bool): usize {
 /** Takes an entry out of everything and frees it; what waits for it is dropped. */
 export function neighFree(neigh: Neigh): void {
   const inDev = changetype<InDev>(changetype<NetDev>(neigh.dev).inDev);
-  timerDel(neigh);
+  disarm(neigh);
   gcListRemove(hostOf(neigh), neigh);
   hostInet(hostOf(neigh)).neigh.entries--;
   tableRemove(inDev.neigh, changetype<usize>(neigh) + LINK);
@@ -149,6 +168,7 @@ export function neighFree(neigh: Neigh): void {
   else changetype<Neigh>(neigh.devPrev).devNext = neigh.devNext;
   if (neigh.devNext != 0) changetype<Neigh>(neigh.devNext).devPrev = neigh.devPrev;
   purge(neigh, DROP_DEV_DOWN);
+  if (neigh.life != 0) kfree(neigh.life, offsetof<NeighLife>());
   kfree(changetype<usize>(neigh), offsetof<Neigh>());
 }
 
@@ -162,28 +182,31 @@ export function neighFlushDev(dev: NetDev): void {
 // ---------------------------------------------------------------------------------------------- queue
 
 function dequeue(neigh: Neigh): usize {
-  const head = neigh.queueHead;
+  if (neigh.life == 0) return 0;
+  const life = neighLife(neigh);
+  const head = life.queueHead;
   if (head == 0) return 0;
   const skb = changetype<Skb>(head);
-  neigh.queueHead = <usize>skb.next;
-  if (neigh.queueHead == 0) neigh.queueTail = 0;
-  neigh.queueBytes -= skbCost(skb.len);
+  life.queueHead = <usize>skb.next;
+  if (life.queueHead == 0) life.queueTail = 0;
+  life.queueBytes -= skbCost(skb.len);
   skb.next = 0;
   return head;
 }
 
 function enqueue(neigh: Neigh, skb: Skb): void {
   const limit = confDev(changetype<NetDev>(neigh.dev), CONF_UNRES_QLEN_BYTES);
-  while (neigh.queueBytes + skbCost(skb.len) > limit) {
+  const life = neighLife(neigh);
+  while (life.queueBytes + skbCost(skb.len) > limit) {
     const oldest = dequeue(neigh);
     if (oldest == 0) break;
     dropSkb(changetype<Skb>(oldest), DROP_NEIGH_QUEUEFULL);
   }
   skb.next = 0;
-  if (neigh.queueTail == 0) neigh.queueHead = changetype<usize>(skb);
-  else changetype<Skb>(neigh.queueTail).next = <u32>changetype<usize>(skb);
-  neigh.queueTail = changetype<usize>(skb);
-  neigh.queueBytes += skbCost(skb.len);
+  if (life.queueTail == 0) life.queueHead = changetype<usize>(skb);
+  else changetype<Skb>(life.queueTail).next = <u32>changetype<usize>(skb);
+  life.queueTail = changetype<usize>(skb);
+  life.queueBytes += skbCost(skb.len);
 }
 
 function purge(neigh: Neigh, reason: u32): void {
@@ -196,19 +219,11 @@ function purge(neigh: Neigh, reason: u32): void {
 @inline
 function emit(dev: NetDev, neigh: Neigh, skb: Skb): void {
   if (skbHeadroom(skb) < 16) skb = ensureHeadroom(skb, 16);
-  if (neigh.headerMac != dev.mac) buildHeader(dev, neigh);
-  // 16 bytes ending where the IP header begins: two of slack, then the header.
-  store<u64>(skb.data - 16, neigh.header0);
-  store<u64>(skb.data - 8, neigh.header1);
+  // 16 bytes ending where the IP header begins: two of slack, then the header. Its words are put together first byte last.
+  const words = i64x2.replace_lane(i64x2.splat(neigh.mac), 1, (dev.mac << 16) | ETH_P_IP);
+  v128.store(skb.data - 16, v128.shuffle<u8>(words, words, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8));
   skbPush(skb, ETH_HLEN);
   devXmit(dev, skb);
-}
-
-function buildHeader(dev: NetDev, neigh: Neigh): void {
-  const at = changetype<usize>(neigh) + offsetof<Neigh>("header0");
-  store<u16>(at, 0);
-  emitEth(at + 2, neigh.mac, dev.mac, ETH_P_IP);
-  neigh.headerMac = dev.mac;
 }
 
 function emitTo(dev: NetDev, mac: u64, src: u64, given: Skb): void {
@@ -255,8 +270,8 @@ function resolveOutput(dev: NetDev, neigh: Neigh, skb: Skb): void {
     const start = neigh.state != NUD_INCOMPLETE;
     if (start) {
       // The first requests count as if the unicast ones had been tried.
-      neigh.probes = confDev(dev, CONF_UCAST_SOLICIT);
-      neigh.state = NUD_INCOMPLETE;
+      neigh.probes = <u16>confDev(dev, CONF_UCAST_SOLICIT);
+      neigh.state = <u8>NUD_INCOMPLETE;
       neigh.updated = now;
       arm(neigh, now + wait(neigh));
     }
@@ -265,7 +280,7 @@ function resolveOutput(dev: NetDev, neigh: Neigh, skb: Skb): void {
     return;
   }
   if (neigh.state == NUD_STALE) {
-    neigh.state = NUD_DELAY;
+    neigh.state = <u8>NUD_DELAY;
     neigh.updated = now;
     arm(neigh, now + param(neigh, CONF_DELAY_FIRST_PROBE_MS));
   }
@@ -281,7 +296,7 @@ function wait(neigh: Neigh): i64 {
 }
 
 function arm(neigh: Neigh, at: i64): void {
-  timerMod(neigh, at);
+  timerMod(neighLife(neigh), at);
 }
 
 /** The device's reachable time: base/2 + random[0, base), drawn for every 300 s of the clock (neigh_rand_reach_time). */
@@ -304,7 +319,7 @@ function maxProbes(neigh: Neigh): u32 {
 
 /** neigh_probe: one request. The newest waiting packet decides its source address. */
 function probe(neigh: Neigh): void {
-  arpSolicit(neigh, neigh.queueTail);
+  arpSolicit(neigh, neigh.life == 0 ? 0 : neighLife(neigh).queueTail);
   neigh.probes++;
 }
 
@@ -317,27 +332,27 @@ function timerHandler(arg: usize): void {
     const delay = param(neigh, CONF_DELAY_FIRST_PROBE_MS);
     if (now <= neigh.confirmed + reachable) next = neigh.confirmed + reachable;
     else if (now <= neigh.used + delay) {
-      neigh.state = NUD_DELAY;
+      neigh.state = <u8>NUD_DELAY;
       neigh.updated = now;
       next = now + delay;
     } else {
-      neigh.state = NUD_STALE;
+      neigh.state = <u8>NUD_STALE;
       neigh.updated = now;
     }
   } else if (neigh.state == NUD_DELAY) {
     if (now <= neigh.confirmed + param(neigh, CONF_DELAY_FIRST_PROBE_MS)) {
-      neigh.state = NUD_REACHABLE;
+      neigh.state = <u8>NUD_REACHABLE;
       neigh.updated = now;
       next = neigh.confirmed + reachableTime(changetype<NetDev>(neigh.dev));
     } else {
-      neigh.state = NUD_PROBE;
+      neigh.state = <u8>NUD_PROBE;
       neigh.updated = now;
       neigh.probes = 0;
     }
   }
   const asking = neigh.state == NUD_INCOMPLETE || neigh.state == NUD_PROBE;
   if (asking && neigh.probes >= maxProbes(neigh)) {
-    neigh.state = NUD_FAILED;
+    neigh.state = <u8>NUD_FAILED;
     invalidate(neigh);
     return;
   }
@@ -367,8 +382,8 @@ export function neighUpdate(neigh: Neigh, hasMac: bool, mac: u64, state: u32, fl
   const old = neigh.state;
   if (!(flags & NEIGH_ADMIN) && old & (NUD_NOARP | NUD_PERMANENT)) return;
   if (!(state & NUD_VALID)) {
-    timerDel(neigh);
-    neigh.state = state;
+    disarm(neigh);
+    neigh.state = <u8>state;
     gcListUpdate(hostOf(neigh), neigh);
     if (old & (NUD_INCOMPLETE | NUD_PROBE) && state == NUD_FAILED) invalidate(neigh);
     return;
@@ -385,15 +400,14 @@ export function neighUpdate(neigh: Neigh, hasMac: bool, mac: u64, state: u32, fl
   }
   if (state != old || !same) neigh.updated = now;
   if (state != old) {
-    timerDel(neigh);
+    disarm(neigh);
     if (state & NUD_PROBE) neigh.probes = 0;
     if (state & NUD_IN_TIMER) arm(neigh, state & NUD_REACHABLE ? now + reachableTime(changetype<NetDev>(neigh.dev)) : now);
-    neigh.state = state;
+    neigh.state = <u8>state;
     gcListUpdate(hostOf(neigh), neigh);
   }
   if (!same) {
     neigh.mac = mac;
-    neigh.headerMac = ~0;
     if (!(state & NUD_CONNECTED)) neigh.confirmed = now - param(neigh, CONF_BASE_REACHABLE_MS) * 2;
   }
   if (!(old & NUD_VALID)) flush(neigh);

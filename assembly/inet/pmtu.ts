@@ -10,7 +10,7 @@ import { kfree, kmalloc } from "../memory/arena";
 import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashtable";
 import { now } from "../sim/event";
 import { timerDel, timerMod, timerPending } from "../sim/timer";
-import { inetOf, rtFlush, sysctl } from "./inet";
+import { exceptionTimer, inetOf, rtFlush, sysctl } from "./inet";
 import { RtResult, routeLookupAnySrc } from "./route";
 
 /** What ICMP taught about a destination: path MTU, another gateway (struct fib_nh_exception). */
@@ -61,7 +61,7 @@ function findOrMake(ns: NetNs, dst: u32): PmtuEntry {
 }
 
 function keep(ns: NetNs, entry: PmtuEntry): void {
-  const timer = inetOf(ns).exceptionTimer;
+  const timer = exceptionTimer(ns);
   entry.expires = now + <i64>sysctl(ns, SYS_MTU_EXPIRES) * 1_000_000_000;
   if (!timerPending(timer) || timer.expires > entry.expires) timerMod(timer, entry.expires);
   rtFlush(ns);
@@ -112,14 +112,14 @@ export function pmtuExpire(arg: usize): void {
       kfree(changetype<usize>(entry), offsetof<PmtuEntry>());
     }
   }
-  if (next != i64.MAX_VALUE) timerMod(inetOf(ns).exceptionTimer, next);
+  if (next != i64.MAX_VALUE) timerMod(exceptionTimer(ns), next);
   rtFlush(ns);
 }
 
 /** Frees all: `ip route flush cache`, and the end of the namespace. */
 export function pmtuPurge(ns: NetNs): void {
   const table = inetOf(ns).exceptions;
-  timerDel(inetOf(ns).exceptionTimer);
+  if (inetOf(ns).exceptionTimer != 0) timerDel(exceptionTimer(ns));
   for (let i: u32 = 0; i <= table.mask; i++) {
     for (let p = tableFirst(table, i); p != 0; p = tableFirst(table, i)) {
       tableRemove(table, p);

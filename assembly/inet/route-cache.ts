@@ -32,8 +32,10 @@ export const RTC_LOCKED: u32 = 1;
 export const RTC_REDIRECT: u32 = 2;
 
 const ENTRY: usize = offsetof<CacheEntry>();
+/** What a cache that never had an entry holds: one of generation 0. */
+const NO_ENTRY: usize = memory.data(48, 16);
 
-/** A direct-mapped cache of results. */
+/** A direct-mapped cache of results, embedded in InetNs. */
 @unmanaged
 export class RouteCache {
   block: usize;
@@ -41,17 +43,16 @@ export class RouteCache {
   conflicts: u32;
 }
 
-/** A cache of one entry. */
-export function cacheNew(): RouteCache {
-  const cache = changetype<RouteCache>(kmalloc(offsetof<RouteCache>()));
-  cache.block = kmalloc(ENTRY);
-  return cache;
+/** Makes a zeroed cache empty; it gets its first entry with the first result. */
+export function cacheInit(cache: RouteCache): void {
+  cache.block = NO_ENTRY;
 }
 
-/** Frees a cache with its entries. */
-export function cacheFree(cache: RouteCache): void {
-  kfree(cache.block, ENTRY * (<usize>cache.mask + 1));
-  kfree(changetype<usize>(cache), offsetof<RouteCache>());
+/** Frees the entries of a cache. */
+export function cacheRelease(cache: RouteCache): void {
+  if (cache.block != NO_ENTRY) kfree(cache.block, ENTRY * (<usize>cache.mask + 1));
+  cache.block = NO_ENTRY;
+  cache.mask = 0;
 }
 
 /** The only entry that may hold this key. */
@@ -63,6 +64,7 @@ export function cacheSlot(cache: RouteCache, dst: u32, src: u32): CacheEntry {
 
 /** The entry to fill for a key that missed; a valid one that is evicted counts towards growing. */
 export function cacheClaim(cache: RouteCache, dst: u32, src: u32, gen: u32): CacheEntry {
+  if (cache.block == NO_ENTRY) cache.block = kmalloc(ENTRY);
   if (cacheSlot(cache, dst, src).gen == gen && ++cache.conflicts > PATIENCE * (cache.mask + 1) && cache.mask + 1 < MAX_ENTRIES) {
     kfree(cache.block, ENTRY * (<usize>cache.mask + 1));
     cache.mask = cache.mask * 4 + 3;

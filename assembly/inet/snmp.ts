@@ -3,6 +3,7 @@
  * plain integers in the order of the table of names in the face; an index never changes its meaning.
  */
 import { NetNs } from "../link/netns";
+import { kfree, kmalloc } from "../memory/arena";
 import { InetNs } from "./inet";
 
 /** Ip */
@@ -69,7 +70,37 @@ export const SNMP_NEIGH_TABLE_FULLS = 52;
 export const SNMP_TCP_FIRST = 64;
 
 /** Room for all counters. */
-export const SNMP_COUNT = 192;
+export const SNMP_COUNT = 160;
+
+/**
+ * What a namespace's counters point to before it counts anything: zeros, which nobody may write. The first packet that a
+ * namespace's IP takes (ipRcv), a bridge in it shows to netfilter, or a socket in it may send calls snmpReady() first,
+ * so that counting itself never has to look.
+ */
+export const SNMP_NONE: usize = memory.data(160 * 8, 16);
+
+/** Gives a namespace counters of its own. */
+@inline
+export function snmpReady(ns: NetNs): void {
+  if (changetype<InetNs>(ns.inet).snmp == SNMP_NONE) snmpMake(ns);
+}
+
+function snmpMake(ns: NetNs): void {
+  changetype<InetNs>(ns.inet).snmp = kmalloc(SNMP_COUNT << 3);
+}
+
+/** Frees the counters of a namespace that goes. */
+export function snmpFree(ns: NetNs): void {
+  const snmp = changetype<InetNs>(ns.inet).snmp;
+  if (snmp != SNMP_NONE) kfree(snmp, SNMP_COUNT << 3);
+}
+
+/** Counts that went astray, to a namespace without counters: always 0. */
+export function snmpStray(): u64 {
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < <u32>SNMP_COUNT; i++) sum += load<u64>(SNMP_NONE + (<usize>i << 3));
+  return sum;
+}
 
 /** Counts one (IP_INC_STATS, NET_INC_STATS and their like). */
 @inline

@@ -3,10 +3,9 @@ import {
   VSCTL_AMEMTHRESH, VSCTL_AM_DROPRATE, VSCTL_CONN_REUSE_MODE, VSCTL_COUNT, VSCTL_PMTU_DISC, VSCTL_RUN_ESTIMATION, VSCTL_SNAT_REROUTE, VSCTL_SYNC_PERIOD, VSCTL_SYNC_PORTS,
   VSCTL_SYNC_QLEN_MAX, VSCTL_SYNC_THRESHOLD, VSCTL_SYNC_VERSION,
 } from "../abi";
-import { tableFree } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
-import { tableNew } from "../memory/hashtable";
+import { tableFree, tableNew } from "../memory/hashtable";
 import { timerDel, timerNew, Timer } from "../sim/timer";
 import { randOf } from "../sim/host";
 import { connsFree, expireNodest } from "./conn";

@@ -4,8 +4,7 @@
  */
 import { nsHost, NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
-import { HashTable, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
-import { tableFree } from "../inet/inet";
+import { HashTable, linkNext, tableFirst, tableFree, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { now } from "../sim/event";
 import { Timer, timerDel, timerMod, timerNew } from "../sim/timer";
 import { DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, Service } from "./records";

@@ -243,7 +243,14 @@ export function linkInfo(at: usize): usize {
     store<u32>(out, <u32>changetype<NetDev>(dev.priv).ns, 56);
   }
   store<u32>(out, <u32>devCarrier(dev), 60);
-  memory.copy(out + 64, at + offsetof<NetDev>("rxPackets"), 64);
+  store<u64>(out, dev.rxPackets, 64);
+  store<u64>(out, dev.rxBytes, 72);
+  store<u64>(out, dev.rxErrors, 80);
+  store<u64>(out, dev.rxDropped, 88);
+  store<u64>(out, dev.txPackets, 96);
+  store<u64>(out, dev.txBytes, 104);
+  store<u64>(out, dev.txErrors, 112);
+  store<u64>(out, dev.txDropped, 120);
   if (dev.kind == DEV_VXLAN) {
     const vx = vxlanOf(dev);
     store<u32>(out, <u32>vx.sockNs, 56);
@@ -371,8 +378,9 @@ export function fdbDump(at: usize, skip: u32): u32 {
     const entry = changetype<FdbEntry>(p);
     store<u64>(out, entry.mac);
     store<u32>(out, entry.flags, 8);
-    store<u32>(out, entry.port != 0 ? changetype<NetDev>(entry.port).ifindex : 0, 12);
-    store<u32>(out, entry.remotes != 0 ? changetype<Remote>(entry.remotes).ip : 0, 16);
+    const tunnel = dev.kind == DEV_VXLAN;
+    store<u32>(out, entry.place != 0 && !tunnel ? changetype<NetDev>(entry.port).ifindex : 0, 12);
+    store<u32>(out, entry.place != 0 && tunnel ? changetype<Remote>(entry.remotes).ip : 0, 16);
     store<i64>(out, entry.updated, 24);
     store<i64>(out, entry.used, 32);
     out += 48;

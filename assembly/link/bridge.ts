@@ -119,7 +119,7 @@ export function bridgeAddPort(dev: NetDev, port: NetDev): i32 {
   if (number == 0) return -EXFULL;
   const byte = bridge.numbers + (number >> 3);
   store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (number & 7)));
-  port.portNo = number;
+  port.portNo = <u16>number;
   port.master = changetype<usize>(dev);
   port.portNext = bridge.ports;
   bridge.ports = changetype<usize>(port);

@@ -6,6 +6,7 @@
  * look-up or by the sweep that runs when a device learns while entries are due (net/bridge/br_fdb.c
  * br_fdb_cleanup runs a timer instead; nothing can tell the difference but a dump, which sweeps first).
  */
+import { DEV_VXLAN } from "../abi";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { now } from "../sim/event";
@@ -15,20 +16,54 @@ import { NetDev } from "./netdev";
 export const FDB_LOCAL: u32 = 1; // a bridge's or port's own address
 export const FDB_PERMANENT: u32 = 2; // static: never ages, never moves
 
-/** A MAC address and where it is (struct net_bridge_fdb_entry, struct vxlan_fdb). */
+const MAC_BITS: u64 = 0xffffffffffff;
+
+/** A MAC address and where it is (struct net_bridge_fdb_entry, struct vxlan_fdb). A peer of an overlay costs one, so it is small. */
 @unmanaged
 export class FdbEntry {
   hnext: u32;
   hhash: u32;
-  mac: u64;
+  /** MAC, and the flags in the 16 bits above. */
+  key: u64;
   owner: usize; // the bridge or vxlan device
-  port: usize; // bridge: the port (NetDev), the bridge itself for its own address
-  flags: u32;
+  /** bridge: the port (NetDev), the bridge itself for its own address; vxlan: first Remote. */
+  place: usize;
   devNext: usize; // next entry of the owner, oldest first
   devPrev: usize;
-  remotes: usize; // vxlan: first Remote
   updated: i64;
   used: i64;
+
+  @inline
+  get mac(): u64 {
+    return this.key & MAC_BITS;
+  }
+
+  @inline
+  get flags(): u32 {
+    return <u32>(this.key >> 48);
+  }
+
+  @inline
+  set flags(flags: u32) {
+    this.key = (this.key & MAC_BITS) | (<u64>flags << 48);
+  }
+
+  /** Of a bridge's entry. */
+  @inline
+  get port(): usize {
+    return this.place;
+  }
+
+  @inline
+  set port(port: usize) {
+    this.place = port;
+  }
+
+  /** Of a vxlan device's entry. */
+  @inline
+  get remotes(): usize {
+    return this.place;
+  }
 }
 
 /** A VTEP behind a vxlan entry. */
@@ -70,9 +105,8 @@ export function fdbFind(owner: usize, mac: u64): usize {
 export function fdbInsert(list: FdbList, owner: usize, mac: u64, flags: u32): FdbEntry {
   if (changetype<usize>(table) == 0) table = tableNew(8);
   const entry = changetype<FdbEntry>(kmalloc(offsetof<FdbEntry>()));
-  entry.mac = mac;
+  entry.key = mac | (<u64>flags << 48);
   entry.owner = owner;
-  entry.flags = flags;
   entry.updated = now;
   entry.used = now;
   entry.devPrev = list.tail;
@@ -92,7 +126,7 @@ export function fdbRemove(list: FdbList, entry: FdbEntry): void {
   if (entry.devNext == 0) list.tail = entry.devPrev;
   else changetype<FdbEntry>(entry.devNext).devPrev = entry.devPrev;
   list.count--;
-  let remote = entry.remotes;
+  let remote = changetype<NetDev>(entry.owner).kind == DEV_VXLAN ? entry.remotes : 0;
   while (remote != 0) {
     const next = changetype<Remote>(remote).next;
     kfree(remote, offsetof<Remote>());
@@ -122,14 +156,14 @@ export function fdbAddRemote(entry: FdbEntry, ip: u32, port: u32): void {
   const remote = changetype<Remote>(kmalloc(offsetof<Remote>()));
   remote.ip = ip;
   remote.port = port;
-  let at = changetype<usize>(entry) + offsetof<FdbEntry>("remotes");
+  let at = changetype<usize>(entry) + offsetof<FdbEntry>("place");
   while (load<u32>(at) != 0) at = <usize>load<u32>(at) + offsetof<Remote>("next");
   store<u32>(at, <u32>changetype<usize>(remote));
 }
 
 /** Takes a VTEP off an entry; false when it has no such one. */
 export function fdbDelRemote(entry: FdbEntry, ip: u32): bool {
-  let at = changetype<usize>(entry) + offsetof<FdbEntry>("remotes");
+  let at = changetype<usize>(entry) + offsetof<FdbEntry>("place");
   while (load<u32>(at) != 0) {
     const remote = changetype<Remote>(<usize>load<u32>(at));
     if (remote.ip == ip) {

@@ -28,13 +28,15 @@ export const IFF_HAIRPIN: u32 = 4; // bridge port
 export const IFF_MAC_SET: u32 = 8;
 export const IFF_MTU_SET: u32 = 16;
 
-/** A network device (struct net_device). */
+/** A network device (struct net_device): 128 bytes, of which a container has five. */
 @unmanaged
 export class NetDev {
-  nsNext: usize; // next device of the namespace
+  nsNext: usize; // next and previous device of the namespace
+  nsPrev: usize;
   ns: usize;
   host: usize;
-  kind: u32;
+  kind: u16;
+  portNo: u16; // bridge port part
   ifindex: u32;
   flags: u32;
   mtu: u32;
@@ -48,26 +50,25 @@ export class NetDev {
   // Bridge port part
   master: usize; // the bridge (NetDev)
   portNext: usize; // next port of the bridge, newest first
-  portNo: u32;
   /** The kind's own record or peer: veth: peer NetDev; bridge: BridgeDev; vxlan: VxlanDev; NIC: port. */
   priv: usize;
   /** inet/: addresses of the device (InDev). */
   inDev: usize;
   rxPackets: u64;
   rxBytes: u64;
-  rxErrors: u64;
-  rxDropped: u64;
   txPackets: u64;
   txBytes: u64;
-  txErrors: u64;
-  txDropped: u64;
+  rxErrors: u32;
+  rxDropped: u32;
+  txErrors: u32;
+  txDropped: u32;
 }
 
 /** Registers a device in a namespace; ifindex 0 = the next free one. The caller names it and sets its MAC. */
 export function devCreate(ns: NetNs, kind: u32, ifindex: u32): NetDev {
   const dev = changetype<NetDev>(kmalloc(offsetof<NetDev>()));
   dev.host = ns.host;
-  dev.kind = kind;
+  dev.kind = <u16>kind;
   dev.mtu = 1500;
   dev.ifindex = ifindex != 0 ? ifindex : nextIfindex(ns);
   if (dev.ifindex > ns.lastIfindex) ns.lastIfindex = dev.ifindex;
@@ -87,15 +88,18 @@ function nextIfindex(ns: NetNs): u32 {
 function link(dev: NetDev, ns: NetNs): void {
   dev.ns = changetype<usize>(ns);
   dev.nsNext = 0;
-  let at = changetype<usize>(ns) + offsetof<NetNs>("devs");
-  while (load<u32>(at) != 0) at = <usize>load<u32>(at) + offsetof<NetDev>("nsNext");
-  store<u32>(at, <u32>changetype<usize>(dev));
+  dev.nsPrev = ns.lastDev;
+  if (ns.lastDev == 0) ns.devs = changetype<usize>(dev);
+  else changetype<NetDev>(ns.lastDev).nsNext = changetype<usize>(dev);
+  ns.lastDev = changetype<usize>(dev);
 }
 
 function unlink(dev: NetDev): void {
-  let at = dev.ns + offsetof<NetNs>("devs");
-  while (<usize>load<u32>(at) != changetype<usize>(dev)) at = <usize>load<u32>(at) + offsetof<NetDev>("nsNext");
-  store<u32>(at, <u32>dev.nsNext);
+  const ns = changetype<NetNs>(dev.ns);
+  if (dev.nsPrev == 0) ns.devs = dev.nsNext;
+  else changetype<NetDev>(dev.nsPrev).nsNext = dev.nsNext;
+  if (dev.nsNext == 0) ns.lastDev = dev.nsPrev;
+  else changetype<NetDev>(dev.nsNext).nsPrev = dev.nsPrev;
 }
 
 /** The device with that ifindex, 0 if none. */
@@ -174,7 +178,7 @@ export function devXmit(dev: NetDev, skb: Skb): void {
       dev.txBytes += skb.len;
     }
   }
-  switch (dev.kind) {
+  switch (<i32>dev.kind) {
     case DEV_VETH: {
       vethXmit(dev, skb);
       break;

@@ -19,6 +19,7 @@ export class NetNs {
   host: usize;
   /** First device in order of creation (NetDev.nsNext). */
   devs: usize;
+  lastDev: usize;
   loopback: usize;
   /** Last ifindex handed out here. */
   lastIfindex: u32;

@@ -2,19 +2,18 @@
  * The kernel's memory: blocks of fixed size classes out of one growing region. No collector, no header
  * on a block: who frees says the size again, so a wrong size is a bug that the leak test shows.
  *
- * Classes: multiples of 16 bytes up to 1024, then powers of two. A freed block goes to its class's list;
+ * Classes: multiples of 16 bytes up to 2048, then powers of two. A freed block goes to its class's list;
  * its first word links to the next. Memory is asked from the host in steps of 1 MiB and never given back.
  *
  *   class table (static):  [0] head of list, one u32 per class
  */
 
-const SMALL_LIMIT: usize = 1024;
-const SMALL_CLASSES: u32 = 64;
-const CLASSES: u32 = 64 + 22; // up to 2^31
+const SMALL_LIMIT: usize = 2048;
+const SMALL_CLASSES: u32 = 128;
 const GROW_PAGES: i32 = 16;
 
 /** Heads of the free lists. */
-const lists: usize = memory.data(86 * 4, 16);
+const lists: usize = memory.data((128 + 21) * 4, 16);
 let brk: usize = 0;
 let limit: usize = 0;
 
@@ -26,12 +25,12 @@ export let blocksInUse: u32 = 0;
 @inline
 function classOf(size: usize): u32 {
   if (size <= SMALL_LIMIT) return <u32>((size + 15) >> 4) - 1 + <u32>(size == 0);
-  return SMALL_CLASSES + (32 - clz<u32>(<u32>size - 1)) - 11;
+  return SMALL_CLASSES + (32 - clz<u32>(<u32>size - 1)) - 12;
 }
 
 @inline
 function classSize(cls: u32): usize {
-  return cls < SMALL_CLASSES ? (<usize>cls + 1) << 4 : (<usize>1) << (<usize>cls - SMALL_CLASSES + 11);
+  return cls < SMALL_CLASSES ? (<usize>cls + 1) << 4 : (<usize>1) << (<usize>cls - SMALL_CLASSES + 12);
 }
 
 /** A block of at least `size` bytes, 16-byte aligned, contents undefined. Traps when memory is exhausted. */

@@ -2,7 +2,7 @@
  * Chained hash table over records that embed their link: no allocation per entry.
  *
  *   record at link offset:  +0 next u32, +4 hash u32      (8 bytes)
- *   table:                  buckets ptr, mask, count
+ *   table:                  buckets ptr, mask, count; a record of its own or embedded in another
  *
  * The user keeps the compare loop, so that it inlines:
  *
@@ -13,6 +13,11 @@
  * newest first, and iteration order is never observable outside.
  */
 import { kfree, kmalloc } from "./arena";
+
+/** The one bucket, always empty, of tables that never had an entry. */
+const NO_BUCKETS: usize = memory.data(4, 16);
+/** Buckets that the first entry of such a table brings. */
+const FIRST_MASK: u32 = 3;
 
 /** The table: 2^n buckets. */
 @unmanaged
@@ -30,9 +35,23 @@ export function tableNew(log2Buckets: u32): HashTable {
   return table;
 }
 
-/** Frees a table; what it links is its owner's. */
+/** An empty table that is embedded in another record, and takes memory with its first entry. */
+@inline
+export function tableInit(table: HashTable): void {
+  table.buckets = NO_BUCKETS;
+  table.mask = 0;
+  table.count = 0;
+}
+
+/** Frees the buckets of an embedded table, not its entries. */
+export function tableRelease(table: HashTable): void {
+  if (table.buckets != NO_BUCKETS) kfree(table.buckets, (<usize>table.mask + 1) << 2);
+  tableInit(table);
+}
+
+/** Frees a table that tableNew made, not its entries. */
 export function tableFree(table: HashTable): void {
-  kfree(table.buckets, (<usize>table.mask + 1) << 2);
+  tableRelease(table);
   kfree(changetype<usize>(table), offsetof<HashTable>());
 }
 
@@ -56,7 +75,7 @@ export function linkHash(link: usize): u32 {
 
 /** Adds a link; the caller has seen to it that its key is new. */
 export function tableInsert(table: HashTable, link: usize, hash: u32): void {
-  if (table.count > table.mask) tableGrow(table);
+  if (table.count > table.mask || table.buckets == NO_BUCKETS) tableGrow(table);
   table.count++;
   const bucket = table.buckets + (<usize>(hash & table.mask) << 2);
   store<u32>(link, load<u32>(bucket));
@@ -78,6 +97,11 @@ export function tableRemove(table: HashTable, link: usize): void {
 function tableGrow(table: HashTable): void {
   const oldMask = table.mask;
   const oldBuckets = table.buckets;
+  if (oldBuckets == NO_BUCKETS) {
+    table.mask = FIRST_MASK;
+    table.buckets = kmalloc((<usize>FIRST_MASK + 1) << 2);
+    return;
+  }
   const mask = oldMask * 2 + 1;
   const buckets = kmalloc((<usize>mask + 1) << 2);
   for (let i: usize = 0; i <= <usize>oldMask; i++) {

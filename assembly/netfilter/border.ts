@@ -8,14 +8,15 @@ import {
   CT_ORIG_DPORT, CT_ORIG_DST, CT_ORIG_SPORT, CT_ORIG_SRC, CT_PROTO, CT_RECORD, CT_REPLY_DPORT, CT_REPLY_DST, CT_REPLY_SPORT, CT_REPLY_SRC, CT_STATE, CT_STATUS, CT_TIMEOUT, CT_USE, EINVAL,
   IPPROTO_SCTP, IPPROTO_TCP, IPS_CONFIRMED, NF_ACCEPT, PROBE_INFO, RULE_HEAD, RULE_INFO_BODY, RULE_INFO_BYTES, RULE_INFO_LEN, RULE_INFO_NEXT, RULE_INFO_PACKETS,
 } from "../abi";
+import { snmpReady } from "../inet/snmp";
 import { NetNs, nsHost } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
 import { SKB_HEADROOM, allocSkb, consumeSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { Ct, ctFlush, ctKill } from "./conntrack";
 import { nfConntrackGet, nfConntrackPut, nfHook, nfUpdateHooks } from "./netfilter";
-import { NfNs, nfOf, tableOf } from "./nfns";
-import { Chain, Rule, bodyOf, chainDelete, chainFlush, chainNew, chainPolicy, firstChain, ruleCheck, ruleDelete, ruleInsert } from "./tables";
+import { NfNs, ctlOwn, nfOf, tableOf } from "./nfns";
+import { Chain, Rule, bodyLength, bodyOf, chainDelete, chainFlush, chainNew, chainPolicy, firstChain, ruleCheck, ruleDelete, ruleInsert } from "./tables";
 
 @inline
 function nf(ns: usize): NfNs {
@@ -86,13 +87,13 @@ export function nfChainNext(chain: usize): usize {
 export function nfChainInfo(at: usize): void {
   const chain = changetype<Chain>(at);
   const out = scratch();
-  memory.copy(out + CHAIN_INFO_NAME, at, CHAIN_NAME);
+  memory.copy(out + CHAIN_INFO_NAME, chain.name, CHAIN_NAME);
   store<i32>(out, chain.hook, CHAIN_INFO_HOOK);
   store<u32>(out, chain.policy, CHAIN_INFO_POLICY);
   store<u32>(out, chain.count, CHAIN_INFO_RULES);
   store<u32>(out, <u32>chain.first, CHAIN_INFO_FIRST);
-  store<u64>(out, chain.packets, CHAIN_INFO_PACKETS);
-  store<u64>(out, chain.bytes, CHAIN_INFO_BYTES);
+  store<u64>(out, 0, CHAIN_INFO_PACKETS); // of policies, which nf_tables does not count
+  store<u64>(out, 0, CHAIN_INFO_BYTES);
 }
 
 /** Writes a rule's RULE_INFO_* record, with its body, to scratch. */
@@ -101,16 +102,15 @@ export function nfRuleInfo(at: usize): void {
   const out = scratch();
   store<u64>(out, rule.packets, RULE_INFO_PACKETS);
   store<u64>(out, rule.bytes, RULE_INFO_BYTES);
-  store<u32>(out, rule.len, RULE_INFO_LEN);
+  const len = bodyLength(at);
+  store<u32>(out, len, RULE_INFO_LEN);
   store<u32>(out, <u32>rule.next, RULE_INFO_NEXT);
-  memory.copy(out + RULE_INFO_BODY, bodyOf(at), rule.len);
+  memory.copy(out + RULE_INFO_BODY, bodyOf(at), len);
 }
 
 /** Zeroes the counters of a chain and its rules (`iptables -Z CHAIN`). */
 export function nfChainZero(at: usize): void {
   const chain = changetype<Chain>(at);
-  chain.packets = 0;
-  chain.bytes = 0;
   for (let p = chain.first; p != 0; p = changetype<Rule>(p).next) nfRuleZero(p);
 }
 
@@ -209,7 +209,7 @@ export function nfCtSysctlGet(ns: usize, index: u32): u32 {
 /** Sets one; -EINVAL for numbers that don't exist or can't be set. */
 export function nfCtSysctlSet(ns: usize, index: u32, value: u32): i32 {
   if (index == 0 || index >= <u32>CTLS || index == <u32>CTL_COUNT) return -EINVAL;
-  store<u32>(ctlHome(ns, index).ctl + (<usize>index << 2), value);
+  store<u32>(ctlOwn(ctlHome(ns, index)) + (<usize>index << 2), value);
   return 0;
 }
 
@@ -222,6 +222,7 @@ export function nfCtSysctlSet(ns: usize, index: u32, value: u32): i32 {
  */
 export function nfProbe(ns: usize, hooks: u32, inDev: usize, outDev: usize, len: u32): u32 {
   const net = changetype<NetNs>(ns);
+  snmpReady(net);
   const skb = allocSkb(nsHost(net), SKB_HEADROOM, len);
   memory.copy(skbPut(skb, len), scratch(), len);
   skb.nh = skb.data;

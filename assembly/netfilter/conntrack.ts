@@ -8,12 +8,12 @@
  * sweeps, which is armed only while there are entries.
  */
 import { CTL_MAX, IPPROTO_ICMP, IPPROTO_TCP, IPS_ASSURED, IPS_CONFIRMED, IPS_DYING } from "../abi";
-import { NetNs } from "../link/netns";
+import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { Skb } from "../memory/skb";
 import { now } from "../sim/event";
-import { timerMod, timerPending } from "../sim/timer";
+import { TIMER_UPKEEP, Timer, timerMod, timerNew, timerPending } from "../sim/timer";
 import { Host } from "../sim/host";
 import { natForget } from "./nat";
 import { NfNs, ctlOf, nfOf } from "./nfns";
@@ -246,10 +246,21 @@ export function ctKill(ct: Ct): void {
   ctPut(ct);
 }
 
+/** The timer of a namespace's sweep, made with its first connection. */
+function sweepTimer(nf: NfNs): Timer {
+  if (nf.gc == 0) {
+    const gc = timerNew(nsHost(changetype<NetNs>(nf.ns)), changetype<usize>(ctSweep), changetype<usize>(nf));
+    gc.upkeep = TIMER_UPKEEP;
+    nf.gc = changetype<usize>(gc);
+  }
+  return changetype<Timer>(nf.gc);
+}
+
 /** Sees to it that the sweep runs soon after an entry's end. */
 export function ctSweepAfter(nf: NfNs, expires: i64): void {
   const sweep = expires + GC_INTERVAL;
-  if (!timerPending(nf.gc) || nf.gc.expires > sweep) timerMod(nf.gc, sweep);
+  const gc = sweepTimer(nf);
+  if (!timerPending(gc) || gc.expires > sweep) timerMod(gc, sweep);
 }
 
 /** __nf_conntrack_confirm's answers. */
@@ -327,7 +338,7 @@ export function ctRefresh(ct: Ct, seconds: u32): void {
 }
 
 /** The sweep: (nf: usize) => void of the namespace's timer (gc_worker). */
-export function ctSweep(arg: usize): void {
+function ctSweep(arg: usize): void {
   const nf = changetype<NfNs>(arg);
   let next: i64 = i64.MAX_VALUE;
   let p = nf.first;
@@ -338,7 +349,7 @@ export function ctSweep(arg: usize): void {
     if (ct.expires <= now) ctKill(ct);
     else if (ct.expires < next) next = ct.expires;
   }
-  if (next != i64.MAX_VALUE) timerMod(nf.gc, next + GC_INTERVAL);
+  if (next != i64.MAX_VALUE) timerMod(sweepTimer(nf), next + GC_INTERVAL);
 }
 
 /** Kills all connections of a namespace (conntrack -F). */

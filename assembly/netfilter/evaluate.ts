@@ -71,7 +71,7 @@ export function tableVerdict(record: usize, ns: NetNs, hook: u32, skb: Skb, inDe
   const at = hookChain(record, hook);
   if (at == 0) return NF_ACCEPT;
   const chain = changetype<Chain>(at);
-  const policy = chain.policy;
+  const policy: u32 = chain.policy;
   let rule = chain.first;
   if (rule == 0) return policy;
   const nf = nfOf(ns);

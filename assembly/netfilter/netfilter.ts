@@ -21,11 +21,12 @@ import { ipRcvFinish } from "../inet/input";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
+import { valuesPut, valuesShare, valuesStatic } from "../memory/shared";
 import { SKB_NF_BRIDGED, SKB_REROUTE, Skb, dropSkb, setCtDestructor } from "../memory/skb";
-import { TIMER_UPKEEP, Timer, timerDel, timerInit } from "../sim/timer";
+import { Timer, timerDel } from "../sim/timer";
 import { ipIsFragment, ipProtocol } from "../wire/ipv4";
 import {
-  CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctSweep, ctTuple, dirOfInfo,
+  CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctTuple, dirOfInfo,
 } from "./conntrack";
 import { conntrackIn } from "./ct-proto";
 import { tableVerdict } from "./evaluate";
@@ -44,10 +45,15 @@ export function netfilterInit(): void {
   conntrackInit();
   natInit();
   tablesInit();
+  bootCtl = valuesStatic(CTL_BLOCK);
+  setDefaults(bootCtl);
   setCtDestructor(changetype<usize>(ctPutSkb));
 }
 
 let zones: u32 = 0;
+/** Sysctls of tracking of a kernel that just booted, shared by all namespaces that change none. */
+const CTL_BLOCK: usize = memory.data(4 + 32 * 4, 16);
+let bootCtl: usize = 0;
 
 /** Default values of net.netfilter.nf_conntrack_* for a machine with 1 to 4 GiB of memory. */
 function setDefaults(ctl: usize): void {
@@ -93,11 +99,7 @@ export function nfNsInit(ns: NetNs): void {
   assert(zones < 1 << 24, "too many namespaces");
   nf.zone = zones;
   nf.hashKey = host.ctK0;
-  nf.ctl = kmalloc(CTLS * 4);
-  setDefaults(nf.ctl);
-  nf.gc = changetype<Timer>(kmalloc(offsetof<Timer>()));
-  timerInit(nf.gc, host, changetype<usize>(ctSweep), changetype<usize>(nf));
-  nf.gc.upkeep = TIMER_UPKEEP;
+  nf.ctl = valuesShare(bootCtl);
   ns.nf = changetype<usize>(nf);
 }
 
@@ -106,9 +108,11 @@ export function nfNsExit(ns: NetNs): void {
   const nf = nfOf(ns);
   tablesFree(nf);
   ctNsExit(nf);
-  timerDel(nf.gc);
-  kfree(changetype<usize>(nf.gc), offsetof<Timer>());
-  kfree(nf.ctl, CTLS * 4);
+  if (nf.gc != 0) {
+    timerDel(changetype<Timer>(nf.gc));
+    kfree(nf.gc, offsetof<Timer>());
+  }
+  valuesPut(nf.ctl, CTLS);
   kfree(changetype<usize>(nf), offsetof<NfNs>());
   ns.nf = 0;
   ns.nfHooks = 0;

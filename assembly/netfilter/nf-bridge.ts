@@ -18,6 +18,7 @@ import {
 } from "../abi";
 import { Neigh, neighConnected, neighLookup } from "../inet/neigh";
 import { RtResult, routeLookupAnySrc } from "../inet/route";
+import { snmpReady } from "../inet/snmp";
 import { handleFrameFinish } from "../link/bridge";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
@@ -55,6 +56,7 @@ function validate(skb: Skb): bool {
 export function brNfPreRouting(br: NetDev, port: NetDev, skb: Skb): u32 {
   const ns = changetype<NetNs>(br.ns);
   if (!validate(skb)) return NF_DROP;
+  snmpReady(ns);
   if (!(ns.nfHooks & (1 << NF_PRE_ROUTING))) return NF_ACCEPT;
   if (nfOf(ns).ctUsers != 0 && ipIsFragment(skb.nh)) {
     // The whole packet takes the fragment's place, in a buffer of its own.

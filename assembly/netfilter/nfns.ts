@@ -2,8 +2,9 @@
  * What netfilter keeps per network namespace: its tables, whether connections are tracked, the sysctls
  * of tracking (struct netns_ct, include/net/netns/conntrack.h), and the list of its connections.
  */
+import { CTLS } from "../abi";
 import { NetNs } from "../link/netns";
-import { Timer } from "../sim/timer";
+import { valuesOwn } from "../memory/shared";
 
 /** Netfilter state of a namespace. */
 @unmanaged
@@ -26,8 +27,9 @@ export class NfNs {
   last: usize;
   /** Where the next early drop looks first. */
   evict: usize;
-  gc: Timer;
-  /** CTLS values, u32 each. */
+  /** Timer of the sweep, 0 before the first connection. */
+  gc: usize;
+  /** CTLS values, u32 each: a block of memory/shared. */
   ctl: usize;
 }
 
@@ -41,6 +43,11 @@ export function nfOf(ns: NetNs): NfNs {
 @inline
 export function tableOf(nf: NfNs, table: u32): usize {
   return <usize>load<u32>(changetype<usize>(nf) + (<usize>table << 2), offsetof<NfNs>("table0"));
+}
+
+/** The sysctls of tracking, to be written. */
+export function ctlOwn(nf: NfNs): usize {
+  return valuesOwn(changetype<usize>(nf) + offsetof<NfNs>("ctl"), CTLS);
 }
 
 /** A sysctl of tracking (CTL_*). */

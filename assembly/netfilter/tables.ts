@@ -2,7 +2,9 @@
  * Tables, chains and rules as records (ip_tables and nf_tables in one: what iptables-nft shows).
  *
  *   table:  five words, the chain of each hook (0 = none) | first chain, last chain in order of creation
- *   rule:   RULE_OFF bytes head (Rule), then the body that src/kernel/rules.ts encoded (RULE_* in abi.ts)
+ *   rule:   Rule, and the body that src/kernel/rules.ts encoded (RULE_* in abi.ts)
+ *
+ * Bodies and names are kept once, however many rules and chains of whatever namespaces have them: every container has the same.
  *
  * Policies are not counted, as the captured systems' nf_tables backend doesn't either.
  */
@@ -11,38 +13,86 @@ import {
   RULE_FLAGS, RULE_TARGET, TABLE_FILTER, TABLE_MANGLE, TABLE_NAT, TABLE_RAW, T_DNAT, T_JUMP, T_MASQUERADE, T_NOTRACK, T_REDIRECT, T_REJECT, T_SNAT,
 } from "../abi";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
+import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { NfNs, tableOf } from "./nfns";
 
 /** A chain of a table, built-in or of the user. */
 @unmanaged
 export class Chain {
-  name: u64; // CHAIN_NAME bytes
-  name1: u64;
-  name2: u64;
-  name3: u64;
+  name: usize; // CHAIN_NAME bytes: a kept text, or one of `names`
   next: usize;
-  hook: i32; // -1 = a user's chain
-  policy: u32;
   first: usize; // Rule
   count: u32;
   jumps: u32; // rules that jump here
-  packets: u64;
-  bytes: u64;
+  hook: i16; // -1 = a user's chain
+  policy: u16;
 }
 
-/** A rule; its body (RULE_*) follows the record. */
+/** A rule. */
 @unmanaged
 export class Rule {
   next: usize;
-  len: u32; // of the body
+  body: usize; // RULE_*, a kept text
   packets: u64;
   bytes: u64;
   chain: usize; // of a JUMP
-  unused: u32;
 }
 
-/** Where a rule's body begins. */
-const RULE_OFF: usize = 32;
+/** What is kept once; the bytes follow. */
+@unmanaged
+class Kept {
+  hnext: u32;
+  hhash: u32;
+  users: u32;
+  len: u32;
+}
+
+const KEPT: usize = offsetof<Kept>();
+let kept: HashTable = changetype<HashTable>(0);
+
+/** FNV-1a, by words. */
+function textHash(text: usize, len: u32): u32 {
+  let hash: u32 = 0x811c9dc5 ^ len;
+  let at: u32 = 0;
+  for (; at + 4 <= len; at += 4) hash = (hash ^ load<u32>(text + <usize>at)) * 0x01000193;
+  for (; at < len; at++) hash = (hash ^ <u32>load<u8>(text + <usize>at)) * 0x01000193;
+  hash = (hash ^ (hash >> 15)) * 0x85ebca6b;
+  return hash ^ (hash >> 13);
+}
+
+/** The kept text of the same bytes, 0 if there is none. */
+function findText(text: usize, len: u32, hash: u32): usize {
+  for (let p = tableFirst(kept, hash); p != 0; p = linkNext(p)) {
+    if (linkHash(p) == hash && changetype<Kept>(p).len == len && memory.compare(p + KEPT, text, len) == 0) return p + KEPT;
+  }
+  return 0;
+}
+
+/** Keeps a text, or has one user more of it: where its bytes are. */
+function keepText(text: usize, len: u32): usize {
+  const hash = textHash(text, len);
+  const found = findText(text, len, hash);
+  if (found != 0) {
+    changetype<Kept>(found - KEPT).users++;
+    return found;
+  }
+  const record = changetype<Kept>(kmallocRaw(KEPT + len));
+  record.users = 1;
+  record.len = len;
+  const at = changetype<usize>(record) + KEPT;
+  memory.copy(at, text, len);
+  tableInsert(kept, changetype<usize>(record), hash);
+  return at;
+}
+
+/** One user less of a kept text. */
+function dropText(at: usize): void {
+  const record = changetype<Kept>(at - KEPT);
+  if (--record.users != 0) return;
+  tableRemove(kept, changetype<usize>(record));
+  kfree(changetype<usize>(record), KEPT + record.len);
+}
+
 const TABLE: usize = 28;
 const FIRST_CHAIN: usize = 20;
 const LAST_CHAIN: usize = 24;
@@ -52,7 +102,12 @@ export const MAX_JUMPS: u32 = 16;
 /** A rule's body. */
 @inline
 export function bodyOf(rule: usize): usize {
-  return rule + RULE_OFF;
+  return changetype<Rule>(rule).body;
+}
+
+/** Length of a rule's body. */
+export function bodyLength(rule: usize): u32 {
+  return changetype<Kept>(bodyOf(rule) - KEPT).len;
 }
 
 /** Names of the built-in chains by hook, CHAIN_NAME bytes each. */
@@ -65,6 +120,7 @@ function setName(hook: u32, a: u64, b: u64): void {
 
 /** Called once at start-up. */
 export function tablesInit(): void {
+  kept = tableNew(4);
   setName(NF_PRE_ROUTING, 0x4954554f52455250, 0x474e); // 16 bytes of text, little-endian
   setName(NF_LOCAL_IN, 0x5455504e49, 0);
   setName(NF_FORWARD, 0x44524157524f46, 0);
@@ -82,9 +138,9 @@ function hooksOf(table: u32): u32 {
 
 function addChain(record: usize, name: usize, hook: i32): Chain {
   const chain = changetype<Chain>(kmalloc(offsetof<Chain>()));
-  memory.copy(changetype<usize>(chain), name, CHAIN_NAME);
-  chain.hook = hook;
-  chain.policy = NF_ACCEPT;
+  chain.name = hook >= 0 ? name : keepText(name, CHAIN_NAME);
+  chain.hook = <i16>hook;
+  chain.policy = <u16>NF_ACCEPT;
   const last = load<u32>(record, LAST_CHAIN);
   if (last != 0) changetype<Chain>(last).next = changetype<usize>(chain);
   else store<u32>(record, <u32>changetype<usize>(chain), FIRST_CHAIN);
@@ -121,7 +177,7 @@ export function hookChain(record: usize, hook: u32): usize {
 /** The chain of that name (CHAIN_NAME bytes), 0 if none. */
 function findChain(record: usize, name: usize): usize {
   for (let p = firstChain(record); p != 0; p = changetype<Chain>(p).next) {
-    if (memory.compare(p, name, CHAIN_NAME) == 0) return p;
+    if (memory.compare(changetype<Chain>(p).name, name, CHAIN_NAME) == 0) return p;
   }
   return 0;
 }
@@ -133,6 +189,11 @@ export function chainNew(nf: NfNs, table: u32, name: usize): i32 {
   if (findChain(record, name) != 0) return -EEXIST;
   addChain(record, name, -1);
   return 0;
+}
+
+function freeChain(chain: Chain): void {
+  if (chain.hook < 0) dropText(chain.name);
+  kfree(changetype<usize>(chain), offsetof<Chain>());
 }
 
 /** Deletes an empty chain of the user to which nothing jumps. */
@@ -148,7 +209,7 @@ export function chainDelete(nf: NfNs, table: u32, name: usize): i32 {
   // A built-in chain stands first, so there is always one before.
   changetype<Chain>(previous).next = chain.next;
   if (<usize>load<u32>(record, LAST_CHAIN) == found) store<u32>(record, <u32>previous, LAST_CHAIN);
-  kfree(found, offsetof<Chain>());
+  freeChain(chain);
   return 0;
 }
 
@@ -163,7 +224,8 @@ function freeRule(nf: NfNs, at: usize): void {
   const rule = changetype<Rule>(at);
   if (rule.chain != 0) changetype<Chain>(rule.chain).jumps--;
   if (needsTracking(bodyOf(at))) nf.ctUsers--;
-  kfree(at, RULE_OFF + rule.len);
+  dropText(rule.body);
+  kfree(at, offsetof<Rule>());
 }
 
 function flushChain(nf: NfNs, chain: Chain): void {
@@ -199,7 +261,7 @@ export function tablesFree(nf: NfNs): void {
     let p = firstChain(record);
     while (p != 0) {
       const next = changetype<Chain>(p).next;
-      kfree(p, offsetof<Chain>());
+      freeChain(changetype<Chain>(p));
       p = next;
     }
     kfree(record, TABLE);
@@ -212,7 +274,7 @@ export function chainPolicy(nf: NfNs, table: u32, name: usize, policy: u32): i32
   if (found == 0) return -ENOENT;
   const chain = changetype<Chain>(found);
   if (chain.hook < 0 || (policy != <u32>NF_ACCEPT && policy != <u32>NF_DROP)) return -EINVAL;
-  chain.policy = policy;
+  chain.policy = <u16>policy;
   return 0;
 }
 
@@ -256,11 +318,9 @@ export function ruleInsert(nf: NfNs, table: u32, name: usize, body: usize, len: 
     if (to == 0) return -ENOENT;
     if (changetype<Chain>(to).hook >= 0) return -EINVAL;
   }
-  const at = kmallocRaw(RULE_OFF + len);
-  memory.fill(at, 0, RULE_OFF);
-  memory.copy(bodyOf(at), body, len);
+  const at = kmalloc(offsetof<Rule>());
   const rule = changetype<Rule>(at);
-  rule.len = len;
+  rule.body = keepText(body, len);
   rule.chain = to;
   let link = found + offsetof<Chain>("first");
   for (let i: u32 = 1; position == 0 || i < position; i++) {
@@ -276,7 +336,8 @@ export function ruleInsert(nf: NfNs, table: u32, name: usize, body: usize, len: 
       store<u32>(link, <u32>rule.next);
       chain.count--;
       changetype<Chain>(to).jumps--;
-      kfree(at, RULE_OFF + len);
+      dropText(rule.body);
+      kfree(at, offsetof<Rule>());
       return -EMLINK;
     }
   }
@@ -297,9 +358,11 @@ function findRule(nf: NfNs, table: u32, name: usize, body: usize, len: u32): usi
   const record = tableOf(nf, table);
   const found = record == 0 ? <usize>0 : findChain(record, name);
   if (found == 0) return 0;
+  const text = findText(body, len, textHash(body, len));
+  if (text == 0) return 0;
   let link = found + offsetof<Chain>("first");
   for (let p: usize = load<u32>(link); p != 0; p = load<u32>(link)) {
-    if (changetype<Rule>(p).len == len && memory.compare(bodyOf(p), body, len) == 0) return link;
+    if (bodyOf(p) == text) return link;
     link = p;
   }
   return 0;

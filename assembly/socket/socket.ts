@@ -3,6 +3,7 @@
  * accounting (include/net/sock.h). Protocols embed Sock at the start of their own record.
  */
 import { EAGAIN } from "../abi";
+import { snmpReady } from "../inet/snmp";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
 import { Skb, consumeSkb, dropSkb, setSockDestructor, skbCost } from "../memory/skb";
 import { NetNs } from "../link/netns";
@@ -92,6 +93,7 @@ const RMEM_DEFAULT: u32 = 212992;
 
 /** Fills the common part of a fresh, zeroed record and links it to its namespace. */
 export function sockInit(sk: Sock, ns: NetNs, type: u32, protocol: u32): void {
+  snmpReady(ns);
   sk.type = type;
   sk.protocol = protocol;
   sk.ns = changetype<usize>(ns);

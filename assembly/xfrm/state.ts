@@ -7,10 +7,10 @@ import {
   XSA_F_SELECTOR, XSA_HARD_BYTES, XSA_HARD_PACKETS, XSA_ICV, XSA_IV_MASK, XSA_KEY, XSA_KEY_LEN, XSA_MARK, XSA_MARK_MASK, XSA_MAX_WORDS, XSA_OSEQ, XSA_OSEQ_HI, XSA_REQID, XSA_SEL,
   XSA_SEQ, XSA_SEQ_HI, XSA_SPI, XSA_SRC, XSA_WINDOW,
 } from "../abi";
-import { rtFlush, tableFree } from "../inet/inet";
+import { rtFlush } from "../inet/inet";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
-import { linkNext, tableFirst, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
+import { linkNext, tableFirst, tableFree, tableInsert, tableNew, tableRemove } from "../memory/hashtable";
 import { now } from "../sim/event";
 import { Timer, timerDel, timerInit, timerMod } from "../sim/timer";
 import { rand64 } from "../sim/host";

@@ -56,7 +56,7 @@ describe("arena", () => {
   it("counts the class of each size at its borders, and gives a freed block again", () => {
     const { x } = loadUnits();
     const real = (size: number): number =>
-      size <= 1024 ? Math.max(16, (size + 15) & ~15) : 2 ** Math.ceil(Math.log2(size));
+      size <= 2048 ? Math.max(16, (size + 15) & ~15) : 2 ** Math.ceil(Math.log2(size));
     for (const size of [0, 1, 15, 16, 17, 1008, 1009, 1023, 1024, 1025, 2047, 2048, 2049, 65536, 65537, 3_000_000]) {
       const before = x["heldBytes"]() as number;
       const at = x["kmallocRaw"](size) as number;
