@@ -130,37 +130,75 @@ export function haveLoadBalancers(
   });
 }
 
-/**
- * What a host still lacks of a converged mesh: undefined when it has a neighbour for every container and load balancer of
- * other hosts on its networks, each service's destinations, and keys with every other host of an encrypted network.
- * @param address of a host on the wire
- */
-export function lacking(
-  plan: MeshPlan,
-  host: number,
-  tables: readonly OverlayTables[],
-  address: (host: number) => Ipv4,
-): string | undefined {
-  const { containers } = plan;
-  for (const [index, network] of plan.networks.entries()) {
-    const at = network.hosts.indexOf(host);
-    if (at < 0) continue;
-    const own = tables.find((one) => one.network === network.id);
-    if (own === undefined) return `the network ${network.name}`;
-    const remote = new Set(own.remote);
-    const others = network.loadBalancers.filter((_, i) => i !== at);
+/** What each host must know of a mesh when it has converged. */
+export class Convergence {
+  readonly #plan: MeshPlan;
+  readonly #address: (host: number) => Ipv4;
+  /** Addresses on each network, its load balancers included, with their hosts. */
+  readonly #members: readonly { readonly ip: Ipv4; readonly host: number }[][];
+  readonly #services: readonly MeshService[][];
+  /** Networks of each host. */
+  readonly #networks: readonly number[][];
+
+  /** @param address of a host on the wire */
+  constructor(plan: MeshPlan, address: (host: number) => Ipv4) {
+    const { containers, networks, services } = plan;
+    this.#plan = plan;
+    this.#address = address;
+    this.#members = networks.map(({ hosts, loadBalancers }) =>
+      loadBalancers.map((ip, i) => ({ ip, host: hosts[i] as number })),
+    );
     for (let c = 0; c < containers.count; c++)
-      if (containers.network[c] === index && containers.host[c] !== host) others.push(containers.ip[c] as number);
-    const unknown = others.find((ip) => !remote.has(ip));
-    if (unknown !== undefined) return `a neighbour on ${network.name}`;
-    for (const service of plan.services) {
-      if (service.network !== index) continue;
-      const found = own.balanced.find(({ vip }) => vip === service.vip)?.destinations ?? 0;
-      if (found !== service.containers.length)
-        return `${service.containers.length - found} destinations of ${service.name}`;
-    }
-    if (network.encrypted && network.hosts.some((peer) => peer !== host && !own.secured.includes(address(peer))))
-      return `keys of ${network.name}`;
+      this.#members[containers.network[c] as number]?.push({
+        ip: containers.ip[c] as number,
+        host: containers.host[c] as number,
+      });
+    this.#services = networks.map((_, index) => services.filter(({ network }) => network === index));
+    this.#networks = Array.from({ length: plan.options.hosts }, () => []);
+    for (const [index, { hosts }] of networks.entries()) for (const host of hosts) this.#networks[host]?.push(index);
   }
-  return undefined;
+
+  /**
+   * What a host still lacks, in words; undefined when it has a neighbour for every container and load balancer of other
+   * hosts on its networks, each service's destinations, and keys with every other host of an encrypted network.
+   */
+  lacking(host: number, tables: readonly OverlayTables[]): string | undefined {
+    for (const index of this.#networks[host] as number[]) {
+      const network = this.#plan.networks[index] as MeshNetwork;
+      const own = tables.find((one) => one.network === network.id);
+      if (own === undefined) return `the network ${network.name}`;
+      const remote = new Set(own.remote);
+      if (this.#members[index]?.some((member) => member.host !== host && !remote.has(member.ip)))
+        return `a neighbour on ${network.name}`;
+      for (const service of this.#services[index] as MeshService[]) {
+        const found = destinationsOf(own, service).length;
+        const missing = service.containers.length - found;
+        if (missing !== 0) return `${missing} destinations of ${service.name}`;
+      }
+      const secured = new Set(own.secured);
+      if (network.encrypted && network.hosts.some((peer) => peer !== host && !secured.has(this.#address(peer))))
+        return `keys of ${network.name}`;
+    }
+    return undefined;
+  }
+}
+
+function destinationsOf({ balanced }: OverlayTables, { vip }: MeshService): readonly Ipv4[] {
+  return balanced.find((one) => one.vip === vip)?.destinations ?? [];
+}
+
+/** The plan with the orders in which each host's load balancers have learnt of services' containers. */
+export function withOrders(plan: MeshPlan, tables: readonly (readonly OverlayTables[])[]): MeshPlan {
+  const { ip } = plan.containers;
+  const services = plan.services.map((service): MeshService => {
+    const network = plan.networks[service.network] as MeshNetwork;
+    const numbers = new Map(Array.from(service.containers, (container) => [ip[container] as number, container]));
+    const orders = network.hosts.map((host) => {
+      const own = tables[host]?.find((one) => one.network === network.id);
+      assert(own !== undefined, "a host has its networks", host, network.name);
+      return Uint32Array.from(destinationsOf(own, service), (address) => numbers.get(address) as number);
+    });
+    return { ...service, orders };
+  });
+  return { ...plan, services };
 }

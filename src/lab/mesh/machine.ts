@@ -3,7 +3,6 @@
  * swarm makes; with `converged` no daemon runs, and the kernel is brought at boot into the state that one would have left.
  * Generated traffic is the same on both.
  */
-import { broadcastOf } from "../../base/addr.ts";
 import { assert } from "../../base/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { NetNs } from "../../kernel/types.ts";
@@ -44,12 +43,8 @@ class MeshMachine implements HostMachine {
       this.#docker.start();
       return;
     }
-    const { plan, host } = this.#config;
+    const { plan } = this.#config;
     assert(plan !== undefined, "a converged mesh has its plan");
-    const { root } = this.#os.kernel;
-    root.link.set("lo", { up: true });
-    root.addr.add("eth0", host.address, { broadcast: broadcastOf(host.address) });
-    root.link.set("eth0", { up: true });
     this.#placed = placeHost(this.#os.kernel, plan, this.#os.hostIndex);
   }
 

@@ -85,8 +85,8 @@ export interface OverlayTables {
   readonly loadBalancer: Ipv4 | undefined;
   /** Addresses with a permanent neighbour on the VXLAN device: what is on other hosts. */
   readonly remote: readonly Ipv4[];
-  /** Destinations of each IPVS service of the load balancer. */
-  readonly balanced: readonly { readonly vip: Ipv4; readonly destinations: number }[];
+  /** Destinations of each IPVS service of the load balancer, in the order in which it learnt of them. */
+  readonly balanced: readonly { readonly vip: Ipv4; readonly destinations: readonly Ipv4[] }[];
   /** Addresses of hosts with which it has IPsec states in both directions; empty when the network isn't encrypted. */
   readonly secured: readonly Ipv4[];
 }

@@ -12,11 +12,12 @@ import type { MachineRequest } from "../protocol.ts";
 import {
   type Allocated,
   allocatedPlan,
+  Convergence,
   containerName,
   haveLoadBalancers,
-  lacking,
   placedByHand,
   placedBySwarm,
+  withOrders,
 } from "./allocated.ts";
 import type { MeshEvent, MeshRequest, OverlayTables, SwarmView } from "./protocol.ts";
 import { meshHostName } from "./topology.ts";
@@ -63,10 +64,10 @@ export async function makeSwarm(
   await setup.networks();
   if (plan.services.length > 0) await setup.services();
   else await setup.containers();
-  const allocated = await setup.allocated();
-  await setup.converged(allocated.plan);
-  await setup.schedulers(allocated.plan);
-  return allocated;
+  const { plan: allocated, ids } = await setup.allocated();
+  const converged = await setup.converged(allocated);
+  await setup.schedulers(converged);
+  return { plan: converged, ids };
 }
 
 class SwarmSetup {
@@ -194,18 +195,20 @@ class SwarmSetup {
     return found as Allocated;
   }
 
-  /** Waits until every host's own tables are complete. */
-  async converged(plan: MeshPlan): Promise<void> {
+  /** Waits until every host's own tables are complete. @returns the plan with what only they know */
+  async converged(plan: MeshPlan): Promise<MeshPlan> {
     this.#tell("hosts learn of each other's containers");
-    const address = (host: number) => hostAddress(plan.options, host).ip;
+    const convergence = new Convergence(plan, (host) => hostAddress(plan.options, host).ip);
+    let tables: readonly (readonly OverlayTables[])[] = [];
     await this.#until(async () => {
-      const tables = await this.#tables();
+      tables = await this.#tables();
       for (const [host, own] of tables.entries()) {
-        const lacks = lacking(plan, host, own, address);
+        const lacks = convergence.lacking(host, own);
         if (lacks !== undefined) return `${meshHostName(host)} lacks ${lacks}`;
       }
       return undefined;
     });
+    return withOrders(plan, tables);
   }
 
   /** Docker knows `rr` alone: other schedulers are set in each load balancer afterwards. */

@@ -34,7 +34,8 @@ function balancedIn(ns: NetNs | undefined): OverlayTables["balanced"] {
   if (ns === undefined) return [];
   return [...marksOf(ns)].map(([vip, fwmark]) => ({
     vip,
-    destinations: ns.ipvs.service({ fwmark })?.destinations.length ?? 0,
+    // The kernel lists the newest first.
+    destinations: (ns.ipvs.service({ fwmark })?.destinations ?? []).map(({ address }) => address).reverse(),
   }));
 }
 
