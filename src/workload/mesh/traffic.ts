@@ -190,17 +190,15 @@ export class HostTraffic {
     if (meter === undefined) return;
     for (const { flow, ...sent } of meter.sent()) Object.assign(this.#results.flow(flow), sent);
     for (const { flow, tag, count, bytes, reordered, duplicates } of meter.seen()) {
-      if (this.#index.flow(flow)?.kind === "rr") {
-        // Requests are counted where their answers arrive.
-        this.#results.backend(flow, tag, count);
-        continue;
-      }
+      const request = this.#index.flow(flow)?.kind === "rr";
+      this.#results.backend(flow, tag, count, request ? count : 1);
+      // A request is counted where its answer arrives.
+      if (request) continue;
       const counts = this.#results.flow(flow);
       counts.received += count;
       counts.bytes += bytes;
       counts.reordered += reordered;
       counts.duplicates += duplicates;
-      this.#results.backend(flow, tag, count, 1);
     }
     for (const { cause, count } of meter.failures()) this.#results.failure("rr", cause, count);
     for (const delays of meter.delays()) this.#results.delays(delays.group).merge(delays);

@@ -100,6 +100,11 @@ export interface MeshService {
   readonly scheduler: IpvsScheduler;
   /** Its tasks' containers, in the order in which IPVS learns of them. */
   readonly containers: Uint32Array;
+  /**
+   * The same by host, at the positions of its network's hosts, where they learnt of them in different orders; undefined: all in
+   * the order of `containers`.
+   */
+  readonly orders?: readonly Uint32Array[];
 }
 
 /** Generated traffic from a container. */
