@@ -852,11 +852,15 @@ export const HIST_BUCKETS = 1184;
 /** Measured traffic (socket/meter.ts): groups of flows whose delays are counted together, and bytes of a datagram's header. */
 export const METER_GROUPS = 32;
 export const METER_HEADER = 24;
+/** Numbers of errors that failures are counted by are below it. */
+export const METER_ERRORS = 128;
 /** Record of what a flow sent. */
 export const METER_SENT_FLOW = 0;
 export const METER_SENT_COUNT = 8; // f64
 export const METER_SENT_FAILED = 16; // f64
-export const METER_SENT_RECORD = 24;
+export const METER_SENT_RECEIVED = 24; // f64: answers
+export const METER_SENT_BYTES = 32; // f64: of answers
+export const METER_SENT_RECORD = 40;
 /** Record of what came of a flow to a sink. */
 export const METER_SEEN_FLOW = 0;
 export const METER_SEEN_TAG = 4;
