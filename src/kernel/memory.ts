@@ -7,8 +7,6 @@ import type { Mac } from "../base/addr.ts";
 import { assert, type Errno, errnoName, KernelError } from "../base/errors.ts";
 import type { WasmMemory } from "./wasm.ts";
 
-const decoder = new TextDecoder("latin1");
-
 /** Bytes of a device name, with its zero (IFNAMSIZ). */
 export const NAME_SIZE = 16;
 
@@ -69,11 +67,12 @@ export class KernelMemory {
     return out;
   }
 
-  /** Reads a zero-padded name. */
+  /** Reads a zero-padded name. A decoder costs more than so few bytes. */
   name(at: number, size = NAME_SIZE): string {
-    const bytes = this.copy(at, size);
-    const end = bytes.indexOf(0);
-    return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+    const { bytes } = this;
+    let name = "";
+    for (let i = at; i < at + size && bytes[i] !== 0; i++) name += String.fromCharCode(bytes[i] as number);
+    return name;
   }
 
   /** Writes a name, zero-padded. The caller has checked its length. */

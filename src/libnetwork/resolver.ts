@@ -349,10 +349,12 @@ export function setupNat(iptables: IptablesApi, udpPort: number, tcpPort: number
 
 function prepareChain(iptables: IptablesApi, hook: "OUTPUT" | "POSTROUTING", chain: string): void {
   const jump: Rule = { match: { dst: SERVER }, target: { kind: "JUMP", chain } };
-  if (iptables.list("nat")?.some((c) => c.name === chain) === true) {
+  try {
+    iptables.newChain("nat", chain);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== "EEXIST") throw error;
     iptables.flush("nat", chain);
     return;
   }
-  iptables.newChain("nat", chain);
   iptables.append("nat", hook, jump);
 }
