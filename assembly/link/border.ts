@@ -15,12 +15,13 @@ import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devB
 import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
-import { vethCreate } from "./veth";
+import { vethCreate, vethHops } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
+import { isMulticast, macOrder } from "../wire/ethernet";
 
 @inline
 function mac(high: u32, low: u32): u64 {
-  return (<u64>high << 32) | <u64>low;
+  return macOrder((<u64>high << 32) | <u64>low);
 }
 
 // ---------------------------------------------------------------------------------------------- hosts, namespaces
@@ -58,6 +59,11 @@ export function hostPackets(at: usize): usize {
   store<u64>(out, host.skbArrived, 32);
   store<i64>(out, host.skbLive, 40);
   return out;
+}
+
+/** Frames that crossed a veth pair, on all hosts. */
+export function vethHopCount(): f64 {
+  return <f64>vethHops;
 }
 
 /** A namespace with its loopback, which is down. */
@@ -255,7 +261,7 @@ export function linkInfo(at: usize): usize {
   store<u32>(out, dev.ifindex, 4);
   store<u32>(out, dev.flags, 8);
   store<u32>(out, dev.mtu, 12);
-  store<u64>(out, dev.mac, 16);
+  store<u64>(out, macOrder(dev.mac), 16);
   store<u64>(out, dev.name, 24);
   store<u64>(out, dev.nameHigh, 32);
   store<u32>(out, <u32>dev.ns, 40);
@@ -325,7 +331,7 @@ export function fdbAdd(at: usize, high: u32, low: u32, vtep: u32, mode: u32, mas
   if (master) return fdbAddMaster(dev, address, mode);
   if (dev.kind != DEV_VXLAN) return -EINVAL;
   const found = fdbFind(at, address);
-  const group = address == 0 || <bool>((address >> 40) & 1);
+  const group = address == 0 || isMulticast(address);
   if (found != 0) {
     const entry = changetype<FdbEntry>(found);
     if (mode == 0) return -EEXIST;
@@ -398,7 +404,7 @@ export function fdbDump(at: usize, skip: u32): u32 {
       continue;
     }
     const entry = changetype<FdbEntry>(p);
-    store<u64>(out, entry.mac);
+    store<u64>(out, macOrder(entry.mac));
     store<u32>(out, entry.flags & (FDB_LOCAL | FDB_PERMANENT), 8);
     const tunnel = dev.kind == DEV_VXLAN;
     store<u32>(out, entry.place != 0 && !tunnel ? changetype<NetDev>(entry.port).ifindex : 0, 12);

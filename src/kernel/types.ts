@@ -400,6 +400,8 @@ export interface ChainInfo {
 export interface IptablesApi {
   newChain(table: TableName, chain: string): void;
   deleteChain(table: TableName, chain: string): void;
+  /** The table has a chain of that name. */
+  hasChain(table: TableName, chain: string): boolean;
   flush(table: TableName, chain?: string): void;
   setPolicy(table: TableName, chain: HookName, policy: "ACCEPT" | "DROP"): void;
   append(table: TableName, chain: string, rule: Rule): void;

@@ -349,12 +349,10 @@ export function setupNat(iptables: IptablesApi, udpPort: number, tcpPort: number
 
 function prepareChain(iptables: IptablesApi, hook: "OUTPUT" | "POSTROUTING", chain: string): void {
   const jump: Rule = { match: { dst: SERVER }, target: { kind: "JUMP", chain } };
-  try {
-    iptables.newChain("nat", chain);
-  } catch (error) {
-    if (!(error instanceof KernelError) || error.code !== "EEXIST") throw error;
+  if (iptables.hasChain("nat", chain)) {
     iptables.flush("nat", chain);
     return;
   }
+  iptables.newChain("nat", chain);
   iptables.append("nat", hook, jump);
 }

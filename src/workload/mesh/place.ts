@@ -32,8 +32,11 @@ import type { MeshNetwork, MeshPlan } from "./types.ts";
 const BRIDGE_MTU = 1500;
 /** The first address of docker_gwbridge's containers; the gateway's is .1, the ingress sandbox's .2. */
 const FIRST_GATEWAY_CLIENT = 3;
-/** Linux's ephemeral ports (net.ipv4.ip_local_port_range). */
-const EPHEMERAL = { first: 32_768, count: 28_232 } as const;
+/**
+ * Ports of the DNS server of each namespace, of those that the kernel draws from. Everywhere the same ones, since nobody listens
+ * there: so the kernel has the rules once, and not a million times.
+ */
+const DNS_PORTS = { udp: 40_053, tcp: 40_054 } as const;
 
 const silent: DaemonLog = () => {};
 
@@ -206,6 +209,7 @@ class HostPlacer {
 
   #placeServices(n: number, balancer: NetNs, address: Cidr): void {
     const { ip } = this.#plan.containers;
+    const at = this.#plan.networks[n]?.hosts.indexOf(this.#host) ?? -1;
     for (const s of rowsOf(this.#plan).services.row(n)) {
       const service = this.#plan.services[s];
       assert(service !== undefined, "a service of the plan", s);
@@ -215,7 +219,7 @@ class HostPlacer {
       balancer.addr.add("eth0", { ip: vip, prefix: 32 });
       addMarks(balancer, { fwMark: fwmark, ingressPorts: [] }, vip, address);
       balancer.ipvs.addService({ id: { fwmark }, scheduler });
-      for (const container of service.containers)
+      for (const container of service.orders?.[at] ?? service.containers)
         balancer.ipvs.addDestination({ fwmark }, backendOf(ip[container] as Ipv4, 1, false));
     }
     applyBalancerSysctls(balancer, this.#kernel.root, silent);
@@ -282,9 +286,8 @@ class HostPlacer {
     }
   }
 
-  /** The rules of the DNS server, on ports that the kernel would have drawn. */
+  /** The rules of the DNS server. */
   #dnsRules(ns: NetNs): void {
-    const port = (): number => EPHEMERAL.first + this.#random.below(EPHEMERAL.count);
-    setupNat(ns.iptables, port(), port());
+    setupNat(ns.iptables, DNS_PORTS.udp, DNS_PORTS.tcp);
   }
 }

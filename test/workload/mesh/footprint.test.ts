@@ -27,8 +27,8 @@ describe.skipIf(!kernelBuilt)("a mesh's memory (needs build/kernel.wasm)", () =>
   });
 
   it("is linear, and at most 3,200 bytes a container, with a network of two hosts", async () => {
-    const sizes = [24, 48, 96].map((hosts) =>
-      meshOptions({ hosts, networks: hosts / 2, span: 2, containers: 100 * hosts, services: 0 }),
+    const sizes = [12, 24, 48].map((hosts) =>
+      meshOptions({ hosts, networks: hosts / 2, span: 2, containers: 200 * hosts, services: 0 }),
     );
     const bytes: number[] = [];
     for (const options of sizes) bytes.push(await placed(options));
