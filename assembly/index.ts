@@ -6,6 +6,7 @@ import { RUN_BUDGET, RUN_CAPTURE, RUN_DONE, RUN_WAKES } from "./abi";
 import { captureWantsDraining } from "./link/capture";
 import { downlinkArrived, uplinkArrived } from "./link/fabric";
 import { softirq } from "./link/netdev";
+import { namespaces } from "./link/netns";
 import { outboxFlip as flip, wireImport as importFrame } from "./link/outbox";
 import { setWorker } from "./link/port";
 import { frameArrived } from "./link/underlay";
@@ -112,6 +113,11 @@ export function memoryInUse(): f64 {
 /** Blocks of the arena in use: what a leak test compares. */
 export function blocksHeld(): u32 {
   return blocksInUse;
+}
+
+/** Network namespaces, of all hosts. */
+export function namespaceCount(): u32 {
+  return namespaces;
 }
 
 /** At a barrier: what was sent becomes readable, what was read is freed. */

@@ -12,7 +12,7 @@ import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
-import { NetNs, nsCreate, nsDestroy } from "./netns";
+import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
 import { vethCreate } from "./veth";
@@ -70,6 +70,34 @@ export function netnsNew(host: usize): usize {
 export function netnsDel(ns: usize): void {
   nsDestroy(changetype<NetNs>(ns));
   softirq();
+}
+
+/** Parks a namespace: its name's `length` bytes stand at scratch. */
+export function netnsPark(ns: usize, length: u32): void {
+  nsPark(changetype<NetNs>(ns), scratch(), length);
+}
+
+/** Unparks it. */
+export function netnsUnpark(ns: usize): void {
+  nsUnpark(changetype<NetNs>(ns));
+}
+
+/** Writes the name of a namespace to scratch: how many bytes, 0 when it isn't parked. */
+export function netnsParkedName(at: usize): u32 {
+  const ns = changetype<NetNs>(at);
+  if (ns.parkPprev == 0) return 0;
+  memory.copy(scratch(), ns.parkName, ns.parkNameLength);
+  return ns.parkNameLength;
+}
+
+/** The host's namespace that was parked last, 0 if none. */
+export function netnsParkedFirst(host: usize): usize {
+  return changetype<Host>(host).parked;
+}
+
+/** The one parked before it, 0 if none. */
+export function netnsParkedNext(ns: usize): usize {
+  return changetype<NetNs>(ns).parkNext;
 }
 
 /** net.bridge.bridge-nf-call-iptables: 1 = bridged packets pass iptables. */

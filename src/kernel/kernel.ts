@@ -4,7 +4,7 @@
  * types of types.ts. Records in the kernel are known by their addresses (handles).
  */
 import { RUN_DONE, RUN_WAKES } from "../../assembly/abi.ts";
-import { assert } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import { type CapturedFrame, RecordCursor } from "./capture-records.ts";
@@ -16,7 +16,7 @@ import type { SocketBase } from "./socket.ts";
 import { PacketTaps } from "./taps.ts";
 import type { LinkInfo, NetNs } from "./types.ts";
 import { Underlay } from "./underlay.ts";
-import { instantiateKernel, type KernelExports, type WasmMemory, type WasmModule } from "./wasm.ts";
+import { instantiateKernel, type KernelExports, MAXIMUM_PAGES, PAGE_BYTES, type WasmModule } from "./wasm.ts";
 import type { XfrmEvent } from "./xfrm-types.ts";
 
 /** Events handled in one call of run(), so that a run that never rests is noticed and can be interrupted. */
@@ -45,7 +45,10 @@ export interface KernelCounters {
   /** Events handled: frames that arrived, timers. */
   readonly events: number;
   readonly pendingEvents: number;
+  /** Bytes of blocks that are held. */
   readonly memoryInUse: number;
+  /** Bytes of the instance's memory: what the operating system sees, at most 2 GiB less 64 KiB. */
+  readonly memoryHeld: number;
   readonly blocks: number;
 }
 
@@ -57,12 +60,23 @@ export class Kernel {
   /** Packet sockets of programs. */
   readonly taps: PacketTaps;
   readonly #hosts: Host[] = [];
+  readonly #indices = new Set<number>();
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sockets = new Map<number, SocketBase>();
   readonly #listeners: LinkListener[] = [];
   readonly #xfrmListeners: XfrmListener[] = [];
 
-  private constructor(exports: KernelExports, memory: WasmMemory, worker: number) {
+  readonly #worker: number;
+
+  private constructor(
+    module: WasmModule,
+    worker: number,
+    wrap: ((exports: KernelExports) => KernelExports) | undefined,
+    pages: number,
+  ) {
+    this.#worker = worker;
+    const { exports: raw, memory } = instantiateKernel(module, pages, (held) => this.#exhausted(held, pages));
+    const exports = wrap === undefined ? raw : wrap(raw);
     this.exports = exports;
     this.mem = new KernelMemory(memory);
     this.underlay = new Underlay(this);
@@ -74,10 +88,30 @@ export class Kernel {
    * Starts a kernel.
    * @param worker this worker's number, as ports name it
    * @param wrap what stands between the module's functions and everybody who calls them: a profile's clock
+   * @param pages most memory that it may take, in PAGE_BYTES. Whoever makes it need more gets a UserError; the kernel is
+   *   of no use afterwards.
    */
-  static create(module: WasmModule, worker = 0, wrap?: (exports: KernelExports) => KernelExports): Kernel {
-    const { exports, memory } = instantiateKernel(module);
-    return new Kernel(wrap === undefined ? exports : wrap(exports), memory, worker);
+  static create(
+    module: WasmModule,
+    worker = 0,
+    wrap?: (exports: KernelExports) => KernelExports,
+    pages = MAXIMUM_PAGES,
+  ): Kernel {
+    return new Kernel(module, worker, wrap, pages);
+  }
+
+  /** What is said when the kernel gets no more memory: which worker's it is, what it holds, what helps. */
+  #exhausted(held: number, pages: number): UserError {
+    const mib = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
+    const hosts = this.#hosts.length;
+    const limit = pages * PAGE_BYTES;
+    const why =
+      limit - held < 2 ** 20 ? "which is its limit" : `and the system gives it no more (its limit is ${mib(limit)})`;
+    return new UserError(
+      `worker ${this.#worker} is out of memory: its kernel holds ${mib(held)}, ${why}, ` +
+        `for ${hosts} ${hosts === 1 ? "host" : "hosts"} with ${this.exports.namespaceCount()} network namespaces ` +
+        `and ${this.exports.eventsPending()} pending events; spread the hosts over more workers, or make the run smaller`,
+    );
   }
 
   /**
@@ -86,11 +120,8 @@ export class Kernel {
    * @param random the host's stream; the kernel's own random numbers and MAC addresses are forks of it
    */
   addHost(name: string, index: number, random: Random): Host {
-    assert(
-      this.#hosts.every((host) => host.index !== index),
-      "host index is unique",
-      index,
-    );
+    assert(!this.#indices.has(index), "host index is unique", index);
+    this.#indices.add(index);
     const host = new Host(this, name, index, random.fork("kernel"));
     this.#hosts.push(host);
     return host;
@@ -153,7 +184,7 @@ export class Kernel {
 
   // -------------------------------------------------------------------------------------------- handles
 
-  /** The namespace with that handle; undefined for 0. */
+  /** The namespace with that handle; undefined for 0 and for one that is parked. */
   namespaceAt(handle: number): Namespace | undefined {
     return this.#namespaces.get(handle);
   }
@@ -174,19 +205,16 @@ export class Kernel {
 
   addSocket(socket: SocketBase): void {
     this.#sockets.set(socket.handle, socket);
+    socket.ns.adopt(socket);
   }
 
   removeSocket(socket: SocketBase): void {
     if (this.#sockets.get(socket.handle) === socket) this.#sockets.delete(socket.handle);
+    socket.ns.release(socket);
   }
 
   socketAt(handle: number): SocketBase | undefined {
     return this.#sockets.get(handle);
-  }
-
-  /** The open sockets of a namespace. */
-  socketsOf(ns: Namespace): SocketBase[] {
-    return [...this.#sockets.values()].filter((socket) => socket.ns === ns);
   }
 
   // -------------------------------------------------------------------------------------------- links and captures
@@ -240,10 +268,12 @@ export class Kernel {
   }
 
   counters(): KernelCounters {
+    assert(this.exports.snmpStray() === 0, "a namespace that counts has counters", this.exports.snmpStray());
     return {
       events: this.exports.eventCount(),
       pendingEvents: this.exports.eventsPending(),
       memoryInUse: this.exports.memoryInUse(),
+      memoryHeld: this.mem.memory.buffer.byteLength,
       blocks: this.exports.blocksHeld(),
     };
   }

@@ -38,8 +38,9 @@ export interface SimCounters {
   readonly packetsDropped: number;
   /** Frames that went from one host to another over the wire. */
   readonly framesCarried: number;
-  /** Bytes that the kernels hold. */
+  /** Bytes that the kernels have in use, and those that they have taken from the system. */
   readonly memory: number;
+  readonly memoryHeld: number;
   /** Drops of all hosts by reason. */
   readonly drops: Record<string, number>;
   /** In lab order. */
@@ -91,6 +92,7 @@ export function mergeCounters(
     packetsDropped: sum((host) => host.dropped),
     framesCarried: sum((host) => host.sent),
     memory: parts.reduce((total, part) => total + part.memory, 0),
+    memoryHeld: parts.reduce((total, part) => total + part.memoryHeld, 0),
     drops: Object.fromEntries([...drops].sort(([a], [b]) => (a < b ? -1 : 1))),
     hosts,
     links: mergeLinks(parts),

@@ -55,8 +55,9 @@ export interface HostCounters {
 export interface PartitionCounters {
   /** Kernel events handled. */
   readonly events: number;
-  /** Bytes that the kernel holds. */
+  /** Bytes that the kernel has in use, and those that it has taken from the system. */
   readonly memory: number;
+  readonly memoryHeld: number;
   readonly hosts: readonly HostCounters[];
   /** Links of the leaves whose hosts are in this worker. */
   readonly links: readonly LinkCounters[];
@@ -116,12 +117,13 @@ export class Partition {
     this.kernel = Kernel.create(module, config.worker, wrap);
     this.#scheduler = new HostScheduler((host, process, error) => this.#programFailed(host, process.name, error));
     this.#patterns = config.capture === undefined ? undefined : new CapturePatterns(config.capture.patterns);
+    // Without a capture nobody listens, and no link needs describing: a million containers have millions of links.
     if (config.capture !== undefined) {
       this.kernel.onLink((ns, link, kind) => {
         if (kind !== "del") this.#selectCapture(ns, link);
       });
-      this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
     }
+    if (config.capture !== undefined) this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
     config.topology.hosts.forEach((host, index) => {
@@ -215,6 +217,11 @@ export class Partition {
   }
 
   #programFailed(host: ScheduledHost, program: string, error: unknown): void {
+    if (error instanceof UserError) {
+      // Such as a kernel that is out of memory: no program's fault.
+      this.#failure ??= error;
+      return;
+    }
     const what = `${program} on ${host.hostName} at ${this.#scheduler.now} ns: ${error instanceof Error ? error.message : String(error)}`;
     this.#failure ??= new Error(what, { cause: error });
     if (error instanceof Error && error.stack !== undefined) this.#failure.stack = `${what}\n${error.stack}`;
@@ -391,13 +398,13 @@ export class Partition {
   }
 
   counters(): PartitionCounters {
-    const { events, memoryInUse } = this.kernel.counters();
+    const { events, memoryInUse, memoryHeld } = this.kernel.counters();
     const hosts = [...this.#hosts.values()].map((host) => ({
       host: host.index,
       packets: host.kernel.packets(),
       drops: host.kernel.drops(),
     }));
-    return { events, memory: memoryInUse, hosts, links: this.#fabrics.counters() };
+    return { events, memory: memoryInUse, memoryHeld, hosts, links: this.#fabrics.counters() };
   }
 
   #drainCapture(): void {

@@ -134,6 +134,7 @@ async function place(mesh: ReadMesh, module: WasmModule, seed: string): Promise<
           const plan = mesh.plans[os.hostIndex];
           if (plan === undefined) return;
           const at = placeHost(os.kernel, plan, os.hostIndex);
+          for (const { id } of os.kernel.parked()) os.kernel.unpark(id);
           for (const [c, host] of plan.containers.host.entries())
             if (host === os.hostIndex) world.containers[c] = at(c);
         },
