@@ -14,6 +14,7 @@ import { bridgeDestroy, bridgeHandleFrame, bridgePortGone, bridgePortState, brid
 import { capture } from "./capture";
 import { NetNs } from "./netns";
 import { nicDestroy, nicXmit } from "./underlay";
+import { appCount, appsRun } from "../socket/socket";
 import { vethDestroy, vethXmit } from "./veth";
 import { vxlanDestroy, vxlanXmit } from "./vxlan";
 
@@ -237,13 +238,17 @@ export function netifRx(dev: NetDev, skb: Skb): void {
   backlogTail = changetype<usize>(skb);
 }
 
-/** Receives everything that was queued, and what that queues. */
+/** Receives everything that was queued, and what that queues; then the kernel's own programs have their sockets' news. */
 export function softirq(): void {
-  while (backlogHead != 0) {
-    const skb = changetype<Skb>(backlogHead);
-    backlogHead = <usize>skb.next;
-    if (backlogHead == 0) backlogTail = 0;
-    netifReceive(changetype<NetDev>(skb.dev), skb);
+  for (;;) {
+    while (backlogHead != 0) {
+      const skb = changetype<Skb>(backlogHead);
+      backlogHead = <usize>skb.next;
+      if (backlogHead == 0) backlogTail = 0;
+      netifReceive(changetype<NetDev>(skb.dev), skb);
+    }
+    if (appCount == 0) return;
+    appsRun();
   }
 }
 

@@ -69,6 +69,23 @@ export function setNow(time: i64): void {
 }
 
 /**
+ * No event at this time or later is handled in this window: it may be too early for it, since a frame that has left for
+ * another worker can have had an effect here by then.
+ */
+export let horizon: i64 = i64.MAX_VALUE;
+
+/** Brings the end of the window nearer. Times beyond what fits are no end. */
+@inline
+export function endRunBefore(time: i64): void {
+  if (time < horizon) horizon = time;
+}
+
+/** A new window, without an end of its own. */
+export function endRunNever(): void {
+  horizon = i64.MAX_VALUE;
+}
+
+/**
  * Quiet time that was skipped so far, ns. The clock above stands still while time is skipped: every timer and every
  * stamp keeps its distance to it, as if what keeps a resting swarm alive had gone on. What shows the time of day
  * (captures, the border, TCP timestamps, jiffies) reads clock().

@@ -63,6 +63,8 @@ export class Kernel {
   readonly #indices = new Set<number>();
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sockets = new Map<number, SocketBase>();
+  /** Sockets that have news, while their waiters are told. */
+  #wakes = new Uint32Array(64);
   readonly #listeners: LinkListener[] = [];
   readonly #xfrmListeners: XfrmListener[] = [];
 
@@ -174,11 +176,13 @@ export class Kernel {
     const count = this.exports.wakesPending();
     if (count === 0) return false;
     const list = this.exports.wakeList();
-    const handles: number[] = [];
-    for (let i = 0; i < count; i++) handles.push(this.mem.u32(list + 4 * i));
+    if (count > this.#wakes.length) this.#wakes = new Uint32Array(2 * count);
+    const wakes = this.#wakes;
+    const { view } = this.mem;
+    for (let i = 0; i < count; i++) wakes[i] = view.getUint32(list + 4 * i, true);
     this.exports.clearWakes();
     // A handle of 0 is a socket that was freed since; one without an object is a connection not accepted yet.
-    for (const handle of handles) this.#sockets.get(handle)?.notify();
+    for (let i = 0; i < count; i++) this.#sockets.get(wakes[i] as number)?.notify();
     return true;
   }
 

@@ -75,6 +75,13 @@ export interface KernelExports
   outboxFlip(): void;
   outboxRecords(worker: number): number;
   outboxCount(worker: number): number;
+  outboxBytes(worker: number): number;
+  outboxUsed(worker: number): number;
+  outboxEarliest(worker: number): number;
+  outboxReturn(worker: number, delay: number): void;
+  windowEnd(): number;
+  inboxReserve(size: number): number;
+  inboxTake(count: number, from: number, notBefore: number): void;
   wireImport(
     port: number,
     arrivalHigh: number,
@@ -314,6 +321,25 @@ interface MeterExports {
   meterSeen(meter: number, skip: number): number;
   meterDelays(meter: number, group: number): number;
   meterStrays(meter: number): number;
+  meterServe(meter: number, ns: number, port: number, tag: number, response: number): number;
+  meterRequest(
+    meter: number,
+    ns: number,
+    flow: number,
+    group: number,
+    firstPort: number,
+    portStep: number,
+    ports: number,
+    to: number,
+    toPort: number,
+    response: number,
+    startIn: number,
+    endIn: number,
+    interval: number,
+    seedHigh: number,
+    seedLow: number,
+  ): void;
+  meterFailures(meter: number): number;
   exponentialAt(seedHigh: number, seedLow: number, n: number): number;
 }
 
@@ -357,6 +383,9 @@ interface TcpExports {
   tcpUnacked(socket: number): number;
   tcpSetNoDelay(socket: number, on: number): void;
   tcpSetKeepalive(socket: number, on: number, idle: number, interval: number, probes: number): void;
+  tcpSetSink(socket: number, on: number, wakeAt: number): void;
+  tcpBytesReceived(socket: number): number;
+  tcpSendPattern(socket: number, length: number): number;
   tcpInfo(socket: number): number;
   tcpDump(ns: number, cursor: number): number;
 }

@@ -122,8 +122,8 @@ export class Partition {
       this.kernel.onLink((ns, link, kind) => {
         if (kind !== "del") this.#selectCapture(ns, link);
       });
+      this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
     }
-    if (config.capture !== undefined) this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
     config.topology.hosts.forEach((host, index) => {
@@ -241,27 +241,35 @@ export class Partition {
     this.#scheduler.setClock(time);
   }
 
-  /** Runs everything before `end`. Frames for other workers stand in the kernel's outboxes afterwards. */
-  runWindow(end: Time): void {
-    const last = end - 1;
-    const { profile } = this;
+  /**
+   * Runs everything before `end`, or before an earlier time when a frame was sent that can have an effect here at that
+   * time (Underlay.windowEnd). Frames for other workers stand in the kernel's outboxes afterwards.
+   * @returns where the window ended
+   */
+  runWindow(end: Time): Time {
+    let last = end - 1;
+    const { profile, kernel } = this;
     for (;;) {
       profile?.enter("programs");
       this.#scheduler.runReady();
       if (this.#failure !== undefined) throw this.#failure;
       const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
       profile?.enter("kernel");
-      const stop = this.kernel.run(until);
-      if (this.#patterns !== undefined) profile?.enter("capture");
-      this.#drainCapture();
+      const stop = kernel.run(until);
+      if (this.#patterns !== undefined) {
+        profile?.enter("capture");
+        this.#drainCapture();
+      }
       profile?.enter("programs");
       if (stop !== "done") {
-        this.#scheduler.setClock(this.kernel.now);
+        this.#scheduler.setClock(kernel.now);
         continue;
       }
-      this.#scheduler.advance(until);
-      this.#runCommands(until);
-      if (until === last && !this.#scheduler.hasReady && this.nextEvent() > last) return;
+      last = Math.min(last, kernel.underlay.windowEnd() - 1);
+      const reached = Math.min(until, last);
+      this.#scheduler.advance(reached);
+      this.#runCommands(reached);
+      if (reached === last && !this.#scheduler.hasReady && this.nextEvent() > last) return last + 1;
     }
   }
 

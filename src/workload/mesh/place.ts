@@ -43,7 +43,7 @@ const silent: DaemonLog = () => {};
 /**
  * Places what a plan has on a host. Its `eth0` gets the plan's address unless it has one.
  * @param host index of the host in the plan
- * @returns the namespaces of the host's containers, by their number in the plan
+ * @returns the namespaces of the host's containers, by their number in the plan; they are parked until they are asked for
  * @throws UserError for an encrypted network of a plan without keys
  */
 export function placeHost(kernel: HostKernel, plan: MeshPlan, host: number): (container: number) => NetNs {
