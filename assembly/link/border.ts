@@ -15,7 +15,7 @@ import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devB
 import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
-import { vethCreate } from "./veth";
+import { vethCreate, vethHops } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
 import { isMulticast, macOrder } from "../wire/ethernet";
 
@@ -59,6 +59,11 @@ export function hostPackets(at: usize): usize {
   store<u64>(out, host.skbArrived, 32);
   store<i64>(out, host.skbLive, 40);
   return out;
+}
+
+/** Frames that crossed a veth pair, on all hosts. */
+export function vethHopCount(): f64 {
+  return <f64>vethHops;
 }
 
 /** A namespace with its loopback, which is down. */

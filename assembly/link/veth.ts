@@ -4,6 +4,9 @@ import { Skb, dropSkb } from "../memory/skb";
 import { IFF_UP, NetDev, devCreate, forwardable, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
 
+/** Frames that an end of a pair sent and its peer took, of all hosts since the kernel's start. */
+export let vethHops: u64 = 0;
+
 /** Makes a pair, the first end first (it gets the lower ifindex). Returns the first; its `priv` is the peer. */
 export function vethCreate(ns: NetNs, peerNs: NetNs): NetDev {
   // rtnl_newlink makes the peer first, so that a pair's first end has the higher index of the two; Docker
@@ -39,6 +42,7 @@ export function vethXmit(dev: NetDev, skb: Skb): void {
   }
   dev.txPackets++;
   dev.txBytes += skb.len;
+  vethHops++;
   scrub(skb, dev.ns != peer.ns);
   netifRx(peer, skb);
 }

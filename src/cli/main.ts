@@ -1,6 +1,7 @@
 /** The command `swarmwire`. Only this file decides the exit status and prints errors. */
 import { UserError } from "../base/errors.ts";
 import { BROKEN_PIPE } from "./at-exit.ts";
+import { benchCommand } from "./bench.ts";
 import { checkCommand, labsCommand, schemaCommand } from "./labs.ts";
 import { runCommand } from "./run.ts";
 import { shellCommand } from "./shell.ts";
@@ -14,6 +15,7 @@ Usage: swarmwire COMMAND
   run LAB      run a lab's steps; --pcap FILE writes a trace for Wireshark
   shell [LAB]  type on its hosts yourself
   sweep LAB    run it many times, with other parameters and seeds; results as CSV and JSON
+  bench [NAME] large runs: many hosts, many containers, generated traffic
   labs         the labs that come with swarmwire
   check LAB    read a lab file and say what is wrong with it
   schema       the JSON Schema of lab files
@@ -26,6 +28,7 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Pr
   run: runCommand,
   shell: shellCommand,
   sweep: sweepCommand,
+  bench: benchCommand,
   labs: labsCommand,
   check: checkCommand,
   schema: schemaCommand,

@@ -1,5 +1,6 @@
 /** How `swarmwire run --profile` shows where the wall time went. */
 import { SECTIONS, type Section, type SectionTimes, sumOfProfiles, type ThreadProfile } from "../scheduler/profile.ts";
+import { formatColumns } from "./columns.ts";
 
 const TITLES: Readonly<Record<Section, string>> = {
   kernel: "kernel (Wasm): packets, timers",
@@ -31,10 +32,7 @@ export function formatProfile(threads: readonly ThreadProfile[]): string {
     ]),
     ["total", ...columns.map(({ times }) => ms(totalOf(times))), ms(total), ""],
   ];
-  const widths = (rows[0] as string[]).map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
-  const pad = (cell: string, i: number): string =>
-    i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number);
-  return rows.map((row) => `${row.map(pad).join("  ").trimEnd()}\n`).join("");
+  return formatColumns(rows);
 }
 
 /** The same as plain data, in ms to the microsecond. */

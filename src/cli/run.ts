@@ -7,8 +7,9 @@ import { type LabResult, LabSession, runSteps } from "../lab/run.ts";
 import type { Settings } from "../lab/settings.ts";
 import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
 import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, splitOnce, wholeNumber } from "./args.ts";
-import { atExit, SIGNAL_STATUS } from "./at-exit.ts";
+import { atExit } from "./at-exit.ts";
 import { breather } from "./breathe.ts";
+import { Interruption } from "./interruption.ts";
 import { loadLab } from "./labs.ts";
 import { JsonPrinter, type Printer, TerminalPrinter } from "./printers.ts";
 import { Progress } from "./progress.ts";
@@ -134,27 +135,4 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   return problem !== undefined || trace?.file.broken === true || result.steps.some((step) => step.failures.length > 0)
     ? 1
     : 0;
-}
-
-/** Ctrl-C ends a run in order; a second one ends it at once. */
-class Interruption {
-  readonly #handlers: readonly (readonly [keyof typeof SIGNAL_STATUS, () => void])[];
-  /** The exit status that goes with the signal that came. */
-  status: number | undefined;
-
-  constructor(session: LabSession) {
-    this.#handlers = (Object.keys(SIGNAL_STATUS) as (keyof typeof SIGNAL_STATUS)[]).map((signal) => [
-      signal,
-      () => {
-        this.status = SIGNAL_STATUS[signal];
-        session.stop();
-        this.end();
-      },
-    ]);
-    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
-  }
-
-  end(): void {
-    for (const [signal, handler] of this.#handlers) process.removeListener(signal, handler);
-  }
 }

@@ -45,6 +45,8 @@ export interface KernelCounters {
   /** Events handled: frames that arrived, timers. */
   readonly events: number;
   readonly pendingEvents: number;
+  /** Frames that one end of a veth pair sent and the other received, of all hosts. */
+  readonly vethHops: number;
   /** Bytes of blocks that are held. */
   readonly memoryInUse: number;
   /** Bytes of the instance's memory: what the operating system sees, at most 2 GiB less 64 KiB. */
@@ -276,6 +278,7 @@ export class Kernel {
     return {
       events: this.exports.eventCount(),
       pendingEvents: this.exports.eventsPending(),
+      vethHops: this.exports.vethHopCount(),
       memoryInUse: this.exports.memoryInUse(),
       memoryHeld: this.mem.memory.buffer.byteLength,
       blocks: this.exports.blocksHeld(),

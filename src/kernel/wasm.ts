@@ -112,6 +112,7 @@ interface LinkExports {
   hostSetRoot(host: number, ns: number): void;
   hostDrops(host: number): number;
   hostPackets(host: number): number;
+  vethHopCount(): number;
   netnsNew(host: number): number;
   netnsDel(ns: number): void;
   netnsPark(ns: number, length: number): void;

@@ -34,7 +34,8 @@ interface Session {
   readonly program: RunningProgram;
 }
 
-class LabMachine implements HostMachine {
+/** A lab's host. Requests are MachineRequests, events MachineEvents. */
+export class LabMachine implements HostMachine {
   readonly #os: HostOs;
   readonly #plan: HostPlan;
   readonly #system: MachineSystem;
@@ -154,7 +155,7 @@ class LabMachine implements HostMachine {
   }
 
   /** The engine; undefined while its daemon is stopped. */
-  get #engine(): Engine | undefined {
+  get engine(): Engine | undefined {
     return this.#daemon?.engine;
   }
 
@@ -168,14 +169,14 @@ class LabMachine implements HostMachine {
   }
 
   #gossipView(name: string): GossipView {
-    const controller = this.#engine?.controller;
+    const controller = this.engine?.controller;
     const id = controller?.networkByName(name)?.id ?? "";
     const census = controller?.agent?.db.census(id) ?? { members: 0, nodes: 0, networkNodes: 0 };
     return { ...census, peers: controller?.overlay.peers.remoteCount(id) ?? 0 };
   }
 
   *#names(id: number): Proc<void> {
-    const engine = this.#engine;
+    const engine = this.engine;
     const networks = engine === undefined ? [] : yield* engine.networkList();
     this.#emit({
       kind: "names",
@@ -255,12 +256,12 @@ class LabMachine implements HostMachine {
   /** What processes of a container share, or those of the host; undefined when the container doesn't run. */
   #processRoot(container: string | undefined): ProcessRoot | undefined {
     if (container === undefined) return this.#root;
-    return this.#engine?.containers.list().find(({ name, running }) => running && name === container)?.program?.root;
+    return this.engine?.containers.list().find(({ name, running }) => running && name === container)?.program?.root;
   }
 
   #namespaceOf(pid: number): NetNs | undefined {
     if (pid === 1) return this.#os.kernel.root;
-    return this.#engine?.containers.list().find((container) => container.pid === pid)?.ns;
+    return this.engine?.containers.list().find((container) => container.pid === pid)?.ns;
   }
 }
 

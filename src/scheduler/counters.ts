@@ -38,6 +38,12 @@ export interface SimCounters {
   readonly packetsDropped: number;
   /** Frames that went from one host to another over the wire. */
   readonly framesCarried: number;
+  /**
+   * Frames that went from a device to its peer: over a wire to another host's NIC, from one end of a veth pair to the
+   * other, or over a link between switches. A datagram from container to container on another host takes three, and two
+   * more where it goes over a spine.
+   */
+  readonly hops: number;
   /** Bytes that the kernels have in use, and those that they have taken from the system. */
   readonly memory: number;
   readonly memoryHeld: number;
@@ -83,6 +89,9 @@ export function mergeCounters(
     for (const [reason, count] of Object.entries(host.drops)) drops.set(reason, (drops.get(reason) ?? 0) + count);
   }
   const sum = (value: (host: HostSummary) => number): number => hosts.reduce((total, host) => total + value(host), 0);
+  const links = mergeLinks(parts);
+  const switched = links.reduce((total, { frames }) => total + frames, 0);
+  const crossed = parts.reduce((total, part) => total + part.vethHops, 0);
   return {
     time,
     windows,
@@ -91,10 +100,11 @@ export function mergeCounters(
     packetsDelivered: sum((host) => host.delivered),
     packetsDropped: sum((host) => host.dropped),
     framesCarried: sum((host) => host.sent),
+    hops: sum((host) => host.arrived) + crossed + switched,
     memory: parts.reduce((total, part) => total + part.memory, 0),
     memoryHeld: parts.reduce((total, part) => total + part.memoryHeld, 0),
     drops: Object.fromEntries([...drops].sort(([a], [b]) => (a < b ? -1 : 1))),
     hosts,
-    links: mergeLinks(parts),
+    links,
   };
 }

@@ -55,6 +55,8 @@ export interface HostCounters {
 export interface PartitionCounters {
   /** Kernel events handled. */
   readonly events: number;
+  /** Frames that crossed a veth pair. */
+  readonly vethHops: number;
   /** Bytes that the kernel has in use, and those that it has taken from the system. */
   readonly memory: number;
   readonly memoryHeld: number;
@@ -406,13 +408,13 @@ export class Partition {
   }
 
   counters(): PartitionCounters {
-    const { events, memoryInUse, memoryHeld } = this.kernel.counters();
+    const { events, vethHops, memoryInUse, memoryHeld } = this.kernel.counters();
     const hosts = [...this.#hosts.values()].map((host) => ({
       host: host.index,
       packets: host.kernel.packets(),
       drops: host.kernel.drops(),
     }));
-    return { events, memory: memoryInUse, memoryHeld, hosts, links: this.#fabrics.counters() };
+    return { events, vethHops, memory: memoryInUse, memoryHeld, hosts, links: this.#fabrics.counters() };
   }
 
   #drainCapture(): void {

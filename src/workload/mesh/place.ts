@@ -211,6 +211,7 @@ class HostPlacer {
 
   #placeServices(n: number, balancer: NetNs, address: Cidr): void {
     const { ip } = this.#plan.containers;
+    const at = this.#plan.networks[n]?.hosts.indexOf(this.#host) ?? -1;
     for (const s of rowsOf(this.#plan).services.row(n)) {
       const service = this.#plan.services[s];
       assert(service !== undefined, "a service of the plan", s);
@@ -220,7 +221,7 @@ class HostPlacer {
       balancer.addr.add("eth0", { ip: vip, prefix: 32 });
       addMarks(balancer, { fwMark: fwmark, ingressPorts: [] }, vip, address);
       balancer.ipvs.addService({ id: { fwmark }, scheduler });
-      for (const container of service.containers)
+      for (const container of service.orders?.[at] ?? service.containers)
         balancer.ipvs.addDestination({ fwmark }, backendOf(ip[container] as Ipv4, 1, false));
     }
     applyBalancerSysctls(balancer, this.#kernel.root, silent);

@@ -18,6 +18,7 @@ import { FIRST_FWMARK } from "../../libnetwork/service.ts";
 import { FIRST_VNI } from "../../swarm/manager/allocator/network-allocator.ts";
 import { FlowPlanner } from "./flows.ts";
 import { checkMeshOptions } from "./options.ts";
+import { withLearntOrders } from "./orders.ts";
 import { Rows, rowsOf } from "./rows.ts";
 import type { MeshFlow, MeshNetwork, MeshOptions, MeshPlan, MeshService } from "./types.ts";
 
@@ -59,7 +60,9 @@ export function planMesh(options: MeshOptions): MeshPlan {
   }
   const flows: MeshFlow[] = [];
   const keys = planKeys(random.fork("keys"));
-  const plan: MeshPlan = { options, networks, services, containers: { count, host, network, ip }, flows, keys };
+  const containers = { count, host, network, ip };
+  const learnt = withLearntOrders(services, networks, host, random.fork("orders"));
+  const plan: MeshPlan = { options, networks, services: learnt, containers, flows, keys };
   const planner = new FlowPlanner(plan, rowsOf(plan), random.fork("flows"));
   for (let id = 0; id < options.flows; id++) flows.push(planner.flow(id));
   return plan;

@@ -20,7 +20,7 @@ export class HostResults {
   readonly #flows = new Map<number, FlowCounts>();
   readonly #delays = new Map<number, Histogram>();
   /** By service, then container. */
-  readonly #backends = new Map<number, Map<number, number>>();
+  readonly #backends = new Map<number, Map<number, { count: number; connections: number }>>();
   readonly #failures = new Map<TrafficKind, Map<string, number>>();
   strays = 0;
 
@@ -60,8 +60,11 @@ export class HostResults {
     return this.delays(groupNumber(this.groupOf(flow)));
   }
 
-  /** Something of a flow came to a container: where it was sent to a service, that counts for its spread. */
-  backend(id: number, container: number, count: number): void {
+  /**
+   * Something of a flow came to a container: where it was sent to a service, that counts for its spread.
+   * @param connections as IPVS knows them: datagrams of one pair of ports are one
+   */
+  backend(id: number, container: number, count: number, connections = count): void {
     const to = this.#index.flow(id)?.to;
     if (to === undefined || !("service" in to)) return;
     let counts = this.#backends.get(to.service);
@@ -69,7 +72,8 @@ export class HostResults {
       counts = new Map();
       this.#backends.set(to.service, counts);
     }
-    counts.set(container, (counts.get(container) ?? 0) + count);
+    const earlier = counts.get(container) ?? { count: 0, connections: 0 };
+    counts.set(container, { count: earlier.count + count, connections: earlier.connections + connections });
   }
 
   /** Requests or connections failed. */
@@ -89,7 +93,7 @@ export class HostResults {
       return group === undefined || histogram.count === 0 ? [] : [{ ...group, delays: histogram.toCounts() }];
     });
     const backends = ascending(this.#backends).flatMap(([service, counts]) =>
-      ascending(counts).map(([container, count]) => ({ service, container, count })),
+      ascending(counts).map(([container, came]) => ({ service, container, ...came })),
     );
     const failures = [...this.#failures]
       .flatMap(([kind, causes]) => [...causes].map(([cause, count]) => ({ kind, cause, count })))

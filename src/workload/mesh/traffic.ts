@@ -190,9 +190,10 @@ export class HostTraffic {
     if (meter === undefined) return;
     for (const { flow, ...sent } of meter.sent()) Object.assign(this.#results.flow(flow), sent);
     for (const { flow, tag, count, bytes, reordered, duplicates } of meter.seen()) {
-      this.#results.backend(flow, tag, count);
+      const request = this.#index.flow(flow)?.kind === "rr";
+      this.#results.backend(flow, tag, count, request ? count : 1);
       // A request is counted where its answer arrives.
-      if (this.#index.flow(flow)?.kind === "rr") continue;
+      if (request) continue;
       const counts = this.#results.flow(flow);
       counts.received += count;
       counts.bytes += bytes;

@@ -100,6 +100,11 @@ export interface MeshService {
   readonly scheduler: IpvsScheduler;
   /** Its tasks' containers, in the order in which IPVS learns of them. */
   readonly containers: Uint32Array;
+  /**
+   * The same by host, at the positions of its network's hosts, where they learnt of them in different orders; undefined: all in
+   * the order of `containers`.
+   */
+  readonly orders?: readonly Uint32Array[];
 }
 
 /** Generated traffic from a container. */
@@ -170,8 +175,16 @@ export interface MeshReport {
     readonly encrypted: boolean;
     readonly delays: DelayCounts;
   }[];
-  /** What came through each service to each container of this host: datagrams or connections. */
-  readonly backends: readonly { readonly service: number; readonly container: number; readonly count: number }[];
+  /**
+   * What came through each service to each container of this host: datagrams or requests, and in how many connections, as
+   * IPVS knows them (datagrams of one pair of ports are one).
+   */
+  readonly backends: readonly {
+    readonly service: number;
+    readonly container: number;
+    readonly count: number;
+    readonly connections: number;
+  }[];
   /** Why requests and connections failed, by the kernel's name for it (ECONNREFUSED …); absent where none did. */
   readonly failures?: readonly { readonly kind: TrafficKind; readonly cause: string; readonly count: number }[];
   /** Datagrams to this host's receivers that belong to no flow; absent where there are none. */

@@ -1,0 +1,193 @@
+/** `swarmwire bench NAME`: large runs of what swarmwire emulates, with their results as tables or as JSON. */
+import { UserError } from "../base/errors.ts";
+import { formatDuration, SEC, type Time } from "../base/time.ts";
+import { createMachine } from "../lab/mesh/machine.ts";
+import { DRAIN, MeshSession } from "../lab/mesh/session.ts";
+import { meshLab } from "../lab/mesh/topology.ts";
+import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
+import { planMesh } from "../workload/mesh/plan.ts";
+import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
+import { atExit } from "./at-exit.ts";
+import { MESH_FLAGS, meshOptionsOf, withFlagNames } from "./bench-options.ts";
+import { type BenchMachine, formatMesh, meshJson } from "./bench-results.ts";
+import { breather } from "./breathe.ts";
+import { Interruption } from "./interruption.ts";
+import { Progress } from "./progress.ts";
+import { openTrace, TRACE_FLAGS } from "./trace.ts";
+
+const COMMAND = "bench mesh";
+const MOST_WORKERS = 64;
+const MOST_SNAPLEN = 262_144;
+
+const HELP = `Usage: swarmwire bench [NAME] [flags]
+
+  mesh  many hosts, their overlay networks, services, and generated traffic between their containers
+
+swarmwire bench NAME --help says more.
+`;
+
+const FLAGS: FlagTable = {
+  ...MESH_FLAGS,
+  workers: { value: "N", help: "worker threads (default: one a CPU); the result doesn't depend on it" },
+  ...TRACE_FLAGS,
+  profile: { help: "at the end, where the wall time went, by thread" },
+  json: { help: "one JSON object instead of tables" },
+  help: HELP_FLAG,
+};
+
+const MESH_HELP = `Usage: swarmwire bench mesh [flags]
+
+Runs flows between the containers of many hosts over overlay networks, and prints what came of them.
+
+${formatFlags(FLAGS)}
+Control plane: with gossip every host runs Docker; they join a swarm, networks and services are made, and the traffic
+starts when all tasks run and every host's own tables are complete: a neighbour for each container and load balancer on
+other hosts, all destinations of each service, keys with each host of an encrypted network. With converged no daemon
+runs: hosts are given these tables as they would stand then.
+
+Traffic: cbr sends datagrams at a constant rate, poisson at random times; rr opens a TCP connection for each request
+and its response; bulk sends over TCP as fast as it goes; with incast many senders send one receiver a block each at
+the same moment, and again when it has them all. Delays are one way for datagrams, from the connection's begin to the
+response's last byte for rr, from the first round's request to the last block for incast. When the last flow has ended,
+what is on its way gets ${formatDuration(DRAIN)}.
+
+A hop is a frame that a device has sent and its peer has received: from one end of a veth pair to the other, over the
+wire from host to host, or over a link between switches. Throughput is a flow's payload by its duration, the fairness
+Jain's index. The variation of a scheduler is that of its services' backends: standard deviation by mean.
+
+Exit status: 0, 1 when the trace can't be written, 2 when a flag is wrong or memory is too small, 130 after Ctrl-C, which
+prints the results so far.
+`;
+
+/** @returns the exit status */
+export async function benchCommand(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || ["--help", "-h", "--list"].includes(name)) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (name !== "mesh")
+    throw new UserError(`swarmwire bench: there is no benchmark ${name}; see swarmwire bench --help`);
+  return await meshCommand(rest);
+}
+
+async function meshCommand(argv: readonly string[]): Promise<number> {
+  const args = parseArgs(COMMAND, argv, FLAGS);
+  if (args.has("help")) {
+    process.stdout.write(MESH_HELP);
+    return 0;
+  }
+  const [extra] = args.positional;
+  if (extra !== undefined) throw new UserError(`swarmwire ${COMMAND}: unexpected ${extra}`);
+  return await new MeshRun(args).run();
+}
+
+/** What runs now, and how far it is. */
+class RunProgress {
+  readonly #progress: Progress;
+  #phase = "the mesh is planned";
+  #session: MeshSession | undefined;
+  #began: { readonly virtual: Time; readonly wall: number } | undefined;
+
+  constructor(off: boolean) {
+    this.#progress = new Progress(off);
+    this.#progress.show(() => this.#line());
+  }
+
+  tell(phase: string): void {
+    this.#phase = phase;
+    const now = this.#session?.cluster.now ?? 0;
+    if (phase === "traffic") this.#began = { virtual: now, wall: performance.now() };
+  }
+
+  follow(session: MeshSession): void {
+    this.#session = session;
+  }
+
+  clear(): void {
+    this.#progress.clear();
+  }
+
+  end(): void {
+    this.#progress.end();
+  }
+
+  #line(): string {
+    const session = this.#session;
+    if (session === undefined) return this.#phase;
+    const { now } = session.cluster;
+    if (this.#began === undefined || session.trafficEnd === 0)
+      return `${this.#phase}, ${formatDuration(Math.floor((10 * now) / SEC) * (SEC / 10))} of virtual time`;
+    const { virtual, wall } = this.#began;
+    const share = Math.min(1, (now - virtual) / (session.trafficEnd - virtual));
+    const left = share > 0 ? ((1 - share) / share) * (performance.now() - wall) : 0;
+    const estimate = left < 1000 ? "" : `, about ${formatDuration(Math.ceil(left / 1000) * SEC)} left`;
+    return `${this.#phase}: ${Math.floor(100 * share)} %${estimate}`;
+  }
+}
+
+/** One run of a mesh. */
+class MeshRun {
+  readonly #args: ParsedArgs;
+  readonly #workers: number;
+  readonly #snaplen: number | undefined;
+
+  constructor(args: ParsedArgs) {
+    this.#args = args;
+    this.#workers = wholeNumber(COMMAND, args, "workers", 1, MOST_WORKERS) ?? 0;
+    this.#snaplen = wholeNumber(COMMAND, args, "snaplen", 1, MOST_SNAPLEN);
+  }
+
+  async run(): Promise<number> {
+    const args = this.#args;
+    const options = meshOptionsOf(args);
+    const plan = withFlagNames(() => planMesh(options));
+    const platform = nodePlatform();
+    const workers = this.#workers > 0 ? this.#workers : Math.min(platform.cpus(), options.hosts, MOST_WORKERS);
+    const progress = new RunProgress(args.has("json"));
+    const trace = openTrace(COMMAND, args, this.#snaplen, meshLab(options), options.seed, (message) => {
+      progress.clear();
+      process.stderr.write(`swarmwire: ${message}\n`);
+    });
+    const session = await MeshSession.start(plan, {
+      module: await loadKernel(),
+      machines: workers === 1 ? createMachine : new URL("../lab/mesh/machine.js", import.meta.url).href,
+      ...{ workers, platform, profile: args.has("profile"), breathe: breather() },
+      tell: (phase) => progress.tell(phase),
+      ...(trace === undefined
+        ? {}
+        : { capture: { patterns: trace.patterns, snaplen: trace.snaplen, sink: trace.file } }),
+    });
+    const closeTrace = atExit(() => {
+      trace?.file.names(session.names());
+      trace?.file.close(session.cluster.now);
+    });
+    const signals = new Interruption(session);
+    let text: string;
+    try {
+      progress.follow(session);
+      await session.run();
+      const result = await session.result();
+      const machine = await machineOf(session, workers, result.memory);
+      text = args.has("json") ? meshJson(result, machine) : formatMesh(result, machine);
+    } finally {
+      progress.end();
+      signals.end();
+      closeTrace();
+      await session.close();
+    }
+    process.stdout.write(text);
+    const problem = trace?.file.problem(trace.patterns);
+    if (problem !== undefined) process.stderr.write(`swarmwire: ${problem}\n`);
+    if (signals.status !== undefined) {
+      process.stderr.write(`swarmwire: interrupted at ${formatDuration(session.cluster.now)} of virtual time\n`);
+      return signals.status;
+    }
+    return problem !== undefined || trace?.file.broken === true ? 1 : 0;
+  }
+}
+
+async function machineOf(session: MeshSession, workers: number, kernel: number): Promise<BenchMachine> {
+  const { heapUsed: heap, rss: resident } = process.memoryUsage();
+  return { workers, memory: { kernel, heap, resident }, profile: await session.cluster.profile() };
+}
