@@ -234,10 +234,9 @@ export const OUT_DATA = 16; // u32 address of the frame in the sender's memory
 export const OUT_LEN = 20; // u32
 export const OUT_PORT = 24; // u32 destination port id
 export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
-export const OUT_SKB = 32; // u32 the sender's buffer, freed when the outbox is reused
-export const OUT_VIA = 36; // u32 0, or 1 + the spine to whose link it comes (link/fabric.ts); then also:
-export const OUT_FROM = 40; // u32 the sender's port, and whether it is for all of the leaf
-export const OUT_LATE = 44; // u32 ns by which the link is served after it came there
+export const OUT_VIA = 32; // u32 0, or 1 + the spine to whose link it comes (link/fabric.ts); then also:
+export const OUT_FROM = 36; // u32 the sender's port, and whether it is for all of the leaf
+export const OUT_LATE = 40; // u32 ns by which the link is served after it came there
 export const OUT_RECORD = 48;
 
 /**
@@ -853,11 +852,15 @@ export const HIST_BUCKETS = 1184;
 /** Measured traffic (socket/meter.ts): groups of flows whose delays are counted together, and bytes of a datagram's header. */
 export const METER_GROUPS = 32;
 export const METER_HEADER = 24;
+/** Numbers of errors that failures are counted by are below it. */
+export const METER_ERRORS = 128;
 /** Record of what a flow sent. */
 export const METER_SENT_FLOW = 0;
 export const METER_SENT_COUNT = 8; // f64
 export const METER_SENT_FAILED = 16; // f64
-export const METER_SENT_RECORD = 24;
+export const METER_SENT_RECEIVED = 24; // f64: answers
+export const METER_SENT_BYTES = 32; // f64: of answers
+export const METER_SENT_RECORD = 40;
 /** Record of what came of a flow to a sink. */
 export const METER_SEEN_FLOW = 0;
 export const METER_SEEN_TAG = 4;

@@ -6,21 +6,22 @@ import { RUN_BUDGET, RUN_CAPTURE, RUN_DONE, RUN_WAKES } from "./abi";
 import { captureWantsDraining } from "./link/capture";
 import { downlinkArrived, uplinkArrived } from "./link/fabric";
 import { softirq } from "./link/netdev";
-import { outboxFlip as flip, wireImport as importFrame } from "./link/outbox";
+import { namespaces } from "./link/netns";
+import { MAX_WORKERS, inboxTake as takeFrames, outboxCount, outboxEarliest as earliest, outboxFlip as flip, outboxReturn as setReturn, wireImport as importFrame } from "./link/outbox";
 import { setWorker } from "./link/port";
 import { frameArrived } from "./link/underlay";
 import { blocksInUse, bytesInUse } from "./memory/arena";
 import { Skb } from "./memory/skb";
-import { EV_FRAME, EV_TIMER, EV_UPLINK, EventNode, clock, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
+import { EV_FRAME, EV_TIMER, EV_UPLINK, EventNode, clock, endRunNever, horizon, nextTime, pending, now, popEvent, setNow, skipped } from "./sim/event";
 import { Timer, timerFire } from "./sim/timer";
 import { inetInit } from "./inet/inet";
-import { socketInit, wakeCount } from "./socket/socket";
+import { wakeCount } from "./socket/socket";
 import { ipvsInit } from "./ipvs/ipvs";
 import { netfilterInit } from "./netfilter/netfilter";
 
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
 export { dropLog } from "./link/drops";
-export { outboxCount, outboxRecords } from "./link/outbox";
+export { inboxReserve, outboxCount, outboxBytes, outboxRecords, outboxUsed } from "./link/outbox";
 export { snmpStray } from "./inet/snmp";
 export { quietSkip, quietUntil } from "./quiet";
 export { scratch } from "./memory/scratch";
@@ -36,11 +37,14 @@ export * from "./socket/meter-border";
 export * from "./socket/tcp-border";
 export * from "./socket/sctp-border";
 
+/** A delay of 73 years: there is no way back. */
+const FAR: f64 = 0x2000000000000000;
+
 /** Once, before anything else: which worker this is. */
 export function boot(worker: u32): void {
   setWorker(worker);
+  for (let other: u32 = 0; other < MAX_WORKERS; other++) setReturn(other, <i64>FAR);
   inetInit();
-  socketInit();
   netfilterInit();
   ipvsInit();
 }
@@ -50,10 +54,11 @@ let events: u64 = 0;
 /**
  * Handles events up to and including `until` (ns). Stops early, at the instant of the event, when a socket
  * has news for a program, when the capture buffer wants draining, or after `budget` events. Returns RUN_*;
- * after RUN_DONE the clock stands at `until`.
+ * after RUN_DONE the clock stands at `until`, or right before windowEnd() where that is not later.
  */
 export function run(until: f64, budget: u32): u32 {
-  const end = <i64>until - skipped;
+  let end = <i64>until - skipped;
+  if (horizon <= end) end = horizon - 1;
   let left = budget;
   while (nextTime() <= end) {
     const event = popEvent();
@@ -64,6 +69,7 @@ export function run(until: f64, budget: u32): u32 {
     else if (kind == EV_UPLINK) uplinkArrived(changetype<Skb>(event));
     else downlinkArrived(changetype<Skb>(event));
     softirq();
+    if (horizon <= end) end = horizon - 1;
     if (wakeCount != 0) return RUN_WAKES;
     if (captureWantsDraining()) return RUN_CAPTURE;
     if (--left == 0) return RUN_BUDGET;
@@ -115,9 +121,35 @@ export function blocksHeld(): u32 {
   return blocksInUse;
 }
 
-/** At a barrier: what was sent becomes readable, what was read is freed. */
+/** Network namespaces, of all hosts. */
+export function namespaceCount(): u32 {
+  return namespaces;
+}
+
+/** At a barrier: what was sent becomes readable, what was read is reused, and the window may be as long as it likes. */
 export function outboxFlip(): void {
   flip();
+  endRunNever();
+}
+
+/** Says how soon, in ns, a frame's arrival at another worker can have an effect here; infinity = never. */
+export function outboxReturn(worker: u32, delay: f64): void {
+  setReturn(worker, delay < FAR ? <i64>delay : <i64>FAR);
+}
+
+/** Where the present window ends because of what was sent in it, ns; infinity when nothing was. */
+export function windowEnd(): f64 {
+  return horizon == i64.MAX_VALUE ? Infinity : <f64>(horizon + skipped);
+}
+
+/** The earliest arrival in the outbox for a worker that was closed last, ns; infinity when it is empty. */
+export function outboxEarliest(worker: u32): f64 {
+  return outboxCount(worker) == 0 ? Infinity : <f64>earliest(worker);
+}
+
+/** Takes the frames in the inbox, see link/outbox.ts. */
+export function inboxTake(count: u32, from: u32, notBefore: f64): void {
+  takeFrames(count, from, <i64>notBefore);
 }
 
 /**

@@ -171,7 +171,7 @@ export function vxlanLoop(from: usize, nic: usize, length: u32, count: u32, hash
     emitIp(ip, 0, false, 64, 17, src, dst);
     ipSetId(ip, i);
     ipFinish(ip, skb.len);
-    emitEth(ip - 14, 0x525400770012, 0x525400770011, 0x0800);
+    emitEth(ip - 14, 0x120077005452, 0x110077005452, 0x0800);
     // The far end.
     skb.nh = ip;
     if (!ipCheckOk(ip, 20)) return through;

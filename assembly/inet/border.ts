@@ -21,6 +21,7 @@ import { NEIGH_ADMIN, NEIGH_OVERRIDE, NUD_VALID, Neigh, neighCreate, neighFree, 
 import { pmtuPurge } from "./pmtu";
 import { RtResult, routeLookup } from "./route";
 import { SNMP_COUNT } from "./snmp";
+import { macOrder } from "../wire/ethernet";
 
 // ---------------------------------------------------------------------------------------------- addresses
 
@@ -160,7 +161,7 @@ export function neighAdd(at: usize, ip: u32, high: u32, low: u32, state: u32, re
   if (found != 0 && !replace) return -EEXIST;
   if (found == 0) found = neighCreate(dev, ip, (state & NUD_PERMANENT) != 0);
   if (found == 0) return -ENOBUFS;
-  neighUpdate(changetype<Neigh>(found), true, (<u64>high << 32) | <u64>low, state, NEIGH_ADMIN | NEIGH_OVERRIDE);
+  neighUpdate(changetype<Neigh>(found), true, macOrder((<u64>high << 32) | <u64>low), state, NEIGH_ADMIN | NEIGH_OVERRIDE);
   softirq();
   return 0;
 }
@@ -194,7 +195,7 @@ export function neighDump(ns: usize, skip: u32): u32 {
       store<u32>(at, dev.ifindex, NEIGH_DEV);
       store<u32>(at, neigh.state, NEIGH_STATE);
       store<u32>(at, neigh.probes, NEIGH_PROBES);
-      store<u64>(at, neigh.state & NUD_VALID ? neigh.mac : 0, NEIGH_MAC);
+      store<u64>(at, neigh.state & NUD_VALID ? macOrder(neigh.mac) : 0, NEIGH_MAC);
       store<i64>(at, neigh.used, NEIGH_USED);
       store<i64>(at, neigh.confirmed, NEIGH_CONFIRMED);
       store<i64>(at, neigh.updated, NEIGH_UPDATED);

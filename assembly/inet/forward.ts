@@ -3,7 +3,7 @@ import { DROP_IP_TTL, DROP_OTHERHOST, DROP_PKT_TOO_BIG, NF_ACCEPT, NF_FORWARD, S
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { PACKET_HOST, SKB_IGNORE_DF, SKB_SECPATH, Skb, dropSkb } from "../memory/skb";
-import { nfHook } from "../netfilter/netfilter";
+import { nfForward } from "../netfilter/netfilter";
 import {
   ICMP_DEST_UNREACH,
   ICMP_EXC_TTL,
@@ -63,7 +63,7 @@ export function ipForward(ns: NetNs, skb: Skb, redirect: bool): void {
   if (redirect && !(skb.flags & SKB_SECPATH) && peerRedirectAllow(ns, ipSrc(ip)))
     icmpSend(skb, ICMP_REDIRECT, ICMP_REDIR_HOST, skb.rtNextHop);
   if (ns.nfHooks & (1 << NF_FORWARD)) {
-    if (nfHook(ns, NF_FORWARD, skb, skb.dev, skb.rtDev) != NF_ACCEPT) return;
+    if (nfForward(ns, skb, skb.dev, skb.rtDev) != NF_ACCEPT) return;
   }
   snmpInc(ns, SNMP_IP_FORW_DATAGRAMS);
   dstOutput(ns, skb);

@@ -400,8 +400,17 @@ export function inetDevChanged(dev: NetDev): void {
   rtFlush(changetype<NetNs>(dev.ns));
 }
 
+const JIFFY: i64 = 4_000_000;
+/** The jiffy that was asked for last, and when it began. */
+let jiffy: u32 = 0;
+let jiffyStart: i64 = 0;
+
 /** Jiffies (HZ = 250) since boot; boot is the start of the run. Skipped time counts. */
-@inline
 export function jiffies(): u32 {
-  return <u32>(clock() / 4_000_000);
+  const time = clock();
+  if (<u64>(time - jiffyStart) >= <u64>JIFFY) {
+    jiffy = <u32>(time / JIFFY);
+    jiffyStart = <i64>jiffy * JIFFY;
+  }
+  return jiffy;
 }

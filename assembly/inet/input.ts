@@ -19,7 +19,7 @@ import {
   orphanSkb,
   skbPull,
 } from "../memory/skb";
-import { nfHook } from "../netfilter/netfilter";
+import { nfLocalIn, nfPreRouting } from "../netfilter/netfilter";
 import { rawDeliver } from "../socket/raw";
 import { sctpRcv } from "../socket/sctp";
 import { tcpRcv } from "../socket/tcp";
@@ -101,7 +101,7 @@ export function ipRcv(skb: Skb): void {
   if (dev.kind != DEV_LOOPBACK) dropRoute(skb);
   if (ns.nfHooks & (1 << NF_PRE_ROUTING)) {
     const dst = ipDst(ip);
-    if (nfHook(ns, NF_PRE_ROUTING, skb, skb.dev, 0) != NF_ACCEPT) return;
+    if (nfPreRouting(ns, skb, skb.dev) != NF_ACCEPT) return;
     // A packet changed by DNAT is routed anew; a reassembled one has a header of its own.
     if (ipDst(skb.nh) != dst) dropRoute(skb);
   }
@@ -187,7 +187,7 @@ export function ipLocalDeliver(packet: Skb): void {
     skb = changetype<Skb>(whole);
   }
   if (ns.nfHooks & (1 << NF_LOCAL_IN)) {
-    if (nfHook(ns, NF_LOCAL_IN, skb, skb.dev, 0) != NF_ACCEPT) return;
+    if (nfLocalIn(ns, skb, skb.dev) != NF_ACCEPT) return;
   }
   ipLocalDeliverFinish(ns, skb);
 }

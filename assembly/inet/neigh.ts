@@ -16,7 +16,7 @@ import { Skb, dropSkb, ensureHeadroom, skbCost, skbHeadroom, skbPush } from "../
 import { clock, now } from "../sim/event";
 import { TIMER_UPKEEP, Timer, timerDel, timerInit, timerMod } from "../sim/timer";
 import { Host, randOf } from "../sim/host";
-import { ETH_HLEN, ETH_P_IP, MAC_BROADCAST, emitEth } from "../wire/ethernet";
+import { ETH_HLEN, ETH_P_IP, MAC_BROADCAST, emitEth, macOrder } from "../wire/ethernet";
 import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from "../wire/icmp";
 import { arpSolicit } from "./arp";
 import { icmpSend } from "./icmp";
@@ -34,6 +34,8 @@ export const NEIGH_OVERRIDE: u32 = 1;
 /** neighUpdate: by the administrator; permanent entries change too. */
 export const NEIGH_ADMIN: u32 = 2;
 
+/** The ethertype of IPv4 behind a source address. */
+const TYPE_IP: u64 = 0x0008 << 48;
 const MS: i64 = 1_000_000;
 /** HZ / 100 jiffies. */
 const MIN_WAIT: i64 = 8 * MS;
@@ -219,9 +221,9 @@ function purge(neigh: Neigh, reason: u32): void {
 @inline
 function emit(dev: NetDev, neigh: Neigh, skb: Skb): void {
   if (skbHeadroom(skb) < 16) skb = ensureHeadroom(skb, 16);
-  // 16 bytes ending where the IP header begins: two of slack, then the header. Its words are put together first byte last.
-  const words = i64x2.replace_lane(i64x2.splat(neigh.mac), 1, (dev.mac << 16) | ETH_P_IP);
-  v128.store(skb.data - 16, v128.shuffle<u8>(words, words, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8));
+  // 16 bytes ending where the IP header begins: two of slack, then the header.
+  store<u64>(skb.data - 16, neigh.mac << 16);
+  store<u64>(skb.data - 8, dev.mac | TYPE_IP);
   skbPush(skb, ETH_HLEN);
   devXmit(dev, skb);
 }
@@ -246,7 +248,7 @@ export function neighOutput(dev: NetDev, nextHop: u32, skb: Skb): i32 {
     return 0;
   }
   if (skb.rtType == RTN_MULTICAST) {
-    emitTo(dev, 0x01005e000000 | <u64>(nextHop & 0x7fffff), dev.mac, skb);
+    emitTo(dev, macOrder(0x01005e000000 | <u64>(nextHop & 0x7fffff)), dev.mac, skb);
     return 0;
   }
   let found = neighLookup(dev, nextHop);

@@ -6,7 +6,7 @@ import {
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, SKB_HASHED, SKB_L4_HASH, SKB_REROUTE, SKB_XFRM_DONE, Skb, copySkb, dropSkb, ensureHeadroom, skbHeadroom, skbPush } from "../memory/skb";
-import { nfHook } from "../netfilter/netfilter";
+import { nfLocalOut, nfPostRouting } from "../netfilter/netfilter";
 import { PMTUDISC_DO, PMTUDISC_WANT, Sock } from "../socket/socket";
 import { ETH_P_IP } from "../wire/ethernet";
 import { IP_HLEN, emitIp, ipDst, ipFinish, ipSetId, ipSrc, ipTtl } from "../wire/ipv4";
@@ -44,7 +44,7 @@ export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
     }
   }
   if (ns.nfHooks & (1 << NF_LOCAL_OUT)) {
-    const verdict = nfHook(ns, NF_LOCAL_OUT, skb, 0, skb.rtDev);
+    const verdict = nfLocalOut(ns, skb, skb.rtDev);
     if (verdict != NF_ACCEPT) return verdict == NF_DROP ? -EPERM : 0;
     if (skb.flags & SKB_REROUTE) {
       const error = routeMeHarder(ns, skb);
@@ -93,7 +93,7 @@ function ipOutput(ns: NetNs, skb: Skb): i32 {
   if (ns.nfHooks & (1 << NF_POST_ROUTING)) {
     const ask = (ns.xfrmFlags & XFRM_FLAG_OUT) != 0 && !(skb.flags & SKB_XFRM_DONE);
     const source: u64 = ask ? xfrmSourceOf(skb) : 0;
-    const verdict = nfHook(ns, NF_POST_ROUTING, skb, 0, skb.rtDev);
+    const verdict = nfPostRouting(ns, skb, skb.rtDev);
     if (verdict != NF_ACCEPT) return verdict == NF_DROP ? -EPERM : 0;
     // "Policy lookup after SNAT yielded a new policy".
     if (ask && xfrmSourceOf(skb) != source && xfrmTranslated(ns, skb)) return 0;

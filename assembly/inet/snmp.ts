@@ -96,10 +96,10 @@ export function snmpFree(ns: NetNs): void {
 }
 
 /** Counts that went astray, to a namespace without counters: always 0. */
-export function snmpStray(): u64 {
+export function snmpStray(): f64 {
   let sum: u64 = 0;
   for (let i: u32 = 0; i < <u32>SNMP_COUNT; i++) sum += load<u64>(SNMP_NONE + (<usize>i << 3));
-  return sum;
+  return <f64>sum;
 }
 
 /** Counts one (IP_INC_STATS, NET_INC_STATS and their like). */

@@ -11,7 +11,7 @@ import { pmtuUpdate } from "../inet/pmtu";
 import { SNMP_IP_IN_HDR_ERRORS, snmpInc } from "../inet/snmp";
 import { NetNs, nsHost } from "../link/netns";
 import { SKB_IGNORE_DF, SKB_IPVS, SKB_REROUTE, Skb, dropSkb, ensureHeadroom, resetCt, skbPush } from "../memory/skb";
-import { confirmSkb, nfHook } from "../netfilter/netfilter";
+import { confirmSkb, nfLocalOut } from "../netfilter/netfilter";
 import { ICMP_DEST_UNREACH, ICMP_EXC_TTL, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_TIME_EXCEEDED } from "../wire/icmp";
 import { IP_DF, IP_HLEN, emitIp, ipDecreaseTtl, ipFrag, ipSendCheck, ipSetId, ipSrc, ipTos, ipTtl, isLoopbackIp } from "../wire/ipv4";
 import { natIcmp, natRequest, notrack, settleConntrack } from "./nat";
@@ -92,7 +92,7 @@ function send(ns: NetNs, skb: Skb): u32 {
   // ip_fragment shall send no error.
   skb.flags |= SKB_IGNORE_DF;
   if (ns.nfHooks & (1 << NF_LOCAL_OUT)) {
-    if (nfHook(ns, NF_LOCAL_OUT, skb, 0, skb.rtDev) != <u32>NF_ACCEPT) return NF_STOLEN;
+    if (nfLocalOut(ns, skb, skb.rtDev) != <u32>NF_ACCEPT) return NF_STOLEN;
     if (skb.flags & SKB_REROUTE && routeMeHarder(ns, skb) != 0) return gone(skb, DROP_IP_OUTNOROUTES);
   }
   dstOutput(ns, skb);

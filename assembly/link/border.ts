@@ -12,15 +12,16 @@ import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
 import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
-import { NetNs, nsCreate, nsDestroy } from "./netns";
+import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
 import { PORT_DOWN, Port, PortFilter, portAt, portCreate } from "./port";
 import { vethCreate, vethHops } from "./veth";
 import { vxlanCreate, vxlanOf } from "./vxlan";
+import { isMulticast, macOrder } from "../wire/ethernet";
 
 @inline
 function mac(high: u32, low: u32): u64 {
-  return (<u64>high << 32) | <u64>low;
+  return macOrder((<u64>high << 32) | <u64>low);
 }
 
 // ---------------------------------------------------------------------------------------------- hosts, namespaces
@@ -74,6 +75,34 @@ export function netnsNew(host: usize): usize {
 export function netnsDel(ns: usize): void {
   nsDestroy(changetype<NetNs>(ns));
   softirq();
+}
+
+/** Parks a namespace: its name's `length` bytes stand at scratch. */
+export function netnsPark(ns: usize, length: u32): void {
+  nsPark(changetype<NetNs>(ns), scratch(), length);
+}
+
+/** Unparks it. */
+export function netnsUnpark(ns: usize): void {
+  nsUnpark(changetype<NetNs>(ns));
+}
+
+/** Writes the name of a namespace to scratch: how many bytes, 0 when it isn't parked. */
+export function netnsParkedName(at: usize): u32 {
+  const ns = changetype<NetNs>(at);
+  if (ns.parkPprev == 0) return 0;
+  memory.copy(scratch(), ns.parkName, ns.parkNameLength);
+  return ns.parkNameLength;
+}
+
+/** The host's namespace that was parked last, 0 if none. */
+export function netnsParkedFirst(host: usize): usize {
+  return changetype<Host>(host).parked;
+}
+
+/** The one parked before it, 0 if none. */
+export function netnsParkedNext(ns: usize): usize {
+  return changetype<NetNs>(ns).parkNext;
 }
 
 /** net.bridge.bridge-nf-call-iptables: 1 = bridged packets pass iptables. */
@@ -232,7 +261,7 @@ export function linkInfo(at: usize): usize {
   store<u32>(out, dev.ifindex, 4);
   store<u32>(out, dev.flags, 8);
   store<u32>(out, dev.mtu, 12);
-  store<u64>(out, dev.mac, 16);
+  store<u64>(out, macOrder(dev.mac), 16);
   store<u64>(out, dev.name, 24);
   store<u64>(out, dev.nameHigh, 32);
   store<u32>(out, <u32>dev.ns, 40);
@@ -302,7 +331,7 @@ export function fdbAdd(at: usize, high: u32, low: u32, vtep: u32, mode: u32, mas
   if (master) return fdbAddMaster(dev, address, mode);
   if (dev.kind != DEV_VXLAN) return -EINVAL;
   const found = fdbFind(at, address);
-  const group = address == 0 || <bool>((address >> 40) & 1);
+  const group = address == 0 || isMulticast(address);
   if (found != 0) {
     const entry = changetype<FdbEntry>(found);
     if (mode == 0) return -EEXIST;
@@ -376,7 +405,7 @@ export function fdbDump(at: usize, skip: u32): u32 {
       continue;
     }
     const entry = changetype<FdbEntry>(p);
-    store<u64>(out, entry.mac);
+    store<u64>(out, macOrder(entry.mac));
     store<u32>(out, entry.flags, 8);
     const tunnel = dev.kind == DEV_VXLAN;
     store<u32>(out, entry.place != 0 && !tunnel ? changetype<NetDev>(entry.port).ifindex : 0, 12);

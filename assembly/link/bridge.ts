@@ -8,7 +8,7 @@ import { PACKET_HOST, Skb, consumeSkb, copySkb, dropSkb, orphanSkb } from "../me
 import { brNfForward, brNfPostRouting, brNfPreRouting } from "../netfilter/nf-bridge";
 import { now } from "../sim/event";
 import { rand64 } from "../sim/host";
-import { ETH_HLEN, ETH_P_IP, ethDst, ethSrc, ethType, isMulticast, isValidUnicast } from "../wire/ethernet";
+import { ETH_HLEN, ETH_P_IP, ethDst, ethSrc, ethType, isMulticast, isValidUnicast, macOrder } from "../wire/ethernet";
 import { capture } from "./capture";
 import { FDB_LOCAL, FDB_PERMANENT, FdbEntry, FdbList, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devCreate, devXmit, forwardable, protocolReceive } from "./netdev";
@@ -16,6 +16,9 @@ import { NetNs, nsHost } from "./netns";
 
 /** BR_PORT_BITS 10: numbers 1 … 1023, 0 is reserved (net/bridge/br_private.h). */
 const BR_MAX_PORTS: u32 = 1024;
+/** 01:80:c2:00:00:00, the first of sixteen (IEEE 802.1D), and 01:80:c2:00:00:01, of pause frames. */
+const LINK_LOCAL: u64 = 0x0000_00c2_8001;
+const PAUSE: u64 = 0x0100_00c2_8001;
 const DEFAULT_AGEING: i64 = 300_000_000_000;
 /** Sweep aged entries at most this often. */
 const SWEEP_INTERVAL: i64 = 10_000_000_000;
@@ -44,7 +47,7 @@ export function bridgeCreate(ns: NetNs): NetDev {
   bridge.numbers = kmalloc(BR_MAX_PORTS / 8);
   store<u8>(bridge.numbers, 1);
   dev.priv = changetype<usize>(bridge);
-  dev.mac = ((rand64(nsHost(ns)) & 0xffffffffffff) | 0x020000000000) & ~(<u64>0x010000000000);
+  dev.mac = macOrder(((rand64(nsHost(ns)) & 0xffffffffffff) | 0x020000000000) & ~(<u64>0x010000000000));
   addLocal(dev, dev, dev.mac);
   return dev;
 }
@@ -85,11 +88,12 @@ export function bridgeMacChanged(bridge: NetDev, port: NetDev, old: u64): void {
 /** br_stp_recalculate_bridge_id and br_mtu_auto_adjust: the lowest MAC and the smallest MTU of the ports. */
 function recalculate(dev: NetDev): void {
   const bridge = bridgeOf(dev);
-  let mac: u64 = u64.MAX_VALUE;
+  let least: u64 = u64.MAX_VALUE;
   let mtu: u32 = u32.MAX_VALUE;
   for (let p = bridge.ports; p != 0; p = changetype<NetDev>(p).portNext) {
     const port = changetype<NetDev>(p);
-    if (port.mac < mac) mac = port.mac;
+    const order = macOrder(port.mac);
+    if (order < least) least = order;
     if (port.mtu < mtu) mtu = port.mtu;
   }
   if (bridge.ports == 0) {
@@ -98,6 +102,7 @@ function recalculate(dev: NetDev): void {
     return;
   }
   if (!(dev.flags & IFF_MTU_SET)) dev.mtu = mtu;
+  const mac = macOrder(least);
   if (!(dev.flags & IFF_MAC_SET) && mac != dev.mac) {
     const old = dev.mac;
     dev.mac = mac;
@@ -216,9 +221,9 @@ export function bridgeHandleFrame(port: NetDev, skb: Skb): void {
     return;
   }
   const dst = ethDst(skb.data);
-  if ((dst & 0xfffffffffff0) == 0x0180c2000000 && dst != 0x0180c2000000) {
+  if ((dst & 0xf0ffffffffff) == LINK_LOCAL && dst != LINK_LOCAL) {
     // Link-local multicast: pause frames end here, the others are delivered locally (group_fwd_mask 0).
-    if (dst == 0x0180c2000001) dropSkb(skb, DROP_BRIDGE_LINK_LOCAL);
+    if (dst == PAUSE) dropSkb(skb, DROP_BRIDGE_LINK_LOCAL);
     else deliverUp(dev, skb);
     return;
   }

@@ -86,7 +86,8 @@ let table: HashTable = changetype<HashTable>(0);
 
 @inline
 function hashOf(owner: usize, mac: u64): u32 {
-  const mixed = ((mac << 16) ^ <u64>owner) * 0x61c8864680b583eb;
+  // The last bytes, in which addresses differ most, come lowest: they reach every bit of the product's upper half.
+  const mixed = (rotr<u64>(mac, 32) ^ <u64>owner) * 0x61c8864680b583eb;
   return <u32>(mixed >> 32);
 }
 

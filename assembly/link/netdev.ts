@@ -9,11 +9,12 @@ import { inetDevDown, inetDevGone, inetDevUp } from "../inet/inet";
 import { ipRcv } from "../inet/input";
 import { kfree, kmalloc } from "../memory/arena";
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_IPVS, SKB_NF_BRIDGED, SKB_SECPATH, SKB_XFRM_DONE, Skb, consumeSkb, dropRoute, dropSkb, orphanSkb, resetCt } from "../memory/skb";
-import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, ethDst, ethType, loadMac } from "../wire/ethernet";
+import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, MAC_BROADCAST, ethDst, ethType, isMulticast } from "../wire/ethernet";
 import { bridgeDestroy, bridgeHandleFrame, bridgePortGone, bridgePortState, bridgeXmit } from "./bridge";
 import { capture } from "./capture";
 import { NetNs } from "./netns";
 import { nicDestroy, nicXmit } from "./underlay";
+import { appCount, appsRun } from "../socket/socket";
 import { vethDestroy, vethXmit } from "./veth";
 import { vxlanDestroy, vxlanXmit } from "./vxlan";
 
@@ -40,7 +41,7 @@ export class NetDev {
   ifindex: u32;
   flags: u32;
   mtu: u32;
-  mac: u64; // 48 bits, first byte most significant
+  mac: u64; // as wire/ethernet has it
   /** Name, zero-padded to 16 bytes, so that a rule compares it with one vector operation. */
   name: u64;
   nameHigh: u64;
@@ -237,13 +238,17 @@ export function netifRx(dev: NetDev, skb: Skb): void {
   backlogTail = changetype<usize>(skb);
 }
 
-/** Receives everything that was queued, and what that queues. */
+/** Receives everything that was queued, and what that queues; then the kernel's own programs have their sockets' news. */
 export function softirq(): void {
-  while (backlogHead != 0) {
-    const skb = changetype<Skb>(backlogHead);
-    backlogHead = <usize>skb.next;
-    if (backlogHead == 0) backlogTail = 0;
-    netifReceive(changetype<NetDev>(skb.dev), skb);
+  for (;;) {
+    while (backlogHead != 0) {
+      const skb = changetype<Skb>(backlogHead);
+      backlogHead = <usize>skb.next;
+      if (backlogHead == 0) backlogTail = 0;
+      netifReceive(changetype<NetDev>(skb.dev), skb);
+    }
+    if (appCount == 0) return;
+    appsRun();
   }
 }
 
@@ -292,7 +297,7 @@ export function netifReceive(dev: NetDev, skb: Skb): void {
   skb.protocol = ethType(skb.data);
   // eth_type_trans
   if (dst == dev.mac || dev.kind == DEV_LOOPBACK) skb.pktType = PACKET_HOST;
-  else if ((dst >> 40) & 1) skb.pktType = dst == 0xffffffffffff ? PACKET_BROADCAST : PACKET_MULTICAST;
+  else if (isMulticast(dst)) skb.pktType = dst == MAC_BROADCAST ? PACKET_BROADCAST : PACKET_MULTICAST;
   else skb.pktType = PACKET_OTHERHOST;
   if (dev.master != 0) {
     bridgeHandleFrame(dev, skb);

@@ -5,7 +5,7 @@
 import { DEV_LOOPBACK } from "../abi";
 import { inetNsExit, inetNsInit } from "../inet/inet";
 import { ipvsNsExit } from "../ipvs/ns";
-import { kfree, kmalloc } from "../memory/arena";
+import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
 import { nfNsExit, nfNsInit } from "../netfilter/netfilter";
 import { socketNsExit } from "../socket/socket";
 import { Host } from "../sim/host";
@@ -42,10 +42,20 @@ export class NetNs {
   xfrm: usize;
   xfrmFlags: u32;
   dying: u32;
+  /** Parked namespaces of the host: the program that made it keeps nothing of it. Next one, and where the pointer to this one is; 0 = not parked. */
+  parkNext: usize;
+  parkPprev: usize;
+  /** Its name while it is parked: bytes, and how many. */
+  parkName: usize;
+  parkNameLength: u32;
 }
+
+/** Namespaces that this kernel has now. */
+export let namespaces: u32 = 0;
 
 /** Makes a namespace with its loopback (down). */
 export function nsCreate(host: Host): NetNs {
+  namespaces++;
   const ns = changetype<NetNs>(kmalloc(offsetof<NetNs>()));
   ns.host = changetype<usize>(host);
   ns.id = host.namespaces++;
@@ -59,12 +69,35 @@ export function nsCreate(host: Host): NetNs {
   return ns;
 }
 
+/** Parks a namespace under a name of `length` bytes at `name`. */
+export function nsPark(ns: NetNs, name: usize, length: u32): void {
+  assert(ns.parkPprev == 0, "the namespace is not parked");
+  const head = changetype<usize>(nsHost(ns)) + offsetof<Host>("parked");
+  ns.parkNext = <usize>load<u32>(head);
+  ns.parkPprev = head;
+  if (ns.parkNext != 0) changetype<NetNs>(ns.parkNext).parkPprev = changetype<usize>(ns) + offsetof<NetNs>("parkNext");
+  store<u32>(head, <u32>changetype<usize>(ns));
+  ns.parkName = kmallocRaw(length);
+  ns.parkNameLength = length;
+  memory.copy(ns.parkName, name, length);
+}
+
+/** Takes a namespace out of its host's parked ones, if it is one. */
+export function nsUnpark(ns: NetNs): void {
+  if (ns.parkPprev == 0) return;
+  store<u32>(ns.parkPprev, <u32>ns.parkNext);
+  if (ns.parkNext != 0) changetype<NetNs>(ns.parkNext).parkPprev = ns.parkPprev;
+  ns.parkPprev = 0;
+  kfree(ns.parkName, ns.parkNameLength);
+}
+
 /**
  * Destroys a namespace: sockets first, then devices (the loopback last, as others' routes lead to it; tunnels whose socket
  * was here wherever they are), then the layers' records. NICs must have been moved out.
  */
 export function nsDestroy(ns: NetNs): void {
   ns.dying = 1;
+  nsUnpark(ns);
   vxlanNsExit(ns);
   socketNsExit(ns);
   while (ns.devs != 0) {
@@ -83,6 +116,7 @@ export function nsDestroy(ns: NetNs): void {
     host.xfrmIndex = 0;
   }
   kfree(changetype<usize>(ns), offsetof<NetNs>());
+  namespaces--;
 }
 
 /** The host that a namespace is on. */

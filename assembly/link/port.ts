@@ -137,7 +137,8 @@ function macKey(segment: u32, mac: u64): u64 {
 
 @inline
 function macHash(key: u64): u32 {
-  return <u32>((key * 0x61c8864680b583eb) >> 32);
+  // The address's last bytes lowest, see fdb.ts.
+  return <u32>((rotr<u64>(key, 32) * 0x61c8864680b583eb) >> 32);
 }
 
 @inline

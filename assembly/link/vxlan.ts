@@ -68,7 +68,9 @@ let devices: HashTable = changetype<HashTable>(0);
 
 @inline
 function vniHash(ns: usize, port: u32, vni: u32): u32 {
-  return (vni * 0x61c88647) ^ (<u32>ns * 0x85ebca6b) ^ port;
+  // Of a namespace's address the low bits are always the same: they must not be what chooses the bucket.
+  const h = (vni ^ <u32>(ns >> 4) ^ (port << 16)) * 0x9e3779b1;
+  return h ^ (h >> 15);
 }
 
 /** The device of a VNI on a UDP port of a namespace, 0 if none. */

@@ -11,8 +11,10 @@
  */
 import { DROP_REASONS } from "../abi";
 import { noteDrop } from "../link/drops";
+import { Ct, ctPut } from "../netfilter/conntrack";
 import { EventNode } from "../sim/event";
 import { Host } from "../sim/host";
+import { Sock, sockUncharge } from "../socket/socket";
 import { kfree, kmallocRaw } from "./arena";
 
 /** Room in front of the data of a packet that a socket builds: Ethernet + IP + UDP + VXLAN + Ethernet, ESP, alignment. */
@@ -237,24 +239,11 @@ export function skbPut(skb: Skb, bytes: u32): usize {
   return at;
 }
 
-/** Destructors for what a buffer refers to; set by the layers that own it. */
-let ctPut: usize = 0;
-let sockPut: usize = 0;
-
-/** conntrack registers how its reference is given back: (skb: usize) => void. */
-export function setCtDestructor(fn: usize): void {
-  ctPut = fn;
-}
-
-/** sockets register how write memory is given back: (skb: usize) => void. */
-export function setSockDestructor(fn: usize): void {
-  sockPut = fn;
-}
-
 /** Forgets the connection (nf_reset_ct). */
+@inline
 export function resetCt(skb: Skb): void {
   if (skb.ct != 0) {
-    changetype<(skb: usize) => void>(ctPut)(changetype<usize>(skb));
+    ctPut(changetype<Ct>(skb.ct));
     skb.ct = 0;
   }
   skb.ctInfo = 0;
@@ -263,7 +252,7 @@ export function resetCt(skb: Skb): void {
 /** Gives write memory back to the sending socket (skb_orphan). */
 export function orphanSkb(skb: Skb): void {
   if (skb.sk != 0) {
-    changetype<(skb: usize) => void>(sockPut)(changetype<usize>(skb));
+    sockUncharge(changetype<Sock>(skb.sk), skb.truesize);
     skb.sk = 0;
   }
 }

@@ -17,7 +17,7 @@ import { TIMER_UPKEEP, Timer, timerMod, timerNew, timerPending } from "../sim/ti
 import { Host } from "../sim/host";
 import { natForget } from "./nat";
 import { NfNs, ctlOf, nfOf } from "./nfns";
-import { T_DIR, T_DST, T_KEY, T_PORTS, T_SRC, TUPLE, tupleCopy, tupleHash, tupleInvert, tupleProto } from "./tuple";
+import { T_DIR, T_DST, T_KEY, T_PORTS, T_SRC, TUPLE, tupleCopy, tupleHash, tupleHashWords, tupleInvert, tupleProto } from "./tuple";
 
 /** Skb.ctInfo (enum ip_conntrack_info). */
 export const IP_CT_ESTABLISHED: u32 = 0;
@@ -115,10 +115,14 @@ export function dirOfInfo(ctInfo: u32): u32 {
 }
 
 /** The live entry that has this tuple in either direction (a link; its T_DIR says which), or 0. */
+@inline
 export function ctFind(nf: NfNs, tuple: usize): usize {
-  const hash = tupleHash(nf, tuple);
-  const addresses = load<u64>(tuple, T_SRC);
-  const ports = load<u64>(tuple, T_PORTS);
+  return ctFindWords(nf, load<u64>(tuple, T_SRC), load<u64>(tuple, T_PORTS));
+}
+
+/** As ctFind, of a tuple's two words from T_SRC and T_PORTS on. */
+export function ctFindWords(nf: NfNs, addresses: u64, ports: u64): usize {
+  const hash = tupleHashWords(nf, addresses, ports);
   for (let p = tableFirst(table, hash); p != 0; p = linkNext(p)) {
     if (linkHash(p) != hash || load<u64>(p, T_SRC) != addresses || load<u64>(p, T_PORTS) != ports) continue;
     const ct = ctOfLink(p);
@@ -209,8 +213,12 @@ export function ctAlloc(nf: NfNs, tuple: usize): usize {
 }
 
 /** Gives a reference back. */
+@inline
 export function ctPut(ct: Ct): void {
-  if (--ct.refs != 0) return;
+  if (--ct.refs == 0) ctFree(ct);
+}
+
+function ctFree(ct: Ct): void {
   natForget(ct);
   ctUnlist(ct);
   kfree(changetype<usize>(ct), offsetof<Ct>());
@@ -227,11 +235,6 @@ function ctUnlist(ct: Ct): void {
   nf.count--;
   changetype<Host>(ct.host).conntrackCount--;
   ct.ns = 0;
-}
-
-/** Skb's destructor (setCtDestructor). */
-export function ctPutSkb(skb: usize): void {
-  ctPut(changetype<Ct>(changetype<Skb>(skb).ct));
 }
 
 /** Takes a confirmed entry out of the table (nf_ct_kill); packets may still refer to it. */

@@ -11,13 +11,13 @@ import { now } from "../sim/event";
 import { checksum, fold64, pseudoSum, sumBytes } from "../wire/checksum";
 import { ipDst, ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import {
-  Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctOfLink, ctRefresh, ctTuple,
+  Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctFindWords, ctOfLink, ctRefresh, ctTuple,
 } from "./conntrack";
 import { ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIMESTAMP, ICMP_TIME_EXCEEDED, NR_ICMP_TYPES } from "../wire/icmp";
 import { sctpPacket } from "./ct-sctp";
 import { CT_ACCEPT, CT_INVALID, CT_REPEAT, tcpPacket } from "./ct-tcp";
 import { NfNs, ctlOf } from "./nfns";
-import { T_DIR, T_DST, tupleInvert, tupleOfPacket } from "./tuple";
+import { T_DIR, T_DST, addressesOfPacket, portsOfPacket, portsWord, tupleInvert, tupleOfPacket } from "./tuple";
 
 const tuple: usize = memory.data(32, 16);
 const inner: usize = memory.data(32, 16);
@@ -40,6 +40,7 @@ export function icmpIsError(type: u32): bool {
 }
 
 /** udp_error and nf_conntrack_udp_packet. */
+@inline
 function udpPacket(nf: NfNs, ct: Ct, skb: Skb, hook: u32, ip: usize, th: usize, len: u32): i32 {
   if (len < 8) return CT_INVALID;
   const udpLen = <u32>bswap<u16>(load<u16>(th, 4));
@@ -66,6 +67,7 @@ function icmpPacket(nf: NfNs, ct: Ct): i32 {
   return CT_ACCEPT;
 }
 
+@inline
 function handlePacket(nf: NfNs, ct: Ct, skb: Skb, hook: u32, ip: usize, th: usize, len: u32): i32 {
   const protocol = ipProtocol(ip);
   if (protocol == <u32>IPPROTO_TCP) return tcpPacket(nf, ct, skb, hook, ip, th, len);
@@ -105,10 +107,13 @@ function icmpError(nf: NfNs, skb: Skb, hook: u32, ip: usize, th: usize, len: u32
 }
 
 /** resolve_normal_ct: finds or makes the connection. 1 found, 0 invalid, -1 table full. */
+@inline
 function resolve(nf: NfNs, skb: Skb, ip: usize, len: u32): i32 {
-  if (!tupleOfPacket(nf, ip, len, tuple)) return 0;
-  const link = ctFind(nf, tuple);
+  const ports = portsOfPacket(ip, len);
+  if (ports < 0) return 0;
+  const link = ctFindWords(nf, addressesOfPacket(ip), portsWord(nf, ip, <u32>ports));
   if (link == 0) {
+    tupleOfPacket(nf, ip, len, tuple);
     const made = ctAlloc(nf, tuple);
     if (made == 0) return -1;
     if (made == 1) return 0;

@@ -14,7 +14,7 @@ import {
   CTLS, CTL_CHECKSUM, CTL_GENERIC, CTL_ICMP, CTL_MAX, CTL_SCTP_CLOSED, CTL_SCTP_COOKIE_ECHOED, CTL_SCTP_COOKIE_WAIT, CTL_SCTP_ESTABLISHED, CTL_SCTP_HEARTBEAT_SENT,
   CTL_SCTP_SHUTDOWN_ACK_SENT, CTL_SCTP_SHUTDOWN_RECD, CTL_SCTP_SHUTDOWN_SENT, CTL_TCP_CLOSE, CTL_TCP_CLOSE_WAIT, CTL_TCP_ESTABLISHED, CTL_TCP_FIN_WAIT, CTL_TCP_LAST_ACK, CTL_TCP_LOOSE, CTL_TCP_MAX_RETRANS,
   CTL_TCP_MAX_RETRANS_TIMEOUT, CTL_TCP_SYN_RECV, CTL_TCP_SYN_SENT, CTL_TCP_SYN_SENT2, CTL_TCP_TIME_WAIT, CTL_TCP_UNACKNOWLEDGED, CTL_UDP, CTL_UDP_STREAM, DROP_NETFILTER_DROP,
-  DROP_NF_CT_CLASH, IPPROTO_ICMP, IPS_CONFIRMED, NF_ACCEPT, NF_DROP, NF_FORWARD, NF_LOCAL_IN, NF_LOCAL_OUT, NF_POST_ROUTING, NF_PRE_ROUTING, NF_STOLEN,
+  DROP_NF_CT_CLASH, IPPROTO_ICMP, IPS_CONFIRMED, IPS_DST_NAT, IPS_SRC_NAT, NF_ACCEPT, NF_DROP, NF_FORWARD, NF_LOCAL_IN, NF_LOCAL_OUT, NF_POST_ROUTING, NF_PRE_ROUTING, NF_STOLEN, TABLE_FILTER, TABLE_MANGLE, TABLE_NAT, TABLE_RAW,
 } from "../abi";
 import { FRAG_CONNTRACK_IN, ipDefrag } from "../inet/frag";
 import { ipRcvFinish } from "../inet/input";
@@ -22,11 +22,11 @@ import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
 import { valuesPut, valuesShare, valuesStatic } from "../memory/shared";
-import { SKB_NF_BRIDGED, SKB_REROUTE, Skb, dropSkb, setCtDestructor } from "../memory/skb";
+import { SKB_NF_BRIDGED, SKB_REROUTE, Skb, dropSkb } from "../memory/skb";
 import { Timer, timerDel } from "../sim/timer";
 import { ipIsFragment, ipProtocol } from "../wire/ipv4";
 import {
-  CONFIRM_OK, Ct, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctPutSkb, ctTuple, dirOfInfo,
+  CONFIRM_OK, Ct, IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, conntrackInit, ctConfirm, ctKill, ctNsExit, ctTuple, dirOfInfo,
 } from "./conntrack";
 import { conntrackIn } from "./ct-proto";
 import { tableVerdict } from "./evaluate";
@@ -47,7 +47,6 @@ export function netfilterInit(): void {
   tablesInit();
   bootCtl = valuesStatic(CTL_BLOCK);
   setDefaults(bootCtl);
-  setCtDestructor(changetype<usize>(ctPutSkb));
 }
 
 let zones: u32 = 0;
@@ -124,14 +123,18 @@ export function nfUpdateHooks(ns: NetNs): void {
   let hooks: u32 = 0;
   if (nf.ctUsers != 0) hooks |= (1 << NF_PRE_ROUTING) | (1 << NF_LOCAL_IN) | (1 << NF_LOCAL_OUT) | (1 << NF_POST_ROUTING);
   if (ns.ipvs != 0) hooks |= (1 << NF_LOCAL_IN) | (1 << NF_FORWARD) | (1 << NF_LOCAL_OUT);
+  let active: u32 = 0;
   for (let table: u32 = 0; table < 4; table++) {
     const record = tableOf(nf, table);
     if (record == 0) continue;
     for (let p = firstChain(record); p != 0; p = changetype<Chain>(p).next) {
       const chain = changetype<Chain>(p);
-      if (chain.hook >= 0 && (chain.first != 0 || chain.policy != <u32>NF_ACCEPT)) hooks |= 1 << chain.hook;
+      if (chain.hook < 0 || (chain.first == 0 && chain.policy == <u32>NF_ACCEPT)) continue;
+      hooks |= 1 << chain.hook;
+      active |= 1 << ((table << 3) + chain.hook);
     }
   }
+  nf.active = active;
   ns.nfHooks = hooks;
 }
 
@@ -172,10 +175,11 @@ function ipvsHook(fn: usize, ns: NetNs, skb: Skb, inDev: usize, outDev: usize): 
 
 // ------------------------------------------------------------------------------------------------ hooks
 
-/** One table at a hook: false when the packet was dropped (and is gone). */
+/** One table at a hook: false when the packet was dropped (and is gone). An empty chain that accepts isn't walked. */
 @inline
-function pass(table: usize, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usize): bool {
-  return table == 0 || tableVerdict(table, ns, hook, skb, inDev, outDev) == <u32>NF_ACCEPT || dropped(skb, DROP_NETFILTER_DROP);
+function pass(nf: NfNs, table: u32, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usize): bool {
+  if (!(nf.active & (1 << ((table << 3) + hook)))) return true;
+  return tableVerdict(tableOf(nf, table), ns, hook, skb, inDev, outDev) == <u32>NF_ACCEPT || dropped(skb, DROP_NETFILTER_DROP);
 }
 
 function dropped(skb: Skb, reason: u32): bool {
@@ -187,6 +191,19 @@ function dropped(skb: Skb, reason: u32): bool {
 @inline
 function oifChanged(ct: Ct, ctInfo: u32, hook: u32, outDev: usize): bool {
   return ct.masqIndex != 0 && hook == <u32>NF_POST_ROUTING && ctInfo < IP_CT_IS_REPLY && outDev != 0 && changetype<NetDev>(outDev).ifindex != ct.masqIndex;
+}
+
+/**
+ * Nothing that nf_nat_inet_fn would do to this packet: its connection isn't translated, and no rule has to be asked
+ * for it any more.
+ */
+@inline
+function natIdle(skb: Skb, manip: u32): bool {
+  if (skb.ct == 0) return true;
+  const ct = changetype<Ct>(skb.ct);
+  if (ct.status & (IPS_SRC_NAT | IPS_DST_NAT) || ct.masqIndex != 0) return false;
+  const info = skb.ctInfo;
+  return info == IP_CT_ESTABLISHED || info == IP_CT_IS_REPLY || (info == IP_CT_NEW && natInitialized(ct, manip));
 }
 
 /** nf_nat_inet_fn: false when the packet was dropped. */
@@ -214,7 +231,9 @@ function confirm(nf: NfNs, skb: Skb): bool {
   return ctConfirm(nf, skb) == CONFIRM_OK || dropped(skb, DROP_NF_CT_CLASH);
 }
 
-function preRouting(ns: NetNs, nf: NfNs, skb: Skb, inDev: usize): u32 {
+/** nfHook at PRE_ROUTING. */
+export function nfPreRouting(ns: NetNs, skb: Skb, inDev: usize): u32 {
+  const nf = nfOf(ns);
   if (skb.flags & SKB_NF_BRIDGED) {
     // ip_sabotage_in: it went through this hook as a bridged frame.
     skb.flags &= ~SKB_NF_BRIDGED;
@@ -231,45 +250,51 @@ function preRouting(ns: NetNs, nf: NfNs, skb: Skb, inDev: usize): u32 {
 
 function preRoutingWhole(ns: NetNs, nf: NfNs, skb: Skb, inDev: usize): u32 {
   const hook: u32 = NF_PRE_ROUTING;
-  if (!pass(nf.table0, ns, hook, skb, inDev, 0)) return NF_DROP;
+  if (!pass(nf, TABLE_RAW, ns, hook, skb, inDev, 0)) return NF_DROP;
   if (nf.ctUsers != 0 && conntrackIn(nf, skb, hook) != <u32>NF_ACCEPT) return NF_DROP;
-  if (!pass(nf.table1, ns, hook, skb, inDev, 0)) return NF_DROP;
-  if (nf.table2 != 0 && !nat(nf, ns, hook, skb, inDev, 0)) return NF_DROP;
+  if (!pass(nf, TABLE_MANGLE, ns, hook, skb, inDev, 0)) return NF_DROP;
+  if (nf.table2 != 0 && !natIdle(skb, MANIP_DST) && !nat(nf, ns, hook, skb, inDev, 0)) return NF_DROP;
   return NF_ACCEPT;
 }
 
-function localIn(ns: NetNs, nf: NfNs, skb: Skb, inDev: usize): u32 {
+/** nfHook at LOCAL_IN. */
+export function nfLocalIn(ns: NetNs, skb: Skb, inDev: usize): u32 {
+  const nf = nfOf(ns);
   const hook: u32 = NF_LOCAL_IN;
-  if (!pass(nf.table1, ns, hook, skb, inDev, 0) || !pass(nf.table3, ns, hook, skb, inDev, 0)) return NF_DROP;
+  if (!pass(nf, TABLE_MANGLE, ns, hook, skb, inDev, 0) || !pass(nf, TABLE_FILTER, ns, hook, skb, inDev, 0)) return NF_DROP;
   const verdict = ipvsHook(ipvsIn, ns, skb, inDev, 0);
   if (verdict != <u32>NF_ACCEPT) return verdict;
-  if (nf.table2 != 0 && !nat(nf, ns, hook, skb, inDev, 0)) return NF_DROP;
+  if (nf.table2 != 0 && !natIdle(skb, MANIP_SRC) && !nat(nf, ns, hook, skb, inDev, 0)) return NF_DROP;
   return confirm(nf, skb) ? NF_ACCEPT : NF_DROP;
 }
 
-function forward(ns: NetNs, nf: NfNs, skb: Skb, inDev: usize, outDev: usize): u32 {
+/** nfHook at FORWARD. */
+export function nfForward(ns: NetNs, skb: Skb, inDev: usize, outDev: usize): u32 {
+  const nf = nfOf(ns);
   const hook: u32 = NF_FORWARD;
-  if (!pass(nf.table1, ns, hook, skb, inDev, outDev) || !pass(nf.table3, ns, hook, skb, inDev, outDev)) return NF_DROP;
+  if (!pass(nf, TABLE_MANGLE, ns, hook, skb, inDev, outDev) || !pass(nf, TABLE_FILTER, ns, hook, skb, inDev, outDev)) return NF_DROP;
   return ipvsHook(ipvsForward, ns, skb, inDev, outDev);
 }
 
-function localOut(ns: NetNs, nf: NfNs, skb: Skb, outDev: usize): u32 {
+/** nfHook at LOCAL_OUT. */
+export function nfLocalOut(ns: NetNs, skb: Skb, outDev: usize): u32 {
+  const nf = nfOf(ns);
   const hook: u32 = NF_LOCAL_OUT;
   // No reassembly here: what the host sends is cut into fragments behind POST_ROUTING, never before.
-  if (!pass(nf.table0, ns, hook, skb, 0, outDev)) return NF_DROP;
+  if (!pass(nf, TABLE_RAW, ns, hook, skb, 0, outDev)) return NF_DROP;
   if (nf.ctUsers != 0 && conntrackIn(nf, skb, hook) != <u32>NF_ACCEPT) return NF_DROP;
-  if (nf.table1 != 0) {
+  if (nf.active & (1 << ((TABLE_MANGLE << 3) + NF_LOCAL_OUT))) {
     const mark = skb.mark;
-    if (!pass(nf.table1, ns, hook, skb, 0, outDev)) return NF_DROP;
+    if (!pass(nf, TABLE_MANGLE, ns, hook, skb, 0, outDev)) return NF_DROP;
     if (skb.mark != mark) skb.flags |= SKB_REROUTE; // ipt_mangle_out
   }
   if (nf.table2 != 0) {
-    if (!nat(nf, ns, hook, skb, 0, outDev)) return NF_DROP;
+    if (!natIdle(skb, MANIP_DST) && !nat(nf, ns, hook, skb, 0, outDev)) return NF_DROP;
     rerouteIfTranslated(skb);
   }
   const verdict = ipvsHook(ipvsOut, ns, skb, 0, outDev);
   if (verdict != <u32>NF_ACCEPT) return verdict;
-  return pass(nf.table3, ns, hook, skb, 0, outDev) ? NF_ACCEPT : NF_DROP;
+  return pass(nf, TABLE_FILTER, ns, hook, skb, 0, outDev) ? NF_ACCEPT : NF_DROP;
 }
 
 /** nf_nat_ipv4_local_fn: the destination isn't what the program asked for, so the route isn't either. */
@@ -281,10 +306,12 @@ function rerouteIfTranslated(skb: Skb): void {
   if (load<u32>(ctTuple(ct, dir), T_DST) != load<u32>(ctTuple(ct, dir ^ 1), T_SRC)) skb.flags |= SKB_REROUTE;
 }
 
-function postRouting(ns: NetNs, nf: NfNs, skb: Skb, outDev: usize): u32 {
+/** nfHook at POST_ROUTING. */
+export function nfPostRouting(ns: NetNs, skb: Skb, outDev: usize): u32 {
+  const nf = nfOf(ns);
   const hook: u32 = NF_POST_ROUTING;
-  if (!pass(nf.table1, ns, hook, skb, 0, outDev)) return NF_DROP;
-  if (nf.table2 != 0 && !nat(nf, ns, hook, skb, 0, outDev)) return NF_DROP;
+  if (!pass(nf, TABLE_MANGLE, ns, hook, skb, 0, outDev)) return NF_DROP;
+  if (nf.table2 != 0 && !natIdle(skb, MANIP_SRC) && !nat(nf, ns, hook, skb, 0, outDev)) return NF_DROP;
   return confirm(nf, skb) ? NF_ACCEPT : NF_DROP;
 }
 
@@ -293,18 +320,17 @@ function postRouting(ns: NetNs, nf: NfNs, skb: Skb, outDev: usize): u32 {
  * NF_STOLEN: the packet is gone. Devices: the NetDev it came in by, leaves by; 0 where there is none.
  */
 export function nfHook(ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usize): u32 {
-  const nf = nfOf(ns);
   switch (hook) {
     case NF_PRE_ROUTING:
-      return preRouting(ns, nf, skb, inDev);
+      return nfPreRouting(ns, skb, inDev);
     case NF_LOCAL_IN:
-      return localIn(ns, nf, skb, inDev);
+      return nfLocalIn(ns, skb, inDev);
     case NF_FORWARD:
-      return forward(ns, nf, skb, inDev, outDev);
+      return nfForward(ns, skb, inDev, outDev);
     case NF_LOCAL_OUT:
-      return localOut(ns, nf, skb, outDev);
+      return nfLocalOut(ns, skb, outDev);
     default:
-      return postRouting(ns, nf, skb, outDev);
+      return nfPostRouting(ns, skb, outDev);
   }
 }
 

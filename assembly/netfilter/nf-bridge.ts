@@ -27,7 +27,7 @@ import { checksum } from "../wire/checksum";
 import { ETH_HLEN, storeMac } from "../wire/ethernet";
 import { ipDst, ipHlen, ipIsFragment } from "../wire/ipv4";
 import { brFragment, bridgeDefragment } from "./defrag";
-import { nfHook } from "./netfilter";
+import { nfForward, nfPostRouting, nfPreRouting } from "./netfilter";
 import { nfOf } from "./nfns";
 
 /** br_validate_ipv4: checks the header, cuts padding off. False when the frame was dropped. */
@@ -73,7 +73,7 @@ function preRouting(br: NetDev, ns: NetNs, skb: Skb): bool {
   if (otherHost) skb.pktType = PACKET_HOST;
   skb.flags &= ~SKB_NF_BRIDGED;
   skbPull(skb, ETH_HLEN);
-  if (nfHook(ns, NF_PRE_ROUTING, skb, changetype<usize>(br), 0) != <u32>NF_ACCEPT) return false;
+  if (nfPreRouting(ns, skb, changetype<usize>(br)) != <u32>NF_ACCEPT) return false;
   skbPush(skb, ETH_HLEN);
   skb.flags |= SKB_NF_BRIDGED;
   if (otherHost) skb.pktType = PACKET_OTHERHOST;
@@ -106,7 +106,7 @@ export function brNfForward(br: NetDev, inPort: NetDev, outPort: NetDev, skb: Sk
     const type = skb.pktType;
     if (type == PACKET_OTHERHOST) skb.pktType = PACKET_HOST;
     skbPull(skb, ETH_HLEN);
-    const verdict = nfHook(ns, NF_FORWARD, skb, changetype<usize>(br), changetype<usize>(br));
+    const verdict = nfForward(ns, skb, changetype<usize>(br), changetype<usize>(br));
     if (verdict != <u32>NF_ACCEPT) return verdict;
     skbPush(skb, ETH_HLEN);
     skb.pktType = type;
@@ -122,7 +122,7 @@ export function brNfPostRouting(br: NetDev, outPort: NetDev, skb: Skb): u32 {
   const ns = changetype<NetNs>(br.ns);
   if (ns.nfHooks & (1 << NF_POST_ROUTING)) {
     skbPull(skb, ETH_HLEN);
-    const verdict = nfHook(ns, NF_POST_ROUTING, skb, 0, changetype<usize>(br));
+    const verdict = nfPostRouting(ns, skb, changetype<usize>(br));
     if (verdict != <u32>NF_ACCEPT) return verdict;
     skbPush(skb, ETH_HLEN);
   }

@@ -18,6 +18,8 @@ export class NfNs {
   /** Distinguishes namespaces in tuples; unique in the worker, never observable. */
   zone: u32;
   hashKey: u64;
+  /** Bit 8 * table + hook: the chain has a rule, or a policy other than ACCEPT. */
+  active: u32;
   /** Rules and others that need tracking here (nf_ct_netns_get); 0 = not tracked. */
   ctUsers: u32;
   /** Connections, confirmed or not (cnet->count). */

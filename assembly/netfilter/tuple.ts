@@ -90,20 +90,40 @@ export function hasPorts(protocol: u32): bool {
  * header's own length). False when its transport header is cut off.
  */
 export function tupleOfPacket(nf: NfNs, ip: usize, len: u32, to: usize): bool {
+  const ports = portsOfPacket(ip, len);
+  if (ports < 0) return false;
+  store<u64>(to, addressesOfPacket(ip), T_SRC);
+  store<u64>(to, portsWord(nf, ip, <u32>ports), T_PORTS);
+  return true;
+}
+
+/** The tuple's word at T_SRC. */
+@inline
+export function addressesOfPacket(ip: usize): u64 {
+  return <u64>ipSrc(ip) | (<u64>ipDst(ip) << 32);
+}
+
+/** The tuple's word at T_PORTS. */
+@inline
+export function portsWord(nf: NfNs, ip: usize, ports: u32): u64 {
+  return <u64>ports | (<u64>((nf.zone << 8) | ipProtocol(ip)) << 32);
+}
+
+/** Ports, or an ICMP message's id, type and code, as a tuple has them; -1 when the transport header is cut off. */
+@inline
+export function portsOfPacket(ip: usize, len: u32): i64 {
   const ihl = ipHlen(ip);
   const th = ip + ihl;
   const protocol = ipProtocol(ip);
-  let ports: u32 = 0;
   if (hasPorts(protocol)) {
-    if (len < ihl + 4) return false;
-    const raw = bswap<u32>(load<u32>(th));
-    ports = rotl<u32>(raw, 16);
-  } else if (protocol == <u32>IPPROTO_ICMP) {
-    if (len < ihl + 8) return false;
-    ports = <u32>bswap<u16>(load<u16>(th, 4)) | (<u32>load<u8>(th, 1) << 16) | (<u32>load<u8>(th) << 24);
+    if (len < ihl + 4) return -1;
+    // The bytes of each half turned around.
+    const raw = load<u32>(th);
+    return <i64>(((raw & 0x00ff00ff) << 8) | ((raw >> 8) & 0x00ff00ff));
   }
-  tupleStore(to, ipSrc(ip), ipDst(ip), ports, (nf.zone << 8) | protocol);
-  return true;
+  if (protocol != <u32>IPPROTO_ICMP) return 0;
+  if (len < ihl + 8) return -1;
+  return <i64>(<u32>bswap<u16>(load<u16>(th, 4)) | (<u32>load<u8>(th, 1) << 16) | (<u32>load<u8>(th) << 24));
 }
 
 /**
@@ -112,8 +132,14 @@ export function tupleOfPacket(nf: NfNs, ip: usize, len: u32, to: usize): bool {
  */
 @inline
 export function tupleHash(nf: NfNs, tuple: usize): u32 {
-  let h = (load<u64>(tuple, T_SRC) ^ nf.hashKey) * 0x9e3779b97f4a7c15;
-  h = (h ^ (h >> 32) ^ load<u64>(tuple, T_PORTS)) * 0xd6e8feb86659fd93;
+  return tupleHashWords(nf, load<u64>(tuple, T_SRC), load<u64>(tuple, T_PORTS));
+}
+
+/** As tupleHash, of the two words from T_SRC and T_PORTS on. */
+@inline
+export function tupleHashWords(nf: NfNs, addresses: u64, ports: u64): u32 {
+  let h = (addresses ^ nf.hashKey) * 0x9e3779b97f4a7c15;
+  h = (h ^ (h >> 32) ^ ports) * 0xd6e8feb86659fd93;
   h ^= h >> 32;
   h *= 0x9e3779b97f4a7c15;
   return <u32>(h >> 32);

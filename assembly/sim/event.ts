@@ -6,7 +6,7 @@
  * hierarchical wheel, where arming and disarming a far timer costs a list operation (kernel/time/timer.c):
  * a slot of 65 µs is poured into the heap, and so sorted, when its first event may be the next one.
  *
- *   heap node, 24 bytes:  +0 time i64 | +8 tie u64 | +16 event u32 | +20 unused
+ *   heap node, 16 bytes:  +0 time i64 | +8 event u32 | +12 unused; the tie-break is the event's own
  *   wheel:                7 levels of 256 lists, and a bit for each list that isn't empty; at level n a list
  *                         holds the events whose slot number differs from the cursor's in byte n, not above
  *   tie:                  kind (4 bits) | host index (20) | that host's counter (40)
@@ -39,11 +39,14 @@ export const EV_DOWNLINK: u32 = 3; // a Skb gets to a spine's link to its leaf
 export const ORDER_PACKET: u64 = 0;
 export const ORDER_TIMER: u64 = 1;
 
-const NODE: usize = 24;
+const NODE: usize = 16;
+/** log2 of a node's bytes. */
+const NODE_SHIFT: usize = 4;
 
 const IN_WHEEL: u32 = 0x80000000;
-/** So many events the heap takes whatever their time. */
+/** So many events the heap takes that are due within NEAR ns, whatever their slot. */
 const SMALL_HEAP: u32 = 48;
+const NEAR: i64 = 1_000_000;
 /** A slot of the wheel is 2^16 ns. */
 const SLOT_SHIFT: i64 = 16;
 const LEVELS: u32 = 7;
@@ -63,6 +66,23 @@ export let now: i64 = 0;
 /** Sets the clock; it never goes back. */
 export function setNow(time: i64): void {
   now = time;
+}
+
+/**
+ * No event at this time or later is handled in this window: it may be too early for it, since a frame that has left for
+ * another worker can have had an effect here by then.
+ */
+export let horizon: i64 = i64.MAX_VALUE;
+
+/** Brings the end of the window nearer. Times beyond what fits are no end. */
+@inline
+export function endRunBefore(time: i64): void {
+  if (time < horizon) horizon = time;
+}
+
+/** A new window, without an end of its own. */
+export function endRunNever(): void {
+  horizon = i64.MAX_VALUE;
 }
 
 /**
@@ -107,31 +127,33 @@ export function nextTie(host: Host, kind: u64): u64 {
   return (kind << 60) | (<u64>host.index << 40) | (host.counter++ & 0xffffffffff);
 }
 
+/** The tie-break of a queued event. */
 @inline
-function before(timeA: i64, tieA: u64, timeB: i64, tieB: u64): bool {
-  return timeA < timeB || (timeA == timeB && tieA < tieB);
+function tieOf(event: usize): u64 {
+  return changetype<EventNode>(event).evTie;
 }
 
 @inline
-function put(index: u32, time: i64, tie: u64, event: usize): void {
-  const node = heap + <usize>index * NODE;
+function put(node: usize, index: u32, time: i64, event: usize): void {
   store<i64>(node, time);
-  store<u64>(node, tie, 8);
-  store<u32>(node, <u32>event, 16);
+  store<u32>(node, <u32>event, 8);
   changetype<EventNode>(event).heapIdx = index;
 }
 
-function siftUp(start: u32, time: i64, tie: u64, event: usize): void {
+@inline
+function siftUp(start: u32, time: i64, event: usize): void {
+  const base = heap;
   let index = start;
   while (index > 1) {
-    const parent = heap + <usize>(index >> 1) * NODE;
+    const parent = base + (<usize>(index >> 1) << NODE_SHIFT);
     const parentTime = load<i64>(parent);
-    const parentTie = load<u64>(parent, 8);
-    if (!before(time, tie, parentTime, parentTie)) break;
-    put(index, parentTime, parentTie, load<u32>(parent, 16));
+    if (time > parentTime) break;
+    const other = <usize>load<u32>(parent, 8);
+    if (time == parentTime && tieOf(event) >= tieOf(other)) break;
+    put(base + (<usize>index << NODE_SHIFT), index, parentTime, other);
     index >>= 1;
   }
-  put(index, time, tie, event);
+  put(base + (<usize>index << NODE_SHIFT), index, time, event);
 }
 
 /** Queues an event that is not queued. */
@@ -140,15 +162,14 @@ export function schedule(event: usize, time: i64, tie: u64): void {
   const node = changetype<EventNode>(event);
   node.evAt = time;
   node.evTie = tie;
-  if (count < SMALL_HEAP || <u64>(time >> SLOT_SHIFT) < cursor) heapInsert(event, time, tie);
+  if ((count < SMALL_HEAP && time - now < NEAR) || <u64>(time >> SLOT_SHIFT) < cursor) heapInsert(event, time);
   else wheelInsert(node);
 }
 
-@inline
-function heapInsert(event: usize, time: i64, tie: u64): void {
+function heapInsert(event: usize, time: i64): void {
   if (count + 2 > capacity) grow();
   count++;
-  siftUp(count, time, tie, event);
+  siftUp(count, time, event);
 }
 
 // ---------------------------------------------------------------------------------------------- wheel
@@ -271,7 +292,7 @@ function pour(): void {
     const node = changetype<EventNode>(p);
     const next = <usize>node.evNext;
     inWheel--;
-    heapInsert(p, node.evAt, node.evTie);
+    heapInsert(p, node.evAt);
     p = next;
   }
   cursor++;
@@ -314,22 +335,30 @@ function grow(): void {
 
 /** Takes the node at `index` out: bottom-up deletion (descend to a leaf by the smaller child, then sift up). */
 function removeAt(index: u32): void {
-  const last = heap + <usize>count * NODE;
-  count--;
-  if (index > count) return;
-  let hole = index;
+  const base = heap;
+  const left = count - 1;
+  const last = base + (<usize>count << NODE_SHIFT);
+  count = left;
+  if (index > left) return;
+  const time = load<i64>(last);
+  const event = <usize>load<u32>(last, 8);
+  // What stands behind the last node is later than any: a node with one child needs no test of its own.
+  store<i64>(last, i64.MAX_VALUE);
+  let hole = base + (<usize>index << NODE_SHIFT);
   for (;;) {
-    let child = hole << 1;
-    if (child > count) break;
-    if (child < count) {
-      const left = heap + <usize>child * NODE;
-      child += <u32>before(load<i64>(left, NODE), load<u64>(left, NODE + 8), load<i64>(left), load<u64>(left, 8));
-    }
-    const node = heap + <usize>child * NODE;
-    put(hole, load<i64>(node), load<u64>(node, 8), load<u32>(node, 16));
-    hole = child;
+    let child = index << 1;
+    if (child > left) break;
+    const pair = base + (<usize>child << NODE_SHIFT);
+    const first = load<i64>(pair);
+    const second = load<i64>(pair, NODE);
+    if (first != second) child += <u32>(second < first);
+    else if (child < left) child += <u32>(tieOf(load<u32>(pair, NODE + 8)) < tieOf(load<u32>(pair, 8)));
+    const node = base + (<usize>child << NODE_SHIFT);
+    put(hole, index, load<i64>(node), load<u32>(node, 8));
+    hole = node;
+    index = child;
   }
-  siftUp(hole, load<i64>(last), load<u64>(last, 8), load<u32>(last, 16));
+  siftUp(index, time, event);
 }
 
 /** Takes the first event; there must be one. Advances `now` to its time. */
@@ -337,7 +366,7 @@ export function popEvent(): usize {
   // At equal times the tie-break decides, so the slot must be in the heap.
   while (inWheel != 0 && (count == 0 || load<i64>(heap + NODE) >= (wheelMin >= 0 ? wheelMin : findWheelMin()))) pour();
   const time = load<i64>(heap + NODE);
-  const event = <usize>load<u32>(heap + NODE, 16);
+  const event = <usize>load<u32>(heap + NODE, 8);
   assert(time >= now, "time went backwards");
   now = time;
   changetype<EventNode>(event).heapIdx = 0;
@@ -360,7 +389,7 @@ export function cancel(event: usize): void {
 
 /** The `index`-th event of the queue in no particular order, 0 behind the last one; `index` counts places, some empty. */
 export function eventAt(index: u32): usize {
-  return index < count ? <usize>load<u32>(heap + <usize>(index + 1) * NODE, 16) : 0;
+  return index < count ? <usize>load<u32>(heap + <usize>(index + 1) * NODE, 8) : 0;
 }
 
 /** Lists of the wheel. */

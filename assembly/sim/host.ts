@@ -56,8 +56,8 @@ export class Host {
   namespaces: u32;
   /** inet/: what all namespaces share (HostInet): neighbour limits, ping ids. */
   inet: usize;
-  /** Linux's HZ-based jiffies are derived from `now`: 250 a second. */
-  unused: u32;
+  /** First parked namespace (NetNs.parkNext). */
+  parked: usize;
   /** xfrm/: the esp4 module is loaded (the first state does it), so protocol 50 has a handler. */
   esp4: u32;
   /** socket/sctp*: the sctp module is loaded (the first socket does it), so protocol 132 has a handler. */

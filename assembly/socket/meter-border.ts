@@ -1,7 +1,7 @@
 /** The border of traffic that the kernel makes and measures by itself (src/kernel/traffic-meter.ts). */
 import {
-  METER_DELAYS, METER_GROUPS, METER_SEEN_BYTES, METER_SEEN_COUNT, METER_SEEN_DUPLICATES, METER_SEEN_FLOW, METER_SEEN_RECORD,
-  METER_SEEN_REORDERED, METER_SEEN_TAG, METER_SENT_COUNT, METER_SENT_FAILED, METER_SENT_FLOW, METER_SENT_RECORD,
+  METER_DELAYS, METER_ERRORS, METER_GROUPS, METER_SEEN_BYTES, METER_SEEN_COUNT, METER_SEEN_DUPLICATES, METER_SEEN_FLOW, METER_SEEN_RECORD,
+  METER_SEEN_REORDERED, METER_SEEN_TAG, METER_SENT_BYTES, METER_SENT_COUNT, METER_SENT_FAILED, METER_SENT_FLOW, METER_SENT_RECEIVED, METER_SENT_RECORD,
 } from "../abi";
 import { NetNs } from "../link/netns";
 import { SCRATCH_SIZE, scratch } from "../memory/scratch";
@@ -10,6 +10,7 @@ import { exponential } from "../sim/exponential";
 import { Histogram, histWrite } from "./histogram";
 import { FlowSeen, FlowSent, Meter, meterDelaysOf, meterMake, meterPut } from "./meter";
 import { SOCK_KERNEL, SOCK_SINK } from "./socket";
+import { Requests, appRequests, appServe } from "./tcp-app";
 import { udpBindSock, udpDestroy, udpOpenSock } from "./udp";
 import { MeasuredFlow, flowMeasured } from "./udp-flow";
 
@@ -82,6 +83,8 @@ export function meterSent(handle: usize, skip: u32): u32 {
     store<u32>(at, sent.flow, METER_SENT_FLOW);
     store<f64>(at, <f64>sent.sent, METER_SENT_COUNT);
     store<f64>(at, <f64>sent.failed, METER_SENT_FAILED);
+    store<f64>(at, <f64>sent.received, METER_SENT_RECEIVED);
+    store<f64>(at, <f64>sent.bytes, METER_SENT_BYTES);
   }
   return count;
 }
@@ -119,6 +122,43 @@ export function meterDelays(handle: usize, group: u32): u32 {
   store<f64>(out, <f64>hist.min, 16);
   store<f64>(out, <f64>hist.max, 24);
   return histWrite(hist, out + METER_DELAYS);
+}
+
+/** Answers requests to a TCP port of any address with `response` bytes each: 0 or -EADDRINUSE. It lives as long as its namespace. */
+export function meterServe(handle: usize, ns: usize, port: u32, tag: u32, response: u32): i32 {
+  return appServe(changetype<Meter>(handle), changetype<NetNs>(ns), port, tag, response);
+}
+
+/**
+ * Sends requests at the instants of a Poisson process of that mean interval from `startIn` on, as long as that is before
+ * `endIn`; each from the next of `ports` source ports, which are `portStep` apart, and waits for `response` bytes.
+ */
+export function meterRequest(
+  handle: usize, ns: usize, flow: u32, group: u32, firstPort: u32, portStep: u32, ports: u32, dst: u32, dport: u32,
+  response: u32, startIn: f64, endIn: f64, interval: f64, seedHigh: u32, seedLow: u32,
+): void {
+  Requests.flow = flow;
+  Requests.group = group & (METER_GROUPS - 1);
+  Requests.dst = dst;
+  Requests.dport = dport;
+  Requests.firstPort = firstPort;
+  Requests.portStep = portStep;
+  Requests.ports = ports;
+  Requests.response = response;
+  Requests.startIn = <i64>startIn;
+  Requests.endIn = <i64>endIn;
+  Requests.interval = interval;
+  Requests.seed = (<u64>seedHigh << 32) | <u64>seedLow;
+  appRequests(changetype<Meter>(handle), changetype<NetNs>(ns));
+}
+
+/** How often requests failed, by errno: METER_ERRORS f64 in scratch; 0 when none did. */
+export function meterFailures(handle: usize): usize {
+  const failures = changetype<Meter>(handle).failures;
+  if (failures == 0) return 0;
+  const out = scratch();
+  for (let i: usize = 0; i < <usize>METER_ERRORS; i++) store<f64>(out + (i << 3), <f64>load<u64>(failures + (i << 3)));
+  return out;
 }
 
 /** Datagrams that came to sinks and belong to no flow. */

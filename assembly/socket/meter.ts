@@ -12,7 +12,7 @@
  * group, of which there are METER_GROUPS. A datagram is reordered when one with a higher number was there before (RFC 4737
  * §3.3), a duplicate when it was there itself among the 64 numbers up to the highest.
  */
-import { METER_GROUPS, METER_HEADER } from "../abi";
+import { METER_ERRORS, METER_GROUPS, METER_HEADER } from "../abi";
 import { kfree, kmalloc } from "../memory/arena";
 import { HashTable, linkNext, tableFirst, tableFree, tableInsert, tableNew } from "../memory/hashtable";
 import { clock } from "../sim/event";
@@ -21,7 +21,8 @@ import { Histogram, histAdd, histFree, histNew } from "./histogram";
 
 /** Bytes of payload with which a sink answers a flow's first datagram. */
 export const METER_ANSWER: u32 = 4;
-const MAGIC: u32 = 0x4d575357; // "WSWM"
+/** What a measured datagram, and a request, begins with: "WSWM". */
+export const METER_MAGIC: u32 = 0x4d575357;
 /** Pairs of flow and sink that are told apart; the numbers come from outside. */
 const MOST_SEEN: u32 = 1 << 20;
 
@@ -42,13 +43,15 @@ export class FlowSeen {
   window: u64; // bit n: number `highest` - n was there
 }
 
-/** What a flow's generator sent. It outlives the generator's socket. */
+/** What a flow's generator sent, and which answers it had. It outlives the generator's socket. */
 @unmanaged
 export class FlowSent {
   next: usize;
   flow: u32;
   sent: u64;
   failed: u64;
+  received: u64;
+  bytes: u64;
 }
 
 /** One host's measurements. It lives as long as its owner or a socket that uses it. */
@@ -64,7 +67,12 @@ export class Meter {
   lastSent: usize;
   /** Datagrams to its sinks without a header, or of more flows than it can tell apart. */
   strays: u64;
+  /** Why requests failed: ERRORS u64 by errno, 0 while none did. */
+  failures: usize;
 }
+
+/** Numbers of errors are below it. */
+const ERRORS: u32 = METER_ERRORS;
 
 const SIZE: usize = offsetof<Meter>() + METER_GROUPS * 4;
 
@@ -99,6 +107,7 @@ export function meterPut(meter: Meter): void {
     const hist = meterDelaysOf(meter, group);
     if (hist != 0) histFree(changetype<Histogram>(hist));
   }
+  if (meter.failures != 0) kfree(meter.failures, ERRORS * 8);
   tableFree(changetype<HashTable>(meter.seen));
   kfree(changetype<usize>(meter), SIZE);
 }
@@ -121,11 +130,34 @@ export function meterDelaysOf(meter: Meter, group: u32): usize {
 /** Writes a datagram's header: METER_HEADER bytes. */
 @inline
 export function meterStamp(at: usize, flow: u32, number: u32, group: u32): void {
-  store<u32>(at, MAGIC);
+  store<u32>(at, METER_MAGIC);
   store<u32>(at, flow, 4);
   store<u32>(at, number, 8);
   store<u32>(at, group, 12);
   store<i64>(at, clock(), 16);
+}
+
+/** Counts why a request failed: a positive errno. */
+export function meterFailure(meter: Meter, error: u32): void {
+  if (meter.failures == 0) meter.failures = kmalloc(ERRORS * 8);
+  const at = meter.failures + (<usize>(error < ERRORS ? error : <u32>0) << 3);
+  store<u64>(at, load<u64>(at) + 1);
+}
+
+/** Counts a delay of a group, ns. */
+export function meterDelay(meter: Meter, group: u32, delay: u64): void {
+  let hist = meterDelaysOf(meter, group);
+  if (hist == 0) {
+    hist = changetype<usize>(histNew());
+    store<u32>(groupAt(meter, group), <u32>hist);
+  }
+  histAdd(changetype<Histogram>(hist), delay);
+}
+
+/** Counts a connection of a flow to a server. */
+export function meterConnection(meter: Meter, flow: u32, tag: u32): void {
+  const seen = seenOf(meter, flow, tag);
+  if (seen != 0) changetype<FlowSeen>(seen).count++;
 }
 
 function seenOf(meter: Meter, flow: u32, tag: u32): usize {
@@ -150,7 +182,7 @@ function seenOf(meter: Meter, flow: u32, tag: u32): usize {
 
 /** A datagram of `length` bytes at `data` came to the sink `tag`. @returns whether it is its flow's first one there */
 export function meterReceive(meter: Meter, tag: u32, data: usize, length: u32): bool {
-  if (length < <u32>METER_HEADER || load<u32>(data) != MAGIC) {
+  if (length < <u32>METER_HEADER || load<u32>(data) != METER_MAGIC) {
     meter.strays++;
     return false;
   }
@@ -161,13 +193,8 @@ export function meterReceive(meter: Meter, tag: u32, data: usize, length: u32): 
   }
   count(changetype<FlowSeen>(at), load<u32>(data, 8), length);
   const group = load<u32>(data, 12) & (METER_GROUPS - 1);
-  let hist = meterDelaysOf(meter, group);
-  if (hist == 0) {
-    hist = changetype<usize>(histNew());
-    store<u32>(groupAt(meter, group), <u32>hist);
-  }
   const delay = clock() - load<i64>(data, 16);
-  histAdd(changetype<Histogram>(hist), delay > 0 ? <u64>delay : 0);
+  meterDelay(meter, group, delay > 0 ? <u64>delay : 0);
   return changetype<FlowSeen>(at).count == 1;
 }
 

@@ -5,12 +5,14 @@
 import { EAGAIN } from "../abi";
 import { snmpReady } from "../inet/snmp";
 import { kfree, kmalloc, kmallocRaw } from "../memory/arena";
-import { Skb, consumeSkb, dropSkb, setSockDestructor, skbCost } from "../memory/skb";
+import { Skb, consumeSkb, dropSkb, skbCost } from "../memory/skb";
 import { NetNs } from "../link/netns";
 import { Host } from "../sim/host";
 import { rawDestroy } from "./raw";
 import { sctpDestroy } from "./sctp-assoc";
 import { tcpDestroy, tcpWfree } from "./tcp";
+import { appReady } from "./tcp-app";
+import { TcpSock } from "./tcp-sock";
 import { tcpNsExit } from "./tcp-timewait";
 import { udpDestroy } from "./udp";
 
@@ -31,6 +33,8 @@ export const SOCK_BROADCAST: u32 = 4;
 export const SOCK_SINK: u32 = 8;
 /** Owned by the kernel itself (a vxlan device's UDP socket): programs never see it. */
 export const SOCK_KERNEL: u32 = 16;
+/** A TCP socket with a program inside of the kernel behind it (socket/tcp-app), which hears its news. */
+export const SOCK_APP: u32 = 32;
 
 /** Path MTU discovery (IP_PMTUDISC_*) */
 export const PMTUDISC_DONT: u32 = 0;
@@ -137,6 +141,10 @@ export let wakeCount: u32 = 0;
 export function sockWake(sk: Sock): void {
   if (sk.flags & (SOCK_WAKE_PENDING | SOCK_DEAD | SOCK_KERNEL)) return;
   sk.flags |= SOCK_WAKE_PENDING;
+  if (sk.flags & SOCK_APP) {
+    appWake(sk);
+    return;
+  }
   if (wakeCount == wakesCapacity) growWakes();
   store<u32>(wakes + (<usize>wakeCount << 2), <u32>changetype<usize>(sk));
   wakeCount++;
@@ -170,10 +178,55 @@ export function clearWakes(): void {
 /** Takes a socket that is about to be freed out of the wake list. */
 export function forgetWake(sk: Sock): void {
   if (!(sk.flags & SOCK_WAKE_PENDING)) return;
+  if (sk.flags & SOCK_APP) {
+    appForget(sk);
+    return;
+  }
   for (let i: u32 = 0; i < wakeCount; i++) {
     const at = wakes + (<usize>i << 2);
     if (<usize>load<u32>(at) == changetype<usize>(sk)) store<u32>(at, 0);
   }
+}
+
+/** Sockets with news for the kernel's own programs, as `wakes`; each stands there once. */
+let apps: usize = 0;
+let appsCapacity: u32 = 0;
+/** Sockets on that list. */
+export let appCount: u32 = 0;
+
+function appWake(sk: Sock): void {
+  if (appCount == appsCapacity) {
+    const size = appsCapacity == 0 ? 64 : appsCapacity * 2;
+    const block = kmallocRaw(<usize>size << 2);
+    if (appsCapacity != 0) {
+      memory.copy(block, apps, <usize>appsCapacity << 2);
+      kfree(apps, <usize>appsCapacity << 2);
+    }
+    apps = block;
+    appsCapacity = size;
+  }
+  store<u32>(apps + (<usize>appCount << 2), <u32>changetype<usize>(sk));
+  appCount++;
+}
+
+function appForget(sk: Sock): void {
+  for (let i: u32 = 0; i < appCount; i++) {
+    const at = apps + (<usize>i << 2);
+    if (<usize>load<u32>(at) == changetype<usize>(sk)) store<u32>(at, 0);
+  }
+  sk.flags &= ~SOCK_WAKE_PENDING;
+}
+
+/** Tells the kernel's own programs of their sockets' news, in order, and of what that brings them. */
+export function appsRun(): void {
+  for (let i: u32 = 0; i < appCount; i++) {
+    const sk = <usize>load<u32>(apps + (<usize>i << 2));
+    if (sk == 0) continue;
+    store<u32>(apps + (<usize>i << 2), 0);
+    changetype<Sock>(sk).flags &= ~SOCK_WAKE_PENDING;
+    appReady(changetype<TcpSock>(sk));
+  }
+  appCount = 0;
 }
 
 /** Sets the pending error and wakes the program. */
@@ -221,11 +274,6 @@ export function chargeSkb(sk: Sock, skb: Skb): void {
   sk.txBytes += skb.size;
 }
 
-function uncharge(at: usize): void {
-  const skb = changetype<Skb>(at);
-  sockUncharge(changetype<Sock>(skb.sk), skb.truesize);
-}
-
 /** `truesize` bytes that were charged to the socket have left (sock_wfree, tcp_wfree). */
 export function sockUncharge(sk: Sock, truesize: u32): void {
   if (sk.type == SOCK_TCP) {
@@ -243,11 +291,6 @@ export function sockUncharge(sk: Sock, truesize: u32): void {
 export function sockFree(sk: Sock, size: u32): void {
   if (sk.txBytes == 0) kfree(changetype<usize>(sk), size);
   else sk.freeSize = size;
-}
-
-/** Called once at start-up. */
-export function socketInit(): void {
-  setSockDestructor(changetype<usize>(uncharge));
 }
 
 // ---------------------------------------------------------------------------------------------- border

@@ -28,6 +28,7 @@ import {
   userAbort, userAccept, userBind, userClose, userConnect, userListen, userRecv, userSend, userShutdown,
 } from "./tcp-user";
 import { NAGLE_OFF, pushPending } from "./tcp-xmit";
+import { sendPattern } from "./tcp-app";
 
 @inline
 function sock(handle: usize): TcpSock {
@@ -151,11 +152,22 @@ export function tcpSetKeepalive(handle: usize, on: u32, idle: f64, interval: f64
     timerMod(keepTimer(tp), now + tp.kaTime);
 }
 
-/** Counts and frees what arrives instead of keeping it for a program (benchmarks). */
-export function tcpSetSink(handle: usize, on: u32): void {
+/**
+ * Counts and frees what arrives instead of keeping it for a program, which is woken by data once `wakeAt` bytes have come in
+ * all (infinity: never), and by the end as ever.
+ */
+export function tcpSetSink(handle: usize, on: u32, wakeAt: f64): void {
   const tp = sock(handle);
   if (on) tp.flags |= SOCK_SINK;
   else tp.flags &= ~SOCK_SINK;
+  tp.sinkUntil = wakeAt < 9e18 ? <u64>wakeAt : u64.MAX_VALUE;
+}
+
+/** As tcpSend, `len` bytes of a fixed pattern. */
+export function tcpSendPattern(handle: usize, len: u32): i32 {
+  const sent = sendPattern(sock(handle), len);
+  softirq();
+  return sent;
 }
 
 /** Bytes received in order so far. */

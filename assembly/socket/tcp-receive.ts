@@ -5,7 +5,7 @@
  * Queued packets: skb.data/len are the payload that was not read yet, cb0 = seq of skb.data, cb1 = end_seq, cb2 = flags.
  */
 import {
-  DROP_SOCKET_RCVBUFF, DROP_TCP_INVALID_SEQUENCE, DROP_TCP_OFOMERGE, DROP_TCP_OLD_DATA, TCP_CLOSE_WAIT, TCP_CLOSING,
+  DROP_SOCKET_RCVBUFF, DROP_TCP_INVALID_SEQUENCE, DROP_TCP_OFOMERGE, DROP_TCP_OLD_DATA, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING,
   TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_SYN_RECV, TCP_TIME_WAIT,
 } from "../abi";
 import {
@@ -17,7 +17,7 @@ import { Skb, consumeSkb, dropSkb } from "../memory/skb";
 import { TCPHDR_FIN, after, before } from "../wire/tcp";
 import { SOCK_SINK, sockWake } from "./socket";
 import { sendAck } from "./tcp-output";
-import { MAX_FRAGS, SKB_HEAD, dataReceived, enterQuickack, fragSize, growWindow } from "./tcp-rcvwin";
+import { MAX_FRAGS, SKB_HEAD, dataReceived, enterQuickack, fragSize, growWindow, rcvSpaceAdjust } from "./tcp-rcvwin";
 import { dsackExtend, dsackSet, sackNew, sackRemove } from "./tcp-sackgen";
 import { ACK_NOW, ACK_SCHED, TCP_MAX_QUICKACKS, TCP_PINGPONG_THRESH, TCP_RMEM_MAX, TF_DONE, TF_SACK_OK, TF_SHUT_RD } from "./tcp-const";
 import { TcpSock, minU, receiveWindow, tcpNs } from "./tcp-sock";
@@ -115,7 +115,14 @@ function queueAndOut(tp: TcpSock, skb: Skb): void {
     if (tp.ofoHead == 0) tp.ackPending |= ACK_NOW;
   }
   if (tp.numSacks != 0) sackRemove(tp);
-  sockWake(tp);
+  if (tp.flags & SOCK_SINK) sinkRead(tp);
+  else sockWake(tp);
+}
+
+/** A sink has read what just came: its window follows, as a program's that reads at once; its program hears of it when that was asked for. */
+function sinkRead(tp: TcpSock): void {
+  if (tp.state != TCP_CLOSE) rcvSpaceAdjust(tp);
+  if (tp.bytesReceived >= tp.sinkUntil) sockWake(tp);
 }
 
 /** Moves what is in order now from the out-of-order queue (tcp_ofo_queue). */

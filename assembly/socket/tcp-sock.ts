@@ -216,6 +216,10 @@ export class TcpSock extends Sock {
   segsOut: u32;
   bytesAcked: u64;
   bytesReceived: u64;
+  /** A sink's program hears of data once so many bytes have come in all (its SO_RCVLOWAT). */
+  sinkUntil: u64;
+  /** TcpApp behind a SOCK_APP socket. */
+  app: usize;
   dsackDups: u32;
 }
 

@@ -21,6 +21,7 @@ import {
   TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCP_HLEN, emitTcp, tcpAckSeq, tcpDoff, tcpDport, tcpFlags, tcpSeq,
   tcpSport,
 } from "../wire/tcp";
+import { appDetach } from "./tcp-app";
 import { SOCK_DEAD, SOCK_TCP, Sock, forgetWake, sockInit, sockPurge, sockUnlink } from "./socket";
 import { tcpErr } from "./tcp-icmp";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input";
@@ -116,6 +117,7 @@ export function tcpDestroy(sk: Sock): void {
   bindPut(tp.bindBucket);
   tp.bindBucket = 0;
   tp.state = TCP_CLOSE;
+  if (tp.app != 0) appDetach(tp);
   forgetWake(tp);
   sockUnlink(tp);
   tp.flags |= SOCK_DEAD | SOCK_ZOMBIE;

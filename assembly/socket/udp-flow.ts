@@ -57,14 +57,15 @@ export class MeasuredFlow {
   static seed: u64 = 0;
 }
 
-const PATTERN: u32 = 65536;
+/** Bytes of the pattern. */
+export const FLOW_PATTERN: u32 = 65536;
 let pattern: usize = 0;
 /** The same with room for the header of a measured datagram in front. */
 let measured: usize = 0;
 
 function patternNew(): usize {
-  const block = kmallocRaw(PATTERN);
-  for (let i: u32 = 0; i < PATTERN; i++) store<u8>(block + i, <u8>i);
+  const block = kmallocRaw(FLOW_PATTERN);
+  for (let i: u32 = 0; i < FLOW_PATTERN; i++) store<u8>(block + i, <u8>i);
   return block;
 }
 

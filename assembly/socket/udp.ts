@@ -21,7 +21,8 @@ import { now } from "../sim/event";
 import { rand32 } from "../sim/host";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_PORT_UNREACH, NR_ICMP_UNREACH } from "../wire/icmp";
 import { INADDR_LOOPBACK, ipDst, ipSrc } from "../wire/ipv4";
-import { UDP_HLEN, emitUdp, udpCheckOk, udpDport, udpLength, udpSetCheck, udpSport } from "../wire/udp";
+import { copySum } from "../wire/checksum";
+import { UDP_HLEN, emitUdp, udpCheckOk, udpDport, udpFinish, udpLength, udpSport } from "../wire/udp";
 import { Dgram, datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
 import { METER_ANSWER, Meter, meterPut, meterReceive } from "./meter";
 import { udpEphemeral } from "./ports";
@@ -148,9 +149,9 @@ export function udpSend(sk: UdpSock, data: usize, length: u32, dst: u32, port: u
   const skb = datagramAlloc(sk, total);
   const udp = skbPut(skb, total);
   emitUdp(udp, sk.localPort, port, total);
-  memory.copy(udp + UDP_HLEN, data, length);
+  const sum = copySum(udp + UDP_HLEN, data, length);
   skb.th = udp;
-  udpSetCheck(datagramHeader(sk, skb, IPPROTO_UDP, connected), udp, total);
+  udpFinish(datagramHeader(sk, skb, IPPROTO_UDP, connected), udp, total, sum);
   const sent = datagramSend(sk, skb);
   const ns = changetype<NetNs>(sk.ns);
   if (sent == -ENOBUFS) {

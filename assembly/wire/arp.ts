@@ -4,7 +4,7 @@
  *   +0 hardware type 2 | +2 protocol type 2 | +4 lengths 6, 4 | +6 operation 2 |
  *   +8 sender MAC 6 | +14 sender IP 4 | +18 target MAC 6 | +24 target IP 4
  */
-import { storeMac } from "./ethernet";
+import { loadMac, storeMac } from "./ethernet";
 
 /** Bytes of an ARP packet for IPv4 over Ethernet. */
 export const ARP_HLEN: u32 = 28;
@@ -22,7 +22,7 @@ export function arpOp(arp: usize): u32 {
 /** The sender's MAC. The 8-byte read stays inside the packet. */
 @inline
 export function arpSha(arp: usize): u64 {
-  return bswap<u64>(load<u64>(arp, 8)) >> 16;
+  return loadMac(arp + 8);
 }
 
 /** Sender's IPv4 address. */
@@ -34,7 +34,7 @@ export function arpSip(arp: usize): u32 {
 /** Target's MAC. */
 @inline
 export function arpTha(arp: usize): u64 {
-  return bswap<u64>(load<u64>(arp, 18)) >> 16;
+  return loadMac(arp + 18);
 }
 
 /** Target's IPv4 address. */

@@ -51,6 +51,54 @@ export function sumBytes(at: usize, len: u32): u64 {
   return sum;
 }
 
+/** Sum of the four lanes of the accumulators of sumBytes and copySum. */
+@inline
+function lanesSum(lanes: v128): u64 {
+  const wide = i64x2.add(i64x2.extend_low_i32x4_u(lanes), i64x2.extend_high_i32x4_u(lanes));
+  return <u64>i64x2.extract_lane(wide, 0) + <u64>i64x2.extract_lane(wide, 1);
+}
+
+/**
+ * Copies `len` bytes, at most 64 KiB, and sums them, as sumBytes does (csum_and_copy_from_iter): in one pass, without
+ * the call out of the module that memory.copy is.
+ */
+export function copySum(to: usize, from: usize, len: u32): u64 {
+  let lanes = i32x4.splat(0);
+  while (len >= 32) {
+    const a = v128.load(from);
+    const b = v128.load(from, 16);
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    lanes = i32x4.add(lanes, i32x4.add(i32x4.extadd_pairwise_i16x8_u(a), i32x4.extadd_pairwise_i16x8_u(b)));
+    from += 32;
+    to += 32;
+    len -= 32;
+  }
+  let sum = lanesSum(lanes);
+  while (len >= 4) {
+    const word = load<u32>(from);
+    store<u32>(to, word);
+    sum += <u64>word;
+    from += 4;
+    to += 4;
+    len -= 4;
+  }
+  if (len >= 2) {
+    const half = load<u16>(from);
+    store<u16>(to, half);
+    sum += <u64>half;
+    from += 2;
+    to += 2;
+    len -= 2;
+  }
+  if (len) {
+    const byte = load<u8>(from);
+    store<u8>(to, byte);
+    sum += <u64>byte;
+  }
+  return sum;
+}
+
 /** The checksum of `len` bytes: complement of the folded sum, ready to store. */
 @inline
 export function checksum(at: usize, len: u32): u16 {

@@ -1,5 +1,7 @@
 /**
- * Ethernet II (IEEE 802.3). A MAC address is a u64 of 48 bits, first byte on the wire most significant.
+ * Ethernet II (IEEE 802.3). A MAC address is a u64 of 48 bits as it is read from the wire: the first byte is the least
+ * significant one, so that a frame's addresses are loaded and compared without turning bytes around. At the kernel's
+ * border, and where addresses are ordered, the first byte is the most significant one (macOrder).
  *
  *   +0 destination 6 | +6 source 6 | +12 ethertype 2
  */
@@ -10,17 +12,23 @@ export const ETH_P_IP: u32 = 0x0800;
 export const ETH_P_ARP: u32 = 0x0806;
 export const MAC_BROADCAST: u64 = 0xffffffffffff;
 
+/** An address of either order in the other one. */
+@inline
+export function macOrder(mac: u64): u64 {
+  return bswap<u64>(mac << 16);
+}
+
 /** Reads a MAC address at `at`. Reads 8 bytes: there are always 2 behind it in a frame. */
 @inline
 export function loadMac(at: usize): u64 {
-  return bswap<u64>(load<u64>(at)) >> 16;
+  return load<u64>(at) & 0xffffffffffff;
 }
 
 /** Writes a MAC address (6 bytes). */
 @inline
 export function storeMac(at: usize, mac: u64): void {
-  store<u32>(at, bswap<u32>(<u32>(mac >> 16)));
-  store<u16>(at, bswap<u16>(<u16>mac), 4);
+  store<u32>(at, <u32>mac);
+  store<u16>(at, <u16>(mac >> 32), 4);
 }
 
 /** Destination MAC. */
@@ -44,7 +52,7 @@ export function ethType(frame: usize): u32 {
 /** Group bit: multicast or broadcast. */
 @inline
 export function isMulticast(mac: u64): bool {
-  return <bool>((mac >> 40) & 1);
+  return <bool>(mac & 1);
 }
 
 /** Neither multicast nor zero (is_valid_ether_addr). */

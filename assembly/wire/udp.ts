@@ -32,6 +32,14 @@ export function emitUdp(udp: usize, sport: u32, dport: u32, length: u32): void {
   store<u32>(udp, <u32>bswap<u16>(<u16>length), 4);
 }
 
+/** Writes length and checksum, over the addresses at `ip` and data of which the sum is known; 0 is sent as 0xffff. */
+@inline
+export function udpFinish(ip: usize, udp: usize, length: u32, dataSum: u64): void {
+  const word = <u32>bswap<u16>(<u16>length);
+  const check = ~fold64(pseudoSum(ip, PROTOCOL, length) + <u64>load<u32>(udp) + <u64>word + dataSum) & 0xffff;
+  store<u32>(udp, word | ((check == 0 ? 0xffff : check) << 16), 4);
+}
+
 /** Computes and stores the checksum over the addresses at `ip`; 0 is sent as 0xffff (udp_set_csum). */
 @inline
 export function udpSetCheck(ip: usize, udp: usize, length: u32): void {

@@ -10,7 +10,7 @@ import { ipRcvFinish } from "../inet/input";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_SECPATH, Skb, dropRoute, dropSkb, resetCt } from "../memory/skb";
-import { nfHook } from "../netfilter/netfilter";
+import { nfPreRouting } from "../netfilter/netfilter";
 import { now } from "../sim/event";
 import { ipDst, ipFinish } from "../wire/ipv4";
 import { EBADMSG, espInput } from "./esp";
@@ -97,7 +97,7 @@ function transportFinish(ns: NetNs, skb: Skb, protocol: u32): void {
   ipFinish(ip, skb.len);
   if (ns.nfHooks & (1 << NF_PRE_ROUTING)) {
     const dst = ipDst(ip);
-    if (nfHook(ns, NF_PRE_ROUTING, skb, skb.dev, 0) != <u32>NF_ACCEPT) return;
+    if (nfPreRouting(ns, skb, skb.dev) != <u32>NF_ACCEPT) return;
     if (ipDst(skb.nh) != dst) dropRoute(skb);
   }
   ipRcvFinish(ns, skb);

@@ -11,7 +11,7 @@ import { devMtu, pmtuGet } from "../inet/route";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_SECPATH, SKB_XFRM_DONE, Skb, dropSkb, resetCt } from "../memory/skb";
-import { nfHook } from "../netfilter/netfilter";
+import { nfPostRouting } from "../netfilter/netfilter";
 import { now } from "../sim/event";
 import { ipDst, ipHlen } from "../wire/ipv4";
 import { espMtu, espOutput } from "./esp";
@@ -185,7 +185,7 @@ export function xfrm4Output(ns: NetNs, skb: Skb): i32 {
   skb.dev = skb.rtDev;
   if (ns.nfHooks & (1 << NF_POST_ROUTING)) {
     const before = sourceOf(skb);
-    const verdict = nfHook(ns, NF_POST_ROUTING, skb, 0, skb.rtDev);
+    const verdict = nfPostRouting(ns, skb, skb.rtDev);
     if (verdict != <u32>NF_ACCEPT) return verdict == <u32>NF_DROP ? -EPERM : 0;
     if (sourceOf(skb) != before) {
       const error = xfrmLookup(ns, skb);

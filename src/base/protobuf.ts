@@ -67,6 +67,18 @@ export class ProtoWriter {
     return this;
   }
 
+  /** An embedded message of one field, these bytes, which is left out when empty. */
+  wrappedBytes(field: number, innerField: number, value: Uint8Array): this {
+    this.#varint(field * 8 + LENGTH_DELIMITED);
+    if (value.length === 0) {
+      this.#varint(0);
+      return this;
+    }
+    const head = lengthOfVarint(innerField * 8 + LENGTH_DELIMITED) + lengthOfVarint(value.length);
+    this.#varint(head + value.length);
+    return this.bytesAlways(innerField, value);
+  }
+
   stringAlways(field: number, value: string): this {
     // Names and keys are ASCII: a byte a character, without a buffer in between.
     const start = this.#length;
@@ -118,6 +130,12 @@ export class ProtoWriter {
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
   }
+}
+
+function lengthOfVarint(value: number): number {
+  let length = 1;
+  for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) length++;
+  return length;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What `swarmwire run` prints: a terminal's screen, or JSON lines. */
 import { formatDuration, type Time } from "../base/time.ts";
+import { formatLinks } from "../lab/fabric.ts";
 import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from "../lab/run.ts";
 import { Screen } from "../lab/screen.ts";
 import { formatProfile, profileJson } from "./profile.ts";
@@ -16,6 +17,9 @@ export interface Printer extends LabObserver {
 
 /** Reasons under which a packet ends as it should, and not as a loss. */
 const CONSUMED = /_CONSUMED$/;
+
+/** Switch links that the end of a run lists at most. */
+const MOST_LINKS = 32;
 
 /** Packets that were lost, by reason. */
 export function lossesOf(drops: Readonly<Record<string, number>>): [string, number][] {
@@ -125,6 +129,7 @@ export class TerminalPrinter implements Printer {
       `\n${count(steps.length, "command")}, ${failed === 0 ? "all as expected" : `${failed} not as expected`}; ${formatDuration(result.end)} of virtual time, ${count(counters.framesCarried, "frame")} on the wire, ${count(counters.events, "event")}.\n`,
     );
     if (drops.length > 0) this.#print(`Dropped: ${drops.join(", ")}.\n`);
+    if (counters.links.length > 0) this.#print(`\n${formatLinks(counters.links, MOST_LINKS)}\n`);
     if (result.cut) this.#print("Stopped before the end of the last step.\n");
     if (trace !== undefined && trace.error === undefined && trace.points > 0 && !trace.onStdout) {
       this.#print(
@@ -150,6 +155,7 @@ function keysText({ path, keysPath }: TraceFile, associations: string): string {
  *   terminal it left open, or null), start, end, ok, failures (texts);
  * - `wait`: step, duration, time; `fault`, and `workload` when it begins: step, text, time. What came of a workload
  *   is a `step` too, with the report as its stdout, and flows (from, to, address, sent, received, lost, failed);
+ * - `show`: step, text (`fabric`), time; then a `step`, with the table as its stdout, and links, as in counters of `end`;
  * - `output`, of a terminal on which nobody types: host, terminal, stream, text, time;
  * - `end`, the last one: ok, cut (`--until` or a signal came first), steps, failed, time, trace (a path or null),
  *   keys (the path of its ESP keys, or null), packets, traceError (a text or null), counters, and with `--profile`

@@ -5,11 +5,12 @@ import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { KernelAead } from "./aead.ts";
 import type { Kernel } from "./kernel.ts";
-import { check } from "./memory.ts";
+import { check, type KernelMemory } from "./memory.ts";
 import { Namespace } from "./netns.ts";
 import { DROP_REASON_NAMES } from "./reasons.ts";
 import { KernelMeter } from "./traffic-meter.ts";
 import type { HostKernel, NetNs } from "./types.ts";
+import type { KernelExports } from "./wasm.ts";
 
 /** Packets of one host: made + arrived = delivered + dropped + sent + live, always. */
 export interface PacketCounters {
@@ -24,6 +25,16 @@ export interface PacketCounters {
   readonly arrived: number;
   /** Now in a queue, in a socket, or on the wire. */
   readonly live: number;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The name under which a namespace was parked. */
+function parkedName(exports: KernelExports, mem: KernelMemory, id: number): string {
+  const length = exports.netnsParkedName(id);
+  assert(length > 0, "a parked namespace", id);
+  return decoder.decode(mem.copy(exports.scratch(), length));
 }
 
 /** A machine in the kernel: its root namespace, NICs, and further namespaces. */
@@ -61,6 +72,41 @@ export class Host implements HostKernel {
 
   createNs(name: string): NetNs {
     return this.#adopt(new Namespace(this, name, this.kernel.exports.netnsNew(this.handle)));
+  }
+
+  park(ns: NetNs): number {
+    const own = this.kernel.namespaceOf(ns);
+    assert(own.owner === this && own.alive && own !== this.#root, "a namespace of this host, not its root", ns.name);
+    assert(own.sockets.length === 0, "a namespace without open sockets", ns.name);
+    const { exports, mem } = this.kernel;
+    const name = encoder.encode(own.name);
+    mem.bytes.set(name, exports.scratch());
+    exports.netnsPark(own.handle, name.length);
+    this.forget(own);
+    own.leave();
+    return own.handle;
+  }
+
+  unpark(id: number): Namespace {
+    const { exports, mem } = this.kernel;
+    const known = this.kernel.namespaceAt(id);
+    if (known !== undefined) {
+      assert(known.owner === this, "a namespace of this host", id);
+      return known;
+    }
+    const ns = new Namespace(this, parkedName(exports, mem, id), id);
+    exports.netnsUnpark(id);
+    this.#namespaces.push(ns);
+    this.kernel.addNamespace(ns);
+    return ns;
+  }
+
+  parked(): { readonly id: number; readonly name: string }[] {
+    const { exports, mem } = this.kernel;
+    const out: { id: number; name: string }[] = [];
+    for (let id = exports.netnsParkedFirst(this.handle); id !== 0; id = exports.netnsParkedNext(id))
+      out.push({ id, name: parkedName(exports, mem, id) });
+    return out.reverse();
   }
 
   namespaces(): readonly Namespace[] {
@@ -120,6 +166,9 @@ export class Host implements HostKernel {
 
   /** Power loss: everything that the kernel knew is gone, NICs are unplugged. */
   powerOff(): void {
+    const { exports } = this.kernel;
+    for (let id = exports.netnsParkedFirst(this.handle); id !== 0; id = exports.netnsParkedFirst(this.handle))
+      this.unpark(id).discard();
     for (const ns of [...this.#namespaces].reverse()) ns.discard();
     for (const aead of [...this.#aeads]) aead.close();
     for (const meter of [...this.#meters]) meter.close();
@@ -137,7 +186,8 @@ export class Host implements HostKernel {
 
   /** Called by a namespace that is gone. */
   forget(ns: Namespace): void {
-    this.#namespaces.splice(this.#namespaces.indexOf(ns), 1);
+    // The newest ones come and go: they stand last.
+    this.#namespaces.splice(this.#namespaces.lastIndexOf(ns), 1);
     this.kernel.removeNamespace(ns);
   }
 

@@ -36,6 +36,18 @@ export class Iptables implements IptablesApi {
     check(this.#ns.kernel.exports.nfChainDel(this.#ns.handle, TABLES[table]), operation);
   }
 
+  hasChain(table: TableName, chain: string): boolean {
+    const ns = this.#ns;
+    ns.requireAlive("iptables-save");
+    const { exports, mem } = ns.kernel;
+    if (exports.nfTableUsed(ns.handle, TABLES[table]) === 0) return false;
+    for (let at = exports.nfChainFirst(ns.handle, TABLES[table]); at !== 0; at = exports.nfChainNext(at)) {
+      exports.nfChainInfo(at);
+      if (mem.name(exports.scratch() + abi.CHAIN_INFO_NAME, abi.CHAIN_NAME) === chain) return true;
+    }
+    return false;
+  }
+
   flush(table: TableName, chain = ""): void {
     const operation = this.#begin(table, "-F", chain);
     check(this.#ns.kernel.exports.nfChainFlush(this.#ns.handle, TABLES[table]), operation);

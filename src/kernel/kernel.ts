@@ -4,7 +4,7 @@
  * types of types.ts. Records in the kernel are known by their addresses (handles).
  */
 import { RUN_DONE, RUN_WAKES } from "../../assembly/abi.ts";
-import { assert } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import { type CapturedFrame, RecordCursor } from "./capture-records.ts";
@@ -16,7 +16,7 @@ import type { SocketBase } from "./socket.ts";
 import { PacketTaps } from "./taps.ts";
 import type { LinkInfo, NetNs } from "./types.ts";
 import { Underlay } from "./underlay.ts";
-import { instantiateKernel, type KernelExports, type WasmMemory, type WasmModule } from "./wasm.ts";
+import { instantiateKernel, type KernelExports, MAXIMUM_PAGES, PAGE_BYTES, type WasmModule } from "./wasm.ts";
 import type { XfrmEvent } from "./xfrm-types.ts";
 
 /** Events handled in one call of run(), so that a run that never rests is noticed and can be interrupted. */
@@ -47,7 +47,10 @@ export interface KernelCounters {
   readonly pendingEvents: number;
   /** Frames that one end of a veth pair sent and the other received, of all hosts. */
   readonly vethHops: number;
+  /** Bytes of blocks that are held. */
   readonly memoryInUse: number;
+  /** Bytes of the instance's memory: what the operating system sees, at most 2 GiB less 64 KiB. */
+  readonly memoryHeld: number;
   readonly blocks: number;
 }
 
@@ -59,12 +62,25 @@ export class Kernel {
   /** Packet sockets of programs. */
   readonly taps: PacketTaps;
   readonly #hosts: Host[] = [];
+  readonly #indices = new Set<number>();
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sockets = new Map<number, SocketBase>();
+  /** Sockets that have news, while their waiters are told. */
+  #wakes = new Uint32Array(64);
   readonly #listeners: LinkListener[] = [];
   readonly #xfrmListeners: XfrmListener[] = [];
 
-  private constructor(exports: KernelExports, memory: WasmMemory, worker: number) {
+  readonly #worker: number;
+
+  private constructor(
+    module: WasmModule,
+    worker: number,
+    wrap: ((exports: KernelExports) => KernelExports) | undefined,
+    pages: number,
+  ) {
+    this.#worker = worker;
+    const { exports: raw, memory } = instantiateKernel(module, pages, (held) => this.#exhausted(held, pages));
+    const exports = wrap === undefined ? raw : wrap(raw);
     this.exports = exports;
     this.mem = new KernelMemory(memory);
     this.underlay = new Underlay(this);
@@ -76,10 +92,30 @@ export class Kernel {
    * Starts a kernel.
    * @param worker this worker's number, as ports name it
    * @param wrap what stands between the module's functions and everybody who calls them: a profile's clock
+   * @param pages most memory that it may take, in PAGE_BYTES. Whoever makes it need more gets a UserError; the kernel is
+   *   of no use afterwards.
    */
-  static create(module: WasmModule, worker = 0, wrap?: (exports: KernelExports) => KernelExports): Kernel {
-    const { exports, memory } = instantiateKernel(module);
-    return new Kernel(wrap === undefined ? exports : wrap(exports), memory, worker);
+  static create(
+    module: WasmModule,
+    worker = 0,
+    wrap?: (exports: KernelExports) => KernelExports,
+    pages = MAXIMUM_PAGES,
+  ): Kernel {
+    return new Kernel(module, worker, wrap, pages);
+  }
+
+  /** What is said when the kernel gets no more memory: which worker's it is, what it holds, what helps. */
+  #exhausted(held: number, pages: number): UserError {
+    const mib = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
+    const hosts = this.#hosts.length;
+    const limit = pages * PAGE_BYTES;
+    const why =
+      limit - held < 2 ** 20 ? "which is its limit" : `and the system gives it no more (its limit is ${mib(limit)})`;
+    return new UserError(
+      `worker ${this.#worker} is out of memory: its kernel holds ${mib(held)}, ${why}, ` +
+        `for ${hosts} ${hosts === 1 ? "host" : "hosts"} with ${this.exports.namespaceCount()} network namespaces ` +
+        `and ${this.exports.eventsPending()} pending events; spread the hosts over more workers, or make the run smaller`,
+    );
   }
 
   /**
@@ -88,11 +124,8 @@ export class Kernel {
    * @param random the host's stream; the kernel's own random numbers and MAC addresses are forks of it
    */
   addHost(name: string, index: number, random: Random): Host {
-    assert(
-      this.#hosts.every((host) => host.index !== index),
-      "host index is unique",
-      index,
-    );
+    assert(!this.#indices.has(index), "host index is unique", index);
+    this.#indices.add(index);
     const host = new Host(this, name, index, random.fork("kernel"));
     this.#hosts.push(host);
     return host;
@@ -145,17 +178,19 @@ export class Kernel {
     const count = this.exports.wakesPending();
     if (count === 0) return false;
     const list = this.exports.wakeList();
-    const handles: number[] = [];
-    for (let i = 0; i < count; i++) handles.push(this.mem.u32(list + 4 * i));
+    if (count > this.#wakes.length) this.#wakes = new Uint32Array(2 * count);
+    const wakes = this.#wakes;
+    const { view } = this.mem;
+    for (let i = 0; i < count; i++) wakes[i] = view.getUint32(list + 4 * i, true);
     this.exports.clearWakes();
     // A handle of 0 is a socket that was freed since; one without an object is a connection not accepted yet.
-    for (const handle of handles) this.#sockets.get(handle)?.notify();
+    for (let i = 0; i < count; i++) this.#sockets.get(wakes[i] as number)?.notify();
     return true;
   }
 
   // -------------------------------------------------------------------------------------------- handles
 
-  /** The namespace with that handle; undefined for 0. */
+  /** The namespace with that handle; undefined for 0 and for one that is parked. */
   namespaceAt(handle: number): Namespace | undefined {
     return this.#namespaces.get(handle);
   }
@@ -176,19 +211,16 @@ export class Kernel {
 
   addSocket(socket: SocketBase): void {
     this.#sockets.set(socket.handle, socket);
+    socket.ns.adopt(socket);
   }
 
   removeSocket(socket: SocketBase): void {
     if (this.#sockets.get(socket.handle) === socket) this.#sockets.delete(socket.handle);
+    socket.ns.release(socket);
   }
 
   socketAt(handle: number): SocketBase | undefined {
     return this.#sockets.get(handle);
-  }
-
-  /** The open sockets of a namespace. */
-  socketsOf(ns: Namespace): SocketBase[] {
-    return [...this.#sockets.values()].filter((socket) => socket.ns === ns);
   }
 
   // -------------------------------------------------------------------------------------------- links and captures
@@ -242,11 +274,13 @@ export class Kernel {
   }
 
   counters(): KernelCounters {
+    assert(this.exports.snmpStray() === 0, "a namespace that counts has counters", this.exports.snmpStray());
     return {
       events: this.exports.eventCount(),
       pendingEvents: this.exports.eventsPending(),
       vethHops: this.exports.vethHopCount(),
       memoryInUse: this.exports.memoryInUse(),
+      memoryHeld: this.mem.memory.buffer.byteLength,
       blocks: this.exports.blocksHeld(),
     };
   }

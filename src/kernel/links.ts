@@ -305,8 +305,9 @@ export class Links implements LinkApi {
 /** Deletes a device, and tells the listeners of it and of a veth's peer. */
 export function removeLink(ns: Namespace, handle: number): void {
   const info = readLink(ns, handle);
-  if (info.kind === "veth" && info.peerNs !== undefined) {
-    const peerNs = ns.kernel.namespaceOf(info.peerNs);
+  const peerHandle = ns.kernel.mem.u32(ns.kernel.exports.linkInfo(handle) + INFO_PEER_NS);
+  if (info.kind === "veth" && info.peerIndex !== 0) {
+    const peerNs = info.peerNs === undefined ? ns.owner.unpark(peerHandle) : ns.kernel.namespaceOf(info.peerNs);
     ns.kernel.linkEvent(peerNs, ns.kernel.exports.linkByIndex(peerNs.handle, info.peerIndex), "del");
   }
   ns.kernel.linkEvent(ns, handle, "del");

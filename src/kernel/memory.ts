@@ -7,8 +7,6 @@ import type { Mac } from "../base/addr.ts";
 import { assert, type Errno, errnoName, KernelError } from "../base/errors.ts";
 import type { WasmMemory } from "./wasm.ts";
 
-const decoder = new TextDecoder("latin1");
-
 /** Bytes of a device name, with its zero (IFNAMSIZ). */
 export const NAME_SIZE = 16;
 
@@ -71,9 +69,10 @@ export class KernelMemory {
 
   /** Reads a zero-padded name. */
   name(at: number, size = NAME_SIZE): string {
-    const bytes = this.copy(at, size);
-    const end = bytes.indexOf(0);
-    return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+    const bytes = this.bytes;
+    let name = "";
+    for (let i = at; i < at + size && bytes[i] !== 0; i++) name += String.fromCharCode(bytes[i] as number);
+    return name;
   }
 
   /** Writes a name, zero-padded. The caller has checked its length. */

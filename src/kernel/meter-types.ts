@@ -24,19 +24,44 @@ export interface DatagramFlow {
   readonly poisson?: readonly [number, number];
 }
 
-/** What a flow sent. */
-export interface DatagramsSent {
+/**
+ * A stream of requests, each on a TCP connection of its own: connect, a request, a response, and the client closes. Requests
+ * are a Poisson process and don't wait for each other.
+ */
+export interface RequestFlow {
   readonly flow: number;
-  readonly sent: number;
-  /** Refused by the kernel: no route, a firewall. */
-  readonly failed: number;
+  readonly group: number;
+  /** Source ports, taken in turn: the first, the distance to the next, and how many. */
+  readonly ports: { readonly first: number; readonly step: number; readonly count: number };
+  readonly to: Ipv4;
+  readonly toPort: number;
+  /** Bytes of the response that it waits for. */
+  readonly response: number;
+  readonly startIn: Time;
+  readonly endIn: Time;
+  /** Mean, ns. */
+  readonly interval: number;
+  readonly seed: readonly [number, number];
 }
 
-/** What came of a flow to a sink. */
-export interface DatagramsSeen {
+/** What a flow sent. */
+export interface TrafficSent {
   readonly flow: number;
-  /** The sink's. */
+  /** Datagrams or requests. */
+  readonly sent: number;
+  /** Refused by the kernel (no route, a firewall), or without an answer. */
+  readonly failed: number;
+  /** Whole answers, and their bytes. */
+  readonly received: number;
+  readonly bytes: number;
+}
+
+/** What came of a flow to a sink or a server. */
+export interface TrafficSeen {
+  readonly flow: number;
+  /** The sink's or the server's. */
   readonly tag: number;
+  /** Datagrams or connections. */
   readonly count: number;
   /** Of payload. */
   readonly bytes: number;
@@ -45,7 +70,7 @@ export interface DatagramsSeen {
   readonly duplicates: number;
 }
 
-/** Delays of a group, ns: counts by bucket of src/workload/histogram.ts, up to the last octave that has one. */
+/** Delays of a group, ns (of datagrams one way, of requests from the SYN to the answer's last byte): counts by bucket of src/workload/histogram.ts, up to the last octave that has one. */
 export interface GroupDelays {
   readonly group: number;
   readonly counts: Uint32Array;
@@ -61,10 +86,16 @@ export interface TrafficMeter {
   listen(ns: NetNs, port: number, tag: number): void;
   /** Sends a flow through a connected socket; no program is woken. Throws EADDRINUSE, EMSGSIZE. */
   generate(ns: NetNs, flow: DatagramFlow): void;
+  /** Answers requests to a TCP port of any address with so many bytes each. Throws EADDRINUSE. */
+  serve(ns: NetNs, port: number, tag: number, response: number): void;
+  /** Sends requests; no program is woken. */
+  request(ns: NetNs, flow: RequestFlow): void;
   /** In the order in which the flows were made. */
-  sent(): DatagramsSent[];
-  /** In the order of the first datagrams. */
-  seen(): DatagramsSeen[];
+  sent(): TrafficSent[];
+  /** In the order of the first datagrams or connections. */
+  seen(): TrafficSeen[];
+  /** Why requests failed, by the kernel's name for it. */
+  failures(): { readonly cause: string; readonly count: number }[];
   /** By group, ascending. */
   delays(): GroupDelays[];
   /** Datagrams to the sinks that belong to no flow. */

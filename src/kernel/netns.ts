@@ -8,43 +8,85 @@ import { Ipvs } from "./ipvs.ts";
 import type { Kernel } from "./kernel.ts";
 import { devicesOf, Fdb, Links, readLink, removeLink } from "./links.ts";
 import { check, refuse } from "./memory.ts";
+import type { SocketBase } from "./socket.ts";
 import { Sockets } from "./sockets.ts";
 import { getSysctl, readSnmp, setSysctl } from "./sysctl.ts";
 import type { HostKernel, LinkInfo, NetNs } from "./types.ts";
 import { Xfrm } from "./xfrm.ts";
 
-/** A network namespace: the doors of types.ts over its handle. */
+/** A network namespace: the doors of types.ts over its handle. A door is made when it is first used. */
 export class Namespace implements NetNs {
   readonly owner: Host;
   readonly handle: number;
-  readonly link: Links;
-  readonly addr: Addresses;
-  readonly route: Routes;
-  readonly neigh: Neighbours;
-  readonly fdb: Fdb;
-  readonly iptables: Iptables;
-  readonly conntrack: Conntrack;
-  readonly xfrm: Xfrm;
-  readonly ipvs: Ipvs;
-  readonly socket: Sockets;
   #name: string;
   #alive = true;
+  #link: Links | undefined;
+  #addr: Addresses | undefined;
+  #route: Routes | undefined;
+  #neigh: Neighbours | undefined;
+  #fdb: Fdb | undefined;
+  #iptables: Iptables | undefined;
+  #conntrack: Conntrack | undefined;
+  #xfrm: Xfrm | undefined;
+  #ipvs: Ipvs | undefined;
+  #socket: Sockets | undefined;
+  #opened: Set<SocketBase> | undefined;
 
   /** Made by Host. */
   constructor(host: Host, name: string, handle: number) {
     this.owner = host;
     this.#name = name;
     this.handle = handle;
-    this.link = new Links(this);
-    this.addr = new Addresses(this);
-    this.route = new Routes(this);
-    this.neigh = new Neighbours(this);
-    this.fdb = new Fdb(this);
-    this.iptables = new Iptables(this);
-    this.conntrack = new Conntrack(this);
-    this.xfrm = new Xfrm(this);
-    this.ipvs = new Ipvs(this);
-    this.socket = new Sockets(this);
+  }
+
+  get link(): Links {
+    this.#link ??= new Links(this);
+    return this.#link;
+  }
+
+  get addr(): Addresses {
+    this.#addr ??= new Addresses(this);
+    return this.#addr;
+  }
+
+  get route(): Routes {
+    this.#route ??= new Routes(this);
+    return this.#route;
+  }
+
+  get neigh(): Neighbours {
+    this.#neigh ??= new Neighbours(this);
+    return this.#neigh;
+  }
+
+  get fdb(): Fdb {
+    this.#fdb ??= new Fdb(this);
+    return this.#fdb;
+  }
+
+  get iptables(): Iptables {
+    this.#iptables ??= new Iptables(this);
+    return this.#iptables;
+  }
+
+  get conntrack(): Conntrack {
+    this.#conntrack ??= new Conntrack(this);
+    return this.#conntrack;
+  }
+
+  get xfrm(): Xfrm {
+    this.#xfrm ??= new Xfrm(this);
+    return this.#xfrm;
+  }
+
+  get ipvs(): Ipvs {
+    this.#ipvs ??= new Ipvs(this);
+    return this.#ipvs;
+  }
+
+  get socket(): Sockets {
+    this.#socket ??= new Sockets(this);
+    return this.#socket;
   }
 
   get kernel(): Kernel {
@@ -68,6 +110,27 @@ export class Namespace implements NetNs {
     if (!this.#alive) refuse("ENOENT", operation);
   }
 
+  /** A socket was opened in it. */
+  adopt(socket: SocketBase): void {
+    this.#opened ??= new Set();
+    this.#opened.add(socket);
+  }
+
+  /** A socket in it was closed. */
+  release(socket: SocketBase): void {
+    this.#opened?.delete(socket);
+  }
+
+  /** Its open sockets, in the order in which they were opened. */
+  get sockets(): readonly SocketBase[] {
+    return this.#opened === undefined ? [] : [...this.#opened];
+  }
+
+  /** Ends this object, not the namespace: another one stands for it when it is unparked. */
+  leave(): void {
+    this.#alive = false;
+  }
+
   rename(name: string): void {
     if (name === this.#name) return;
     this.#name = name;
@@ -89,7 +152,7 @@ export class Namespace implements NetNs {
   /** Destroys the namespace and all that is in it, NICs too. */
   discard(): void {
     if (!this.#alive) return;
-    const sockets = this.kernel.socketsOf(this);
+    const { sockets } = this;
     // A veth's peer goes along, and may be a device of this namespace too: so look again after each.
     for (let dev = this.#firstRemovable(); dev !== 0; dev = this.#firstRemovable()) removeLink(this, dev);
     for (const dev of devicesOf(this)) this.kernel.linkEvent(this, dev, "del");

@@ -57,9 +57,12 @@ function refuse(what: string): never {
   throw new KernelError("EINVAL", `rule: ${what}`);
 }
 
+const encoder = new TextEncoder();
+const NOTHING = new Uint8Array(0);
+
 /** Writes a chain's name as the kernel takes it. @throws KernelError EINVAL over 28 bytes */
 export function encodeChainName(name: string): Uint8Array {
-  const bytes = new TextEncoder().encode(name);
+  const bytes = encoder.encode(name);
   if (bytes.length >= abi.CHAIN_NAME - 3) refuse(`chain name "${name}"`);
   const out = new Uint8Array(abi.CHAIN_NAME);
   out.set(bytes);
@@ -109,7 +112,7 @@ class Encoder {
   device(match: number, at: number, maskAt: number, value: Not<string> | undefined): void {
     if (value === undefined || (value.value === "+" && !value.not)) return;
     const wild = value.value.endsWith("+");
-    const name = new TextEncoder().encode(wild ? value.value.slice(0, -1) : value.value);
+    const name = encoder.encode(wild ? value.value.slice(0, -1) : value.value);
     if (name.length >= IFNAMSIZ) refuse(`interface name "${value.value}"`);
     this.has(match, value.not);
     this.bytes.set(name, at);
@@ -221,7 +224,7 @@ function encodeTarget(out: Encoder, target: RuleTarget | undefined): void {
 /** A rule's body for the kernel. @throws KernelError EINVAL for what iptables refuses */
 export function encodeRule(rule: Rule): Uint8Array {
   const program = rule.match.u32 === undefined ? [] : compileU32(rule.match.u32);
-  const comment = new TextEncoder().encode(rule.comment ?? "");
+  const comment = rule.comment === undefined ? NOTHING : encoder.encode(rule.comment);
   if (comment.length > 255) refuse("comment longer than 255 bytes");
   const out = new Encoder(abi.RULE_HEAD + 4 * program.length + comment.length);
   encodeMatch(out, rule.match);

@@ -17,6 +17,8 @@ export interface Wakeable {
 export interface SocketApi {
   udp(): UdpSocket;
   tcp(): TcpSocket;
+  /** A TCP socket for generated traffic. Absent in stand-ins. */
+  trafficTcp?(): TrafficSocket;
   /** A one-to-one SCTP socket (SOCK_STREAM, IPPROTO_SCTP). */
   sctp(): SctpSocket;
   /** A ping socket (IPPROTO_ICMP datagram socket as busybox/iputils ping use when unprivileged; raw semantics otherwise). */
@@ -181,6 +183,20 @@ export interface TcpSocket extends StreamSocket {
     retransmits: number;
     rcvWnd: number;
   };
+}
+
+/** A TCP socket of generated traffic: the kernel reads and writes in the program's place. */
+export interface TrafficSocket extends TcpSocket {
+  tryAccept(): TrafficSocket | undefined;
+  /**
+   * Counts and frees what arrives from now on, instead of queueing it for tryRecv; waiters hear of data once `wakeAt` bytes
+   * have come in all, and of the end as ever. It can be called again for the next amount.
+   */
+  setSink(wakeAt: number): void;
+  /** Bytes that have come in order. */
+  readonly bytesReceived: number;
+  /** As trySend, bytes of a fixed pattern: no array is filled for them. */
+  trySendPattern(length: number): number;
 }
 
 /** State of an SCTP association, as the kernel spells it, or LISTEN. */

@@ -51,7 +51,9 @@ export abstract class SocketBase implements Socket {
 
   /** Tells everyone that waits to look again, in the order in which they began to wait. */
   notify(): void {
-    for (const waiter of [...this.#waiters]) waiter.wake(this);
+    // Whoever wakes stops waiting, so the set changes; mostly there is one, and no need of a copy.
+    if (this.#waiters.size > 1) for (const waiter of [...this.#waiters]) waiter.wake(this);
+    else for (const waiter of this.#waiters) waiter.wake(this);
   }
 
   takeError(): Errno | undefined {

@@ -7,7 +7,7 @@ import { readDump } from "./addresses.ts";
 import { check } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
 import { SocketBase } from "./socket.ts";
-import type { SocketInfo, TcpSocket, TcpState } from "./socket-types.ts";
+import type { SocketInfo, TcpState, TrafficSocket } from "./socket-types.ts";
 
 const STATES: Record<number, TcpState> = {
   [abi.TCP_ESTABLISHED]: "ESTABLISHED",
@@ -50,7 +50,7 @@ function stateName(number: number): TcpState {
 }
 
 /** A TCP socket over its handle in the kernel. */
-export class TcpSocketImpl extends SocketBase implements TcpSocket {
+export class TcpSocketImpl extends SocketBase implements TrafficSocket {
   /** @param handle of a socket that was opened or accepted */
   constructor(ns: Namespace, handle: number) {
     super(ns, handle);
@@ -79,7 +79,7 @@ export class TcpSocketImpl extends SocketBase implements TcpSocket {
     check(this.kernel.exports.tcpConnect(this.handle, ip, port), "connect");
   }
 
-  tryAccept(): TcpSocket | undefined {
+  tryAccept(): TrafficSocket | undefined {
     if (this.closed) return undefined;
     const handle = this.kernel.exports.tcpAccept(this.handle);
     if (handle === -abi.EAGAIN) return undefined;
@@ -153,11 +153,27 @@ export class TcpSocketImpl extends SocketBase implements TcpSocket {
     this.kernel.exports.tcpSetNoDelay(this.handle, on ? 1 : 0);
   }
 
+  setSink(wakeAt: number): void {
+    this.requireOpen("setsockopt");
+    this.kernel.exports.tcpSetSink(this.handle, 1, wakeAt);
+  }
+
+  get bytesReceived(): number {
+    return this.closed ? 0 : this.kernel.exports.tcpBytesReceived(this.handle);
+  }
+
+  trySendPattern(length: number): number {
+    if (this.closed) this.throwPending("send");
+    this.requireOpen("send");
+    const taken = this.kernel.exports.tcpSendPattern(this.handle, length);
+    return taken === -abi.EAGAIN ? 0 : check(taken, "send");
+  }
+
   get unacked(): number {
     return this.closed ? 0 : this.kernel.exports.tcpUnacked(this.handle);
   }
 
-  info(): ReturnType<TcpSocket["info"]> {
+  info(): ReturnType<TrafficSocket["info"]> {
     this.requireOpen("getsockopt");
     const { exports, mem } = this.kernel;
     exports.tcpInfo(this.handle);

@@ -1,6 +1,15 @@
 /** The socket door of a namespace: opens sockets, and lists them as ss(8) does. */
 import type { Namespace } from "./netns.ts";
-import type { IcmpSocket, RawSocket, SctpSocket, SocketApi, SocketInfo, TcpSocket, UdpSocket } from "./socket-types.ts";
+import type {
+  IcmpSocket,
+  RawSocket,
+  SctpSocket,
+  SocketApi,
+  SocketInfo,
+  TcpSocket,
+  TrafficSocket,
+  UdpSocket,
+} from "./socket-types.ts";
 import { listDatagramSockets } from "./sockets-datagram.ts";
 import { IcmpSocketImpl, RawSocketImpl } from "./sockets-icmp.ts";
 import { listSctpSockets, SctpSocketImpl } from "./sockets-sctp.ts";
@@ -21,6 +30,11 @@ export class Sockets implements SocketApi {
   }
 
   tcp(): TcpSocket {
+    this.#ns.requireAlive("socket");
+    return TcpSocketImpl.open(this.#ns);
+  }
+
+  trafficTcp(): TrafficSocket {
     this.#ns.requireAlive("socket");
     return TcpSocketImpl.open(this.#ns);
   }

@@ -1,9 +1,9 @@
 /** A host's meter over its handle in the kernel (assembly/socket/meter-border.ts). */
 import * as abi from "../../assembly/abi.ts";
-import { assert } from "../base/errors.ts";
+import { assert, errnoName } from "../base/errors.ts";
 import type { Host } from "./host.ts";
 import { check, refuse } from "./memory.ts";
-import type { DatagramFlow, DatagramsSeen, DatagramsSent, GroupDelays, TrafficMeter } from "./meter-types.ts";
+import type { DatagramFlow, GroupDelays, RequestFlow, TrafficMeter, TrafficSeen, TrafficSent } from "./meter-types.ts";
 import type { NetNs } from "./types.ts";
 
 /** Bytes of a measured datagram's header. */
@@ -52,19 +52,56 @@ export class KernelMeter implements TrafficMeter {
     check(result, "generate");
   }
 
-  sent(): DatagramsSent[] {
+  serve(ns: NetNs, port: number, tag: number, response: number): void {
+    check(this.#exports.meterServe(this.#open, this.#handleOf(ns), port, tag, response), "listen");
+  }
+
+  request(ns: NetNs, flow: RequestFlow): void {
+    const { ports, seed } = flow;
+    assert(flow.startIn >= 0 && flow.interval > 0, "a flow starts now or later", flow.startIn, flow.interval);
+    assert(ports.count > 0 && ports.first + ports.step * (ports.count - 1) < 65_536, "source ports", ports.first);
+    this.#exports.meterRequest(
+      this.#open,
+      this.#handleOf(ns),
+      flow.flow,
+      flow.group,
+      ports.first,
+      ports.step,
+      ports.count,
+      flow.to,
+      flow.toPort,
+      flow.response,
+      flow.startIn,
+      flow.endIn,
+      flow.interval,
+      seed[0],
+      seed[1],
+    );
+  }
+
+  failures(): { readonly cause: string; readonly count: number }[] {
+    const at = this.#exports.meterFailures(this.#open);
+    if (at === 0) return [];
     const { mem } = this.#host.kernel;
-    const read = (at: number): DatagramsSent => ({
+    const counts = Array.from({ length: abi.METER_ERRORS }, (_, errno) => mem.f64(at + 8 * errno));
+    return counts.flatMap((count, errno) => (count === 0 ? [] : [{ cause: errnoName(errno), count }]));
+  }
+
+  sent(): TrafficSent[] {
+    const { mem } = this.#host.kernel;
+    const read = (at: number): TrafficSent => ({
       flow: mem.u32(at + abi.METER_SENT_FLOW),
       sent: mem.f64(at + abi.METER_SENT_COUNT),
       failed: mem.f64(at + abi.METER_SENT_FAILED),
+      received: mem.f64(at + abi.METER_SENT_RECEIVED),
+      bytes: mem.f64(at + abi.METER_SENT_BYTES),
     });
     return this.#list(abi.METER_SENT_RECORD, (skip) => this.#exports.meterSent(this.#open, skip), read);
   }
 
-  seen(): DatagramsSeen[] {
+  seen(): TrafficSeen[] {
     const { mem } = this.#host.kernel;
-    const read = (at: number): DatagramsSeen => ({
+    const read = (at: number): TrafficSeen => ({
       flow: mem.u32(at + abi.METER_SEEN_FLOW),
       tag: mem.u32(at + abi.METER_SEEN_TAG),
       count: mem.f64(at + abi.METER_SEEN_COUNT),

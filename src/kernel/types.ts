@@ -20,8 +20,18 @@ export interface HostKernel {
   readonly root: NetNs;
   /** Makes a network namespace (with a `lo` that is down). `name` is how capture points and `ip netns` call it. */
   createNs(name: string): NetNs;
-  /** Namespaces in order of creation, the root first. */
+  /** Namespaces in order of creation, the root first; those that were unparked come last, parked ones not at all. */
   namespaces(): readonly NetNs[];
+  /**
+   * Sets a namespace aside, without open sockets: it lives on in the kernel and its packets flow, but no object stands for
+   * it. Captures that were chosen for its links go on. The object is dead afterwards. A million containers need this.
+   * @returns what unpark() takes: the namespace's number, valid until it is destroyed, or its host loses power
+   */
+  park(ns: NetNs): number;
+  /** A namespace that was parked, to work in again, under its old name; one that isn't parked is given as it is. */
+  unpark(id: number): NetNs;
+  /** The parked namespaces, in the order in which they were parked. */
+  parked(): readonly { readonly id: number; readonly name: string }[];
   /** Packets dropped on this host so far, by reason (names of `assembly/abi.ts`). */
   drops(): Record<string, number>;
   /**
@@ -104,7 +114,7 @@ export interface LinkInfo {
   readonly master: number;
   /** veth: the peer's ifindex (IFLA_LINK), else 0. */
   readonly peerIndex: number;
-  /** veth: the peer's namespace; vxlan: the namespace of its UDP socket. */
+  /** veth: the peer's namespace, undefined too while that is parked; vxlan: the namespace of its UDP socket. */
   readonly peerNs: NetNs | undefined;
   readonly vxlan?: VxlanConfig;
   readonly bridge?: { readonly ageing: Time; readonly portCount: number; readonly defaultPvid: number };
@@ -390,6 +400,8 @@ export interface ChainInfo {
 export interface IptablesApi {
   newChain(table: TableName, chain: string): void;
   deleteChain(table: TableName, chain: string): void;
+  /** The table has a chain of that name. */
+  hasChain(table: TableName, chain: string): boolean;
   flush(table: TableName, chain?: string): void;
   setPolicy(table: TableName, chain: HookName, policy: "ACCEPT" | "DROP"): void;
   append(table: TableName, chain: string, rule: Rule): void;

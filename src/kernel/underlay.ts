@@ -1,18 +1,6 @@
 /** The kernel's view of the wires: ports and their settings, and the exchange of frames with other workers. */
-import {
-  OUT_ARRIVAL,
-  OUT_DATA,
-  OUT_FLAGS,
-  OUT_FROM,
-  OUT_LATE,
-  OUT_LEN,
-  OUT_PORT,
-  OUT_RECORD,
-  OUT_TIE,
-  OUT_VIA,
-} from "../../assembly/abi.ts";
+import { OUT_RECORD } from "../../assembly/abi.ts";
 import type { Ipv4, Mac } from "../base/addr.ts";
-import { assert } from "../base/errors.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelMemory, macHigh, macLow } from "./memory.ts";
@@ -68,8 +56,14 @@ export interface FabricLinkCounters {
 
 /** Where a worker's frames for another worker stand: what the receiver needs to fetch them. */
 export interface Outbox {
-  readonly records: number;
-  readonly count: number;
+  /** Address of the records (OUT_* in abi.ts). */
+  records: number;
+  count: number;
+  /** Address of the frames' bytes, and how many they are. */
+  bytes: number;
+  used: number;
+  /** Earliest arrival; FOREVER when it is empty. */
+  earliest: Time;
 }
 
 const UNLIMITED_BPS = 1e12;
@@ -145,59 +139,59 @@ export class Underlay {
     this.#kernel.exports.portFilterClear(port);
   }
 
-  /** At the end of a window: what was sent becomes readable, what was readable is freed. */
+  /** At the end of a window: what was sent becomes readable, what was readable is forgotten, windowEnd() is FOREVER again. */
   flip(): void {
     this.#kernel.exports.outboxFlip();
   }
 
-  /** Frames for a worker that the last flip made readable. */
-  outbox(worker: number): Outbox {
-    const count = this.#kernel.exports.outboxCount(worker);
-    return { count, records: count === 0 ? 0 : this.#kernel.exports.outboxRecords(worker) };
+  /**
+   * Says how soon a frame's arrival at another worker can have an effect here: a window ends that much after the earliest
+   * arrival of what was sent in it.
+   */
+  setReturn(worker: number, delay: Time): void {
+    this.#kernel.exports.outboxReturn(worker, delay >= FOREVER ? Number.POSITIVE_INFINITY : delay);
   }
 
-  /** The earliest arrival in an outbox of this kernel; FOREVER when it is empty. */
-  earliestArrival(box: Outbox): Time {
-    let earliest = FOREVER;
-    for (let i = 0; i < box.count; i++) {
-      earliest = Math.min(earliest, this.#kernel.mem.u64(box.records + i * OUT_RECORD + OUT_ARRIVAL));
+  /** Where the present window ends because of what was sent in it; FOREVER when nothing was. */
+  windowEnd(): Time {
+    return Math.min(this.#kernel.exports.windowEnd(), FOREVER);
+  }
+
+  /** Frames for a worker that the last flip made readable; written to `box`. */
+  outbox(worker: number, box: Outbox): Outbox {
+    const { exports } = this.#kernel;
+    box.count = exports.outboxCount(worker);
+    if (box.count === 0) {
+      box.earliest = FOREVER;
+      return box;
     }
-    return earliest;
+    box.records = exports.outboxRecords(worker);
+    box.bytes = exports.outboxBytes(worker);
+    box.used = exports.outboxUsed(worker);
+    box.earliest = exports.outboxEarliest(worker);
+    return box;
   }
 
   /**
-   * Fetches the frames of another worker's outbox out of its memory: one copy each. Their order among all
-   * frames is in (arrival, tie), so it does not matter which outbox is fetched first.
-   * @param notBefore start of the next window: a frame that is due earlier breaks the lookahead rule
+   * Fetches the frames of another worker's outbox out of its memory, all at once. Their order among all frames is in
+   * (arrival, tie), so it does not matter which outbox is fetched first.
+   * @param notBefore where this worker's clock stands: a frame that is due earlier breaks the lookahead rule
    */
   importFrom(sender: KernelMemory, box: Outbox, notBefore: Time): void {
     const { exports, mem } = this.#kernel;
-    const from = sender.view;
-    const bytes = sender.bytes;
-    for (let i = 0; i < box.count; i++) {
-      const at = box.records + i * OUT_RECORD;
-      const high = from.getUint32(at + OUT_ARRIVAL + 4, true);
-      const low = from.getUint32(at + OUT_ARRIVAL, true);
-      const arrival = high * 2 ** 32 + low;
-      assert(
-        arrival >= notBefore,
-        "no frame arrives within the window in which it was sent (lookahead)",
-        arrival,
-        notBefore,
-      );
-      const tieHigh = from.getUint32(at + OUT_TIE + 4, true);
-      const tieLow = from.getUint32(at + OUT_TIE, true);
-      const data = from.getUint32(at + OUT_DATA, true);
-      const length = from.getUint32(at + OUT_LEN, true);
-      const flags = from.getUint32(at + OUT_FLAGS, true);
-      const port = from.getUint32(at + OUT_PORT, true);
-      const via = from.getUint32(at + OUT_VIA, true);
-      const sent = via === 0 ? 0 : from.getUint32(at + OUT_FROM, true);
-      const late = via === 0 ? 0 : from.getUint32(at + OUT_LATE, true);
-      const to = exports.wireImport(port, high, low, tieHigh, tieLow, length, flags, via, sent, late);
-      mem.bytes.set(bytes.subarray(data, data + length), to);
-    }
+    const from = sender.bytes;
+    const size = box.count * OUT_RECORD;
+    const to = exports.inboxReserve(size + box.used);
+    const { bytes } = mem;
+    bytes.set(from.subarray(box.records, box.records + size), to);
+    bytes.set(from.subarray(box.bytes, box.bytes + box.used), to + size);
+    exports.inboxTake(box.count, box.bytes, notBefore);
   }
+}
+
+/** An empty outbox, to be filled by Underlay.outbox(). */
+export function emptyOutbox(): Outbox {
+  return { records: 0, count: 0, bytes: 0, used: 0, earliest: FOREVER };
 }
 
 /** Another worker's memory, for importFrom. */

@@ -1,9 +1,10 @@
 /**
  * The kernel module: its exports as TypeScript sees them, and its instantiation.
  *
- * The module is instantiated through `@assemblyscript/loader`, because the loader decodes the message and the
- * source position of a failed `assert` in AssemblyScript. Its wrapped exports are not used: each wrapper costs
- * more than the call, and the kernel exchanges numbers only. So the raw exports of the instance are taken.
+ * The module is instantiated through `@assemblyscript/loader`. Its wrapped exports are not used: each wrapper costs
+ * more than the call, and the kernel exchanges numbers only. So the raw exports of the instance are taken. A failed
+ * `assert` of the kernel becomes an Error with its source position; a kernel out of memory a UserError that says what it
+ * holds.
  *
  * The types of the WebAssembly namespace are declared here as far as they are needed, since TypeScript has
  * them in its DOM library only and this folder knows no DOM.
@@ -25,9 +26,12 @@ interface WasmNamespace {
 
 const wasm = (globalThis as unknown as { WebAssembly: WasmNamespace }).WebAssembly;
 
-/** Limits of the kernel's memory in 64 KiB pages; asconfig.json has the same. 2 GiB, so that addresses stay positive. */
+/** Bytes of a page of Wasm memory. */
+export const PAGE_BYTES = 65_536;
+/** Limits of the kernel's memory in pages; asconfig.json has the same. 2 GiB less a page, so that addresses stay positive. */
 const INITIAL_PAGES = 256;
-const MAXIMUM_PAGES = 32_767;
+/** Most pages that one kernel, so one worker, can have. */
+export const MAXIMUM_PAGES = 32_767;
 
 /** Compiles the kernel once; workers are given the module and share its code. */
 export function compileKernel(bytes: Uint8Array): Promise<WasmModule> {
@@ -58,6 +62,7 @@ export interface KernelExports
   wakesPending(): number;
   memoryInUse(): number;
   blocksHeld(): number;
+  namespaceCount(): number;
   scratch(): number;
   sockTakeError(socket: number): number;
   wakeList(): number;
@@ -70,6 +75,13 @@ export interface KernelExports
   outboxFlip(): void;
   outboxRecords(worker: number): number;
   outboxCount(worker: number): number;
+  outboxBytes(worker: number): number;
+  outboxUsed(worker: number): number;
+  outboxEarliest(worker: number): number;
+  outboxReturn(worker: number, delay: number): void;
+  windowEnd(): number;
+  inboxReserve(size: number): number;
+  inboxTake(count: number, from: number, notBefore: number): void;
   wireImport(
     port: number,
     arrivalHigh: number,
@@ -103,6 +115,11 @@ interface LinkExports {
   vethHopCount(): number;
   netnsNew(host: number): number;
   netnsDel(ns: number): void;
+  netnsPark(ns: number, length: number): void;
+  netnsUnpark(ns: number): void;
+  netnsParkedName(ns: number): number;
+  netnsParkedFirst(host: number): number;
+  netnsParkedNext(ns: number): number;
   netnsSetBrNf(ns: number, on: number): void;
   netnsGetBrNf(ns: number): number;
   linkFirst(ns: number): number;
@@ -250,6 +267,7 @@ interface InetExports {
   inetConfSet(ns: number, which: number, id: number, value: number): number;
   snmpCounters(ns: number): number;
   snmpCount(): number;
+  snmpStray(): number;
 }
 
 /** assembly/socket/udp-border.ts: UDP, ping and raw sockets, and options that all sockets have. */
@@ -304,6 +322,25 @@ interface MeterExports {
   meterSeen(meter: number, skip: number): number;
   meterDelays(meter: number, group: number): number;
   meterStrays(meter: number): number;
+  meterServe(meter: number, ns: number, port: number, tag: number, response: number): number;
+  meterRequest(
+    meter: number,
+    ns: number,
+    flow: number,
+    group: number,
+    firstPort: number,
+    portStep: number,
+    ports: number,
+    to: number,
+    toPort: number,
+    response: number,
+    startIn: number,
+    endIn: number,
+    interval: number,
+    seedHigh: number,
+    seedLow: number,
+  ): void;
+  meterFailures(meter: number): number;
   exponentialAt(seedHigh: number, seedLow: number, n: number): number;
 }
 
@@ -347,13 +384,39 @@ interface TcpExports {
   tcpUnacked(socket: number): number;
   tcpSetNoDelay(socket: number, on: number): void;
   tcpSetKeepalive(socket: number, on: number, idle: number, interval: number, probes: number): void;
+  tcpSetSink(socket: number, on: number, wakeAt: number): void;
+  tcpBytesReceived(socket: number): number;
+  tcpSendPattern(socket: number, length: number): number;
   tcpInfo(socket: number): number;
   tcpDump(ns: number, cursor: number): number;
 }
 
-/** Makes an instance with a memory of its own. */
-export function instantiateKernel(module: WasmModule): { exports: KernelExports; memory: WasmMemory } {
-  const memory = new wasm.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
-  const { instance } = instantiateSync(module as never, { env: { memory } } as never);
+/** Text of a failed assertion of the module: UTF-16, its bytes counted in the word before it. */
+function textAt(memory: WasmMemory, at: number): string {
+  if (at === 0) return "";
+  const view = new DataView(memory.buffer);
+  const length = view.getUint32(at - 4, true) >>> 1;
+  let text = "";
+  for (let i = 0; i < length; i++) text += String.fromCharCode(view.getUint16(at + 2 * i, true));
+  return text;
+}
+
+/**
+ * Makes an instance with a memory of its own.
+ * @param pages most pages that it may have
+ * @param exhausted makes the error of a kernel that gets no more memory, when the instance holds so many bytes
+ */
+export function instantiateKernel(
+  module: WasmModule,
+  pages: number,
+  exhausted: (held: number) => Error,
+): { exports: KernelExports; memory: WasmMemory } {
+  const memory = new wasm.Memory({ initial: Math.min(INITIAL_PAGES, pages), maximum: pages, shared: true });
+  const abort = (message: number, file: number, line: number, column: number): never => {
+    const text = textAt(memory, message);
+    if (text === "out of memory") throw exhausted(memory.buffer.byteLength);
+    throw new Error(`kernel: ${text} at ${textAt(memory, file)}:${line}:${column}`);
+  };
+  const { instance } = instantiateSync(module as never, { env: { memory, abort } } as never);
   return { exports: (instance as { exports: unknown }).exports as KernelExports, memory };
 }

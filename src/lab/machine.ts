@@ -20,7 +20,7 @@ import { HostFiles } from "./host-files.ts";
 import { startNat } from "./nat.ts";
 import { nsenter } from "./nsenter.ts";
 import type { HostPlan } from "./plan.ts";
-import type { MachineEvent, MachineRequest } from "./protocol.ts";
+import type { GossipView, MachineEvent, MachineRequest } from "./protocol.ts";
 import { type MachineSystem, SYSTEMS } from "./system.ts";
 import { service, sudo, systemctl } from "./systemctl.ts";
 import { Terminal } from "./terminal.ts";
@@ -134,6 +134,9 @@ export class LabMachine implements HostMachine {
       case "names":
         this.#os.spawn("names", this.#names(id));
         return;
+      case "gossip":
+        this.#emit({ kind: "gossip", id, ...this.#gossipView(asked.network) });
+        return;
       case "sink":
       case "count":
       case "flow":
@@ -163,6 +166,13 @@ export class LabMachine implements HostMachine {
   #type({ terminal }: Session, id: number, text: string): void {
     terminal.expect(id);
     terminal.stdin.push(text);
+  }
+
+  #gossipView(name: string): GossipView {
+    const controller = this.#engine?.controller;
+    const id = controller?.networkByName(name)?.id ?? "";
+    const census = controller?.agent?.db.census(id) ?? { members: 0, nodes: 0, networkNodes: 0 };
+    return { ...census, peers: controller?.overlay.peers.remoteCount(id) ?? 0 };
   }
 
   *#names(id: number): Proc<void> {

@@ -20,8 +20,8 @@ const CABLE_DELAY = 1 * US;
 
 /** Cards of a host: one on the lab's network; behind NAT that is the router's, and a cable leads from there to the host. */
 export function nicsOf(host: HostPlan): readonly NicSpec[] {
-  const { latency, bandwidth, loss, mtu } = host;
-  const wire = { latency, bandwidth, loss, mtu };
+  const { latency, bandwidth, loss, mtu, leaf } = host;
+  const wire = { latency, bandwidth, loss, mtu, leaf, address: host.address.ip };
   if (host.nat === undefined)
     return [
       { device: "eth0", ...wire },

@@ -15,10 +15,19 @@ import {
   parseIpv4,
 } from "../base/addr.ts";
 import { UserError } from "../base/errors.ts";
-import { formatDuration, MS, parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
-import { parseFilter } from "../scheduler/faults.ts";
+import { formatDuration, parseRate, SEC, US } from "../base/time.ts";
+import {
+  assignLeaves,
+  checkLatencies,
+  type FabricPlan,
+  type LeafWish,
+  type RawFabric,
+  resolveFabric,
+} from "./fabric.ts";
+import { chance, matchHosts, span } from "./fields.ts";
 import { routerAddress } from "./nat.ts";
-import type { CardPlan, Fault, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
+import { type RawFault, resolveFault } from "./parse-fault.ts";
+import type { CardPlan, Flow, FlowEnd, HostPlan, HostSystem, LabPlan, Step } from "./plan.ts";
 import { type Scalar, type Settings, TOP_FIELDS } from "./settings.ts";
 import { type Path, Source } from "./source.ts";
 
@@ -35,22 +44,11 @@ interface RawHost extends RawLink {
   os?: HostSystem;
   nat?: boolean | string;
   networks?: string[];
+  leaf?: number;
   dns?: string[];
 }
 interface RawNetwork extends RawLink {
   subnet: string;
-}
-interface RawFault {
-  host?: string | string[];
-  network?: string;
-  drop?: string;
-  link?: "up" | "down";
-  latency?: string | number;
-  loss?: number | string;
-  crash?: true;
-  restart?: true;
-  heal?: true;
-  partition?: string[][];
 }
 interface RawFlow {
   from: string;
@@ -66,7 +64,7 @@ interface RawLab {
   seed?: number | string;
   params?: Record<string, Scalar>;
   hosts: Record<string, RawHost | null>;
-  network?: RawLink & { subnet?: string };
+  network?: RawLink & { subnet?: string; fabric?: RawFabric };
   networks?: Record<string, RawNetwork>;
   pause?: string | number;
   steps?: Record<string, unknown>[];
@@ -75,8 +73,8 @@ interface RawLab {
 /** The longest prefix of an underlay: six addresses. */
 const SMALLEST_SUBNET = 29;
 /** What a step can be besides a command. */
-const STEP_KINDS = ["wait", "until", "fault", "workload"];
-const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "timeout"]);
+const STEP_KINDS = ["wait", "until", "fault", "workload", "show"];
+const STEP_OPTIONS = new Set([...STEP_KINDS, "as", "expect", "reject", "exit", "stdin", "parallel", "timeout"]);
 
 /**
  * Parses a lab.
@@ -122,26 +120,21 @@ function resolve(source: Source, file: string, raw: RawLab): LabPlan {
   checkSubnet(source, ["network", "subnet"], subnet, "192.168.77.0/24");
   if (parseRate(network.bandwidth ?? "1bit") === 0)
     throw source.error(["network", "bandwidth"], "expected more than 0");
-  const hosts = resolveHosts(source, raw, networkOf(subnet), network);
-  const steps = (raw.steps ?? []).map((step, index) => resolveStep(source, step, ["steps", index], hosts));
+  const count = Object.values(raw.hosts).reduce((sum, host) => sum + (host?.count ?? 1), 0);
+  const fabric = resolveFabric(source, network.fabric, count);
+  const hosts = resolveHosts(source, raw, networkOf(subnet), network, fabric);
+  checkLatencies(source, fabric, hosts);
+  const steps = (raw.steps ?? []).map((step, index) => resolveStep(source, step, ["steps", index], hosts, fabric));
   return {
     name: raw.name ?? file.replace(/^.*\//, "").replace(/\.ya?ml$/, ""),
     description: raw.description ?? "",
     seed: String(raw.seed ?? 1),
     subnet: networkOf(subnet),
+    fabric,
     hosts,
     pause: span(raw.pause, SEC),
     steps,
   };
-}
-
-function span(value: string | number | undefined, fallback: Time): Time {
-  return value === undefined ? fallback : (parseDuration(String(value)) ?? fallback);
-}
-
-function chance(value: number | string | undefined, fallback: number): number {
-  if (value === undefined) return fallback;
-  return typeof value === "number" ? value : Number.parseFloat(value) / 100;
 }
 
 /** @throws UserError for what is no subnet, or one that is too small for hosts */
@@ -159,8 +152,18 @@ function checkSubnet(
     );
 }
 
-function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLink): HostPlan[] {
+function resolveHosts(
+  source: Source,
+  raw: RawLab,
+  subnet: Cidr,
+  network: RawLink,
+  fabric: FabricPlan | undefined,
+): HostPlan[] {
   const hosts: HostPlan[] = [];
+  const wishes = Object.entries(raw.hosts).flatMap(([key, host]): LeafWish[] =>
+    Array.from({ length: host?.count ?? 1 }, () => ({ leaf: host?.leaf, path: ["hosts", key, "leaf"] })),
+  );
+  const leaves = assignLeaves(source, fabric, raw.network?.fabric?.hostsPerLeaf, wishes);
   const taken = new Map<Ipv4, string>();
   const names = new Set<string>();
   let next = subnet.ip + 11;
@@ -205,6 +208,7 @@ function resolveHosts(source: Source, raw: RawLab, subnet: Cidr, network: RawLin
         bandwidth: parseRate(host.bandwidth ?? network.bandwidth ?? "10Gbit") as number,
         loss: chance(host.loss ?? network.loss, 0),
         mtu: host.mtu ?? network.mtu ?? 1500,
+        leaf: leaves[hosts.length] ?? 0,
         dns,
       });
     }
@@ -272,18 +276,13 @@ function resolveNat(
   return inside;
 }
 
-/** Hosts that a step's key or a fault names: a name, or a pattern with `*` and `?`. */
-function matchHosts(pattern: string, hosts: readonly HostPlan[]): string[] {
-  const regex = new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replaceAll("*", ".*")
-      .replaceAll("?", ".")}$`,
-  );
-  return hosts.filter((host) => regex.test(host.name)).map((host) => host.name);
-}
-
-function resolveStep(source: Source, step: Record<string, unknown>, path: Path, hosts: readonly HostPlan[]): Step {
+function resolveStep(
+  source: Source,
+  step: Record<string, unknown>,
+  path: Path,
+  hosts: readonly HostPlan[],
+  fabric: FabricPlan | undefined,
+): Step {
   const targets = Object.keys(step).filter((key) => !STEP_OPTIONS.has(key));
   for (const key of targets) hostsOfKey(source, key, path, hosts);
   const kinds = [...targets, ...STEP_KINDS.filter((key) => step[key] !== undefined)];
@@ -291,14 +290,15 @@ function resolveStep(source: Source, step: Record<string, unknown>, path: Path, 
   if (key === undefined) throw source.error(path, `expected a host and its command, or ${STEP_KINDS.join(", ")}`);
   if (second !== undefined) throw source.error([...path, second], `a step is one thing: ${kinds.join(" or ")}`, true);
   if (STEP_KINDS.includes(key)) {
-    const allowed = key === "workload" ? [key, "expect", "reject"] : [key];
+    const allowed = key === "workload" || key === "show" ? [key, "expect", "reject"] : [key];
     const extra = Object.keys(step).find((other) => !allowed.includes(other));
     if (extra !== undefined) throw source.error([...path, extra], `means nothing beside ${key}`, true);
   }
   if (key === "wait") return { kind: "wait", duration: span(step["wait"] as string, 0) };
   if (key === "until") return { kind: "until", time: span(step["until"] as string, 0) };
   if (key === "workload") return resolveWorkload(source, step, path, hosts);
-  if (key === "fault") return resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts);
+  if (key === "fault") return resolveFault(source, step["fault"] as RawFault, [...path, "fault"], hosts, fabric);
+  if (key === "show") return resolveShow(source, step, path, fabric);
   return resolveCommand(source, step, key, path, hosts);
 }
 
@@ -327,9 +327,13 @@ function resolveCommand(
   const terminal = slash < 0 ? undefined : key.slice(slash + 1);
   if (terminal !== undefined && step["stdin"] !== undefined)
     throw source.error([...path, "stdin"], "means nothing on a terminal: type it in a step of its own", true);
+  const parallel = step["parallel"] === true;
+  if (parallel && step["as"] !== undefined)
+    throw source.error([...path, "as"], "can't stand beside parallel: which host's output would it be?", true);
   return {
     kind: "command",
     hosts: hostsOfKey(source, key, path, hosts),
+    parallel,
     terminal,
     command: step[key] as string,
     as: step["as"] as string | undefined,
@@ -339,6 +343,12 @@ function resolveCommand(
     stdin: step["stdin"] as string | undefined,
     timeout: span(step["timeout"] as string | undefined, 600 * SEC),
   };
+}
+
+function resolveShow(source: Source, step: Record<string, unknown>, path: Path, fabric: FabricPlan | undefined): Step {
+  if (fabric === undefined) throw source.error([...path, "show"], "the network has no fabric to show");
+  const [expect, reject] = [patternsOf(source, step, "expect", path), patternsOf(source, step, "reject", path)];
+  return { kind: "show", what: "fabric", expect, reject };
 }
 
 /** The port of a step's first flow; the others have the next ones. */
@@ -390,58 +400,4 @@ function patternsOf(
       throw source.error(at, `not a regular expression: ${(error as Error).message}`);
     }
   });
-}
-
-function resolveFault(source: Source, raw: RawFault, path: Path, hosts: readonly HostPlan[]): Step {
-  const match = (pattern: string, field: Path): string[] => {
-    const matched = matchHosts(pattern, hosts);
-    if (matched.length === 0) throw source.error([...path, ...field], `no host is called ${pattern}`);
-    return matched;
-  };
-  const resolved = (raw.host === undefined ? [] : [raw.host].flat()).flatMap((pattern) => match(pattern, ["host"]));
-  const partition = raw.partition?.map((group, index) => group.flatMap((name) => match(name, ["partition", index])));
-  const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
-  if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
-  const needsHost = Object.keys(raw).find((key) => !["host", "network", "partition", "heal"].includes(key));
-  if (resolved.length === 0 && (needsHost !== undefined || (partition === undefined && raw.heal === undefined)))
-    throw source.error([...path, "host"], 'missing: say which host the fault is for; host: "*" is for all of them');
-  if (raw.network !== undefined && !hosts.some(({ cards }) => cards.some(({ network }) => network === raw.network)))
-    throw source.error([...path, "network"], `no network is called ${raw.network}`);
-  if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
-  const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
-  if (raw.network !== undefined) fault.network = raw.network;
-  if (raw.drop !== undefined) fault.drop = raw.drop;
-  if (raw.link !== undefined) fault.link = raw.link;
-  if (raw.latency !== undefined) fault.latency = span(raw.latency, MS);
-  if (raw.loss !== undefined) fault.loss = chance(raw.loss, 0);
-  if (raw.crash) fault.crash = true;
-  if (raw.restart) fault.restart = true;
-  if (raw.heal) fault.heal = true;
-  if (partition) fault.partition = partition;
-  return { kind: "fault", fault, text: faultText(fault) };
-}
-
-function checkFilter(source: Source, filter: string, path: Path): void {
-  try {
-    parseFilter(filter);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    throw source.error(path, error.message);
-  }
-}
-
-/** `host2: drop udp port 4789`. */
-function faultText(fault: Fault): string {
-  const parts: string[] = [];
-  if (fault.heal) parts.push("heal");
-  if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);
-  if (fault.link !== undefined) parts.push(`link ${fault.link}`);
-  if (fault.latency !== undefined) parts.push(`latency ${formatDuration(fault.latency)}`);
-  if (fault.loss !== undefined) parts.push(`loss ${Number((fault.loss * 100).toFixed(6))}%`);
-  if (fault.crash) parts.push("crash");
-  if (fault.restart) parts.push("restart");
-  if (fault.partition !== undefined)
-    parts.push(`partition ${fault.partition.map((group) => group.join(" ")).join(" | ")}`);
-  const where = [...fault.hosts, ...(fault.network === undefined ? [] : [`network ${fault.network}`])].join(", ");
-  return `${where === "" ? "" : `${where}: `}${parts.join(", ")}`;
 }

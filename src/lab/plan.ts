@@ -2,6 +2,7 @@
 import type { Cidr, Ipv4 } from "../base/addr.ts";
 import type { Time } from "../base/time.ts";
 import type { UdpLoad } from "../workload/udp-flow.ts";
+import type { FabricPlan } from "./fabric.ts";
 
 /** What a host runs. */
 export type HostSystem = "linux" | "windows";
@@ -34,6 +35,8 @@ export interface HostPlan {
   /** Probability, 0 … 1. */
   readonly loss: number;
   readonly mtu: number;
+  /** Number of its leaf switch, from 0; 0 without a fabric. */
+  readonly leaf: number;
   readonly dns: readonly Ipv4[];
 }
 
@@ -52,12 +55,16 @@ export interface Fault {
   readonly restart?: true;
   readonly heal?: true;
   readonly partition?: readonly (readonly string[])[];
+  /** Switch links instead of hosts: those of a leaf, of a spine, or the one between them; numbers from 1. */
+  readonly switches?: { readonly leaf?: number; readonly spine?: number };
 }
 
 /** A command line typed on one or more hosts, and what is expected of it. */
 export interface CommandStep {
   readonly kind: "command";
   readonly hosts: readonly string[];
+  /** Typed on all hosts at the same time; otherwise on one after the other. */
+  readonly parallel: boolean;
   /** The container whose open terminal is typed into; undefined = the host's own shell. */
   readonly terminal: string | undefined;
   readonly command: string;
@@ -101,10 +108,19 @@ export interface WorkloadStep {
   readonly text: string;
 }
 
+/** Prints what the network's switch links have carried since the last time. */
+export interface ShowStep {
+  readonly kind: "show";
+  readonly what: "fabric";
+  readonly expect: readonly (string | RegExp)[];
+  readonly reject: readonly (string | RegExp)[];
+}
+
 /** What is done at one point of a lab. */
 export type Step =
   | CommandStep
   | WorkloadStep
+  | ShowStep
   | { readonly kind: "wait"; readonly duration: Time }
   /** A point of virtual time, counted from the start of the run. */
   | { readonly kind: "until"; readonly time: Time }
@@ -117,6 +133,8 @@ export interface LabPlan {
   readonly description: string;
   readonly seed: string;
   readonly subnet: Cidr;
+  /** The network's switches; undefined: it is one ideal switch. */
+  readonly fabric: FabricPlan | undefined;
   readonly hosts: readonly HostPlan[];
   /** Virtual time between two steps. */
   readonly pause: Time;

@@ -1,5 +1,6 @@
 /** What the lab's runner asks of a host's machine, and what the machine tells it. Plain data: it crosses workers. */
 
+import type { GossipCensus } from "../libnetwork/networkdb-types.ts";
 import type { UdpLoad, UdpSent } from "../workload/udp-flow.ts";
 
 /** A request of the runner, delivered as an event of the host. */
@@ -23,6 +24,8 @@ export type MachineRequest =
   | { readonly kind: "hangup"; readonly session: number }
   /** Names that a user may want to type. */
   | { readonly kind: "names" }
+  /** How far gossip has got here: what this host knows of its swarm and of a network. Answered at once with `gossip`. */
+  | { readonly kind: "gossip"; readonly network: string }
   /** Counts what arrives on a UDP port; answered at once with `sink`. */
   | { readonly kind: "sink"; readonly container: string | undefined; readonly port: number }
   /** Ends the count of an earlier `sink` request; answered with `counted`. */
@@ -44,6 +47,12 @@ export interface HostNames {
   readonly images: readonly string[];
 }
 
+/** What a host knows by gossip; all 0 while it is in no swarm. */
+export interface GossipView extends GossipCensus {
+  /** Entries of other hosts in the network's peer table. */
+  readonly peers: number;
+}
+
 /** `id` is that of the request that the event belongs to: the last one that typed on the terminal. */
 export type MachineEvent =
   | { readonly kind: "output"; readonly id: number; readonly stream: "stdout" | "stderr"; readonly text: string }
@@ -54,6 +63,7 @@ export type MachineEvent =
   | ({ readonly kind: "names"; readonly id: number } & HostNames)
   /** A container got an address. */
   | { readonly kind: "name"; readonly id: 0; readonly address: string; readonly name: string }
+  | ({ readonly kind: "gossip"; readonly id: number } & GossipView)
   | { readonly kind: "sink"; readonly id: number }
   | { readonly kind: "counted"; readonly id: number; readonly packets: number }
   | ({ readonly kind: "sent"; readonly id: number; readonly address: string } & UdpSent)

@@ -1,8 +1,9 @@
 /** Runs a lab: its steps in order, each begun when the one before it has ended, and what came of them. */
 import { FOREVER, formatDuration, MS, type Time } from "../base/time.ts";
-import type { SimCounters } from "../scheduler/counters.ts";
+import type { LinkSummary, SimCounters } from "../scheduler/counters.ts";
 import type { ThreadProfile } from "../scheduler/profile.ts";
-import type { CommandStep, Step, WorkloadStep } from "./plan.ts";
+import { formatLinks, linksSince } from "./fabric.ts";
+import type { CommandStep, ShowStep, Step, WorkloadStep } from "./plan.ts";
 import type { CommandOutcome, LabSession, TerminalInput, TerminalObserver } from "./session.ts";
 import { type FlowResult, runWorkload } from "./workload.ts";
 
@@ -33,10 +34,12 @@ export interface StepResult {
   readonly failures: readonly string[];
   /** Of a workload: what came of its flows. */
   readonly flows?: readonly FlowResult[];
+  /** Of a `show: fabric`: what each link has carried since the last one. */
+  readonly links?: readonly LinkSummary[];
 }
 
 /** Steps that are no commands. */
-export type PassedKind = "wait" | "fault" | "workload";
+export type PassedKind = "wait" | "fault" | "workload" | "show";
 
 /** Sees everything as it happens. */
 export interface LabObserver extends TerminalObserver {
@@ -44,7 +47,7 @@ export interface LabObserver extends TerminalObserver {
   /** Output of the step that runs. */
   output?(stream: "stdout" | "stderr", text: string): void;
   stepEnded?(result: StepResult): void;
-  /** A wait, a fault or the begin of a workload: its duration in ns, or the fault or the workload in words. */
+  /** A wait, a fault, the begin of a workload, or what is shown: its duration in ns, or the other in words. */
   passed?(step: number, kind: PassedKind, detail: string, time: Time): void;
 }
 
@@ -77,6 +80,8 @@ class StepRunner {
   readonly #until: Time;
   readonly #observer: LabObserver;
   readonly #results: StepResult[] = [];
+  /** The links' counters when they were last shown. */
+  #shown: readonly LinkSummary[] = [];
 
   constructor(session: LabSession, options: RunOptions) {
     this.#session = session;
@@ -126,45 +131,72 @@ class StepRunner {
       case "workload":
         this.#results.push(await this.#workload(step, index));
         return;
+      case "show":
+        this.#results.push(await this.#show(step, index));
+        return;
       case "fault":
         this.#observer.passed?.(index, "fault", step.text, cluster.now);
         this.#session.fault(step.fault);
         await this.#wait(FAULT_TIME);
         return;
       case "command":
-        for (const host of step.hosts) if (!this.#over) this.#results.push(await this.#command(step, index, host));
+        if (step.parallel) this.#results.push(...(await this.#commands(step, index)));
+        else for (const host of step.hosts) if (!this.#over) this.#results.push(await this.#command(step, index, host));
     }
   }
 
   async #command(step: CommandStep, index: number, host: string): Promise<StepResult> {
     const session = this.#session;
     const start = session.cluster.now;
-    // Variables of earlier steps are the shell's; on the line that is shown they stand expanded, as the user typed them.
-    const command = expand(step.command, session.variables);
-    this.#observer.stepStarted?.(index, host, step.terminal, command, start);
-    const input: TerminalInput =
-      step.terminal === undefined ? { command, stdin: step.stdin } : { command, terminal: step.terminal };
+    const input = this.#inputOf(step);
+    this.#observer.stepStarted?.(index, host, step.terminal, input.command, start);
     const limit = Math.min(this.#until, start + step.timeout);
     const outcome = await session.command(host, input, limit, (stream, text) => this.#observer.output?.(stream, text));
     if (step.as !== undefined) session.variables[step.as] = outcome.stdout.trim();
+    return this.#ended(step, index, host, input.command, outcome, start, session.cluster.now);
+  }
+
+  /** Variables of earlier steps are the shell's; on the line that is shown they stand expanded, as the user typed them. */
+  #inputOf({ command: line, terminal, stdin }: CommandStep): TerminalInput & { readonly command: string } {
+    const command = expand(line, this.#session.variables);
+    return terminal === undefined ? { command, stdin } : { command, terminal };
+  }
+
+  /** All hosts at the same time; whoever sees it sees one host after the other. */
+  async #commands(step: CommandStep, index: number): Promise<StepResult[]> {
+    const session = this.#session;
+    const start = session.cluster.now;
+    const input = this.#inputOf(step);
+    const limit = Math.min(this.#until, start + step.timeout);
+    const said: { readonly stream: "stdout" | "stderr"; readonly text: string }[][] = step.hosts.map(() => []);
+    const outcomes = await session.commands(step.hosts, input, limit, (host, stream, text) =>
+      said[host]?.push({ stream, text }),
+    );
+    return outcomes.map((outcome, i) => {
+      const host = step.hosts[i] as string;
+      this.#observer.stepStarted?.(index, host, step.terminal, input.command, start);
+      for (const { stream, text } of said[i] ?? []) this.#observer.output?.(stream, text);
+      return this.#ended(step, index, host, input.command, outcome, start, outcome.answered ?? session.cluster.now);
+    });
+  }
+
+  /** What a command came to. */
+  #ended(
+    step: CommandStep,
+    index: number,
+    host: string,
+    command: string,
+    outcome: CommandOutcome,
+    start: Time,
+    end: Time,
+  ): StepResult {
     const failures = this.#failures(step, outcome);
-    const { stdout, stderr, exit } = outcome;
-    const result = {
-      step: index,
-      host,
-      terminal: step.terminal,
-      command,
-      stdout,
-      stderr,
-      exit,
-      open: outcome.terminal,
-      start,
-      end: session.cluster.now,
-      failures,
-    };
+    const { stdout, stderr, exit, terminal: open } = outcome;
+    const { terminal } = step;
+    const result = { step: index, host, terminal, command, stdout, stderr, exit, open, start, end, failures };
     // Nobody can answer what has no name, and what has run out of time must not run on behind the next steps.
     const lost = outcome.exit === undefined && outcome.refused === undefined && outcome.terminal === undefined;
-    if (lost && step.terminal === undefined) session.hangup(host, outcome.id);
+    if (lost && terminal === undefined) this.#session.hangup(host, outcome.id);
     this.#observer.stepEnded?.(result);
     return result;
   }
@@ -193,6 +225,33 @@ class StepRunner {
       start,
       end: session.cluster.now,
       failures: this.#over ? [] : [...outcome.problems, ...this.#unmet(step, whole)],
+    };
+    this.#observer.stepEnded?.(result);
+    return result;
+  }
+
+  /** The table is its output. */
+  async #show(step: ShowStep, index: number): Promise<StepResult> {
+    const { cluster, plan } = this.#session;
+    this.#observer.passed?.(index, "show", step.what, cluster.now);
+    const { links } = await cluster.counters();
+    const since = linksSince(links, this.#shown);
+    this.#shown = links;
+    const text = formatLinks(since);
+    this.#observer.output?.("stdout", text);
+    const whole = { stdout: text, stderr: "" };
+    const result = {
+      step: index,
+      host: plan.hosts[0]?.name ?? "",
+      terminal: undefined,
+      command: `show ${step.what}`,
+      ...whole,
+      links: since,
+      exit: 0,
+      open: undefined,
+      start: cluster.now,
+      end: cluster.now,
+      failures: this.#unmet(step, whole),
     };
     this.#observer.stepEnded?.(result);
     return result;

@@ -34,6 +34,33 @@ const link = {
   mtu: { type: "integer", minimum: 68, maximum: 65535, description: "MTU of eth0." },
 } as const;
 
+const fabric = {
+  type: "object",
+  additionalProperties: false,
+  required: ["spines"],
+  description:
+    "Makes the network one of leaf switches, each linked to every spine switch, instead of one ideal switch.",
+  properties: {
+    leaves: { type: "integer", minimum: 1, maximum: 65536, description: "How many: hosts are put on them in order." },
+    hostsPerLeaf: {
+      type: "integer",
+      minimum: 1,
+      maximum: 65536,
+      description: "Instead of leaves: so many hosts each.",
+    },
+    spines: { type: "integer", minimum: 1, maximum: 64, description: "How many, and so ways from leaf to leaf." },
+    bandwidth: { ...rate, default: "40Gbit", description: "Of each link between a leaf and a spine, each direction." },
+    latency: { ...duration, default: "5us", description: "One-way delay of such a link." },
+    queue: {
+      type: "integer",
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 1000,
+      description: "Frames of full size that may wait for such a link, in each direction.",
+    },
+  },
+} as const;
+
 const flow = {
   type: "object",
   additionalProperties: false,
@@ -96,6 +123,11 @@ export const LAB_SCHEMA = {
             items: { type: "string" },
             description: "Which of the further networks it has a card on: eth1, eth2 …; all of them by default.",
           },
+          leaf: {
+            type: "integer",
+            minimum: 1,
+            description: "Number of its leaf switch, where the network has a fabric; by default in order.",
+          },
           dns: { type: "array", items: ipv4, description: "Nameservers of the host's resolv.conf." },
         },
       },
@@ -107,6 +139,7 @@ export const LAB_SCHEMA = {
       properties: {
         ...link,
         subnet: { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$", default: "192.168.77.0/24" },
+        fabric,
       },
     },
     networks: {
@@ -141,6 +174,13 @@ export const LAB_SCHEMA = {
             properties: {
               host: hostNames,
               network: { type: "string", description: "Only the hosts' cards on this one of the further networks." },
+              leaf: {
+                type: "integer",
+                minimum: 1,
+                description:
+                  "Instead of hosts: the links of this leaf switch to the spines; link, latency, loss, heal.",
+              },
+              spine: { type: "integer", minimum: 1, description: "The same of this spine; with leaf, the one link." },
               drop: { type: "string", description: "A packet filter that the host's wire drops, e.g. udp port 4789." },
               link: { enum: ["up", "down"] },
               latency: duration,
@@ -160,6 +200,7 @@ export const LAB_SCHEMA = {
               },
             },
           },
+          show: { const: "fabric", description: "Prints what each switch link has carried since the last time." },
           as: {
             type: "string",
             pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
@@ -177,6 +218,12 @@ export const LAB_SCHEMA = {
           },
           exit: { type: "integer", minimum: 0, maximum: 255, default: 0, description: "The expected exit status." },
           stdin: { type: "string", description: "Typed answers." },
+          parallel: {
+            type: "boolean",
+            default: false,
+            description:
+              "Types the command on all hosts of a pattern at the same time; the step ends with the last one.",
+          },
           timeout: { ...duration, default: "10m", description: "Virtual time after which the step has failed." },
         },
         additionalProperties: { type: "string", description: "HOST or HOST/CONTAINER or a pattern: the command line." },

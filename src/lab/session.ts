@@ -19,6 +19,8 @@ import type { HostRequest } from "./workload.ts";
 
 /** Virtual time from power-on to the first step: a host's boot. */
 const BOOT = 1 * SEC;
+/** Name of the segment that the lab's network is, which hosts are on by default. */
+const FABRIC_SEGMENT = "underlay";
 /** Time runs in slices of this length, between which a stop is noticed. */
 const SLICE = 200 * MS;
 
@@ -83,7 +85,22 @@ export interface CommandOutcome {
   /** Why it could not be typed. */
   readonly refused: string | undefined;
   readonly id: number;
+  /** Virtual time of its answer; undefined when it was given up. */
+  readonly answered: Time | undefined;
 }
+
+/** A command that was typed and has not been answered yet. */
+interface PendingCommand {
+  readonly host: string;
+  readonly id: number;
+  stdout: string;
+  stderr: string;
+  answer: MachineEvent | undefined;
+  answered: Time | undefined;
+}
+
+/** Output as it comes. */
+type OnOutput = (stream: "stdout" | "stderr", text: string) => void;
 
 /** A lab that runs: typed into step by step. Close it. */
 export class LabSession {
@@ -94,7 +111,7 @@ export class LabSession {
   /** Names that containers had, by address. */
   readonly addresses = new Map<string, readonly string[]>();
   /** Who waits for the events of a request. */
-  readonly #waiting = new Map<number, (event: MachineEvent) => void>();
+  readonly #waiting = new Map<number, (event: MachineEvent, time: Time) => void>();
   /** Open terminals by the last request that typed on them. */
   readonly #terminals = new Map<number, { readonly host: string; readonly terminal: string | undefined }>();
   readonly #breathe: () => Promise<void>;
@@ -118,7 +135,11 @@ export class LabSession {
     );
     let session: LabSession | undefined;
     const cluster = await Cluster.create({
-      topology: resolveTopology(options.seed ?? plan.seed, hosts),
+      topology: resolveTopology(
+        options.seed ?? plan.seed,
+        hosts,
+        plan.fabric === undefined ? {} : { [FABRIC_SEGMENT]: plan.fabric },
+      ),
       module: options.module,
       machines: options.machines,
       ...(options.workers === undefined ? {} : { workers: options.workers }),
@@ -153,7 +174,7 @@ export class LabSession {
       return;
     }
     const waiting = this.#waiting.get(event.id);
-    if (waiting !== undefined) waiting(event);
+    if (waiting !== undefined) waiting(event, time);
     else this.#late(name, time, event);
   }
 
@@ -190,30 +211,65 @@ export class LabSession {
     host: string,
     input: TerminalInput,
     limit: Time,
-    onOutput: (stream: "stdout" | "stderr", text: string) => void,
+    onOutput: OnOutput,
     onPosted: (id: number) => void = () => {},
   ): Promise<CommandOutcome> {
+    const pending = this.#post(host, input, onOutput);
+    onPosted(pending.id);
+    await this.#answers([pending.id], limit);
+    return this.#outcome(pending);
+  }
+
+  /**
+   * Types the same on a terminal of each of several hosts at the same time, until what runs there has ended everywhere,
+   * or waits for input.
+   * @param limit virtual time at which they are given up
+   * @param onOutput told with the host's place in the list
+   * @returns in the order of the hosts
+   */
+  async commands(
+    hosts: readonly string[],
+    input: TerminalInput,
+    limit: Time,
+    onOutput: (host: number, stream: "stdout" | "stderr", text: string) => void,
+  ): Promise<CommandOutcome[]> {
+    const pending = hosts.map((host, i) => this.#post(host, input, (stream, text) => onOutput(i, stream, text)));
+    await this.#answers(
+      pending.map(({ id }) => id),
+      limit,
+    );
+    return pending.map((one) => this.#outcome(one));
+  }
+
+  #post(host: string, input: TerminalInput, onOutput: OnOutput): PendingCommand {
     const id = this.cluster.post(this.cluster.hostIndex(host), this.cluster.now, this.#requestOf(input));
-    onPosted(id);
     if ("into" in input) this.#terminals.delete(input.into);
-    let stdout = "";
-    let stderr = "";
-    const end = await this.#answer(id, limit, (stream, text) => {
-      if (stream === "stdout") stdout += text;
-      else stderr += text;
-      onOutput(stream, text);
+    const pending: PendingCommand = { host, id, stdout: "", stderr: "", answer: undefined, answered: undefined };
+    this.#waiting.set(id, (event, time) => {
+      if (event.kind === "output") {
+        pending[event.stream] += event.text;
+        onOutput(event.stream, event.text);
+      } else if (pending.answer === undefined) {
+        pending.answer = event;
+        pending.answered = time;
+      }
     });
-    const idle = end?.kind === "idle";
-    const terminal = end?.kind === "idle" ? end.terminal : undefined;
-    if (idle || end === undefined) this.#terminals.set(id, { host, terminal });
+    return pending;
+  }
+
+  #outcome({ host, id, stdout, stderr, answer, answered }: PendingCommand): CommandOutcome {
+    const idle = answer?.kind === "idle";
+    const terminal = answer?.kind === "idle" ? answer.terminal : undefined;
+    if (idle || answer === undefined) this.#terminals.set(id, { host, terminal });
     return {
       stdout: screenText(stdout),
       stderr: screenText(stderr),
-      exit: end?.kind === "exit" ? end.status : undefined,
+      exit: answer?.kind === "exit" ? answer.status : undefined,
       idle,
       terminal,
-      refused: end?.kind === "refused" ? end.message : undefined,
+      refused: answer?.kind === "refused" ? answer.message : undefined,
       id,
+      answered,
     };
   }
 
@@ -225,24 +281,19 @@ export class LabSession {
     return { kind: "run", line, stdin: input.stdin, variables: { ...this.variables } };
   }
 
-  /** Runs until a request is answered; undefined when the limit or a stop came first. */
-  async #answer(
-    id: number,
-    limit: Time,
-    onOutput: (stream: "stdout" | "stderr", text: string) => void,
-  ): Promise<MachineEvent | undefined> {
-    let end: MachineEvent | undefined;
-    this.#waiting.set(id, (event) => {
-      if (event.kind === "output") onOutput(event.stream, event.text);
-      else end ??= event;
-    });
+  /** Runs until all requests have been answered, or the limit or a stop comes. */
+  async #answers(ids: readonly number[], limit: Time): Promise<void> {
     const { cluster } = this;
-    while (end === undefined && cluster.now < limit && !this.#stopped) {
-      await cluster.runUntilEvent((event) => isAnswer(event, id), Math.min(limit, cluster.now + SLICE));
+    const open = new Set(ids);
+    const last = (event: HostEvent): boolean => {
+      const { id } = event.payload as MachineEvent | RefusedCommand;
+      return open.has(id) && isAnswer(event, id) && open.delete(id) && open.size === 0;
+    };
+    while (open.size > 0 && cluster.now < limit && !this.#stopped) {
+      await cluster.runUntilEvent(last, Math.min(limit, cluster.now + SLICE));
       await this.#breathe();
     }
-    this.#waiting.delete(id);
-    return end;
+    for (const id of ids) this.#waiting.delete(id);
   }
 
   /** Ctrl-C for a command that runs: by the id that `onPosted` told, of the terminal's first request. */
@@ -262,9 +313,8 @@ export class LabSession {
 
   /** Names of a host's containers, networks and images. */
   async names(host: string): Promise<HostNames> {
-    const { cluster } = this;
-    const id = cluster.post(cluster.hostIndex(host), cluster.now, { kind: "names" } satisfies MachineRequest);
-    const answer = await this.#answer(id, cluster.now + SLICE, () => {});
+    const [asked] = await this.ask([{ host, request: { kind: "names" } }], SLICE);
+    const answer = asked?.answer;
     return answer?.kind === "names" ? answer : { containers: [], networks: [], images: [] };
   }
 
@@ -290,6 +340,8 @@ export class LabSession {
   /** Applies a fault now. */
   fault(fault: Fault): void {
     const { cluster } = this;
+    if (fault.switches !== undefined || (fault.heal && fault.hosts.length === 0)) this.#switchFault(fault);
+    if (fault.switches !== undefined) return;
     const all = this.plan.hosts.map((host) => host.name);
     const hosts = fault.hosts.length > 0 || fault.heal === undefined ? fault.hosts : all;
     if (fault.partition !== undefined) cluster.inject({ kind: "partition", groups: fault.partition }, cluster.now);
@@ -307,6 +359,26 @@ export class LabSession {
       if (fault.restart) cluster.inject({ kind: "restart", host }, cluster.now);
       if (fault.crash || fault.restart)
         for (const [id, open] of this.#terminals) if (open.host === host) this.#terminals.delete(id);
+    }
+  }
+
+  /** A fault of the links between leaves and spines that it names; without a name, of all. */
+  #switchFault({ switches = {}, heal, link, latency, loss }: Fault): void {
+    const { fabric, hosts } = this.plan;
+    if (fabric === undefined) return;
+    const leaves = [...new Set(hosts.map((host) => host.leaf))].sort((a, b) => a - b);
+    for (const leaf of leaves) {
+      if (switches.leaf !== undefined && leaf !== switches.leaf - 1) continue;
+      for (let spine = 0; spine < fabric.spines; spine++) {
+        if (switches.spine !== undefined && spine !== switches.spine - 1) continue;
+        const change = {
+          ...(heal ? { up: true, latency: fabric.latency, loss: 0 } : {}),
+          ...(link === undefined ? {} : { up: link === "up" }),
+          ...(latency === undefined ? {} : { latency }),
+          ...(loss === undefined ? {} : { loss }),
+        };
+        this.cluster.inject({ kind: "fabric", segment: FABRIC_SEGMENT, leaf, spine, ...change }, this.cluster.now);
+      }
     }
   }
 

@@ -16,7 +16,9 @@ export type Settings = Readonly<Record<string, Scalar>>;
 const TOP = LAB_SCHEMA.properties;
 /** Fields at the top that are values. A parameter can't be called like one of them. */
 export const TOP_FIELDS: readonly string[] = ["seed", "engine", "pause"];
-const NETWORK_FIELDS = scalars(TOP.network.properties);
+const { fabric: FABRIC, ...NETWORK } = TOP.network.properties;
+const NETWORK_FIELDS = scalars(NETWORK);
+const FABRIC_FIELDS = scalars(FABRIC.properties);
 const HOST_FIELDS = scalars(TOP.hosts.additionalProperties.properties);
 const CARD_FIELDS = scalars(TOP.networks.additionalProperties.properties);
 /** Names of hosts that a message lists. */
@@ -123,6 +125,7 @@ function isField(raw: unknown, path: readonly (string | number)[]): boolean {
   if (path.length === 1) return TOP_FIELDS.includes(top);
   if (top === "steps") return isValue(at(raw, path));
   if (path.length === 2 && top === "network") return NETWORK_FIELDS.includes(String(second));
+  if (path.length === 3 && top === "network" && second === "fabric") return FABRIC_FIELDS.includes(`${third}`);
   if (path.length !== 3 || (top !== "hosts" && top !== "networks")) return false;
   return (
     namesOf(raw, top).includes(String(second)) && (top === "hosts" ? HOST_FIELDS : CARD_FIELDS).includes(`${third}`)
@@ -145,6 +148,7 @@ function listKeys(raw: unknown, params: readonly string[]): string {
   const fields = [
     ...TOP_FIELDS,
     `network.(${NETWORK_FIELDS.join("|")})`,
+    `network.fabric.(${FABRIC_FIELDS.join("|")})`,
     ...named("hosts", HOST_FIELDS),
     ...named("networks", CARD_FIELDS),
     "values in steps, like steps.0.wait",

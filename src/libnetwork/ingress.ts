@@ -8,7 +8,7 @@ import type { StreamSocket, UdpSocket } from "../kernel/socket-types.ts";
 import type { IptablesApi, NetNs, Rule } from "../kernel/types.ts";
 import { arrangeUserFilter, INGRESS_CHAIN } from "./drivers/bridge-iptables.ts";
 import { goErrorText } from "./go-errors.ts";
-import { appendOnce, chainExists, ensureChain, insertOnce, is, isPort, jump, RETURN } from "./iptables.ts";
+import { appendOnce, ensureChain, insertOnce, is, isPort, jump, RETURN } from "./iptables.ts";
 import type { DaemonLog } from "./log.ts";
 import type { PortConfig } from "./records.ts";
 
@@ -83,7 +83,7 @@ export class IngressPorts {
       if (references !== 1) continue;
       this.#references.delete(key);
       if (gateway !== undefined) this.#delete("nat", dnatRule(gateway, port));
-      if (chainExists(iptables, "filter", INGRESS_CHAIN))
+      if (iptables.hasChain("filter", INGRESS_CHAIN))
         for (const rule of filterRules(port)) this.#delete("filter", rule);
       this.#release(port);
     }
@@ -100,7 +100,7 @@ export class IngressPorts {
     if (this.#initialised) return;
     this.#initialised = true;
     for (const table of ["nat", "filter"] as const)
-      if (chainExists(iptables, table, INGRESS_CHAIN)) iptables.flush(table, INGRESS_CHAIN);
+      if (iptables.hasChain(table, INGRESS_CHAIN)) iptables.flush(table, INGRESS_CHAIN);
   }
 
   /** Chains with their jumps, and masquerading of what the host itself sends into the sandbox. */

@@ -24,14 +24,9 @@ export function jump(chain: string, match: RuleMatch = {}): Rule {
   return { match, target: { kind: "JUMP", chain } };
 }
 
-/** The table has a chain of that name. */
-export function chainExists(iptables: IptablesApi, table: TableName, chain: string): boolean {
-  return iptables.list(table)?.some((c) => c.name === chain) ?? false;
-}
-
 /** `iptables -N` unless it is there. */
 export function ensureChain(iptables: IptablesApi, table: TableName, chain: string): void {
-  if (!chainExists(iptables, table, chain)) iptables.newChain(table, chain);
+  if (!iptables.hasChain(table, chain)) iptables.newChain(table, chain);
 }
 
 /** `iptables -A` unless the rule is there. */

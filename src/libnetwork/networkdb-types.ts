@@ -25,6 +25,16 @@ export interface GossipKey {
   readonly tag: number;
 }
 
+/** How many others a node knows of, this one included. */
+export interface GossipCensus {
+  /** Members of memberlist that are neither dead nor gone. */
+  readonly members: number;
+  /** Active nodes of NetworkDB. */
+  readonly nodes: number;
+  /** Nodes that take part in a network. */
+  readonly networkNodes: number;
+}
+
 /** The gossiped tables as their users see them (networkdb.NetworkDB). */
 export interface NetworkDb {
   /** 12 hex digits, new each time the agent starts; `Peers[].Name` of `network inspect`. */
@@ -47,6 +57,8 @@ export interface NetworkDb {
   /** Nodes that take part in a network, this one included. */
   networkPeers(networkId: string): readonly GossipPeer[];
   clusterPeers(): readonly GossipPeer[];
+  /** The same in numbers, for whoever waits until a cluster has converged. */
+  census(networkId: string): GossipCensus;
   /** Installs a key: it decrypts (SetKey). */
   setKey(key: Uint8Array): void;
   /** Makes an installed key the one that encrypts; nothing happens when it isn't installed (SetPrimaryKey). */

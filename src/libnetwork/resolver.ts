@@ -349,7 +349,7 @@ export function setupNat(iptables: IptablesApi, udpPort: number, tcpPort: number
 
 function prepareChain(iptables: IptablesApi, hook: "OUTPUT" | "POSTROUTING", chain: string): void {
   const jump: Rule = { match: { dst: SERVER }, target: { kind: "JUMP", chain } };
-  if (iptables.list("nat")?.some((c) => c.name === chain) === true) {
+  if (iptables.hasChain("nat", chain)) {
     iptables.flush("nat", chain);
     return;
   }

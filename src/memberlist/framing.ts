@@ -14,6 +14,7 @@ import type { Keyring } from "./keyring.ts";
 import { lzwCompress, lzwDecompress } from "./lzw.ts";
 import { concat, MESSAGE } from "./messages.ts";
 import { decodeStruct, encodeStruct } from "./msgpack.ts";
+import { rememberSealed, takeSealed } from "./sealed.ts";
 
 /** What encryption adds to a packet: version, nonce and tag. */
 export const ENCRYPT_OVERHEAD = 29;
@@ -25,14 +26,25 @@ export const STREAM_HEADER = 5;
 const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 const NO_AAD = new Uint8Array(0);
+const VERSION = Uint8Array.of(1);
 
 /** Wraps a message for a UDP packet. `keyring` without keys leaves it in clear. */
 export function framePacket(message: Uint8Array, crc: boolean, keyring: Keyring, random: Random): Uint8Array {
+  const body = packetBody(message, crc);
+  return keyring.size === 0 ? body : encrypt(body, NO_AAD, keyring, random, message);
+}
+
+/** The last body that was made: a message often goes to several members, one after the other. */
+let last: { readonly message: Uint8Array; readonly crc: boolean; readonly body: Uint8Array } | undefined;
+
+function packetBody(message: Uint8Array, crc: boolean): Uint8Array {
+  if (last?.message === message && last.crc === crc) return last.body;
   let body = message;
   const compressed = compress(message);
   if (compressed.length < body.length) body = compressed;
   if (crc) body = addCrc(body);
-  return keyring.size === 0 ? body : encrypt(body, NO_AAD, keyring, random);
+  last = { message, crc, body };
+  return body;
 }
 
 /**
@@ -40,6 +52,8 @@ export function framePacket(message: Uint8Array, crc: boolean, keyring: Keyring,
  * @throws MalformedError naming what is wrong
  */
 export function unframePacket(packet: Uint8Array, keyring: Keyring): Uint8Array {
+  const known = takeSealed(packet, NO_AAD, keyring.has);
+  if (known !== undefined) return known;
   const body = keyring.size === 0 ? packet : decrypt(packet, NO_AAD, keyring);
   return body[0] === MESSAGE.hasCrc ? checkCrc(body) : body;
 }
@@ -51,12 +65,12 @@ export function frameStream(message: Uint8Array, keyring: Keyring, random: Rando
   const header = new Uint8Array(STREAM_HEADER);
   header[0] = MESSAGE.encrypt;
   new DataView(header.buffer).setUint32(1, body.length + ENCRYPT_OVERHEAD);
-  return concat([header, encrypt(body, header, keyring, random)]);
+  return concat([header, encrypt(body, header, keyring, random, message)]);
 }
 
 /** Decrypts a TCP frame behind its 5-byte header and unpacks it: the message with its type byte. */
 export function unframeStream(header: Uint8Array, frame: Uint8Array, keyring: Keyring): Uint8Array {
-  return decompressIfNeeded(decrypt(frame, header, keyring));
+  return takeSealed(frame, header, keyring.has) ?? decompressIfNeeded(decrypt(frame, header, keyring));
 }
 
 /** Unpacks a compress message, leaves any other as it is. */
@@ -95,9 +109,12 @@ function checkCrc(packet: Uint8Array): Uint8Array {
   return body;
 }
 
-function encrypt(body: Uint8Array, aad: Uint8Array, keyring: Keyring, random: Random): Uint8Array {
+/** @param message what the body holds in the end */
+function encrypt(body: Uint8Array, aad: Uint8Array, keyring: Keyring, random: Random, message: Uint8Array): Uint8Array {
   const nonce = random.bytes(NONCE_LENGTH);
-  return concat([Uint8Array.of(1), nonce, keyring.primary().seal(nonce, body, aad)]);
+  const sealed = concat([VERSION, nonce, keyring.primary().seal(nonce, body, aad)]);
+  rememberSealed(sealed, aad, keyring.primaryKey, message);
+  return sealed;
 }
 
 function decrypt(packet: Uint8Array, aad: Uint8Array, keyring: Keyring): Uint8Array {

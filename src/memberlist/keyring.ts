@@ -1,5 +1,6 @@
 /** The gossip keys (hashicorp/memberlist keyring.go): the first one encrypts, all of them decrypt. */
 import { AesGcm } from "../base/aes-gcm.ts";
+import { sameBytes } from "../base/byte-cache.ts";
 import { assert } from "../base/errors.ts";
 import type { Aead } from "../kernel/types.ts";
 
@@ -23,8 +24,11 @@ export class Keyring {
   }
 
   #find(key: Uint8Array): number {
-    return this.#entries.findIndex((entry) => equal(entry.key, key));
+    return this.#entries.findIndex((entry) => sameBytes(entry.key, key));
   }
+
+  /** Whether a key is installed. */
+  readonly has = (key: Uint8Array): boolean => this.#find(key) >= 0;
 
   /** Installs a key behind the others; one that is there already stays where it is (AddKey). */
   add(key: Uint8Array): void {
@@ -58,9 +62,18 @@ export class Keyring {
 
   /** The cipher that encrypts. */
   primary(): Aead {
+    return this.#first.cipher;
+  }
+
+  /** The key that encrypts. */
+  get primaryKey(): Uint8Array {
+    return this.#first.key;
+  }
+
+  get #first(): Entry {
     const first = this.#entries[0];
     assert(first !== undefined, "the keyring has a key");
-    return first.cipher;
+    return first;
   }
 
   /** The plaintext under whichever key fits; undefined when none does. */
@@ -80,8 +93,4 @@ function plainCipher(key: Uint8Array): Aead {
     open: (nonce, sealed, aad) => cipher.open(nonce, sealed, aad),
     close: () => {},
   };
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

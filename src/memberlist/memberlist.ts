@@ -3,6 +3,7 @@
  * state.go, net.go), as programs of an emulated host over UDP and TCP port 7946 of its root namespace.
  */
 import { formatIpv4, type Ipv4 } from "../base/addr.ts";
+import { ByteCache } from "../base/byte-cache.ts";
 import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
@@ -16,6 +17,7 @@ import { LAN, type MemberlistConfig, VSN } from "./config.ts";
 import { decompress } from "./framing.ts";
 import { isGone, type Member, Members } from "./members.ts";
 import {
+  type AliveMessage,
   decodeAccusation,
   decodeAck,
   decodeAlive,
@@ -199,9 +201,10 @@ export class Memberlist {
     this.#transport.close();
   }
 
-  /** Sends a user message in one UDP packet; it may get lost. */
-  sendBestEffort(member: Member, message: Uint8Array): void {
-    this.#transport.send(member.addr, member.port, encodeUser(message), speaksCrc(member));
+  /** Sends a user message to each of some members in one UDP packet; it may get lost. */
+  sendBestEffort(members: readonly Member[], message: Uint8Array): void {
+    const packet = encodeUser(message);
+    for (const member of members) this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
   }
 
   /**
@@ -350,7 +353,7 @@ export class Memberlist {
   }
 
   #handleHandedOff({ type, body }: HandedOff): void {
-    if (type === MESSAGE.alive) this.members.alive(decodeAlive(body));
+    if (type === MESSAGE.alive) this.members.alive(readAlive(body));
     else if (type === MESSAGE.suspect) this.members.suspect(decodeAccusation(body));
     else if (type === MESSAGE.dead) this.members.dead(decodeAccusation(body));
     else this.#config.delegate.notifyMessage(body);
@@ -481,6 +484,10 @@ export class Memberlist {
     }
   }
 }
+
+/** Alive messages that came: every node hears the same ones many times. */
+const heard = new ByteCache<AliveMessage>(16384, 512);
+const readAlive = (body: Uint8Array): AliveMessage => heard.of(body, decodeAlive);
 
 function speaksCrc(member: Member): boolean {
   return (member.vsn[1] ?? 0) >= 5;

@@ -96,6 +96,13 @@ export class Members {
     return this.#ring.length;
   }
 
+  /** How many are neither dead nor gone, this node included. */
+  get aliveCount(): number {
+    let count = 0;
+    for (const member of this.#ring) if (!isGone(member)) count++;
+    return count;
+  }
+
   get leaving(): boolean {
     return this.#leaving;
   }
@@ -157,7 +164,7 @@ export class Members {
   /** An alive message or an alive node of a push/pull. */
   alive(message: AliveMessage): void {
     // Go's msgpack codec leaves a nil slice where an empty one was sent.
-    this.#alive(message.meta?.length === 0 ? { ...message, meta: null } : message, false);
+    this.#alive(message.meta?.length === 0 ? withoutMeta(message) : message, false);
   }
 
   #alive(message: AliveMessage, bootstrap: boolean): void {
@@ -185,7 +192,7 @@ export class Members {
       this.#refute(member, message.incarnation);
       return;
     }
-    this.#broadcast(message.node, encodeAlive(message));
+    this.#broadcast(message.node, encodedAlive(message));
     this.#adopt(member, message);
   }
 
@@ -341,6 +348,28 @@ export class Members {
     this.#suspicions.get(name)?.timer?.kill();
     this.#suspicions.delete(name);
   }
+}
+
+/** The same messages come to every node of a worker, and are passed on by each: what is made of them is kept. */
+const nilMeta = new WeakMap<AliveMessage, AliveMessage>();
+const encoded = new WeakMap<AliveMessage, Uint8Array>();
+
+function withoutMeta(message: AliveMessage): AliveMessage {
+  let same = nilMeta.get(message);
+  if (same === undefined) {
+    same = { ...message, meta: null };
+    nilMeta.set(message, same);
+  }
+  return same;
+}
+
+function encodedAlive(message: AliveMessage): Uint8Array {
+  let bytes = encoded.get(message);
+  if (bytes === undefined) {
+    bytes = encodeAlive(message);
+    encoded.set(message, bytes);
+  }
+  return bytes;
 }
 
 function sameState(message: NodeStateMessage, member: Member): boolean {

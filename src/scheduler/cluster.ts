@@ -14,11 +14,12 @@ import { mergeCounters, type SimCounters } from "./counters.ts";
 import { applyLatency, type Fault, type ResolvedFault, resolveFault } from "./faults.ts";
 import type { HostEvent, MachineFactory, PostedCommand } from "./machine.ts";
 import type { CaptureConfig, PartitionCounters } from "./partition.ts";
+import { type Affinity, partitionHosts } from "./placement.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
 import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
 import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
-import { lookaheadOf, partitionHosts, type Topology } from "./topology.ts";
-import { gridAfter } from "./window.ts";
+import { lookaheads, type Topology } from "./topology.ts";
+import { closeDelays, gridAfter } from "./window.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
 /** How a simulation runs: workers, seed, captures. */
@@ -28,6 +29,8 @@ export interface ClusterOptions {
   readonly module: WasmModule;
   /** What runs on hosts: a factory (one worker only), or the URL of a module that exports `createMachine`. */
   readonly machines: MachineFactory | string;
+  /** Who talks to whom, as far as that is known: hosts that do share a worker if they can. Default: nothing is known. */
+  readonly affinities?: readonly Affinity[];
   /** Default 1: everything in the calling thread. More need a platform. */
   readonly workers?: number;
   readonly platform?: Platform;
@@ -85,6 +88,8 @@ export class Cluster {
   /** Frames sent up to the last such multiple, and that time. */
   #framesSeen = { time: 0, count: 0 };
   #skippedTime: Time = 0;
+  /** The delays between workers, and the topology that they were computed from. */
+  #crossing: { readonly topology: Topology; readonly delays: Float64Array } | undefined;
   /** The calling thread's. */
   readonly #profile: Profile | undefined;
 
@@ -94,7 +99,7 @@ export class Cluster {
     if (profile && platform !== undefined) this.#profile = new Profile(platform.clock);
     this.#options = options;
     this.#topology = options.topology;
-    this.#owner = partitionHosts(options.topology, options.workers ?? 1);
+    this.#owner = partitionHosts(options.topology, options.workers ?? 1, options.affinities);
   }
 
   /** Makes the workers and switches the hosts on. @throws UserError for options that contradict each other */
@@ -273,7 +278,7 @@ export class Cluster {
       time: this.#now,
       end: Math.min(limit, this.#faults[0]?.time ?? FOREVER),
       grid,
-      lookahead: this.#lookahead(),
+      delays: this.#delays(),
       faults,
       commands: this.#commands,
     };
@@ -298,11 +303,15 @@ export class Cluster {
     return due;
   }
 
-  #lookahead(): Time {
-    const lookahead = lookaheadOf(this.#topology, this.#owner);
-    if (lookahead < 1)
+  /** Of the wires that cross workers; computed again when a fault has changed the topology. */
+  #delays(): Float64Array {
+    if (this.#crossing?.topology === this.#topology) return this.#crossing.delays;
+    const workers = this.#options.workers ?? 1;
+    const direct = lookaheads(this.#topology, this.#owner, workers);
+    if (direct.some((delay) => delay < 1))
       throw new UserError("hosts without delay between them cannot be in different workers: run with one worker");
-    return lookahead;
+    this.#crossing = { topology: this.#topology, delays: closeDelays(direct, workers) };
+    return this.#crossing.delays;
   }
 
   async #runAll(order: BatchOrder): Promise<BatchResult[]> {

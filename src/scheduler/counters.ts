@@ -44,8 +44,9 @@ export interface SimCounters {
    * more where it goes over a spine.
    */
   readonly hops: number;
-  /** Bytes that the kernels hold. */
+  /** Bytes that the kernels have in use, and those that they have taken from the system. */
   readonly memory: number;
+  readonly memoryHeld: number;
   /** Drops of all hosts by reason. */
   readonly drops: Record<string, number>;
   /** In lab order. */
@@ -101,6 +102,7 @@ export function mergeCounters(
     framesCarried: sum((host) => host.sent),
     hops: sum((host) => host.arrived) + crossed + switched,
     memory: parts.reduce((total, part) => total + part.memory, 0),
+    memoryHeld: parts.reduce((total, part) => total + part.memoryHeld, 0),
     drops: Object.fromEntries([...drops].sort(([a], [b]) => (a < b ? -1 : 1))),
     hosts,
     links,

@@ -25,15 +25,26 @@ export async function loadKernel(url?: URL): Promise<WasmModule> {
 /** Wall time, for profiles. */
 export const wallClock: Clock = () => performance.now();
 
+/** How worker threads are made. */
+export interface WorkerLimits {
+  /** Megabytes of JavaScript's heap in a worker, after which it ends with ERR_WORKER_OUT_OF_MEMORY. Default: Node's own. */
+  readonly maxHeapMb?: number;
+}
+
 /** @param entry the compiled worker.js; by default the one two folders up from this file */
-export function nodePlatform(entry: URL = new URL("../worker.js", import.meta.url)): Platform {
+export function nodePlatform(
+  entry: URL = new URL("../worker.js", import.meta.url),
+  limits: WorkerLimits = {},
+): Platform {
+  const resourceLimits = limits.maxHeapMb === undefined ? {} : { maxOldGenerationSizeMb: limits.maxHeapMb };
   return {
     cpus: availableParallelism,
     clock: wallClock,
     startWorker(index) {
-      const worker = new Worker(entry, { name: `swarmwire-${index}` });
+      const worker = new Worker(entry, { name: `swarmwire-${index}`, resourceLimits });
       const died = new Promise<never>((_, reject) => {
         worker.on("error", reject);
+        worker.on("messageerror", reject);
         worker.on("exit", (code) => reject(new Error(`worker ${index} ended with code ${code}`)));
       });
       died.catch(() => {}); // reported by whoever waits for the worker

@@ -57,8 +57,9 @@ export interface PartitionCounters {
   readonly events: number;
   /** Frames that crossed a veth pair. */
   readonly vethHops: number;
-  /** Bytes that the kernel holds. */
+  /** Bytes that the kernel has in use, and those that it has taken from the system. */
   readonly memory: number;
+  readonly memoryHeld: number;
   readonly hosts: readonly HostCounters[];
   /** Links of the leaves whose hosts are in this worker. */
   readonly links: readonly LinkCounters[];
@@ -118,10 +119,13 @@ export class Partition {
     this.kernel = Kernel.create(module, config.worker, wrap);
     this.#scheduler = new HostScheduler((host, process, error) => this.#programFailed(host, process.name, error));
     this.#patterns = config.capture === undefined ? undefined : new CapturePatterns(config.capture.patterns);
-    this.kernel.onLink((ns, link, kind) => {
-      if (kind !== "del") this.#selectCapture(ns, link);
-    });
-    if (config.capture !== undefined) this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+    // Without a capture nobody listens, and no link needs describing: a million containers have millions of links.
+    if (config.capture !== undefined) {
+      this.kernel.onLink((ns, link, kind) => {
+        if (kind !== "del") this.#selectCapture(ns, link);
+      });
+      this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+    }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
     config.topology.hosts.forEach((host, index) => {
@@ -215,6 +219,11 @@ export class Partition {
   }
 
   #programFailed(host: ScheduledHost, program: string, error: unknown): void {
+    if (error instanceof UserError) {
+      // Such as a kernel that is out of memory: no program's fault.
+      this.#failure ??= error;
+      return;
+    }
     const what = `${program} on ${host.hostName} at ${this.#scheduler.now} ns: ${error instanceof Error ? error.message : String(error)}`;
     this.#failure ??= new Error(what, { cause: error });
     if (error instanceof Error && error.stack !== undefined) this.#failure.stack = `${what}\n${error.stack}`;
@@ -234,27 +243,35 @@ export class Partition {
     this.#scheduler.setClock(time);
   }
 
-  /** Runs everything before `end`. Frames for other workers stand in the kernel's outboxes afterwards. */
-  runWindow(end: Time): void {
-    const last = end - 1;
-    const { profile } = this;
+  /**
+   * Runs everything before `end`, or before an earlier time when a frame was sent that can have an effect here at that
+   * time (Underlay.windowEnd). Frames for other workers stand in the kernel's outboxes afterwards.
+   * @returns where the window ended
+   */
+  runWindow(end: Time): Time {
+    let last = end - 1;
+    const { profile, kernel } = this;
     for (;;) {
       profile?.enter("programs");
       this.#scheduler.runReady();
       if (this.#failure !== undefined) throw this.#failure;
       const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
       profile?.enter("kernel");
-      const stop = this.kernel.run(until);
-      if (this.#patterns !== undefined) profile?.enter("capture");
-      this.#drainCapture();
+      const stop = kernel.run(until);
+      if (this.#patterns !== undefined) {
+        profile?.enter("capture");
+        this.#drainCapture();
+      }
       profile?.enter("programs");
       if (stop !== "done") {
-        this.#scheduler.setClock(this.kernel.now);
+        this.#scheduler.setClock(kernel.now);
         continue;
       }
-      this.#scheduler.advance(until);
-      this.#runCommands(until);
-      if (until === last && !this.#scheduler.hasReady && this.nextEvent() > last) return;
+      last = Math.min(last, kernel.underlay.windowEnd() - 1);
+      const reached = Math.min(until, last);
+      this.#scheduler.advance(reached);
+      this.#runCommands(reached);
+      if (reached === last && !this.#scheduler.hasReady && this.nextEvent() > last) return last + 1;
     }
   }
 
@@ -391,13 +408,13 @@ export class Partition {
   }
 
   counters(): PartitionCounters {
-    const { events, vethHops, memoryInUse } = this.kernel.counters();
+    const { events, vethHops, memoryInUse, memoryHeld } = this.kernel.counters();
     const hosts = [...this.#hosts.values()].map((host) => ({
       host: host.index,
       packets: host.kernel.packets(),
       drops: host.kernel.drops(),
     }));
-    return { events, vethHops, memory: memoryInUse, hosts, links: this.#fabrics.counters() };
+    return { events, vethHops, memory: memoryInUse, memoryHeld, hosts, links: this.#fabrics.counters() };
   }
 
   #drainCapture(): void {

@@ -56,7 +56,9 @@ export class Signal implements Waitable {
 
   /** Wakes everyone that waits, in the order in which they began to wait. */
   notify(): void {
-    for (const waiter of [...this.#waiters]) waiter.wake(this);
+    // Whoever wakes stops waiting, so the set changes; mostly there is one, and no need of a copy.
+    if (this.#waiters.size > 1) for (const waiter of [...this.#waiters]) waiter.wake(this);
+    else for (const waiter of this.#waiters) waiter.wake(this);
   }
 }
 

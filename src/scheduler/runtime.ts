@@ -50,6 +50,8 @@ export class HostScheduler {
   readonly #onError: OnProgramError;
   readonly #timers = new TimerHeap<Task>();
   #ready: ScheduledHost[] = [];
+  /** The list that runReady() works on; the two change places. */
+  #running: ScheduledHost[] = [];
   #now: Time;
   #disturbed: Time;
 
@@ -135,11 +137,23 @@ export class HostScheduler {
   /** Runs programs until every run queue is empty: hosts in order of index, each to its rest. */
   runReady(): void {
     while (this.#ready.length > 0) {
-      const hosts = this.#ready.sort((a, b) => a.hostIndex - b.hostIndex);
-      this.#ready = [];
+      const hosts = this.#ready;
+      this.#ready = this.#running;
+      this.#running = hosts;
+      if (hosts.length > 1) hosts.sort(byIndex);
       for (const host of hosts) host.runToRest();
+      empty(hosts);
     }
   }
+}
+
+/** Takes everything out of a list, but leaves it its memory: lists are filled again at every wake. */
+function empty(list: unknown[]): void {
+  while (list.length > 0) list.pop();
+}
+
+function byIndex(a: ScheduledHost, b: ScheduledHost): number {
+  return a.hostIndex - b.hostIndex;
 }
 
 /** What a host needs of its scheduler. */
@@ -157,7 +171,7 @@ export class ScheduledHost implements HostRuntime {
   readonly random: Random;
   readonly #core: SchedulerCore;
   readonly #tasks = new Map<number, Task>();
-  #runQueue: Task[] = [];
+  readonly #runQueue: Task[] = [];
   readonly #upkeep: Upkeep[] = [];
   #queued = false;
   #nextNumber = 1;
@@ -230,14 +244,13 @@ export class ScheduledHost implements HostRuntime {
       this.#instant = now;
       this.#steps = 0;
     }
-    while (this.#runQueue.length > 0) {
-      const batch = this.#runQueue;
-      this.#runQueue = [];
-      for (const task of batch) {
-        this.#steps++;
-        task.step();
-      }
+    // It grows while it is worked through: first in, first out.
+    const queue = this.#runQueue;
+    for (let i = 0; i < queue.length; i++) {
+      this.#steps++;
+      queue[i]?.step();
     }
+    empty(queue);
     this.#queued = false;
   }
 

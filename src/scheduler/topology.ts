@@ -1,6 +1,6 @@
 /**
- * The physical side of a lab: hosts, their NICs, and the layer-2 segments (switches) that connect them; and
- * how hosts are shared out to workers. A frame between two NICs of a segment takes the larger of their two
+ * The physical side of a lab: hosts, their NICs, and the layer-2 segments (switches) that connect them. How hosts are
+ * shared out to workers is placement.ts. A frame between two NICs of a segment takes the larger of their two
  * latencies, one way.
  */
 import { formatIpv4, formatMac, type Ipv4, type Mac } from "../base/addr.ts";
@@ -52,6 +52,8 @@ export interface HostConfig {
   readonly nics: readonly NicConfig[];
   /** What the MachineFactory is given; must survive structured cloning. */
   readonly machine: unknown;
+  /** How much work it makes, by any measure: workers are given about as much each. */
+  readonly weight: number;
 }
 
 /** Everything about the machines and wires of a run that workers must agree on. Plain data. */
@@ -81,6 +83,8 @@ export interface HostSpec {
   name: string;
   nics?: readonly NicSpec[];
   machine?: unknown;
+  /** Default 1. */
+  weight?: number;
 }
 
 /** Values of a NIC that says nothing else: a 10 Gbit/s data-centre network, Linux's default queue length. */
@@ -120,7 +124,10 @@ export function resolveTopology(
     for (const { device, segment, latency } of nics)
       if (fabrics[segment] !== undefined && latency > SEC)
         throw new UserError(`host ${host.name}, ${device}: latency below a leaf must not exceed 1s`);
-    return { name: host.name, nics, machine: host.machine };
+    const { name, machine, weight = 1 } = host;
+    if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
+      throw new UserError(`host ${name}: weight must be more than 0`);
+    return { name, nics, machine, weight };
   });
   checkAddresses(resolved, fabrics);
   return { seed, hosts: resolved, fabrics };
@@ -211,80 +218,37 @@ export function oneWayDelay(a: HostConfig, b: HostConfig, topology: Pick<Topolog
 }
 
 /**
- * Which worker owns which host, by host index. Hosts stay in lab order, in blocks of nearly equal size.
- * Hosts whose delay to each other is 0 share a worker: between workers there must be a delay to look ahead into. So do
- * the hosts of a leaf, whose links the worker of its hosts serves.
- * Workers without a host are possible when there are fewer groups than workers.
- */
-export function partitionHosts(topology: Topology, workers: number): number[] {
-  const groups = zeroDelayGroups(topology);
-  const owner = new Array<number>(topology.hosts.length).fill(0);
-  let placed = 0;
-  for (const group of groups) {
-    const worker = Math.floor((placed * workers) / topology.hosts.length);
-    for (const host of group) owner[host] = worker;
-    placed += group.length;
-  }
-  return owner;
-}
-
-/** Host indices, grouped by "delay 0" and by leaf (transitively); groups in order of their first host. */
-function zeroDelayGroups({ hosts, fabrics }: Topology): number[][] {
-  const groupOf = hosts.map((_, i) => i);
-  const bySegment = new Map<string, number>();
-  hosts.forEach((host, i) => {
-    for (const nic of host.nics) {
-      const fabric = fabrics[nic.segment];
-      if (fabric === undefined && nic.latency > 0) continue;
-      // Leaves without any delay between them are one leaf here.
-      const near = fabric === undefined || (fabric.latency === 0 && nic.latency === 0);
-      for (const key of near ? [nic.segment, `${nic.segment} ${nic.leaf}`] : [`${nic.segment} ${nic.leaf}`]) {
-        const first = bySegment.get(key);
-        if (first === undefined) bySegment.set(key, i);
-        else merge(groupOf, first, i);
-      }
-    }
-  });
-  const groups = new Map<number, number[]>();
-  groupOf.forEach((group, host) => {
-    groups.set(group, [...(groups.get(group) ?? []), host]);
-  });
-  return [...groups.values()];
-}
-
-function merge(groupOf: number[], a: number, b: number): void {
-  const from = groupOf[b] as number;
-  const to = groupOf[a] as number;
-  const [low, high] = [Math.min(from, to), Math.max(from, to)];
-  for (let i = 0; i < groupOf.length; i++) if (groupOf[i] === high) groupOf[i] = low;
-}
-
-/**
- * The lookahead: the smallest one-way delay between hosts of different workers, FOREVER when no wire crosses.
- * A window is never longer than it, so nothing sent within a window is due within the same window. All hosts of a leaf
- * must be in one worker.
+ * The lookahead from each worker to each other one, by `from * workers + to`: the smallest one-way delay between their
+ * hosts, FOREVER when no wire crosses. Nothing that a worker does has an effect in another one sooner. All hosts of a
+ * leaf must be in one worker.
  *
  * On a flat segment the delay of a pair is the larger of two latencies, from leaf to leaf their sum and a constant:
- * either way the smallest crossing delay is found by the two smallest latencies that belong to different workers.
+ * either way the smallest latency of each worker on the segment gives the smallest delay.
  */
-export function lookaheadOf(topology: Topology, owner: readonly number[]): Time {
-  const segments = new Map<string, { latency: Time; worker: number }[]>();
+export function lookaheads(topology: Topology, owner: readonly number[], workers: number): Float64Array {
+  const segments = new Map<string, Float64Array>();
   topology.hosts.forEach((host, i) => {
     for (const nic of host.nics) {
-      const list = segments.get(nic.segment) ?? [];
-      list.push({ latency: nic.latency, worker: owner[i] as number });
-      segments.set(nic.segment, list);
+      const least = segments.get(nic.segment) ?? new Float64Array(workers).fill(FOREVER);
+      segments.set(nic.segment, least);
+      const worker = owner[i] as number;
+      least[worker] = Math.min(least[worker] as Time, nic.latency);
     }
   });
-  let best = FOREVER;
-  for (const [segment, list] of segments) {
-    list.sort((a, b) => a.latency - b.latency || a.worker - b.worker);
-    const first = list[0];
-    const other = list.find((nic) => nic.worker !== first?.worker);
-    if (first === undefined || other === undefined) continue;
+  const delays = new Float64Array(workers * workers).fill(FOREVER);
+  for (const [segment, least] of segments) {
     const fabric = topology.fabrics[segment];
-    const delay = fabric === undefined ? other.latency : first.latency + 2 * fabric.latency + other.latency;
-    best = Math.min(best, delay);
+    for (let at = 0; at < delays.length; at++) {
+      const a = least[Math.floor(at / workers)] as Time;
+      const b = least[at % workers] as Time;
+      if (Math.floor(at / workers) === at % workers || a === FOREVER || b === FOREVER) continue;
+      delays[at] = Math.min(delays[at] as Time, fabric === undefined ? Math.max(a, b) : a + 2 * fabric.latency + b);
+    }
   }
-  return best;
+  return delays;
+}
+
+/** The smallest lookahead between any two workers, FOREVER when no wire crosses. */
+export function lookaheadOf(topology: Topology, owner: readonly number[]): Time {
+  return lookaheads(topology, owner, Math.max(...owner) + 1).reduce((least, delay) => Math.min(least, delay), FOREVER);
 }

@@ -287,7 +287,7 @@ function bulk(name) {
   x.tcpConnect(sk, b.ip, 80);
   kernel.run(x.time() + 1e7);
   const peer = x.tcpAccept(listener);
-  x.tcpSetSink(peer, 1);
+  x.tcpSetSink(peer, 1, Infinity);
   const push = () => {
     while (x.tcpSend(sk, kernel.scratch, 65536) > 0);
   };

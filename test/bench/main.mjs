@@ -1,7 +1,9 @@
 /**
  * Benchmarks of the kernel. CPU time of the process, warmed up, variants taken in turn, the median of their samples.
  *
- *   node test/bench/main.mjs [road | encrypted | parts | tunnel | events | tcp | crypto | ns3 | linux]... [--rounds N] [--json]
+ *   node test/bench/main.mjs [BENCH]... [--rounds N] [--json]
+ *
+ * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux or scale; without one, all.
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -35,10 +37,18 @@ function units() {
 process.env.KERNEL_WASM ??= units();
 const { BENCHES, PEERS } = await import("./benches.mjs");
 const { cryptoBench } = await import("./crypto.mjs");
+const { workersBench } = await import("./workers.mjs");
 const { ns3Bench } = await import("./ns3/bench.mjs");
 const { linuxBench } = await import("./linux.mjs");
-/** Those that measure and print by themselves: against other processes. */
-const AGAINST = { crypto: cryptoBench, ns3: ns3Bench, linux: linuxBench };
+const { scaleBench } = await import("./scale.mjs");
+/** Those that measure and print by themselves: against other processes, or over threads. */
+const AGAINST = {
+  crypto: cryptoBench,
+  workers: workersBench,
+  ns3: ns3Bench,
+  linux: linuxBench,
+  scale: scaleBench,
+};
 
 /** Runs variants in turn: each is { name, unit, run(count) → what it did }. */
 function measure(variants) {
@@ -98,7 +108,7 @@ if (!json) {
 }
 for (const name of chosen) {
   if (AGAINST[name] !== undefined) {
-    all[name] = AGAINST[name](ROUNDS, json);
+    all[name] = await AGAINST[name](ROUNDS, json);
     continue;
   }
   const bench = BENCHES[name];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { FOREVER, MS, US } from "../../src/base/time.ts";
+import { FOREVER, MS, SEC, US } from "../../src/base/time.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
-import { foreignMemory } from "../../src/kernel/underlay.ts";
+import { emptyOutbox, foreignMemory } from "../../src/kernel/underlay.ts";
 import { cidr, ip, kernelBuilt, kernelModule, pass } from "../support/kernel.ts";
 
 /** Two kernels as two workers have them: both ports in both, each with its own host. */
@@ -29,7 +29,7 @@ function exchange(kernels: readonly [Kernel, Kernel], notBefore: number): void {
     [1, 0],
   ] as const) {
     const memory = foreignMemory(kernels[from].mem.memory);
-    kernels[to].underlay.importFrom(memory, kernels[from].underlay.outbox(to), notBefore);
+    kernels[to].underlay.importFrom(memory, kernels[from].underlay.outbox(to, emptyOutbox()), notBefore);
   }
 }
 
@@ -66,12 +66,51 @@ describe.skipIf(!kernelBuilt)("underlay between workers (needs build/kernel.wasm
     for (const kernel of kernels) pass(kernel, 50 * US);
     const { underlay } = kernels[0];
     underlay.flip();
-    const box = underlay.outbox(1);
+    const box = underlay.outbox(1, emptyOutbox());
     expect(box.count).toBe(1); // the ARP request
-    expect(underlay.earliestArrival(box)).toBeLessThan(11 * US);
-    expect(underlay.earliestArrival(underlay.outbox(0))).toBe(FOREVER);
+    expect(box.earliest).toBeLessThan(11 * US);
+    expect(underlay.outbox(0, emptyOutbox())).toMatchObject({ count: 0, earliest: FOREVER });
     expect(() => kernels[1].underlay.importFrom(foreignMemory(kernels[0].mem.memory), box, 50 * US)).toThrow(
       /lookahead/,
     );
+  });
+
+  it("ends the window when something can come back of what was sent in it", async () => {
+    const { kernels, hosts } = await workers();
+    const [kernel] = kernels;
+    kernel.underlay.setReturn(1, 30 * US);
+    const client = hosts[0]!.root.socket.udp();
+    client.sendTo(new Uint8Array(1), ip("10.1.1.2"), 9);
+    const end = kernel.underlay.windowEnd();
+    expect(end).toBeGreaterThan(80 * US); // 50 there, 30 back, and what the ARP request takes to be sent
+    expect(end).toBeLessThan(81 * US);
+    expect(kernel.run(MS)).toBe("done");
+    expect(kernel.now).toBe(end - 1);
+    kernel.underlay.flip();
+    expect(kernel.underlay.windowEnd()).toBe(FOREVER);
+    kernel.underlay.setReturn(1, FOREVER);
+    expect(kernel.run(2 * SEC)).toBe("done");
+    expect(kernel.now).toBe(2 * SEC); // two more requests have left by then
+    kernel.underlay.flip();
+    expect(kernel.underlay.outbox(1, emptyOutbox()).count).toBe(2);
+  });
+
+  it("carries many frames and large ones, of every length, in order and whole", async () => {
+    const { kernels, hosts } = await workers();
+    const server = hosts[1]!.root.socket.udp();
+    server.bind(0, 9);
+    for (const [i, host] of hosts.entries())
+      host.root.neigh.add("eth0", ip(`10.1.1.${2 - i}`), 0x525400000002 - i, { state: "PERMANENT" });
+    const client = hosts[0]!.root.socket.udp();
+    const datagrams = Array.from({ length: 900 }, (_, i) => new Uint8Array(1 + ((i * 37) % 1400)).fill(i));
+    const got: Uint8Array[] = [];
+    for (let end = 50 * US, next = 0; end <= 2 * MS; end += 50 * US) {
+      for (let i = 0; i < 60 && next < datagrams.length; i++) client.sendTo(datagrams[next++]!, ip("10.1.1.2"), 9);
+      for (const kernel of kernels) while (kernel.run(end - 1) !== "done");
+      exchange(kernels, end);
+      for (let one = server.tryRecv(); one !== undefined; one = server.tryRecv()) got.push(one.data);
+    }
+    expect(got.length).toBe(900);
+    expect(got).toEqual(datagrams);
   });
 });

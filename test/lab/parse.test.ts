@@ -149,6 +149,19 @@ steps:
       /^x\.yaml:4:5: steps\[0\]\.stdin: means nothing on a terminal/,
     ],
     [
+      "hosts: {a: {}, b: {}}\nsteps:\n  - '*': hostname\n    parallel: true\n    as: name\n",
+      /^x\.yaml:5:\d+: steps\[0\]\.as: can't stand beside parallel/,
+    ],
+    [
+      "hosts: {a: {}}\nsteps:\n  - a: hostname\n    parallel: often\n",
+      /^x\.yaml:4:\d+: steps\[0\]\.parallel: expected/,
+    ],
+    ["hosts: {parallel: {}}\n", /^x\.yaml:1:9: hosts\.parallel: is a word of steps/],
+    [
+      "hosts: {a: {}}\nsteps:\n  - wait: 5s\n    parallel: true\n",
+      /^x\.yaml:4:5: steps\[0\]\.parallel: means nothing beside wait/,
+    ],
+    [
       "hosts: {a: {}}\nsteps:\n  - fault: { host: a, drop: udp prt 4 }\n",
       /^x\.yaml:3:29: steps\[0\]\.fault\.drop: filter "udp prt 4"/,
     ],

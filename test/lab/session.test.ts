@@ -126,6 +126,44 @@ describe("commands that don't end", () => {
     expect(steps[1]?.failures).toEqual([]);
   });
 
+  it("typed on several hosts in parallel they run at the same time, and are seen one host after the other", async () => {
+    const seen: string[] = [];
+    const session = await open(`
+hosts: { host1: {}, host2: {}, host3: {} }
+steps:
+  - host*: sleep $(hostname | sed s/host//); hostname; sleep 2; hostname
+    parallel: true
+    expect: ["/^host[12]/"]
+`);
+    const { steps } = await runSteps(session, {
+      observer: {
+        stepStarted: (_step, host, _terminal, _command, time) => void seen.push(`${host} ${time / SEC}`),
+        output: (_stream, text) => void seen.push(text.trim()),
+        stepEnded: ({ host, failures }) => void seen.push(`${host} ends: ${failures}`),
+      },
+    }).finally(() => session.close());
+    expect(seen).toEqual(
+      ["host1", "host2", "host3"].flatMap((host) => {
+        const failure = host === "host3" ? "expected /^host[12]/" : "";
+        return [`${host} 1`, host, host, `${host} ends: ${failure}`];
+      }),
+    );
+    expect(steps.map(({ start, end }) => Math.round((end - start) / SEC))).toEqual([3, 4, 5]);
+  });
+
+  it("in parallel, one that runs out of time is hung up and those that ended are none the worse", async () => {
+    const { steps, late, end } = await run(`
+  - host*: test $(hostname) = host2 || ping 192.168.77.12
+    parallel: true
+    timeout: 5s
+  - wait: 20s
+`);
+    expect(steps.map(({ failures }) => failures)).toEqual([["no end after 5s of virtual time"], []]);
+    expect(steps.map(({ exit }) => exit)).toEqual([undefined, 0]);
+    expect(late).toEqual([]);
+    expect(end).toBeGreaterThanOrEqual(27 * SEC);
+  });
+
   it("one that runs out of time has failed, and runs no further", async () => {
     const { steps, late } = await run(`
   - host1: ping 192.168.77.12

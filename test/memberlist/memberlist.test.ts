@@ -83,7 +83,7 @@ describe("Memberlist", () => {
     node(1).received.length = 0;
     const peer = node(0).list.members.get("h1");
     if (peer === undefined) throw new Error("h1 is unknown");
-    node(0).list.sendBestEffort(peer, new TextEncoder().encode("packet"));
+    node(0).list.sendBestEffort([peer], new TextEncoder().encode("packet"));
     const large = "x".repeat(300_000);
     node(0).host.os.spawn("send", node(0).list.sendReliable(peer, new TextEncoder().encode(large)));
     network.runFor(SEC);

@@ -9,13 +9,8 @@ import { Cluster } from "../../src/scheduler/cluster.ts";
 import type { SimCounters } from "../../src/scheduler/counters.ts";
 import { applyLatency, type Fault, resolveFault } from "../../src/scheduler/faults.ts";
 import { nodePlatform } from "../../src/scheduler/node-adapter.ts";
-import {
-  type LeafSpineConfig,
-  lookaheadOf,
-  partitionHosts,
-  resolveTopology,
-  type Topology,
-} from "../../src/scheduler/topology.ts";
+import { partitionHosts } from "../../src/scheduler/placement.ts";
+import { type LeafSpineConfig, lookaheadOf, resolveTopology, type Topology } from "../../src/scheduler/topology.ts";
 import { type BuiltWorker, buildWorker } from "../support/build-worker.ts";
 import { kernelBuilt, kernelModule } from "../support/kernel.ts";
 import { createMachine, type MeshConfig } from "../support/mesh-machine.ts";

@@ -2,12 +2,12 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.ts";
 import { FOREVER, US } from "../../src/base/time.ts";
+import { partitionHosts } from "../../src/scheduler/placement.ts";
 import {
   type LeafSpineConfig,
   lookaheadOf,
   type NicSpec,
   oneWayDelay,
-  partitionHosts,
   resolveTopology,
   type Topology,
 } from "../../src/scheduler/topology.ts";

@@ -247,6 +247,9 @@ function fakeKernel(host: FakeHost, runtime: ScheduledHost): HostKernel {
     },
     createNs: missing("createNs"),
     namespaces: () => [root],
+    park: missing("park"),
+    unpark: missing("unpark"),
+    parked: () => [],
     drops: () => ({}),
   };
   const root: NetNs = {

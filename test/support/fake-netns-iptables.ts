@@ -47,6 +47,10 @@ export class FakeIptables implements IptablesApi {
     this.#table(table).splice(this.#table(table).indexOf(this.#chain(table, chain)), 1);
   }
 
+  hasChain(table: TableName, chain: string): boolean {
+    return this.list(table)?.some((c) => c.name === chain) ?? false;
+  }
+
   flush(table: TableName, chain?: string): void {
     for (const c of this.#table(table)) if (chain === undefined || c.name === chain) c.rules = [];
   }

@@ -70,6 +70,26 @@ export class FakeHostKernel implements HostKernel {
     return [...this.#namespaces];
   }
 
+  readonly #parked = new Map<number, FakeNetNs>();
+
+  park(ns: NetNs): number {
+    const id = this.#parked.size + 1;
+    this.#parked.set(id, ns as FakeNetNs);
+    this.forget(ns as FakeNetNs);
+    return id;
+  }
+
+  unpark(id: number): FakeNetNs {
+    const ns = this.#parked.get(id) as FakeNetNs;
+    this.#parked.delete(id);
+    this.#namespaces.push(ns);
+    return ns;
+  }
+
+  parked(): readonly { readonly id: number; readonly name: string }[] {
+    return [...this.#parked].map(([id, ns]) => ({ id, name: ns.name }));
+  }
+
   forget(ns: FakeNetNs): void {
     this.#namespaces.splice(this.#namespaces.indexOf(ns), 1);
   }

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../src/base/errors.ts";
 import type { NetworkDbConfig } from "../../src/libnetwork/agent.ts";
-import type { GossipPeer, NetworkDb, TableNote } from "../../src/libnetwork/networkdb-types.ts";
+import type { GossipCensus, GossipPeer, NetworkDb, TableNote } from "../../src/libnetwork/networkdb-types.ts";
 import { Channel, type Proc } from "../../src/scheduler/process.ts";
 
 interface Entry {
@@ -145,6 +145,11 @@ export class FakeNetworkDb implements NetworkDb {
     return this.#cluster.nodes
       .filter((n) => n.joined.includes(networkId))
       .map((n) => ({ name: n.nodeName, ip: n.config.advertiseAddress }));
+  }
+
+  census(networkId: string): GossipCensus {
+    const members = this.clusterPeers().length;
+    return { members, nodes: members, networkNodes: this.networkPeers(networkId).length };
   }
 
   clusterPeers(): readonly GossipPeer[] {

@@ -3,6 +3,7 @@ import { Random } from "../../src/base/random.ts";
 import { MS, SEC, type Time, US } from "../../src/base/time.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
+import type { NetNs } from "../../src/kernel/types.ts";
 import type { HostOs } from "../../src/scheduler/os.ts";
 import { HostScheduler } from "../../src/scheduler/runtime.ts";
 import { HostTraffic } from "../../src/workload/mesh/traffic.ts";
@@ -80,7 +81,7 @@ export class Playground {
   readonly oses: readonly HostOs[];
   readonly scheduler: HostScheduler;
 
-  private constructor(kernel: Kernel, hosts: readonly Host[]) {
+  constructor(kernel: Kernel, hosts: readonly Host[]) {
     this.kernel = kernel;
     this.hosts = hosts;
     this.scheduler = new HostScheduler((_host, _process, error) => {
@@ -125,9 +126,16 @@ export class Playground {
     });
   }
 
-  /** Runs a plan's traffic, and `drain` longer; the hosts' reports. */
-  run(plan: MeshPlan, drain: Time = 100 * MS): MeshReport[] {
-    const traffic = this.oses.map((os, i) => new HostTraffic(os, plan, i, (c) => this.hosts[c]!.root));
+  /**
+   * Runs a plan's traffic, and `drain` longer; the hosts' reports.
+   * @param nsOf where a container is; a host's root namespace unless said otherwise
+   */
+  run(
+    plan: MeshPlan,
+    drain: Time = 100 * MS,
+    nsOf: (container: number) => NetNs = (container) => this.hosts[container]!.root,
+  ): MeshReport[] {
+    const traffic = this.oses.map((os, i) => new HostTraffic(os, plan, i, nsOf));
     for (const host of traffic) host.listen();
     const at = this.kernel.now + MS;
     for (const host of traffic) host.start(at);

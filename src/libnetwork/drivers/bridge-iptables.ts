@@ -4,18 +4,7 @@
  */
 import { type Cidr, type Ipv4, networkOf } from "../../base/addr.ts";
 import type { IptablesApi, Rule, TableName } from "../../kernel/types.ts";
-import {
-  appendOnce,
-  chainExists,
-  deleteIfThere,
-  ensureChain,
-  insertOnce,
-  is,
-  isPort,
-  jump,
-  not,
-  RETURN,
-} from "../iptables.ts";
+import { appendOnce, deleteIfThere, ensureChain, insertOnce, is, isPort, jump, not, RETURN } from "../iptables.ts";
 
 /** Docker's chains. */
 export const DOCKER_CHAIN = "DOCKER";
@@ -43,7 +32,7 @@ export function setupChains(iptables: IptablesApi): void {
     ["filter", ISOLATION_1],
     ["filter", ISOLATION_2],
   ] as const) {
-    if (chainExists(iptables, table, chain)) iptables.flush(table, chain);
+    if (iptables.hasChain(table, chain)) iptables.flush(table, chain);
   }
   ensureChain(iptables, "nat", DOCKER_CHAIN);
   ensureChain(iptables, "filter", DOCKER_CHAIN);
@@ -58,7 +47,7 @@ export function setupChains(iptables: IptablesApi): void {
  * arrangeIngressFilterRule); done again at each new network, since bridges insert above.
  */
 export function arrangeUserFilter(iptables: IptablesApi): void {
-  if (chainExists(iptables, "filter", INGRESS_CHAIN) && iptables.check("filter", "FORWARD", jump(INGRESS_CHAIN))) {
+  if (iptables.hasChain("filter", INGRESS_CHAIN) && iptables.check("filter", "FORWARD", jump(INGRESS_CHAIN))) {
     ensureJump(iptables, "FORWARD", INGRESS_CHAIN);
   }
   ensureChain(iptables, "filter", USER_CHAIN);

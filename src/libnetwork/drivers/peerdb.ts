@@ -24,6 +24,9 @@ export class PeerDb {
   /** Network ID → `ip mac` → entries, first added first. */
   readonly #networks = new Map<string, Map<string, PeerEntry[]>>();
 
+  /** Network ID → entries of other hosts. */
+  readonly #remote = new Map<string, number>();
+
   static #key(ip: Ipv4, mac: Mac): string {
     return `${formatIpv4(ip)} ${formatMac(mac)}`;
   }
@@ -37,6 +40,7 @@ export class PeerDb {
     network.set(key, set);
     if (set.some((e) => sameEntry(e, entry))) return { inserted: false, count: set.length };
     set.push(entry);
+    this.#countRemote(networkId, entry, 1);
     return { inserted: true, count: set.length };
   }
 
@@ -48,6 +52,7 @@ export class PeerDb {
     if (network === undefined || set === undefined) return { deleted: false, count: 0 };
     const at = set.findIndex((e) => sameEntry(e, entry));
     if (at >= 0) set.splice(at, 1);
+    if (at >= 0) this.#countRemote(networkId, entry, -1);
     if (set.length === 0) network.delete(key);
     if (network.size === 0) this.#networks.delete(networkId);
     return { deleted: at >= 0, count: set.length };
@@ -64,6 +69,11 @@ export class PeerDb {
     return [...(this.#networks.get(networkId)?.values() ?? [])].flat();
   }
 
+  /** How many entries of a network are other hosts'. */
+  remoteCount(networkId: string): number {
+    return this.#remote.get(networkId) ?? 0;
+  }
+
   networks(): string[] {
     return [...this.#networks.keys()];
   }
@@ -71,5 +81,10 @@ export class PeerDb {
   /** Forgets a network (peerFlush). */
   flush(networkId: string): void {
     this.#networks.delete(networkId);
+    this.#remote.delete(networkId);
+  }
+
+  #countRemote(networkId: string, { local }: PeerEntry, change: 1 | -1): void {
+    if (!local) this.#remote.set(networkId, this.remoteCount(networkId) + change);
   }
 }

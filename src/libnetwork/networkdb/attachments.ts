@@ -10,6 +10,12 @@ export interface Attachment {
   reapTime: Time;
 }
 
+/** The nodes of a network, in the order in which they joined. */
+interface NetworkNodes {
+  readonly order: string[];
+  readonly names: Set<string>;
+}
+
 /** This node's own. */
 export interface OwnAttachment extends Attachment {
   /** Table events to gossip to the network's nodes. */
@@ -22,7 +28,7 @@ export interface OwnAttachment extends Attachment {
 export class Attachments {
   readonly own = new Map<string, OwnAttachment>();
   readonly #foreign = new Map<string, Map<string, Attachment>>();
-  readonly #nodesOf = new Map<string, string[]>();
+  readonly #nodesOf = new Map<string, NetworkNodes>();
   readonly #self: string;
 
   /** @param self this node's gossip name */
@@ -40,20 +46,29 @@ export class Attachments {
     this.#foreign.set(node, networks.set(attachment.networkId, attachment));
   }
 
-  /** Names of the nodes that take part in a network, in the order in which they joined. */
+  /** Names of the nodes that take part in a network, in the order in which they joined; it changes as they come and go. */
   nodesOf(networkId: string): readonly string[] {
-    return this.#nodesOf.get(networkId) ?? [];
+    return this.#nodesOf.get(networkId)?.order ?? [];
+  }
+
+  /** Whether a node takes part in a network. */
+  hasNode(networkId: string, node: string): boolean {
+    return this.#nodesOf.get(networkId)?.names.has(node) ?? false;
   }
 
   addNode(networkId: string, node: string): void {
-    const nodes = this.nodesOf(networkId);
-    if (!nodes.includes(node)) this.#nodesOf.set(networkId, [...nodes, node]);
+    const nodes = this.#nodesOf.get(networkId) ?? { order: [], names: new Set<string>() };
+    this.#nodesOf.set(networkId, nodes);
+    if (nodes.names.has(node)) return;
+    nodes.names.add(node);
+    nodes.order.push(node);
   }
 
   removeNode(networkId: string, node: string): void {
-    const nodes = this.nodesOf(networkId).filter((name) => name !== node);
-    if (nodes.length > 0) this.#nodesOf.set(networkId, nodes);
-    else this.#nodesOf.delete(networkId);
+    const nodes = this.#nodesOf.get(networkId);
+    if (nodes === undefined || !nodes.names.delete(node)) return;
+    nodes.order.splice(nodes.order.indexOf(node), 1);
+    if (nodes.order.length === 0) this.#nodesOf.delete(networkId);
   }
 
   /** Forgets a node that failed or left the cluster. */

@@ -59,7 +59,7 @@ export class BulkSyncer {
     let networks = [...attachments.own.values()].filter((own) => !own.leaving).map((own) => own.networkId);
     const tick = this.#host.now();
     for (let turn = 0, network = networks.shift(); network !== undefined; network = networks.shift()) {
-      const nodes = attachments.nodesOf(network);
+      const nodes = [...attachments.nodesOf(network)];
       if (nodes.length === 0) continue;
       // The chance of each turn depends on the tick, not on how long the turns before it took.
       const completed = yield* this.withOneOf(nodes, tick + turn++);

@@ -6,12 +6,12 @@ import {
   decodeBulkSync,
   decodeCompound,
   decodeEnvelope,
-  decodeNetworkEvent,
-  decodeNodeEvent,
   decodePushPullState,
-  decodeTableEvent,
-  encodeEnvelope,
   GOSSIP,
+  type HeardEvent,
+  readEvent,
+  recallEvent,
+  type TableEvent,
 } from "./messages.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -76,22 +76,13 @@ export class MessageHandler {
   }
 
   #handle(message: Uint8Array, bulk: boolean): void {
+    const heard = recallEvent(message);
+    if (heard !== undefined) {
+      this.#handleEvent(heard, bulk);
+      return;
+    }
     const { type, data } = decodeEnvelope(message);
     switch (type) {
-      case GOSSIP.nodeEvent: {
-        const isNews = this.#state.nodeEvent(decodeNodeEvent(data));
-        if (isNews) this.#nodeEvents.queue({ message: encodeEnvelope(type, data) });
-        return;
-      }
-      case GOSSIP.networkEvent: {
-        const event = decodeNetworkEvent(data);
-        const name = `${event.networkId}/${event.nodeName}`;
-        if (this.#state.networkEvent(event)) this.#networkEvents.queue({ name, message: encodeEnvelope(type, data) });
-        return;
-      }
-      case GOSSIP.tableEvent:
-        this.#handleTableEvent(data, bulk);
-        return;
       case GOSSIP.bulkSync: {
         const sync = decodeBulkSync(data);
         if (sync.lTime > 0) this.#state.tableClock.witness(sync.lTime);
@@ -102,17 +93,28 @@ export class MessageHandler {
       case GOSSIP.compound:
         for (const part of decodeCompound(data)) this.#guard(() => this.#handle(part, bulk));
         return;
-      default:
-        throw new MalformedError("message type");
+      default: {
+        const event = readEvent(message);
+        if (event === undefined) throw new MalformedError("message type");
+        this.#handleEvent(event, bulk);
+      }
     }
   }
 
-  #handleTableEvent(data: Uint8Array, bulk: boolean): void {
-    const event = decodeTableEvent(data);
+  #handleEvent(heard: HeardEvent, bulk: boolean): void {
+    const { type, event, envelope: message } = heard;
+    if (type === GOSSIP.tableEvent) this.#handleTableEvent(event, message, bulk);
+    else if (type === GOSSIP.nodeEvent) {
+      if (this.#state.nodeEvent(event)) this.#nodeEvents.queue({ message });
+    } else if (this.#state.networkEvent(event)) {
+      this.#networkEvents.queue({ name: `${event.networkId}/${event.nodeName}`, message });
+    }
+  }
+
+  #handleTableEvent(event: TableEvent, message: Uint8Array, bulk: boolean): void {
     if (event.nodeName === this.#state.self || !this.#state.tableEvent(event, bulk)) return;
     const queued = this.#state.attachments.own.get(event.networkId)?.queue.length ?? 0;
     if (bulk && queued > MAX_QUEUE_ON_SYNC) return;
-    const message = encodeEnvelope(GOSSIP.tableEvent, data);
     queueTableEvent(this.#state, event.networkId, event.tableName, event.key, message);
   }
 }

@@ -2,6 +2,7 @@
  * NetworkDB's messages (moby libnetwork/networkdb networkdb.proto, message.go): an envelope of type and data, which
  * travels as a memberlist user message or as the user state of a push/pull.
  */
+import { ByteCache, sameBytes } from "../../base/byte-cache.ts";
 import { MalformedError } from "../../base/errors.ts";
 import { type ProtoField, ProtoWriter, parseProto } from "../../base/protobuf.ts";
 
@@ -206,8 +207,38 @@ export function decodeBulkSync(data: Uint8Array): BulkSync {
 /** @param messages envelopes */
 export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
   const writer = new ProtoWriter();
-  for (const message of messages) writer.bytesAlways(1, new ProtoWriter().bytes(1, message).finish());
+  for (const message of messages) writer.wrappedBytes(1, 1, message);
   return encodeEnvelope(GOSSIP.compound, writer.finish());
+}
+
+/** A node, network or table event that came, and the envelope in which it is passed on. */
+export type HeardEvent =
+  | { readonly type: typeof GOSSIP.nodeEvent; readonly event: NodeEvent; readonly envelope: Uint8Array }
+  | { readonly type: typeof GOSSIP.networkEvent; readonly event: NetworkEvent; readonly envelope: Uint8Array }
+  | { readonly type: typeof GOSSIP.tableEvent; readonly event: TableEvent; readonly envelope: Uint8Array };
+
+/** Events that came: every node hears the same ones many times. */
+const heard = new ByteCache<HeardEvent | undefined>(32768, 1024);
+
+/**
+ * Reads an envelope that begins with an event's type, as all do that anybody writes; undefined for any other. The same
+ * object each time. Throws on damage.
+ */
+export function recallEvent(message: Uint8Array): HeardEvent | undefined {
+  const type = message[0] === 8 ? message[1] : 0;
+  const isEvent = type === GOSSIP.networkEvent || type === GOSSIP.tableEvent || type === GOSSIP.nodeEvent;
+  return isEvent ? heard.of(message, readEvent) : undefined;
+}
+
+/** Reads an envelope with an event, however it is written; undefined when there is something else in it. Throws on damage. */
+export function readEvent(message: Uint8Array): HeardEvent | undefined {
+  const { type, data } = decodeEnvelope(message);
+  const again = encodeEnvelope(type, data);
+  const envelope = sameBytes(again, message) ? message : again;
+  if (type === GOSSIP.nodeEvent) return { type, event: decodeNodeEvent(data), envelope };
+  if (type === GOSSIP.networkEvent) return { type, event: decodeNetworkEvent(data), envelope };
+  if (type === GOSSIP.tableEvent) return { type, event: decodeTableEvent(data), envelope };
+  return undefined;
 }
 
 /** The messages in a compound one; throws on damage. */

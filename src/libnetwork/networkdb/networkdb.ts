@@ -12,12 +12,13 @@ import { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
 import { type Delegate, LAN, type LogLevel, type MemberEvents } from "../../memberlist/config.ts";
 import { Keyring } from "../../memberlist/keyring.ts";
 import { Memberlist } from "../../memberlist/memberlist.ts";
+import type { Member } from "../../memberlist/members.ts";
 import { pickRandom } from "../../memberlist/scale.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
 import type { HostState } from "../../scheduler/quiet.ts";
 import { TaskGroup } from "../../scheduler/task-group.ts";
-import type { GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
+import type { GossipCensus, GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
 import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
@@ -208,7 +209,7 @@ export class NetworkDbNode implements NetworkDb {
       name: this.nodeName,
       member: this.#memberlist.rest(),
       started: this.#started,
-      networks: networks.map((network) => ({ network, nodes: attachments.nodesOf(network) })),
+      networks: networks.map((network) => ({ network, nodes: [...attachments.nodesOf(network)] })),
       networkTime: networkClock.time,
       tableTime: tableClock.time,
       nodeTimes: [...nodes.active].map(([name, node]) => ({ name, time: node.lTime })),
@@ -235,6 +236,12 @@ export class NetworkDbNode implements NetworkDb {
 
   clusterPeers(): readonly GossipPeer[] {
     return [...this.#state.nodes.active.values()].map(({ member }) => ({ name: member.name, ip: member.addr }));
+  }
+
+  census(networkId: string): GossipCensus {
+    const { nodes, attachments } = this.#state;
+    const networkNodes = attachments.nodesOf(networkId).length;
+    return { members: this.#memberlist.members.aliveCount, nodes: nodes.active.size, networkNodes };
   }
 
   setKey(key: Uint8Array): void {
@@ -278,7 +285,7 @@ export class NetworkDbNode implements NetworkDb {
     const own: OwnAttachment = { networkId, lTime, leaving: false, reapTime: 0, queue, inSync: false };
     attachments.own.set(networkId, own);
     attachments.addNode(networkId, this.nodeName);
-    const nodes = attachments.nodesOf(networkId);
+    const nodes = [...attachments.nodesOf(networkId)];
     this.#sendNetworkEvent(MEMBERSHIP.join, networkId, lTime);
     yield* this.#syncer.withAll(nodes);
     own.inSync = true;
@@ -382,11 +389,13 @@ export class NetworkDbNode implements NetworkDb {
       if (messages.length === 0) continue;
       const compound = encodeCompound(messages);
       const nodes = this.#state.attachments.nodesOf(networkId);
+      const targets: Member[] = [];
       for (const name of pickRandom(this.#random, LAN.gossipNodes, nodes, (node) => node !== this.nodeName)) {
         const node = this.#state.nodes.active.get(name);
         if (node === undefined) break;
-        this.#memberlist.sendBestEffort(node.member, compound);
+        targets.push(node.member);
       }
+      this.#memberlist.sendBestEffort(targets, compound);
     }
   }
 

@@ -110,7 +110,7 @@ export class ClusterState {
     this.tableClock.witness(event.lTime);
     const { networkId, tableName: table, key, lTime, nodeName: node, value } = event;
     const own = this.attachments.own.get(networkId);
-    if (own === undefined || own.leaving || !this.attachments.nodesOf(networkId).includes(node)) return false;
+    if (own === undefined || own.leaving || !this.attachments.hasNode(networkId, node)) return false;
     const known = this.store.get(table, networkId, key);
     if (known !== undefined && known.lTime >= lTime) return false;
     const deleting = event.type === TABLE_CHANGE.delete;

@@ -20,6 +20,8 @@ export interface Entry {
 export class TableStore {
   /** Network → table → key → entry. */
   readonly #networks = new Map<string, Map<string, Map<string, Entry>>>();
+  /** Keys of tables in order, as they were when they were last asked for. */
+  readonly #orders = new WeakMap<Map<string, Entry>, string[]>();
   readonly #tombstones = new Set<Entry>();
 
   get(table: string, networkId: string, key: string): Entry | undefined {
@@ -49,13 +51,23 @@ export class TableStore {
   /** Entries of a network, tombstones included, in order of table and key, as the radix tree is walked. */
   ofNetwork(networkId: string): Entry[] {
     const tables = this.#networks.get(networkId) ?? new Map<string, Map<string, Entry>>();
-    return inOrder(tables).flatMap(([, entries]) => inOrder(entries).map(([, entry]) => entry));
+    return inOrder(tables).flatMap(([, entries]) => this.#sorted(entries));
   }
 
   /** Entries of one table of a network, tombstones included, in order of key. */
   ofTable(table: string, networkId: string): Entry[] {
-    const entries = this.#networks.get(networkId)?.get(table) ?? new Map<string, Entry>();
-    return inOrder(entries).map(([, entry]) => entry);
+    const entries = this.#networks.get(networkId)?.get(table);
+    return entries === undefined ? [] : this.#sorted(entries);
+  }
+
+  /** Entries in order of key: the order of before is kept, and sorted again when there are others. */
+  #sorted(entries: Map<string, Entry>): Entry[] {
+    let keys = this.#orders.get(entries);
+    if (keys === undefined || keys.length !== entries.size || !keys.every((key) => entries.has(key))) {
+      keys = [...entries.keys()].sort(compare);
+      this.#orders.set(entries, keys);
+    }
+    return keys.map((key) => entries.get(key) as Entry);
   }
 
   /** Entries of a node in all networks, in order of table, network and key. */

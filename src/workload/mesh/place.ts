@@ -32,15 +32,18 @@ import type { MeshNetwork, MeshPlan } from "./types.ts";
 const BRIDGE_MTU = 1500;
 /** The first address of docker_gwbridge's containers; the gateway's is .1, the ingress sandbox's .2. */
 const FIRST_GATEWAY_CLIENT = 3;
-/** Linux's ephemeral ports (net.ipv4.ip_local_port_range). */
-const EPHEMERAL = { first: 32_768, count: 28_232 } as const;
+/**
+ * Ports of the DNS server of each namespace, of those that the kernel draws from. Everywhere the same ones, since nobody listens
+ * there: so the kernel has the rules once, and not a million times.
+ */
+const DNS_PORTS = { udp: 40_053, tcp: 40_054 } as const;
 
 const silent: DaemonLog = () => {};
 
 /**
  * Places what a plan has on a host. Its `eth0` gets the plan's address unless it has one.
  * @param host index of the host in the plan
- * @returns the namespaces of the host's containers, by their number in the plan
+ * @returns the namespaces of the host's containers, by their number in the plan; they are parked until they are asked for
  * @throws UserError for an encrypted network of a plan without keys
  */
 export function placeHost(kernel: HostKernel, plan: MeshPlan, host: number): (container: number) => NetNs {
@@ -228,7 +231,8 @@ class HostPlacer {
     const { network, ip } = this.#plan.containers;
     const containers = rowsOf(this.#plan).ofHost.row(this.#host);
     const first = containers[0] ?? 0;
-    const placed: NetNs[] = [];
+    const parked = new Uint32Array(containers.length);
+    let placed = 0;
     for (const container of containers) {
       const on = this.#networks.get(network[container] as number);
       assert(on !== undefined, "the container's network is placed", container);
@@ -236,13 +240,14 @@ class HostPlacer {
       ns.link.set("lo", { up: true });
       this.#dnsRules(ns);
       this.#addPort(on, ns, { ip: ip[container] as Ipv4, prefix: on.network.subnet.prefix });
-      this.#addGateway(ns, placed.length);
-      placed.push(ns);
+      this.#addGateway(ns, placed);
+      parked[placed++] = this.#kernel.park(ns);
     }
+    const kernel = this.#kernel;
     return (container) => {
-      const ns = placed[container - first];
-      assert(ns !== undefined, "the container is this host's", container);
-      return ns;
+      const id = parked[container - first];
+      assert(id !== undefined, "the container is this host's", container);
+      return kernel.unpark(id);
     };
   }
 
@@ -281,9 +286,8 @@ class HostPlacer {
     }
   }
 
-  /** The rules of the DNS server, on ports that the kernel would have drawn. */
+  /** The rules of the DNS server. */
   #dnsRules(ns: NetNs): void {
-    const port = (): number => EPHEMERAL.first + this.#random.below(EPHEMERAL.count);
-    setupNat(ns.iptables, port(), port());
+    setupNat(ns.iptables, DNS_PORTS.udp, DNS_PORTS.tcp);
   }
 }

@@ -58,10 +58,10 @@ export interface PlannedFlow {
   readonly siblings: number;
 }
 
-/** The `n`-th source port of a flow; a flow with one socket uses the first one. They begin again behind the last. */
-export function sourcePort({ ordinal, siblings }: PlannedFlow, n = 0): number {
-  const each = Math.floor((LAST_SOURCE - FIRST_SOURCE - ordinal) / siblings) + 1;
-  return FIRST_SOURCE + ordinal + siblings * (n % each);
+/** Source ports of a flow: it may use all of them in turn; a flow with one socket uses the first one. */
+export function sourcePorts({ ordinal, siblings }: PlannedFlow): { first: number; step: number; count: number } {
+  const first = FIRST_SOURCE + ordinal;
+  return { first, step: siblings, count: Math.floor((LAST_SOURCE - first) / siblings) + 1 };
 }
 
 /** A plan's traffic, by host and container. */

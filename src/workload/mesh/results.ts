@@ -76,14 +76,14 @@ export class HostResults {
     counts.set(container, { count: earlier.count + count, connections: earlier.connections + connections });
   }
 
-  /** A request or a connection failed. */
-  failure(kind: TrafficKind, cause: string): void {
+  /** Requests or connections failed. */
+  failure(kind: TrafficKind, cause: string, count = 1): void {
     let causes = this.#failures.get(kind);
     if (causes === undefined) {
       causes = new Map();
       this.#failures.set(kind, causes);
     }
-    causes.set(cause, (causes.get(cause) ?? 0) + 1);
+    causes.set(cause, (causes.get(cause) ?? 0) + count);
   }
 
   /** All of it, sorted by number and name. */

@@ -1,0 +1,117 @@
+/** Faults of a lab file: what is broken or mended, checked against the lab's hosts, networks and switches. */
+import { UserError } from "../base/errors.ts";
+import { formatDuration, MS, SEC } from "../base/time.ts";
+import { parseFilter } from "../scheduler/faults.ts";
+import type { FabricPlan } from "./fabric.ts";
+import { chance, matchHosts, span } from "./fields.ts";
+import type { Fault, HostPlan, Step } from "./plan.ts";
+import type { Path, Source } from "./source.ts";
+
+/** A fault that passed the schema. */
+export interface RawFault {
+  host?: string | string[];
+  network?: string;
+  drop?: string;
+  link?: "up" | "down";
+  latency?: string | number;
+  loss?: number | string;
+  crash?: true;
+  restart?: true;
+  heal?: true;
+  partition?: string[][];
+  leaf?: number;
+  spine?: number;
+}
+
+/** Faults of links between switches, which have no hosts. @throws UserError */
+function checkSwitches(source: Source, raw: RawFault, path: Path, fabric: FabricPlan | undefined): void {
+  const named = (["leaf", "spine"] as const).filter((field) => raw[field] !== undefined);
+  for (const field of named) {
+    if (fabric === undefined) throw source.error([...path, field], "means nothing without network.fabric", true);
+    const there = field === "leaf" ? fabric.leaves : fabric.spines;
+    if ((raw[field] as number) > there)
+      throw source.error([...path, field], `there ${there === 1 ? "is" : "are"} ${there}`);
+  }
+  const known = ["leaf", "spine", "link", "latency", "loss", "heal"];
+  const other = Object.keys(raw).find((key) => !known.includes(key));
+  if (other !== undefined) throw source.error([...path, other], `means nothing beside ${named.join(" and ")}`, true);
+  if (raw.latency !== undefined && span(raw.latency, 0) > SEC)
+    throw source.error([...path, "latency"], "expected 1s at most");
+  if (Object.keys(raw).length === named.length)
+    throw source.error(path, `expected one of ${known.slice(2).join(", ")} beside ${named.join(" and ")}`);
+}
+
+/** A fault step's plan. @throws UserError */
+export function resolveFault(
+  source: Source,
+  raw: RawFault,
+  path: Path,
+  hosts: readonly HostPlan[],
+  fabric: FabricPlan | undefined,
+): Step {
+  const switches = raw.leaf !== undefined || raw.spine !== undefined;
+  if (switches) checkSwitches(source, raw, path, fabric);
+  const match = (pattern: string, field: Path): string[] => {
+    const matched = matchHosts(pattern, hosts);
+    if (matched.length === 0) throw source.error([...path, ...field], `no host is called ${pattern}`);
+    return matched;
+  };
+  const resolved = (raw.host === undefined ? [] : [raw.host].flat()).flatMap((pattern) => match(pattern, ["host"]));
+  const partition = raw.partition?.map((group, index) => group.flatMap((name) => match(name, ["partition", index])));
+  const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
+  if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
+  const needsHost = Object.keys(raw).find((key) => !["host", "network", "partition", "heal"].includes(key));
+  if (
+    !switches &&
+    resolved.length === 0 &&
+    (needsHost !== undefined || (partition === undefined && raw.heal === undefined))
+  )
+    throw source.error([...path, "host"], 'missing: say which host the fault is for; host: "*" is for all of them');
+  if (raw.network !== undefined && !hosts.some(({ cards }) => cards.some(({ network }) => network === raw.network)))
+    throw source.error([...path, "network"], `no network is called ${raw.network}`);
+  if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
+  const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
+  if (raw.network !== undefined) fault.network = raw.network;
+  if (raw.drop !== undefined) fault.drop = raw.drop;
+  if (raw.link !== undefined) fault.link = raw.link;
+  if (raw.latency !== undefined) fault.latency = span(raw.latency, MS);
+  if (raw.loss !== undefined) fault.loss = chance(raw.loss, 0);
+  if (raw.crash) fault.crash = true;
+  if (raw.restart) fault.restart = true;
+  if (raw.heal) fault.heal = true;
+  if (partition) fault.partition = partition;
+  if (switches)
+    fault.switches = {
+      ...(raw.leaf === undefined ? {} : { leaf: raw.leaf }),
+      ...(raw.spine === undefined ? {} : { spine: raw.spine }),
+    };
+  return { kind: "fault", fault, text: faultText(fault) };
+}
+
+function checkFilter(source: Source, filter: string, path: Path): void {
+  try {
+    parseFilter(filter);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw source.error(path, error.message);
+  }
+}
+
+/** `host2: drop udp port 4789`. */
+function faultText(fault: Fault): string {
+  const parts: string[] = [];
+  if (fault.heal) parts.push("heal");
+  if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);
+  if (fault.link !== undefined) parts.push(`link ${fault.link}`);
+  if (fault.latency !== undefined) parts.push(`latency ${formatDuration(fault.latency)}`);
+  if (fault.loss !== undefined) parts.push(`loss ${Number((fault.loss * 100).toFixed(6))}%`);
+  if (fault.crash) parts.push("crash");
+  if (fault.restart) parts.push("restart");
+  if (fault.partition !== undefined)
+    parts.push(`partition ${fault.partition.map((group) => group.join(" ")).join(" | ")}`);
+  const { leaf, spine } = fault.switches ?? {};
+  const ends = [...(leaf === undefined ? [] : [`leaf${leaf}`]), ...(spine === undefined ? [] : [`spine${spine}`])];
+  if (ends.length > 0) return `${ends.join(" - ")}: ${parts.join(", ")}`;
+  const where = [...fault.hosts, ...(fault.network === undefined ? [] : [`network ${fault.network}`])].join(", ");
+  return `${where === "" ? "" : `${where}: `}${parts.join(", ")}`;
+}
