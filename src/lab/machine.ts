@@ -169,7 +169,7 @@ export class LabMachine implements HostMachine {
   }
 
   #gossipView(name: string): GossipView {
-    const controller = this.#engine?.controller;
+    const controller = this.engine?.controller;
     const id = controller?.networkByName(name)?.id ?? "";
     const census = controller?.agent?.db.census(id) ?? { members: 0, nodes: 0, networkNodes: 0 };
     return { ...census, peers: controller?.overlay.peers.remoteCount(id) ?? 0 };

@@ -17,12 +17,17 @@ export function meshHostName(host: number): string {
   return `m${host + 1}`;
 }
 
+/** Number of a host's leaf switch, 0 on a flat segment. */
+function leafOf({ underlay }: MeshOptions, host: number): number {
+  return underlay.kind === "leaf-spine" ? Math.floor(host / underlay.hostsPerLeaf) : 0;
+}
+
 /** A host as a lab's machine knows it. */
 export function meshHostPlan(options: MeshOptions, host: number): HostPlan {
   const { latency, bandwidth, loss, mtu } = options.underlay;
   return {
     ...{ name: meshHostName(host), address: hostAddress(options, host), nat: undefined, os: "linux" },
-    ...{ cards: [], latency, bandwidth, loss, mtu, dns: [] },
+    ...{ cards: [], latency, bandwidth, loss, mtu, leaf: leafOf(options, host), dns: [] },
   };
 }
 
@@ -42,7 +47,7 @@ export function meshTopology(options: MeshOptions, plan: MeshPlan | undefined): 
       segment: UNDERLAY,
       ...{ mtu: underlay.mtu, latency: underlay.latency, bandwidth: underlay.bandwidth, loss: underlay.loss },
       queue: QUEUE,
-      ...(spine ? { leaf: Math.floor(index / underlay.hostsPerLeaf), address: host.address.ip } : {}),
+      ...(spine ? { leaf: host.leaf, address: host.address.ip } : {}),
     };
     return { name: host.name, nics: [nic], machine: { control, plan, host } satisfies MeshMachineConfig };
   });
@@ -53,5 +58,5 @@ export function meshTopology(options: MeshOptions, plan: MeshPlan | undefined): 
 export function meshLab(options: MeshOptions): LabPlan {
   const hosts = Array.from({ length: options.hosts }, (_, host) => meshHostPlan(options, host));
   const subnet = networkOf(hostAddress(options, 0));
-  return { name: "mesh", description: "", seed: options.seed, subnet, hosts, pause: 0, steps: [] };
+  return { name: "mesh", description: "", seed: options.seed, subnet, fabric: undefined, hosts, pause: 0, steps: [] };
 }

@@ -96,6 +96,6 @@ describe.skipIf(!kernelBuilt)("traffic over placed overlays (needs build/kernel.
     expect(ground.scheduler.hasReady).toBe(false);
     // One call of the kernel runs it all.
     expect(mesh.kernel.run(ground.kernel.now + 900 * MS)).toBe("done");
-    expect(mesh.hosts.flatMap((host) => host.namespaces().flatMap((ns) => mesh.kernel.socketsOf(ns)))).toEqual([]);
+    expect(mesh.hosts.flatMap((host) => host.namespaces().flatMap((ns) => [...ns.sockets]))).toEqual([]);
   });
 });
