@@ -2,6 +2,7 @@
 import { UserError } from "../base/errors.ts";
 import { formatDuration, SEC, type Time } from "../base/time.ts";
 import { createMachine } from "../lab/mesh/machine.ts";
+import type { MeshResult } from "../lab/mesh/result.ts";
 import { DRAIN, MeshSession } from "../lab/mesh/session.ts";
 import { meshLab } from "../lab/mesh/topology.ts";
 import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
@@ -187,7 +188,11 @@ class MeshRun {
   }
 }
 
-async function machineOf(session: MeshSession, workers: number, kernel: number): Promise<BenchMachine> {
+async function machineOf(session: MeshSession, workers: number, kernel: MeshResult["memory"]): Promise<BenchMachine> {
   const { heapUsed: heap, rss: resident } = process.memoryUsage();
-  return { workers, memory: { kernel, heap, resident }, profile: await session.cluster.profile() };
+  return {
+    workers,
+    memory: { kernel: kernel.used, held: kernel.held, heap, resident },
+    profile: await session.cluster.profile(),
+  };
 }
