@@ -2,15 +2,17 @@
 import { UserError } from "../base/errors.ts";
 import { formatDuration } from "../base/time.ts";
 import { createMachine } from "../lab/mesh/machine.ts";
+import { requireMemory } from "../lab/mesh/memory.ts";
 import type { MeshResult } from "../lab/mesh/result.ts";
 import { DRAIN, MeshSession } from "../lab/mesh/session.ts";
 import { meshLab } from "../lab/mesh/topology.ts";
-import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
+import { availableMemory, loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
+import { checkMeshOptions } from "../workload/mesh/options.ts";
 import { planMesh } from "../workload/mesh/plan.ts";
-import type { MeshPlan } from "../workload/mesh/types.ts";
+import type { MeshOptions, MeshPlan } from "../workload/mesh/types.ts";
 import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
 import { atExit } from "./at-exit.ts";
-import { MESH_FLAGS, meshOptionsOf, withFlagNames } from "./bench-options.ts";
+import { bytesFlag, MESH_FLAGS, meshOptionsOf, withFlagNames } from "./bench-options.ts";
 import { BenchProgress } from "./bench-progress.ts";
 import { type BenchMachine, formatMesh, meshJson } from "./bench-results.ts";
 import { breather } from "./breathe.ts";
@@ -31,6 +33,7 @@ swarmwire bench NAME --help says more.
 const FLAGS: FlagTable = {
   ...MESH_FLAGS,
   workers: { value: "N", help: "worker threads (default: one a CPU); the result doesn't depend on it" },
+  memory: { value: "BYTES", help: "what the run may take; more is refused beforehand (default: what is free)" },
   ...TRACE_FLAGS,
   profile: { help: "at the end, where the wall time went, by thread" },
   json: { help: "one JSON object instead of tables" },
@@ -90,6 +93,7 @@ class MeshRun {
   readonly #workers: number;
   readonly #snaplen: number | undefined;
   readonly #progress: BenchProgress;
+  readonly #platform = nodePlatform();
   #session: MeshSession | undefined;
   #stopped = false;
 
@@ -106,9 +110,22 @@ class MeshRun {
     this.#session?.stop();
   }
 
+  #workersFor({ hosts }: MeshOptions): number {
+    return this.#workers > 0 ? this.#workers : Math.min(this.#platform.cpus(), hosts, MOST_WORKERS);
+  }
+
+  /** @throws UserError when the run would take more than there is, or than is allowed */
+  #requireMemory(options: MeshOptions): void {
+    const asked = bytesFlag(COMMAND, this.#args, "memory");
+    const what = asked === undefined ? "are free" : "are allowed";
+    withCommand(() => requireMemory(options, this.#workersFor(options), asked ?? availableMemory(), what));
+  }
+
   /** @returns the exit status */
   async run(): Promise<number> {
     const options = meshOptionsOf(this.#args);
+    withFlagNames(() => checkMeshOptions(options));
+    this.#requireMemory(options);
     const plan = withFlagNames(() => planMesh(options));
     const trace = openTrace(COMMAND, this.#args, this.#snaplen, meshLab(options), options.seed, (message) => {
       this.#progress.clear();
@@ -143,9 +160,8 @@ class MeshRun {
 
   /** @returns what is printed */
   async #measure(plan: MeshPlan, trace: ReturnType<typeof openTrace>): Promise<string> {
-    const platform = nodePlatform();
-    const { hosts } = plan.options;
-    const workers = this.#workers > 0 ? this.#workers : Math.min(platform.cpus(), hosts, MOST_WORKERS);
+    const platform = this.#platform;
+    const workers = this.#workersFor(plan.options);
     const profile = this.#args.has("profile");
     const session = await MeshSession.start(plan, {
       module: await loadKernel(),
@@ -163,6 +179,16 @@ class MeshRun {
     const result = await session.result();
     const machine = await machineOf(session, workers, result.memory);
     return this.#args.has("json") ? meshJson(result, machine) : formatMesh(result, machine);
+  }
+}
+
+/** @throws UserError with the command's name in front */
+function withCommand(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`swarmwire ${COMMAND}: ${error.message}`);
   }
 }
 

@@ -80,6 +80,11 @@ describe("help and mistakes", () => {
     ],
     [["mesh", "--span", "2", "--networks", "3"], /^swarmwire bench mesh: --networks: 3 given, expected 8 at least, /],
     [["mesh", "--workers", "65"], /^swarmwire bench mesh: --workers 65: expected a number from 1 to 64$/],
+    [["mesh", "--memory", "much"], /^swarmwire bench mesh: --memory much: expected bytes like 1500, 64K or 4GiB$/],
+    [
+      ["mesh", "--hosts", "1000", "--containers", "100000", "--traffic", "cbr", "--memory", "400M", "--workers", "2"],
+      /^swarmwire bench mesh: the mesh takes about 0\.\d+ GiB \(.* in the kernels of 2 workers, .* besides\), and 0\.39 GiB are allowed: about \d+ hosts with \d+ containers and \d+ flows would fit$/,
+    ],
     [["mesh", "--capture", "x"], /^swarmwire bench mesh: --capture needs --pcap FILE$/],
     [["mesh", "--pcap", "-"], /^swarmwire bench mesh: --pcap - is for swarmwire run/],
     [["mesh", "--pcap", "/nosuch/x"], /^\/nosuch\/x: ENOENT/],
