@@ -14,6 +14,7 @@ import type { Platform } from "../../scheduler/platform.ts";
 import { requireMeshMemory } from "../../workload/mesh/footprint.ts";
 import type { MeshPlan, MeshReport } from "../../workload/mesh/types.ts";
 import type { MachineEvent } from "../protocol.ts";
+import { meshAffinities } from "./affinity.ts";
 import { containerName } from "./allocated.ts";
 import type { MeshEvent } from "./protocol.ts";
 import { type MeshResult, ResultMaker } from "./result.ts";
@@ -103,8 +104,10 @@ export class MeshSession {
     const before = how.platform.clock();
     let session: MeshSession | undefined;
     how.tell?.(options.control === "converged" ? "hosts are placed" : "hosts boot");
+    const { weights, affinities } = meshAffinities(plan);
     const cluster = await Cluster.create({
-      topology: meshTopology(options, options.control === "converged" ? plan : undefined),
+      topology: meshTopology(plan, weights),
+      affinities,
       module: how.module,
       machines: how.machines,
       workers: how.workers,
