@@ -3,7 +3,7 @@
  *
  *   node test/bench/main.mjs [BENCH]... [--rounds N] [--json]
  *
- * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux or scale; without one, all.
+ * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux or scale; without one, all but the last.
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -98,7 +98,10 @@ function print(title, results, unit) {
   }
 }
 
-const chosen = names.length === 0 ? [...Object.keys(BENCHES), ...Object.keys(AGAINST)] : names;
+/** Those that take minutes and gigabytes run when they are asked for. */
+const LARGE = ["scale"];
+const usual = [...Object.keys(BENCHES), ...Object.keys(AGAINST)].filter((name) => !LARGE.includes(name));
+const chosen = names.length === 0 ? usual : names;
 const all = {};
 if (!json) {
   const cpu = os.cpus()[0]?.model ?? "unknown";
