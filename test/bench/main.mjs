@@ -3,8 +3,8 @@
  *
  *   node test/bench/main.mjs [BENCH]... [--rounds N] [--json]
  *
- * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux, scale or startup; without one, all but startup, which takes
- * minutes.
+ * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux, scale or startup; without one, all but
+ * the last two, which take minutes.
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -101,8 +101,8 @@ function print(title, results, unit) {
   }
 }
 
-/** Takes minutes: only when it is asked for. */
-const LONG = ["startup"];
+/** Those that take minutes, and gigabytes: only when they are asked for. */
+const LONG = ["startup", "scale"];
 const usual = [...Object.keys(BENCHES), ...Object.keys(AGAINST)].filter((name) => !LONG.includes(name));
 const chosen = names.length === 0 ? usual : names;
 const all = {};
