@@ -11,7 +11,7 @@ import { now } from "../sim/event";
 import { checksum, fold64, pseudoSum, sumBytes } from "../wire/checksum";
 import { ipDst, ipHlen, ipLaterFragment, ipProtocol } from "../wire/ipv4";
 import {
-  Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctFindWords, ctOfLink, ctRefresh, ctTuple,
+  Ct, IP_CT_ESTABLISHED, IP_CT_ESTABLISHED_REPLY, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, SECOND, ctAlloc, ctFind, ctFindRecent, ctOfLink, ctRefresh, ctTuple,
 } from "./conntrack";
 import { ICMP_ADDRESS, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_INFO_REQUEST, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIMESTAMP, ICMP_TIME_EXCEEDED, NR_ICMP_TYPES } from "../wire/icmp";
 import { sctpPacket } from "./ct-sctp";
@@ -108,10 +108,11 @@ function icmpError(nf: NfNs, skb: Skb, hook: u32, ip: usize, th: usize, len: u32
 
 /** resolve_normal_ct: finds or makes the connection. 1 found, 0 invalid, -1 table full. */
 @inline
-function resolve(nf: NfNs, skb: Skb, ip: usize, len: u32): i32 {
+function resolve(nf: NfNs, skb: Skb, hook: u32, ip: usize, len: u32): i32 {
   const ports = portsOfPacket(ip, len);
   if (ports < 0) return 0;
-  const link = ctFindWords(nf, addressesOfPacket(ip), portsWord(nf, ip, <u32>ports));
+  const recent = changetype<usize>(nf) + (hook == <u32>NF_PRE_ROUTING ? offsetof<NfNs>("recentIn") : offsetof<NfNs>("recentOut"));
+  const link = ctFindRecent(nf, recent, addressesOfPacket(ip), portsWord(nf, ip, <u32>ports));
   if (link == 0) {
     tupleOfPacket(nf, ip, len, tuple);
     const made = ctAlloc(nf, tuple);
@@ -143,7 +144,7 @@ export function conntrackIn(nf: NfNs, skb: Skb, hook: u32): u32 {
     if (skb.ct != 0) return NF_ACCEPT;
   }
   for (;;) {
-    const found = resolve(nf, skb, ip, len);
+    const found = resolve(nf, skb, hook, ip, len);
     if (found < 0) {
       dropSkb(skb, DROP_NF_CT_TABLE_FULL);
       return NF_DROP;

@@ -20,6 +20,9 @@ export class NfNs {
   hashKey: u64;
   /** Bit 8 * table + hook: the chain has a rule, or a policy other than ACCEPT. */
   active: u32;
+  /** Links of the connections' table found last, for packets that came in and that leave; 0 = none. */
+  recentIn: usize;
+  recentOut: usize;
   /** Rules and others that need tracking here (nf_ct_netns_get); 0 = not tracked. */
   ctUsers: u32;
   /** Connections, confirmed or not (cnet->count). */

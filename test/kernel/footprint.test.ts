@@ -6,6 +6,7 @@ import type { Host } from "../../src/kernel/host.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import type { UdpSocket } from "../../src/kernel/socket-types.ts";
 import type { NetNs } from "../../src/kernel/types.ts";
+import { setupNat } from "../../src/libnetwork/resolver.ts";
 import { planMesh } from "../../src/workload/mesh/plan.ts";
 import type { MeshOptions } from "../../src/workload/mesh/types.ts";
 import { cidr, ip, kernelBuilt, kernelModule, lan, pass } from "../support/kernel.ts";
@@ -61,18 +62,17 @@ describe.skipIf(!kernelBuilt)("the footprint (needs build/kernel.wasm)", () => {
   });
 
   it("of what dockerd, networks, containers and services add", async () => {
-    const { container, dnsRules, network, host } = FOOTPRINT;
+    const { container, network, host } = FOOTPRINT;
     const more = await difference(800, { containers: 100 }, { containers: 900 });
-    expectBytes("container", more - dnsRules);
-    expectBytes("dnsRules", more - container);
+    expectBytes("container", more);
     const networks = await difference(50, { containers: 300, networks: 10 }, { containers: 300, networks: 60 });
-    expectBytes("network", networks - dnsRules);
+    expectBytes("network", networks);
     const perHost = await difference(
       200,
       { hosts: 100, networks: 100, containers: 100 },
       { hosts: 300, networks: 300, containers: 300 },
     );
-    expectBytes("engine", perHost - host - network - container - 2 * dnsRules);
+    expectBytes("engine", perHost - host - network - container);
     expectBytes("service", await difference(100, { containers: 300, services: 1 }, { containers: 300, services: 101 }));
     const peers = await difference(
       800,
@@ -85,8 +85,16 @@ describe.skipIf(!kernelBuilt)("the footprint (needs build/kernel.wasm)", () => {
     expectBytes("destination", with1 - more);
   });
 
-  it("of IPsec, and of peers by the doors", async () => {
+  it("of IPsec, and of rules that differ", async () => {
     const { kernel, host } = await oneHost();
+    const rules = (name: string, port: (i: number) => number): number =>
+      cost(kernel, 500, (i) => {
+        const ns = host.createNs(`${name}${i}`);
+        setupNat(ns.iptables, port(i), port(i) + 1);
+      });
+    rules("first", () => 40_000);
+    const same = rules("same", () => 40_000);
+    expectBytes("dnsRules", rules("other", (i) => 50_000 + 2 * i) - same);
     const { xfrm } = host.root;
     const states = cost(kernel, 1000, (i) => xfrm.stateAdd(sa("10.1.1.1", `10.2.${i >> 8}.${i & 255}`, 0x1000 + i)));
     expectBytes("association", states);

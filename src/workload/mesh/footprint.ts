@@ -19,9 +19,12 @@ const RESERVE = 64 * 2 ** 20;
 /** How uneven hosts may be spread over workers. */
 const UNEVEN = 1.1;
 
-/** Estimates the kernels' memory of a mesh whose hosts and containers are spread evenly over its networks and workers. */
+/**
+ * Estimates the kernels' memory of a mesh whose hosts and containers are spread evenly over its networks and workers.
+ * What the daemons of a real swarm hold outside the kernels is not in it.
+ */
 export function meshFootprint(options: MeshOptions, workers: number): MeshFootprint {
-  const { hosts, containers, networks, flows } = options;
+  const { hosts, containers, networks, flows, control } = options;
   const each = containers / networks;
   const span = Math.min(options.span, each);
   /** Networks on hosts. */
@@ -38,8 +41,14 @@ export function meshFootprint(options: MeshOptions, workers: number): MeshFootpr
     ...encryption(options, span),
     ...traffic(flows, containers),
   });
-  const dns = footprint({ dnsRules: differentDnsRules((containers + places) / workers) });
+  const dns = control === "gossip" ? dnsServers((containers + places) / workers) : 0;
   return { bytes: shared + workers * (dns + footprint({ worker: 1 })), worker: shared / workers + dns };
+}
+
+/** DNS servers of so many sandboxes of a real swarm: their sockets, and rules for whatever ports they have got. */
+function dnsServers(sandboxes: number): number {
+  const sockets = footprint({ udpSocket: sandboxes, tcpListener: sandboxes, active: sandboxes });
+  return sockets + footprint({ dnsRules: differentDnsRules(sandboxes) });
 }
 
 /** Associations of each ordered pair of hosts that share an encrypted network; networks span neighbours, so pairs meet once. */
