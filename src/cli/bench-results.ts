@@ -15,7 +15,7 @@ export interface BenchMachine {
     readonly kernel: number;
     /** Bytes that the kernels hold of their Wasm memories. */
     readonly held: number;
-    /** JavaScript heap of the main thread, in use. */
+    /** JavaScript heaps of all threads, in use. */
     readonly heap: number;
     /** Resident set of the whole process. */
     readonly resident: number;
@@ -184,7 +184,7 @@ function machineTable({ workers, memory }: BenchMachine): string {
     [`memory (${count(workers, "worker")})`, ""],
     ["kernel structures", bytesText(memory.kernel)],
     ["held for them (Wasm)", bytesText(memory.held)],
-    ["JavaScript heap, main thread", bytesText(memory.heap)],
+    ["JavaScript heap, all threads", bytesText(memory.heap)],
     ["resident, whole process", bytesText(memory.resident)],
   ]);
 }
