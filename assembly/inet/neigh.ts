@@ -59,11 +59,26 @@ export class Neigh {
   /** Its queue is being worked off: it must not be collected. */
   busy: u8;
   probes: u16;
-  /** NeighLife; 0 = it never had a timer, a packet that waited, or a place among the collectable. */
+  /** NeighLife; 0 = it never had a timer, a packet that waited, a place among the collectable, or several times. */
   life: usize;
-  used: i64;
-  confirmed: i64;
   updated: i64;
+
+  /** When it was last used, and confirmed; both are `updated` as long as nothing else was said. */
+  get used(): i64 {
+    return this.life == 0 ? this.updated : changetype<NeighLife>(this.life).used;
+  }
+
+  set used(time: i64) {
+    if (this.life != 0 || time != this.updated) neighLife(this).used = time;
+  }
+
+  get confirmed(): i64 {
+    return this.life == 0 ? this.updated : changetype<NeighLife>(this.life).confirmed;
+  }
+
+  set confirmed(time: i64) {
+    if (this.life != 0 || time != this.updated) neighLife(this).confirmed = time;
+  }
 }
 
 /** What a neighbour has that comes and goes: its timer, a place in gc_list, packets that wait for the address. */
@@ -75,6 +90,8 @@ export class NeighLife extends Timer {
   queueHead: usize;
   queueTail: usize;
   queueBytes: u32;
+  used: i64;
+  confirmed: i64;
 }
 
 /** That part of a neighbour, made when it is first needed. */
@@ -83,6 +100,8 @@ export function neighLife(neigh: Neigh): NeighLife {
     const life = changetype<NeighLife>(kmalloc(offsetof<NeighLife>()));
     timerInit(life, hostOf(neigh), changetype<usize>(timerHandler), changetype<usize>(neigh));
     life.upkeep = TIMER_UPKEEP;
+    life.used = neigh.updated;
+    life.confirmed = neigh.updated;
     neigh.life = changetype<usize>(life);
   }
   return changetype<NeighLife>(neigh.life);
@@ -146,9 +165,8 @@ export function neighCreate(dev: NetDev, ip: u32, exempt: bool): usize {
   const neigh = changetype<Neigh>(kmalloc(offsetof<Neigh>()));
   neigh.ip = ip;
   neigh.dev = changetype<usize>(dev);
-  neigh.used = now;
   neigh.updated = now;
-  neigh.confirmed = now - param(neigh, CONF_BASE_REACHABLE_MS) * 2;
+  if (!exempt) neigh.confirmed = now - param(neigh, CONF_BASE_REACHABLE_MS) * 2;
   neigh.devNext = inDev.neighHead;
   if (inDev.neighHead != 0) changetype<Neigh>(inDev.neighHead).devPrev = changetype<usize>(neigh);
   inDev.neighHead = changetype<usize>(neigh);

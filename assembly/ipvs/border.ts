@@ -131,7 +131,8 @@ function writeDest(dest: Dest, at: usize): void {
   store<i32>(at, dest.active, VD_ACTIVE);
   store<i32>(at, dest.inactive, VD_INACTIVE);
   store<i32>(at, dest.persistent, VD_PERSISTENT);
-  memory.copy(at + VD_STATS, changetype<usize>(dest) + offsetof<Dest>("conns"), STATS);
+  if (dest.stats != 0) memory.copy(at + VD_STATS, dest.stats, STATS);
+  else memory.fill(at + VD_STATS, 0, STATS);
 }
 
 /** The destinations of a service (its VS_HANDLE) as VD_* records, in the order of its list. */

@@ -13,7 +13,7 @@ import { HashTable, linkHash, linkNext, tableFirst, tableInsert, tableNew, table
 import { ctKillTuple } from "../netfilter/netfilter";
 import { now } from "../sim/event";
 import { timerDel, timerInit, timerMod } from "../sim/timer";
-import { Conn, DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, destTotal, vsCtl } from "./records";
+import { Conn, DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, destStats, destTotal, vsCtl } from "./records";
 
 /** Pseudo protocol of the templates of a fwmark service (IPPROTO_IP). */
 export const IPPROTO_IP: u32 = 0;
@@ -127,6 +127,7 @@ export function templateValid(ct: Conn): bool {
 /** ip_vs_bind_dest. */
 function bindDest(cp: Conn, dest: Dest): void {
   dest.refs++;
+  destStats(dest);
   cp.dest = changetype<usize>(dest);
   let flags = dest.connFlags;
   if (cp.protocol != <u32>IPPROTO_UDP) flags &= ~VS_CONN_F_ONE_PACKET;
@@ -134,7 +135,7 @@ function bindDest(cp: Conn, dest: Dest): void {
   if (cp.flags & VS_CONN_F_TEMPLATE) dest.persistent++;
   else if (cp.flags & VS_CONN_F_INACTIVE) dest.inactive++;
   else dest.active++;
-  if (dest.upper != 0 && destTotal(dest) >= <i32>dest.upper) dest.flags |= DEST_OVERLOAD;
+  if (dest.upper != 0 && destTotal(dest) >= <i32>dest.upper) dest.flags |= <u16>DEST_OVERLOAD;
 }
 
 /** ip_vs_unbind_dest. */
@@ -145,7 +146,7 @@ function unbindDest(cp: Conn): void {
   else dest.active--;
   const total = destTotal(dest);
   const below = dest.lower != 0 ? total < <i32>dest.lower : dest.upper == 0 || total * 4 < <i32>dest.upper * 3;
-  if (below) dest.flags &= ~DEST_OVERLOAD;
+  if (below) dest.flags &= <u16>~DEST_OVERLOAD;
   dest.refs--;
   cp.dest = 0;
 }

@@ -22,7 +22,7 @@ import { TCPHDR_RST, TCPHDR_SYN, tcpFlags } from "../wire/tcp";
 import { connExpireNow, connInGet, connOutGet, connPut } from "./conn";
 import { vsInIcmp, vsOutIcmp } from "./icmp";
 import { natReply, settleConntrack } from "./nat";
-import { Conn, DEST_AVAILABLE, Dest, IpvsNs, Service, vsCtl } from "./records";
+import { Conn, DEST_AVAILABLE, Dest, DestStats, IpvsNs, Service, vsCtl } from "./records";
 import { SCHEDULED_NONE, trySchedule } from "./schedule";
 import { CHUNK_ABORT, CHUNK_INIT, DIR_INPUT, DIR_OUTPUT, S_SCTP_CLOSED, S_TCP_CLOSE, S_TCP_FIN_WAIT, S_TCP_TIME_WAIT, setState } from "./state";
 import { transmit } from "./xmit";
@@ -43,8 +43,9 @@ export function portAt(at: usize): u32 {
 export function countIn(vs: IpvsNs, cp: Conn, bytes: u32): void {
   const dest = changetype<Dest>(cp.dest);
   if (!(dest.flags & DEST_AVAILABLE)) return;
-  dest.packetsIn++;
-  dest.bytesIn += bytes;
+  const stats = changetype<DestStats>(dest.stats); // bindDest made them
+  stats.packetsIn++;
+  stats.bytesIn += bytes;
   const svc = changetype<Service>(dest.svc);
   svc.packetsIn++;
   svc.bytesIn += bytes;
@@ -56,8 +57,9 @@ export function countIn(vs: IpvsNs, cp: Conn, bytes: u32): void {
 export function countOut(vs: IpvsNs, cp: Conn, bytes: u32): void {
   const dest = changetype<Dest>(cp.dest);
   if (!(dest.flags & DEST_AVAILABLE)) return;
-  dest.packetsOut++;
-  dest.bytesOut += bytes;
+  const stats = changetype<DestStats>(dest.stats);
+  stats.packetsOut++;
+  stats.bytesOut += bytes;
   const svc = changetype<Service>(dest.svc);
   svc.packetsOut++;
   svc.bytesOut += bytes;

@@ -3,6 +3,7 @@
  * host order.
  */
 import { NetNs } from "../link/netns";
+import { kmalloc } from "../memory/arena";
 import { HashTable } from "../memory/hashtable";
 import { Timer } from "../sim/timer";
 
@@ -101,21 +102,16 @@ export class Dest {
   /** In its service's list, or in the trash. */
   next: usize;
   prev: usize;
-  /** 0 in the trash. */
+  /** Service; in the trash: Trashed. */
   svc: usize;
   generation: u32;
-  // Key of the service, for the way back from the trash.
-  vprotocol: u32;
-  vaddr: u32;
-  vport: u32;
-  vfwmark: u32;
   addr: u32;
-  port: u32;
+  port: u16;
+  flags: u16;
   /** VS_CONN_F_* that its connections get (conn_flags). */
   connFlags: u32;
   weight: i32;
   lastWeight: i32;
-  flags: u32;
   upper: u32;
   lower: u32;
   active: i32;
@@ -123,13 +119,29 @@ export class Dest {
   persistent: i32;
   /** Connections and entries of schedulers that point to it. */
   refs: u32;
-  /** In the trash: since when nothing points to it, -1 = not seen so. */
-  idleStart: i64;
+  /** DestStats, 0 before its first connection: a load balancer knows every task, and calls few. */
+  stats: usize;
+}
+
+/** Counters of a destination. */
+@unmanaged
+export class DestStats {
   conns: u64;
   packetsIn: u64;
   packetsOut: u64;
   bytesIn: u64;
   bytesOut: u64;
+}
+
+/** What is known of a destination in the trash: the key of its service, for the way back. */
+@unmanaged
+export class Trashed {
+  /** Since when nothing points to it, -1 = not seen so. */
+  idleStart: i64;
+  protocol: u32;
+  addr: u32;
+  port: u32;
+  fwmark: u32;
 }
 
 /** struct ip_vs_conn: a connection, or a template of persistence; begins with the timer of its expiry. */
@@ -170,6 +182,12 @@ export function vsOf(ns: NetNs): IpvsNs {
 @inline
 export function vsCtl(vs: IpvsNs, index: u32): u32 {
   return load<u32>(vs.ctl + (<usize>index << 2));
+}
+
+/** A destination's counters, made with its first connection. */
+export function destStats(dest: Dest): DestStats {
+  if (dest.stats == 0) dest.stats = kmalloc(offsetof<DestStats>());
+  return changetype<DestStats>(dest.stats);
 }
 
 /** Connections of a destination that aren't templates (ip_vs_dest_totalconns). */

@@ -14,7 +14,7 @@ import { ipDst, ipProtocol, ipSrc } from "../wire/ipv4";
 import { TCPHDR_RST, TCPHDR_SYN, tcpFlags } from "../wire/tcp";
 import { IPPROTO_IP, connInGet, connNew, connPut, controlAdd, templateGet, templateValid } from "./conn";
 import { fromHere, portAt } from "./core";
-import { Conn, Dest, IpvsNs, SECOND, Service, vsCtl } from "./records";
+import { Conn, Dest, IpvsNs, SECOND, Service, destStats, vsCtl } from "./records";
 import { schedule } from "./sched";
 import { serviceFind } from "./service";
 import { CHUNK_ABORT, CHUNK_INIT } from "./state";
@@ -101,7 +101,7 @@ function onePacket(svc: Service, protocol: u32): u32 {
 /** ip_vs_conn_stats. */
 @inline
 function count(vs: IpvsNs, svc: Service, dest: Dest): void {
-  dest.conns++;
+  destStats(dest).conns++;
   svc.conns++;
   vs.conns0++;
 }

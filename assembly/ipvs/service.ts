@@ -15,7 +15,7 @@ import { linkNext, tableFirst, tableInsert, tableRemove } from "../memory/hashta
 import { nfUpdateHooks } from "../netfilter/netfilter";
 import { now } from "../sim/event";
 import { timerMod } from "../sim/timer";
-import { DEST_AVAILABLE, DEST_OVERLOAD, Dest, IpvsNs, SECOND, STATS, Service, vsCtl } from "./records";
+import { DEST_AVAILABLE, DEST_OVERLOAD, Dest, DestStats, IpvsNs, SECOND, STATS, Service, Trashed, vsCtl } from "./records";
 import { schedAddDest, schedBind, schedDelDest, schedUnbind, schedUpdDest } from "./sched";
 
 /** IP_VS_DEST_TRASH_PERIOD. */
@@ -121,7 +121,7 @@ export function serviceDel(vs: IpvsNs, svc: Service): void {
   while (svc.first != 0) {
     const dest = changetype<Dest>(svc.first);
     unlinkDest(svc, dest);
-    toTrash(vs, dest);
+    toTrash(vs, svc, dest);
   }
   tableRemove(svc.fwmark != 0 ? vs.marks : vs.services, at);
   if (svc.fwmark == 0 && svc.port == 0) vs.anyPort--;
@@ -148,8 +148,9 @@ export function destFind(svc: Service, addr: u32, port: u32): usize {
 function trashTake(vs: IpvsNs, svc: Service, addr: u32, port: u32): usize {
   for (let p = vs.trash; p != 0; p = changetype<Dest>(p).next) {
     const dest = changetype<Dest>(p);
-    if (dest.addr != addr || dest.port != port || dest.vfwmark != svc.fwmark || dest.vprotocol != svc.protocol) continue;
-    if (svc.fwmark == 0 && (dest.vaddr != svc.addr || dest.vport != svc.port)) continue;
+    const trashed = changetype<Trashed>(dest.svc);
+    if (dest.addr != addr || dest.port != port || trashed.fwmark != svc.fwmark || trashed.protocol != svc.protocol) continue;
+    if (svc.fwmark == 0 && (trashed.addr != svc.addr || trashed.port != svc.port)) continue;
     trashUnlink(vs, dest);
     return p;
   }
@@ -160,16 +161,28 @@ function trashUnlink(vs: IpvsNs, dest: Dest): void {
   if (dest.prev != 0) changetype<Dest>(dest.prev).next = dest.next;
   else vs.trash = dest.next;
   if (dest.next != 0) changetype<Dest>(dest.next).prev = dest.prev;
+  kfree(dest.svc, offsetof<Trashed>());
+}
+
+function destFree(dest: Dest): void {
+  if (dest.stats != 0) kfree(dest.stats, offsetof<DestStats>());
+  kfree(changetype<usize>(dest), offsetof<Dest>());
 }
 
 /** __ip_vs_del_dest: what still points to it finds it in the trash. */
-function toTrash(vs: IpvsNs, dest: Dest): void {
+function toTrash(vs: IpvsNs, svc: Service, dest: Dest): void {
+  const trashed = changetype<Trashed>(kmalloc(offsetof<Trashed>()));
+  trashed.protocol = svc.protocol;
+  trashed.addr = svc.addr;
+  trashed.port = svc.port;
+  trashed.fwmark = svc.fwmark;
+  trashed.idleStart = -1;
+  dest.svc = changetype<usize>(trashed);
   if (vs.trash == 0) timerMod(vs.trashTimer, now + TRASH_PERIOD / 2);
   dest.prev = 0;
   dest.next = vs.trash;
   if (vs.trash != 0) changetype<Dest>(vs.trash).prev = changetype<usize>(dest);
   vs.trash = changetype<usize>(dest);
-  dest.idleStart = -1;
   if (vsCtl(vs, VSCTL_EXPIRE_NODEST_CONN)) timerMod(vs.nodestTimer, now + JIFFY);
 }
 
@@ -179,13 +192,13 @@ export function trashExpire(arg: usize): void {
   let p = vs.trash;
   while (p != 0) {
     const dest = changetype<Dest>(p);
-    const at = p;
     p = dest.next;
     if (dest.refs != 0) continue;
-    if (dest.idleStart < 0) dest.idleStart = now;
-    else if (now >= dest.idleStart + TRASH_PERIOD) {
+    const trashed = changetype<Trashed>(dest.svc);
+    if (trashed.idleStart < 0) trashed.idleStart = now;
+    else if (now >= trashed.idleStart + TRASH_PERIOD) {
       trashUnlink(vs, dest);
-      kfree(at, offsetof<Dest>());
+      destFree(dest);
     }
   }
   if (vs.trash != 0) timerMod(vs.trashTimer, now + TRASH_PERIOD / 2);
@@ -205,13 +218,13 @@ function updateDest(svc: Service, dest: Dest, record: usize, add: bool): void {
   const method = load<u32>(record, VD_METHOD) & VS_CONN_F_FWD_MASK;
   dest.connFlags = method | VS_CONN_F_INACTIVE | (method == <u32>VS_CONN_F_MASQ ? 0 : VS_CONN_F_NOOUTPUT);
   if (dest.generation != svc.generation) {
-    if (dest.generation != 0) clearStats(changetype<usize>(dest) + offsetof<Dest>("conns"));
+    if (dest.generation != 0) clearDestStats(dest);
     dest.generation = svc.generation;
   }
   dest.svc = changetype<usize>(svc);
-  dest.flags |= DEST_AVAILABLE;
+  dest.flags |= <u16>DEST_AVAILABLE;
   const upper = load<u32>(record, VD_UPPER);
-  if (upper == 0 || upper > dest.upper) dest.flags &= ~DEST_OVERLOAD;
+  if (upper == 0 || upper > dest.upper) dest.flags &= <u16>~DEST_OVERLOAD;
   dest.upper = upper;
   dest.lower = load<u32>(record, VD_LOWER);
   if (add) {
@@ -231,7 +244,7 @@ function linkDest(svc: Service, dest: Dest): void {
 }
 
 function unlinkDest(svc: Service, dest: Dest): void {
-  dest.flags &= ~DEST_AVAILABLE;
+  dest.flags &= <u16>~DEST_AVAILABLE;
   dest.svc = 0;
   if (dest.prev != 0) changetype<Dest>(dest.prev).next = dest.next;
   else svc.first = dest.next;
@@ -255,12 +268,8 @@ export function destAdd(vs: IpvsNs, svc: Service, record: usize): i32 {
   const type = fibAddrType(changetype<NetNs>(vs.ns), addr);
   if (type != <u32>RTN_LOCAL && type != <u32>RTN_UNICAST) return -EINVAL;
   const dest = changetype<Dest>(kmalloc(offsetof<Dest>()));
-  dest.vprotocol = svc.protocol;
-  dest.vaddr = svc.addr;
-  dest.vport = svc.port;
-  dest.vfwmark = svc.fwmark;
   dest.addr = addr;
-  dest.port = port;
+  dest.port = <u16>port;
   updateDest(svc, dest, record, true);
   return 0;
 }
@@ -283,7 +292,7 @@ export function destDel(vs: IpvsNs, svc: Service, addr: u32, port: u32): i32 {
   const before = dest.prev;
   unlinkDest(svc, dest);
   schedDelDest(svc, dest, before);
-  toTrash(vs, dest);
+  toTrash(vs, svc, dest);
   return 0;
 }
 
@@ -294,10 +303,14 @@ export function clearStats(at: usize): void {
   memory.fill(at, 0, STATS);
 }
 
+function clearDestStats(dest: Dest): void {
+  if (dest.stats != 0) clearStats(dest.stats);
+}
+
 /** ip_vs_zero_service. */
 export function serviceZero(svc: Service): void {
   clearStats(changetype<usize>(svc) + offsetof<Service>("conns"));
-  for (let p = svc.first; p != 0; p = changetype<Dest>(p).next) clearStats(p + offsetof<Dest>("conns"));
+  for (let p = svc.first; p != 0; p = changetype<Dest>(p).next) clearDestStats(changetype<Dest>(p));
 }
 
 /** The namespace goes: its connections are gone already. */
@@ -308,7 +321,7 @@ export function servicesFree(vs: IpvsNs): void {
     while (svc.first != 0) {
       const dest = changetype<Dest>(svc.first);
       unlinkDest(svc, dest);
-      kfree(changetype<usize>(dest), offsetof<Dest>());
+      destFree(dest);
     }
     tableRemove(svc.fwmark != 0 ? vs.marks : vs.services, changetype<usize>(svc));
     vs.first = svc.listNext;
@@ -316,7 +329,7 @@ export function servicesFree(vs: IpvsNs): void {
   }
   while (vs.trash != 0) {
     const dest = changetype<Dest>(vs.trash);
-    vs.trash = dest.next;
-    kfree(changetype<usize>(dest), offsetof<Dest>());
+    trashUnlink(vs, dest);
+    destFree(dest);
   }
 }

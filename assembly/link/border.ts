@@ -10,7 +10,7 @@ import { SKB_HEADROOM, allocSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
-import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbDelRemote, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
+import { FDB_LOCAL, FDB_PERMANENT, FdbEntry, FdbList, fdbAddRemote, fdbDelRemote, fdbFind, fdbHasRemote, fdbInsert, fdbNoRemote, fdbRemote, fdbRemove, fdbSetRemote, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
@@ -337,18 +337,17 @@ export function fdbAdd(at: usize, high: u32, low: u32, vtep: u32, mode: u32, mas
     if (mode == 0) return -EEXIST;
     if (mode == 2) {
       if (!group) return -EINVAL;
-      for (let p = entry.remotes; p != 0; p = changetype<Remote>(p).next) if (changetype<Remote>(p).ip == vtep) return 0;
-      fdbAddRemote(entry, vtep, 0);
+      if (!fdbHasRemote(entry, vtep)) fdbAddRemote(entry, vtep);
       return 0;
     }
     if (group) return -EINVAL;
-    changetype<Remote>(entry.remotes).ip = vtep;
+    fdbSetRemote(entry, vtep);
     entry.flags |= FDB_PERMANENT;
     entry.updated = now;
     return 0;
   }
   if (mode == 2 && !group) return -EINVAL;
-  fdbAddRemote(fdbInsert(listOf(dev), at, address, FDB_PERMANENT), vtep, 0);
+  fdbAddRemote(fdbInsert(listOf(dev), at, address, FDB_PERMANENT), vtep);
   return 0;
 }
 
@@ -378,7 +377,7 @@ export function fdbDel(at: usize, high: u32, low: u32, vtep: u32, master: u32): 
   if (vtep != 0) {
     const removed = fdbDelRemote(entry, vtep);
     if (!removed) return -ENOENT;
-    if (entry.remotes != 0) return 0;
+    if (!fdbNoRemote(entry)) return 0;
   }
   fdbRemove(listOf(changetype<NetDev>(owner)), entry);
   return 0;
@@ -406,10 +405,10 @@ export function fdbDump(at: usize, skip: u32): u32 {
     }
     const entry = changetype<FdbEntry>(p);
     store<u64>(out, macOrder(entry.mac));
-    store<u32>(out, entry.flags, 8);
+    store<u32>(out, entry.flags & (FDB_LOCAL | FDB_PERMANENT), 8);
     const tunnel = dev.kind == DEV_VXLAN;
     store<u32>(out, entry.place != 0 && !tunnel ? changetype<NetDev>(entry.port).ifindex : 0, 12);
-    store<u32>(out, entry.place != 0 && tunnel ? changetype<Remote>(entry.remotes).ip : 0, 16);
+    store<u32>(out, tunnel ? fdbRemote(entry) : 0, 16);
     store<i64>(out, entry.updated, 24);
     store<i64>(out, entry.used, 32);
     out += 48;

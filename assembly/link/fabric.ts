@@ -26,7 +26,7 @@
 import { DROP_WIRE_DOWN, DROP_WIRE_FILTER, DROP_WIRE_LOSS, DROP_WIRE_NO_PORT, DROP_WIRE_PARTITION, DROP_WIRE_QUEUE } from "../abi";
 import { jhash3 } from "../hash/jhash";
 import { kfree, kmalloc } from "../memory/arena";
-import { Skb, copySkb, dropSkb, releaseSent, transferSkb } from "../memory/skb";
+import { Skb, arriveSkb, copySkb, departSkb, dropSkb, freeOnWire, releaseSent, transferSkb } from "../memory/skb";
 import { EV_DOWNLINK, EV_FRAME, EV_UPLINK, ORDER_PACKET, nextTie, now, schedule } from "../sim/event";
 import { Host, wireRand32 } from "../sim/host";
 import { ARPOP_REQUEST, ARP_HLEN, arpOp, arpTip } from "../wire/arp";
@@ -316,6 +316,7 @@ export function uplinkArrived(skb: Skb): void {
   skb.cb3 = spine;
   if (to.worker == ownWorker) {
     skb.evKind = EV_DOWNLINK;
+    departSkb(skb);
     schedule(changetype<usize>(skb), due, skb.evTie);
   } else outboxPut(to, skb, due, skb.evTie, spine + 1);
 }
@@ -324,11 +325,11 @@ export function uplinkArrived(skb: Skb): void {
 export function downlinkArrived(skb: Skb): void {
   const to = portAt(skb.cb0);
   if (to.host == 0) {
-    releaseSent(skb);
+    freeOnWire(skb);
     return;
   }
   const host = changetype<Host>(to.host);
-  if (skb.host != to.host) transferSkb(skb, host);
+  arriveSkb(skb, host);
   const leaf = changetype<Leaf>(to.leaf);
   const spine = skb.cb3;
   if (!((leaf.live >> <u64>spine) & 1)) {

@@ -15,6 +15,8 @@ import { NetDev } from "./netdev";
 /** FdbEntry.flags */
 export const FDB_LOCAL: u32 = 1; // a bridge's or port's own address
 export const FDB_PERMANENT: u32 = 2; // static: never ages, never moves
+/** vxlan: `place` is the address of its only VTEP, not a list of them. */
+const FDB_ONE: u32 = 4;
 
 const MAC_BITS: u64 = 0xffffffffffff;
 
@@ -26,7 +28,7 @@ export class FdbEntry {
   /** MAC, and the flags in the 16 bits above. */
   key: u64;
   owner: usize; // the bridge or vxlan device
-  /** bridge: the port (NetDev), the bridge itself for its own address; vxlan: first Remote. */
+  /** bridge: the port (NetDev), the bridge itself for its own address; vxlan: its VTEP (FDB_ONE), or the first Remote. */
   place: usize;
   devNext: usize; // next entry of the owner, oldest first
   devPrev: usize;
@@ -58,20 +60,13 @@ export class FdbEntry {
   set port(port: usize) {
     this.place = port;
   }
-
-  /** Of a vxlan device's entry. */
-  @inline
-  get remotes(): usize {
-    return this.place;
-  }
 }
 
-/** A VTEP behind a vxlan entry. */
+/** A VTEP behind a vxlan entry that has several. */
 @unmanaged
-export class Remote {
+class Remote {
   next: usize;
   ip: u32;
-  port: u32; // 0 = the device's
 }
 
 /** A device's entries, in the order in which they were made. Embedded in BridgeDev and VxlanDev. */
@@ -127,7 +122,7 @@ export function fdbRemove(list: FdbList, entry: FdbEntry): void {
   if (entry.devNext == 0) list.tail = entry.devPrev;
   else changetype<FdbEntry>(entry.devNext).devPrev = entry.devPrev;
   list.count--;
-  let remote = changetype<NetDev>(entry.owner).kind == DEV_VXLAN ? entry.remotes : 0;
+  let remote = changetype<NetDev>(entry.owner).kind == DEV_VXLAN && !(entry.flags & FDB_ONE) ? entry.place : 0;
   while (remote != 0) {
     const next = changetype<Remote>(remote).next;
     kfree(remote, offsetof<Remote>());
@@ -152,18 +147,80 @@ export function fdbSweep(list: FdbList, ageing: i64, byUse: bool): void {
   }
 }
 
-/** Appends a VTEP to an entry. */
-export function fdbAddRemote(entry: FdbEntry, ip: u32, port: u32): void {
+/** A vxlan entry without a VTEP. */
+@inline
+export function fdbNoRemote(entry: FdbEntry): bool {
+  return entry.place == 0 && !(entry.flags & FDB_ONE);
+}
+
+/** Its first VTEP; 0 if it has none. */
+export function fdbRemote(entry: FdbEntry): u32 {
+  if (entry.flags & FDB_ONE) return <u32>entry.place;
+  return entry.place == 0 ? 0 : changetype<Remote>(entry.place).ip;
+}
+
+/** The VTEPs behind the first: a number for fdbMoreIp and fdbMoreNext, 0 if there is none. */
+@inline
+export function fdbMore(entry: FdbEntry): usize {
+  return entry.flags & FDB_ONE || entry.place == 0 ? 0 : changetype<Remote>(entry.place).next;
+}
+
+/** The address of one of them. */
+@inline
+export function fdbMoreIp(more: usize): u32 {
+  return changetype<Remote>(more).ip;
+}
+
+/** The next one, 0 behind the last. */
+@inline
+export function fdbMoreNext(more: usize): usize {
+  return changetype<Remote>(more).next;
+}
+
+/** Changes its first VTEP. */
+export function fdbSetRemote(entry: FdbEntry, ip: u32): void {
+  if (entry.flags & FDB_ONE) entry.place = ip;
+  else changetype<Remote>(entry.place).ip = ip;
+}
+
+/** It has that VTEP. */
+export function fdbHasRemote(entry: FdbEntry, ip: u32): bool {
+  if (fdbNoRemote(entry)) return false;
+  if (fdbRemote(entry) == ip) return true;
+  for (let p = fdbMore(entry); p != 0; p = fdbMoreNext(p)) if (fdbMoreIp(p) == ip) return true;
+  return false;
+}
+
+function remoteNew(ip: u32): usize {
   const remote = changetype<Remote>(kmalloc(offsetof<Remote>()));
   remote.ip = ip;
-  remote.port = port;
+  return changetype<usize>(remote);
+}
+
+/** Appends a VTEP to an entry. */
+export function fdbAddRemote(entry: FdbEntry, ip: u32): void {
+  if (fdbNoRemote(entry)) {
+    entry.place = ip;
+    entry.flags |= FDB_ONE;
+    return;
+  }
+  if (entry.flags & FDB_ONE) {
+    entry.place = remoteNew(<u32>entry.place);
+    entry.flags &= ~FDB_ONE;
+  }
   let at = changetype<usize>(entry) + offsetof<FdbEntry>("place");
   while (load<u32>(at) != 0) at = <usize>load<u32>(at) + offsetof<Remote>("next");
-  store<u32>(at, <u32>changetype<usize>(remote));
+  store<u32>(at, <u32>remoteNew(ip));
 }
 
 /** Takes a VTEP off an entry; false when it has no such one. */
 export function fdbDelRemote(entry: FdbEntry, ip: u32): bool {
+  if (entry.flags & FDB_ONE) {
+    if (<u32>entry.place != ip) return false;
+    entry.place = 0;
+    entry.flags &= ~FDB_ONE;
+    return true;
+  }
   let at = changetype<usize>(entry) + offsetof<FdbEntry>("place");
   while (load<u32>(at) != 0) {
     const remote = changetype<Remote>(<usize>load<u32>(at));

@@ -5,10 +5,8 @@
  */
 import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_FROM, OUT_LATE, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE, OUT_VIA } from "../abi";
 import { kfree, kmallocRaw } from "../memory/arena";
-import { scratch } from "../memory/scratch";
-import { SKB_CSUM_OK, Skb, allocArrived, releaseSent } from "../memory/skb";
+import { SKB_CSUM_OK, Skb, allocOnWire, releaseSent } from "../memory/skb";
 import { EV_DOWNLINK, EV_FRAME, endRunBefore, schedule, skipped } from "../sim/event";
-import { Host } from "../sim/host";
 import { Port, ownWorker, portAt } from "./port";
 
 /** One outbox per destination worker and parity; the record layout is OUT_* in abi.ts. */
@@ -188,8 +186,7 @@ export function inboxTake(count: u32, from: u32, notBefore: i64): void {
 export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
   const port = portAt(portId);
   assert(port.worker == ownWorker, "frame for another worker");
-  if (port.host == 0) return scratch(); // nobody has plugged in there yet: the frame is lost
-  const skb = allocArrived(changetype<Host>(port.host), len);
+  const skb = allocOnWire(len);
   skb.flags = flags;
   skb.cb0 = portId;
   skb.evKind = EV_FRAME;

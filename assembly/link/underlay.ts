@@ -13,7 +13,7 @@
  * fabric.ts.
  */
 import { DROP_FULL_RING, DROP_PKT_TOO_BIG, DROP_WIRE_DOWN, DROP_WIRE_FILTER, DROP_WIRE_LOSS, DROP_WIRE_NO_PORT, DROP_WIRE_PARTITION, DROP_DEV_DOWN } from "../abi";
-import { SKB_CSUM_OK, Skb, copySkb, dropRoute, dropSkb, orphanSkb, releaseSent, resetCt, transferSkb } from "../memory/skb";
+import { SKB_CSUM_OK, Skb, arriveSkb, copySkb, departSkb, dropRoute, dropSkb, freeOnWire, orphanSkb, resetCt } from "../memory/skb";
 import { EV_FRAME, ORDER_PACKET, nextTie, now, schedule } from "../sim/event";
 import { Host, wireRand32 } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, ethDst, ethType, isMulticast } from "../wire/ethernet";
@@ -161,6 +161,7 @@ export function send(from: Port, to: Port, skb: Skb, departure: i64): void {
     skb.cb0 = to.id;
     skb.cb1 = 0;
     skb.evKind = EV_FRAME;
+    departSkb(skb);
     schedule(changetype<usize>(skb), arrival, tie);
   } else outboxPut(to, skb, arrival, tie, 0);
 }
@@ -198,11 +199,11 @@ export function frameArrived(skb: Skb): void {
   const port = portAt(skb.cb0);
   const nic = port.nic;
   if (port.host == 0) {
-    releaseSent(skb); // nobody has plugged in there yet: lost, as wireImport loses it
+    freeOnWire(skb); // nobody has plugged in there yet: it is lost
     return;
   }
   skb.dev = nic;
-  if (skb.host != port.host) transferSkb(skb, changetype<Host>(port.host));
+  if (skb.host == 0) arriveSkb(skb, changetype<Host>(port.host));
   if (skb.cb1 == 0 && received(port, skb)) return;
   if (port.flags & PORT_DOWN) {
     dropSkb(skb, DROP_WIRE_DOWN);

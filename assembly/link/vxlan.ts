@@ -18,7 +18,7 @@ import { fold64, sumBytes } from "../wire/checksum";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isValidUnicast, loadMac, storeMac } from "../wire/ethernet";
 import { innerSum } from "../wire/lco";
 import { xfrmMtu } from "../xfrm/output";
-import { FDB_PERMANENT, FdbEntry, FdbList, Remote, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
+import { FDB_PERMANENT, FdbEntry, FdbList, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbMore, fdbMoreIp, fdbMoreNext, fdbNoRemote, fdbRemote, fdbRemove, fdbSetRemote, fdbSweep } from "./fdb";
 import { IFF_UP, NetDev, devCreate, devDestroy, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
 import { tunnelPmtuExceeded } from "./tunnel-pmtu";
@@ -146,15 +146,15 @@ export function vxlanXmit(dev: NetDev, skb: Skb): void {
   if (found != 0 && aged(vx, changetype<FdbEntry>(found))) found = 0;
   // No such MAC: the all-zero entry holds the default destinations.
   if (found == 0) found = fdbFind(changetype<usize>(dev), 0);
-  if (found == 0 || changetype<FdbEntry>(found).remotes == 0) {
+  if (found == 0 || fdbNoRemote(changetype<FdbEntry>(found))) {
     dev.txDropped++;
     dropSkb(skb, DROP_VXLAN_L2MISS);
     return;
   }
   const entry = changetype<FdbEntry>(found);
   entry.used = now;
-  const first = changetype<Remote>(entry.remotes);
-  for (let p = first.next; p != 0; p = changetype<Remote>(p).next) xmitOne(dev, vx, copySkb(skb), changetype<Remote>(p));
+  const first = fdbRemote(entry);
+  for (let p = fdbMore(entry); p != 0; p = fdbMoreNext(p)) xmitOne(dev, vx, copySkb(skb), fdbMoreIp(p));
   xmitOne(dev, vx, skb, first);
 }
 
@@ -171,8 +171,8 @@ export function flowSourcePort(hash: u32, min: u32, max: u32): u32 {
 }
 
 /** vxlan_xmit_one: encapsulates in place and hands the datagram to the IP output of the socket's namespace. */
-function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
-  if (remote.ip == 0) {
+function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: u32): void {
+  if (remote == 0) {
     dev.txDropped++;
     dropSkb(frame, DROP_VXLAN_REMOTE_ZERO);
     return;
@@ -180,28 +180,28 @@ function xmitOne(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
   const ns = changetype<NetNs>(vx.sockNs);
   const own = changetype<NetNs>(dev.ns);
   const sourcePort = flowSourcePort(skbGetHash(frame), sysctl(own, SYS_LOCAL_PORT_MIN), sysctl(own, SYS_LOCAL_PORT_MAX));
-  if (routeLookup(ns, remote.ip, 0, 0) != 0) {
+  if (routeLookup(ns, remote, 0, 0) != 0) {
     dev.txErrors++;
     dropSkb(frame, DROP_IP_OUTNOROUTES);
     return;
   }
   if (RtResult.rtType == RTN_LOCAL) {
-    bypass(dev, vx, frame, remote);
+    bypass(dev, vx, frame);
     return;
   }
   const src = RtResult.rtSrc;
   // The mark that Docker encrypts by is set behind this, in mangle OUTPUT: this look-up doesn't see it.
-  const port = remote.port != 0 ? remote.port : vx.port;
+  const port = vx.port;
   const mark: u32 = dev.ns != vx.sockNs ? 0 : frame.mark;
-  const mtu = xfrmMtu(ns, RtResult.rtDev, src, remote.ip, IPPROTO_UDP, sourcePort, port, mark, RtResult.rtMtu);
+  const mtu = xfrmMtu(ns, RtResult.rtDev, src, remote, IPPROTO_UDP, sourcePort, port, mark, RtResult.rtMtu);
   if (tunnelPmtuExceeded(dev, frame, mtu, VXLAN_OVERHEAD)) return;
   const tos = outerTos(vx, frame);
   const innerLen = frame.len - ETH_HLEN; // what iptunnel_xmit counts: from the inner network header on
   const skb = ensureHeadroom(frame, VXLAN_HEADROOM + ETH_HLEN);
-  vxlanPush(vx, skb, src, remote.ip, sourcePort, port);
+  vxlanPush(vx, skb, src, remote, sourcePort, port);
   scrub(skb, dev.ns != vx.sockNs);
   skb.dev = changetype<usize>(dev);
-  if (ipTunnelXmit(ns, skb, src, remote.ip, IPPROTO_UDP, tos, vx.ttl, false) < 0) {
+  if (ipTunnelXmit(ns, skb, src, remote, IPPROTO_UDP, tos, vx.ttl, false) < 0) {
     dev.txErrors++;
     return;
   }
@@ -235,8 +235,8 @@ export function vxlanPush(vx: VxlanDev, skb: Skb, src: u32, dst: u32, sourcePort
 }
 
 /** encap_bypass_if_local, vxlan_encap_bypass: the VTEP is this host, so the frame goes straight to its device of that VNI. */
-function bypass(dev: NetDev, vx: VxlanDev, frame: Skb, remote: Remote): void {
-  const found = vxlanFind(vx.sockNs, remote.port != 0 ? remote.port : vx.port, vx.vni);
+function bypass(dev: NetDev, vx: VxlanDev, frame: Skb): void {
+  const found = vxlanFind(vx.sockNs, vx.port, vx.vni);
   if (found == 0) {
     dev.txErrors++;
     dropSkb(frame, DROP_VXLAN_VNI);
@@ -291,8 +291,8 @@ function arpReduce(dev: NetDev, vx: VxlanDev, skb: Skb): void {
   const mac = changetype<Neigh>(neigh).mac;
   const found = fdbFind(changetype<usize>(dev), mac);
   if (found != 0) {
-    const remotes = changetype<FdbEntry>(found).remotes;
-    if (remotes != 0 && changetype<Remote>(remotes).ip == 0) {
+    const entry = changetype<FdbEntry>(found);
+    if (!fdbNoRemote(entry) && fdbRemote(entry) == 0) {
       dropSkb(skb, DROP_ARP_PROXY_CONSUMED);
       return;
     }
@@ -385,11 +385,10 @@ function snoop(dev: NetDev, vx: VxlanDev, mac: u64, vtep: u32): bool {
   const found = fdbFind(changetype<usize>(dev), mac);
   if (found != 0) {
     const entry = changetype<FdbEntry>(found);
-    const remote = changetype<Remote>(entry.remotes);
     entry.used = now;
-    if (remote.ip == vtep) return true;
+    if (fdbRemote(entry) == vtep) return true;
     if (entry.flags & FDB_PERMANENT) return false;
-    remote.ip = vtep;
+    fdbSetRemote(entry, vtep);
     entry.updated = now;
     return true;
   }
@@ -397,7 +396,7 @@ function snoop(dev: NetDev, vx: VxlanDev, mac: u64, vtep: u32): bool {
     vx.lastSweep = now;
     fdbSweep(vx, vx.ageing, true);
   }
-  fdbAddRemote(fdbInsert(vx, changetype<usize>(dev), mac, 0), vtep, 0);
+  fdbAddRemote(fdbInsert(vx, changetype<usize>(dev), mac, 0), vtep);
   return true;
 }
 

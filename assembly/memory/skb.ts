@@ -124,8 +124,8 @@ function clearRecord(block: usize): void {
   }
 }
 
-/** An empty buffer with `headroom` bytes in front and space for `room` bytes. */
-export function allocSkb(host: Host, headroom: u32, room: u32): Skb {
+/** An empty buffer that belongs to nobody. */
+function allocBuffer(headroom: u32, room: u32): Skb {
   let size = <u32>SKB_SIZE + headroom + room + SKB_TAIL;
   // Two classes cover nearly all packets, so that their free lists stay warm.
   if (size <= 512) size = 512;
@@ -135,6 +135,12 @@ export function allocSkb(host: Host, headroom: u32, room: u32): Skb {
   const skb = changetype<Skb>(block);
   skb.size = size;
   skb.data = block + SKB_SIZE + headroom;
+  return skb;
+}
+
+/** An empty buffer with `headroom` bytes in front and space for `room` bytes. */
+export function allocSkb(host: Host, headroom: u32, room: u32): Skb {
+  const skb = allocBuffer(headroom, room);
   skb.host = changetype<usize>(host);
   host.skbMade++;
   host.skbLive++;
@@ -289,27 +295,45 @@ export function dropSkb(skb: Skb, reason: u32): void {
   release(skb);
 }
 
-/** Moves a buffer's accounting to another host: it travelled over the wire within this worker. */
+/** Moves a buffer's accounting to another host at once. */
 export function transferSkb(skb: Skb, to: Host): void {
+  departSkb(skb);
+  arriveSkb(skb, to);
+}
+
+/**
+ * A frame leaves its host. On the wire it belongs to nobody, whether sender and receiver share a worker or not, so that
+ * counters are the same at any time for any number of workers.
+ */
+export function departSkb(skb: Skb): void {
   const from = changetype<Host>(skb.host);
   from.skbSent++;
   from.skbLive--;
+  skb.host = 0;
+}
+
+/** A frame has come over the wire to a host. */
+export function arriveSkb(skb: Skb, to: Host): void {
   to.skbArrived++;
   to.skbLive++;
   skb.host = changetype<usize>(to);
 }
 
-/** A buffer whose bytes another worker has copied: its packet left this host. */
+/** A frame on the wire that gets nowhere. */
+export function freeOnWire(skb: Skb): void {
+  assert(skb.host == 0 && skb.ct == 0 && skb.sk == 0, "a frame on the wire");
+  kfree(changetype<usize>(skb), skb.size);
+}
+
+/** A frame leaves its host; another worker carries it on in a buffer of its own. */
 export function releaseSent(skb: Skb): void {
   changetype<Host>(skb.host).skbSent++;
   release(skb);
 }
 
-/** A buffer for a frame that came from another worker's host. */
-export function allocArrived(host: Host, len: u32): Skb {
-  const skb = allocSkb(host, SKB_HEADROOM, len);
-  host.skbMade--;
-  host.skbArrived++;
+/** A buffer for a frame on the wire that came from another worker's host. */
+export function allocOnWire(len: u32): Skb {
+  const skb = allocBuffer(SKB_HEADROOM, len);
   skb.len = len;
   return skb;
 }

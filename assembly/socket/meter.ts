@@ -5,6 +5,9 @@
  *   header, 24 bytes, little-endian:
  *     +0 magic u32 | +4 flow u32 | +8 number u32 | +12 group u32 | +16 time of day when it was sent, ns i64
  *
+ * A sink answers the first datagram of a flow with METER_ANSWER bytes, as iperf3's server does: bridges on the way learn where
+ * it is, and don't flood what follows to every container.
+ *
  * A flow's receiver counts by (flow, sink), since a service's datagrams may come to any of its tasks; delays are counted by
  * group, of which there are METER_GROUPS. A datagram is reordered when one with a higher number was there before (RFC 4737
  * §3.3), a duplicate when it was there itself among the 64 numbers up to the highest.
@@ -16,6 +19,8 @@ import { clock } from "../sim/event";
 import { Host } from "../sim/host";
 import { Histogram, histAdd, histFree, histNew } from "./histogram";
 
+/** Bytes of payload with which a sink answers a flow's first datagram. */
+export const METER_ANSWER: u32 = 4;
 /** What a measured datagram, and a request, begins with: "WSWM". */
 export const METER_MAGIC: u32 = 0x4d575357;
 /** Pairs of flow and sink that are told apart; the numbers come from outside. */
@@ -175,21 +180,22 @@ function seenOf(meter: Meter, flow: u32, tag: u32): usize {
   return changetype<usize>(seen);
 }
 
-/** A datagram of `length` bytes at `data` came to the sink `tag`. */
-export function meterReceive(meter: Meter, tag: u32, data: usize, length: u32): void {
+/** A datagram of `length` bytes at `data` came to the sink `tag`. @returns whether it is its flow's first one there */
+export function meterReceive(meter: Meter, tag: u32, data: usize, length: u32): bool {
   if (length < <u32>METER_HEADER || load<u32>(data) != METER_MAGIC) {
     meter.strays++;
-    return;
+    return false;
   }
   const at = seenOf(meter, load<u32>(data, 4), tag);
   if (at == 0) {
     meter.strays++;
-    return;
+    return false;
   }
   count(changetype<FlowSeen>(at), load<u32>(data, 8), length);
   const group = load<u32>(data, 12) & (METER_GROUPS - 1);
   const delay = clock() - load<i64>(data, 16);
   meterDelay(meter, group, delay > 0 ? <u64>delay : 0);
+  return changetype<FlowSeen>(at).count == 1;
 }
 
 @inline

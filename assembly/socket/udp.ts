@@ -24,7 +24,7 @@ import { INADDR_LOOPBACK, ipDst, ipSrc } from "../wire/ipv4";
 import { copySum } from "../wire/checksum";
 import { UDP_HLEN, emitUdp, udpCheckOk, udpDport, udpFinish, udpLength, udpSport } from "../wire/udp";
 import { Dgram, datagramAlloc, datagramHeader, datagramRoute, datagramSend } from "./datagram";
-import { Meter, meterPut, meterReceive } from "./meter";
+import { METER_ANSWER, Meter, meterPut, meterReceive } from "./meter";
 import { udpEphemeral } from "./ports";
 import { PMTUDISC_DONT, SOCK_BROADCAST, SOCK_KERNEL, SOCK_SINK, SOCK_UDP, Sock, forgetWake, sockError, sockFree, sockInit, sockPurge, sockQueueRcv, sockUnlink, sockWake } from "./socket";
 import { flowsStop } from "./udp-flow";
@@ -245,7 +245,9 @@ function queueRcv(ns: NetNs, sk: UdpSock, skb: Skb): void {
   }
   if (sk.flags & SOCK_SINK) {
     snmpInc(ns, SNMP_UDP_IN_DATAGRAMS);
-    if (sk.meter != 0) meterReceive(changetype<Meter>(sk.meter), sk.tag, skb.data + UDP_HLEN, skb.len - UDP_HLEN);
+    const data = skb.data + UDP_HLEN;
+    if (sk.meter != 0 && meterReceive(changetype<Meter>(sk.meter), sk.tag, data, skb.len - UDP_HLEN))
+      udpSend(sk, data, METER_ANSWER, ipSrc(skb.nh), udpSport(skb.th), false);
     consumeSkb(skb);
     return;
   }

@@ -23,16 +23,16 @@ export class ByteCache<T> {
   }
 
   /**
-   * The value of these bytes.
+   * The value of these bytes, or of those from `start` to `end`.
    * @param read reads them: it depends on nothing else, and its value is never changed. It gets bytes of its own, so that
    *   the value may keep views of them; what it throws is thrown here too
    */
-  of(bytes: Uint8Array, read: (bytes: Uint8Array) => T): T {
-    if (bytes.length > this.#longest) return read(bytes.slice());
-    const place = hashOf(bytes) & (this.#slots.length - 1);
+  of(bytes: Uint8Array, read: (bytes: Uint8Array) => T, start = 0, end: number = bytes.length): T {
+    if (end - start > this.#longest) return read(bytes.slice(start, end));
+    const place = hashOf(bytes, start, end) & (this.#slots.length - 1);
     const slot = this.#slots[place];
-    if (slot !== undefined && sameBytes(slot.bytes, bytes)) return slot.value;
-    const own = bytes.slice();
+    if (slot !== undefined && holds(slot.bytes, bytes, start, end)) return slot.value;
+    const own = bytes.slice(start, end);
     const value = read(own);
     this.#slots[place] = { bytes: own, value };
     return value;
@@ -40,17 +40,22 @@ export class ByteCache<T> {
 }
 
 /** FNV-1a, of every third byte where there are many. */
-function hashOf(bytes: Uint8Array): number {
-  const step = bytes.length > 96 ? 3 : 1;
-  let hash = 0x811c9dc5 ^ bytes.length;
-  for (let i = 0; i < bytes.length; i += step) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  const step = end - start > 96 ? 3 : 1;
+  let hash = 0x811c9dc5 ^ (end - start);
+  for (let i = start; i < end; i += step) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   return hash ^ (hash >>> 15);
+}
+
+/** Whether a byte string is that from `start` to `end` of another one. */
+function holds(a: Uint8Array, b: Uint8Array, start: number, end: number): boolean {
+  const { length } = a;
+  if (length !== end - start) return false;
+  for (let i = 0; i < length; i++) if (a[i] !== b[start + i]) return false;
+  return true;
 }
 
 /** Whether two byte strings are equal. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  const { length } = a;
-  if (length !== b.length) return false;
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return false;
-  return true;
+  return holds(a, b, 0, b.length);
 }

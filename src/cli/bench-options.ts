@@ -11,7 +11,7 @@ const HOSTS = 16;
 const CONTAINERS = 10;
 /** Of a host. */
 const FLOWS = 4;
-const SPAN = 4;
+const SPAN = 5;
 /** Containers of a network, about. */
 const NETWORK_SIZE = 200;
 /** On a flat segment of more hosts, ARP's broadcasts are what is measured. */
@@ -32,6 +32,10 @@ export const MESH_FLAGS: FlagTable = {
     help: `the wires between hosts (default flat up to ${FLAT_HOSTS} hosts, leaf-spine above)`,
   },
   "per-leaf": { value: "N", help: "hosts below a leaf switch (default 32)" },
+  racks: {
+    value: "near|far",
+    help: "neighbouring hosts, which share networks, are below the same leaf, or below different ones (default near)",
+  },
   spines: { value: "N", help: "spine switches (default 4)" },
   uplink: { value: "RATE", help: "rate of each link between a leaf and a spine (default 40Gbit)" },
   "uplink-latency": { value: "TIME", help: "one-way delay of such a link (default 5us)" },
@@ -132,7 +136,9 @@ const whole = (args: ParsedArgs, flag: string, least: number, fallback: number):
 function underlayOf(args: ParsedArgs, hosts: number): MeshUnderlay {
   const asked = args.get("underlay") ?? (hosts <= FLAT_HOSTS ? "flat" : "leaf-spine");
   const kind = oneOf("underlay", asked, ["flat", "leaf-spine"] as const);
-  const useless = ["per-leaf", "spines", "uplink", "uplink-latency"].find((flag) => kind === "flat" && args.has(flag));
+  const useless = ["per-leaf", "racks", "spines", "uplink", "uplink-latency"].find(
+    (flag) => kind === "flat" && args.has(flag),
+  );
   if (useless !== undefined) throw new UserError(`swarmwire ${COMMAND}: --${useless} needs --underlay leaf-spine`);
   return {
     kind,
@@ -142,6 +148,7 @@ function underlayOf(args: ParsedArgs, hosts: number): MeshUnderlay {
     mtu: whole(args, "mtu", 1, 1500),
     hostsPerLeaf: whole(args, "per-leaf", 1, 32),
     spines: whole(args, "spines", 1, 4),
+    apart: oneOf("racks", args.get("racks") ?? "near", ["near", "far"] as const) === "far",
     uplinkBandwidth: rate(args, "uplink", 40e9),
     uplinkLatency: time(args, "uplink-latency", 5 * US),
   };

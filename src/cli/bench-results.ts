@@ -13,6 +13,8 @@ export interface BenchMachine {
   readonly memory: {
     /** Bytes that the kernels' structures take. */
     readonly kernel: number;
+    /** Bytes that the kernels hold of their Wasm memories. */
+    readonly held: number;
     /** JavaScript heap of the main thread, in use. */
     readonly heap: number;
     /** Resident set of the whole process. */
@@ -52,13 +54,13 @@ function bytesText(bytes: number): string {
 const wallText = (ms: number): string => `${(ms / 1000).toFixed(3)} s`;
 
 function underlayText({ underlay }: MeshOptions): string {
-  const { kind, bandwidth, latency, loss, hostsPerLeaf, spines, uplinkBandwidth, uplinkLatency } = underlay;
+  const { kind, bandwidth, latency, loss, hostsPerLeaf, spines, apart, uplinkBandwidth, uplinkLatency } = underlay;
   const rate = (bits: number): string =>
     bits === 0 ? "not limited" : rateText(bits).replace(" ", "").replace("/s", "");
   const lost = loss === 0 ? "" : `, ${Number((100 * loss).toFixed(6))}% loss`;
   const links = `${rate(bandwidth)}, ${formatDuration(latency)}${lost}`;
   if (kind === "flat") return `flat underlay (${links})`;
-  return `leaf-spine underlay (${links}; ${count(hostsPerLeaf, "host")} a leaf, ${count(spines, "spine")}, uplinks ${rate(uplinkBandwidth)}, ${formatDuration(uplinkLatency)})`;
+  return `leaf-spine underlay (${links}; ${count(hostsPerLeaf, "host")} a leaf, neighbours ${apart ? "apart" : "together"}, ${count(spines, "spine")}, uplinks ${rate(uplinkBandwidth)}, ${formatDuration(uplinkLatency)})`;
 }
 
 /** What ran, in words: the control plane first. */
@@ -178,6 +180,7 @@ function machineTable({ workers, memory }: BenchMachine): string {
   return formatColumns([
     [`memory (${count(workers, "worker")})`, ""],
     ["kernel structures", bytesText(memory.kernel)],
+    ["held for them (Wasm)", bytesText(memory.held)],
     ["JavaScript heap, main thread", bytesText(memory.heap)],
     ["resident, whole process", bytesText(memory.resident)],
   ]);

@@ -1,19 +1,23 @@
 /** `swarmwire bench NAME`: large runs of what swarmwire emulates, with their results as tables or as JSON. */
 import { UserError } from "../base/errors.ts";
-import { formatDuration, SEC, type Time } from "../base/time.ts";
+import { formatDuration } from "../base/time.ts";
 import { createMachine } from "../lab/mesh/machine.ts";
+import { requireMemory } from "../lab/mesh/memory.ts";
+import type { MeshResult } from "../lab/mesh/result.ts";
 import { DRAIN, MeshSession } from "../lab/mesh/session.ts";
 import { meshLab } from "../lab/mesh/topology.ts";
-import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
+import { availableMemory, loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
+import { checkMeshOptions } from "../workload/mesh/options.ts";
 import { planMesh } from "../workload/mesh/plan.ts";
+import type { MeshOptions, MeshPlan } from "../workload/mesh/types.ts";
 import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
 import { atExit } from "./at-exit.ts";
-import { MESH_FLAGS, meshOptionsOf, withFlagNames } from "./bench-options.ts";
+import { bytesFlag, MESH_FLAGS, meshOptionsOf, withFlagNames } from "./bench-options.ts";
+import { BenchProgress } from "./bench-progress.ts";
 import { type BenchMachine, formatMesh, meshJson } from "./bench-results.ts";
 import { breather } from "./breathe.ts";
 import { Interruption } from "./interruption.ts";
-import { Progress } from "./progress.ts";
-import { openTrace, TRACE_FLAGS } from "./trace.ts";
+import { openTrace, TRACE_FLAGS, traceText } from "./trace.ts";
 
 const COMMAND = "bench mesh";
 const MOST_WORKERS = 64;
@@ -29,6 +33,7 @@ swarmwire bench NAME --help says more.
 const FLAGS: FlagTable = {
   ...MESH_FLAGS,
   workers: { value: "N", help: "worker threads (default: one a CPU); the result doesn't depend on it" },
+  memory: { value: "BYTES", help: "what the run may take; more is refused beforehand (default: what is free)" },
   ...TRACE_FLAGS,
   profile: { help: "at the end, where the wall time went, by thread" },
   json: { help: "one JSON object instead of tables" },
@@ -82,112 +87,116 @@ async function meshCommand(argv: readonly string[]): Promise<number> {
   return await new MeshRun(args).run();
 }
 
-/** What runs now, and how far it is. */
-class RunProgress {
-  readonly #progress: Progress;
-  #phase = "the mesh is planned";
-  #session: MeshSession | undefined;
-  #began: { readonly virtual: Time; readonly wall: number } | undefined;
-
-  constructor(off: boolean) {
-    this.#progress = new Progress(off);
-    this.#progress.show(() => this.#line());
-  }
-
-  tell(phase: string): void {
-    this.#phase = phase;
-    const now = this.#session?.cluster.now ?? 0;
-    if (phase === "traffic") this.#began = { virtual: now, wall: performance.now() };
-  }
-
-  follow(session: MeshSession): void {
-    this.#session = session;
-  }
-
-  clear(): void {
-    this.#progress.clear();
-  }
-
-  end(): void {
-    this.#progress.end();
-  }
-
-  #line(): string {
-    const session = this.#session;
-    if (session === undefined) return this.#phase;
-    const { now } = session.cluster;
-    if (this.#began === undefined || session.trafficEnd === 0)
-      return `${this.#phase}, ${formatDuration(Math.floor((10 * now) / SEC) * (SEC / 10))} of virtual time`;
-    const { virtual, wall } = this.#began;
-    const share = Math.min(1, (now - virtual) / (session.trafficEnd - virtual));
-    const left = share > 0 ? ((1 - share) / share) * (performance.now() - wall) : 0;
-    const estimate = left < 1000 ? "" : `, about ${formatDuration(Math.ceil(left / 1000) * SEC)} left`;
-    return `${this.#phase}: ${Math.floor(100 * share)} %${estimate}`;
-  }
-}
-
 /** One run of a mesh. */
 class MeshRun {
   readonly #args: ParsedArgs;
   readonly #workers: number;
   readonly #snaplen: number | undefined;
+  readonly #progress: BenchProgress;
+  readonly #platform = nodePlatform();
+  #session: MeshSession | undefined;
+  #stopped = false;
 
   constructor(args: ParsedArgs) {
     this.#args = args;
     this.#workers = wholeNumber(COMMAND, args, "workers", 1, MOST_WORKERS) ?? 0;
     this.#snaplen = wholeNumber(COMMAND, args, "snaplen", 1, MOST_SNAPLEN);
+    this.#progress = new BenchProgress(args.has("json"));
   }
 
+  /** Ends it soon, with the results so far. */
+  stop(): void {
+    this.#stopped = true;
+    this.#session?.stop();
+  }
+
+  #workersFor({ hosts }: MeshOptions): number {
+    return this.#workers > 0 ? this.#workers : Math.min(this.#platform.cpus(), hosts, MOST_WORKERS);
+  }
+
+  /** @throws UserError when the run would take more than there is, or than is allowed */
+  #requireMemory(options: MeshOptions): void {
+    const asked = bytesFlag(COMMAND, this.#args, "memory");
+    const what = asked === undefined ? "are free" : "are allowed";
+    withCommand(() => requireMemory(options, this.#workersFor(options), asked ?? availableMemory(), what));
+  }
+
+  /** @returns the exit status */
   async run(): Promise<number> {
-    const args = this.#args;
-    const options = meshOptionsOf(args);
+    const options = meshOptionsOf(this.#args);
+    withFlagNames(() => checkMeshOptions(options));
+    this.#requireMemory(options);
     const plan = withFlagNames(() => planMesh(options));
-    const platform = nodePlatform();
-    const workers = this.#workers > 0 ? this.#workers : Math.min(platform.cpus(), options.hosts, MOST_WORKERS);
-    const progress = new RunProgress(args.has("json"));
-    const trace = openTrace(COMMAND, args, this.#snaplen, meshLab(options), options.seed, (message) => {
-      progress.clear();
+    const trace = openTrace(COMMAND, this.#args, this.#snaplen, meshLab(options), options.seed, (message) => {
+      this.#progress.clear();
       process.stderr.write(`swarmwire: ${message}\n`);
     });
-    const session = await MeshSession.start(plan, {
-      module: await loadKernel(),
-      machines: workers === 1 ? createMachine : new URL("../lab/mesh/machine.js", import.meta.url).href,
-      ...{ workers, platform, profile: args.has("profile"), breathe: breather() },
-      tell: (phase) => progress.tell(phase),
-      ...(trace === undefined
-        ? {}
-        : { capture: { patterns: trace.patterns, snaplen: trace.snaplen, sink: trace.file } }),
-    });
+    const signals = new Interruption(this);
     const closeTrace = atExit(() => {
-      trace?.file.names(session.names());
-      trace?.file.close(session.cluster.now);
+      const session = this.#session;
+      if (session !== undefined) trace?.file.names(session.names());
+      trace?.file.close(session?.cluster.now ?? 0);
     });
-    const signals = new Interruption(session);
     let text: string;
     try {
-      progress.follow(session);
-      await session.run();
-      const result = await session.result();
-      const machine = await machineOf(session, workers, result.memory);
-      text = args.has("json") ? meshJson(result, machine) : formatMesh(result, machine);
+      text = await this.#measure(plan, trace);
     } finally {
-      progress.end();
+      this.#progress.end();
       signals.end();
       closeTrace();
-      await session.close();
+      await this.#session?.close();
     }
     process.stdout.write(text);
+    if (trace !== undefined && !this.#args.has("json")) process.stdout.write(traceText(trace.file));
     const problem = trace?.file.problem(trace.patterns);
     if (problem !== undefined) process.stderr.write(`swarmwire: ${problem}\n`);
     if (signals.status !== undefined) {
-      process.stderr.write(`swarmwire: interrupted at ${formatDuration(session.cluster.now)} of virtual time\n`);
+      const now = this.#session?.cluster.now ?? 0;
+      process.stderr.write(`swarmwire: interrupted at ${formatDuration(now)} of virtual time\n`);
       return signals.status;
     }
     return problem !== undefined || trace?.file.broken === true ? 1 : 0;
   }
+
+  /** @returns what is printed */
+  async #measure(plan: MeshPlan, trace: ReturnType<typeof openTrace>): Promise<string> {
+    const platform = this.#platform;
+    const workers = this.#workersFor(plan.options);
+    const profile = this.#args.has("profile");
+    const session = await MeshSession.start(plan, {
+      module: await loadKernel(),
+      machines: workers === 1 ? createMachine : new URL("../lab/mesh/machine.js", import.meta.url).href,
+      ...{ workers, platform, profile, breathe: breather() },
+      tell: (phase) => this.#progress.tell(phase),
+      ...(trace === undefined
+        ? {}
+        : { capture: { patterns: trace.patterns, snaplen: trace.snaplen, sink: trace.file } }),
+    });
+    this.#session = session;
+    if (this.#stopped) session.stop();
+    this.#progress.follow(session);
+    await session.run();
+    const result = await session.result();
+    const machine = await machineOf(session, workers, result.memory);
+    return this.#args.has("json") ? meshJson(result, machine) : formatMesh(result, machine);
+  }
 }
 
-async function machineOf(session: MeshSession, workers: number, kernel: number): Promise<BenchMachine> {
+/** @throws UserError with the command's name in front */
+function withCommand(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`swarmwire ${COMMAND}: ${error.message}`);
+  }
+}
+
+async function machineOf(session: MeshSession, workers: number, kernel: MeshResult["memory"]): Promise<BenchMachine> {
   const { heapUsed: heap, rss: resident } = process.memoryUsage();
-  return { workers, memory: { kernel, heap, resident }, profile: await session.cluster.profile() };
+  return {
+    workers,
+    memory: { kernel: kernel.used, held: kernel.held, heap, resident },
+    profile: await session.cluster.profile(),
+  };
 }

@@ -5,7 +5,7 @@ import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from 
 import { Screen } from "../lab/screen.ts";
 import { formatProfile, profileJson } from "./profile.ts";
 import type { Progress } from "./progress.ts";
-import type { TraceFile } from "./trace.ts";
+import { type TraceFile, traceText } from "./trace.ts";
 
 /** A stream to print to. */
 export type Out = Pick<NodeJS.WriteStream, "write"> & { readonly isTTY?: boolean };
@@ -131,20 +131,10 @@ export class TerminalPrinter implements Printer {
     if (drops.length > 0) this.#print(`Dropped: ${drops.join(", ")}.\n`);
     if (counters.links.length > 0) this.#print(`\n${formatLinks(counters.links, MOST_LINKS)}\n`);
     if (result.cut) this.#print("Stopped before the end of the last step.\n");
-    if (trace !== undefined && trace.error === undefined && trace.points > 0 && !trace.onStdout) {
-      this.#print(
-        `Trace: ${trace.path}, ${count(trace.packets, "packet")}. Open it with: wireshark ${trace.path}   or: tshark -r ${trace.path}\n`,
-      );
-      if (trace.espSa.size > 0) this.#print(keysText(trace, count(trace.espSa.size, "association")));
-    }
+    if (trace !== undefined) this.#print(traceText(trace));
     // Also where nothing else is printed: it was asked for.
     if (result.profile !== undefined) this.#out.write(`${this.#quiet ? "" : "\n"}${formatProfile(result.profile)}`);
   }
-}
-
-/** Where the keys of ESP packets are, and how to read the trace with them. */
-function keysText({ path, keysPath }: TraceFile, associations: string): string {
-  return `ESP keys: ${keysPath}, ${associations}. To see inside:\n  mkdir -p esp && cp ${keysPath} esp/esp_sa\n  WIRESHARK_CONFIG_DIR=esp tshark -o esp.enable_encryption_decode:TRUE -r ${path}   (wireshark takes the same)\n`;
 }
 
 /**

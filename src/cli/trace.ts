@@ -107,6 +107,16 @@ function causeOf(error: Error): string {
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
+/** Where a trace that was written is, and how to read it; nothing when there is none, or it is what was printed. */
+export function traceText(trace: TraceFile): string {
+  const { path, keysPath, packets } = trace;
+  if (trace.error !== undefined || trace.points === 0 || trace.onStdout) return "";
+  const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
+  const read = `Trace: ${path}, ${count(packets, "packet")}. Open it with: wireshark ${path}   or: tshark -r ${path}\n`;
+  if (trace.espSa.size === 0) return read;
+  return `${read}ESP keys: ${keysPath}, ${count(trace.espSa.size, "association")}. To see inside:\n  mkdir -p esp && cp ${keysPath} esp/esp_sa\n  WIRESHARK_CONFIG_DIR=esp tshark -o esp.enable_encryption_decode:TRUE -r ${path}   (wireshark takes the same)\n`;
+}
+
 /** The flags of a trace, for commands that can write one. */
 export const TRACE_FLAGS = {
   pcap: {

@@ -67,9 +67,9 @@ export class KernelMemory {
     return out;
   }
 
-  /** Reads a zero-padded name. */
+  /** Reads a zero-padded name. A decoder costs more than so few bytes. */
   name(at: number, size = NAME_SIZE): string {
-    const bytes = this.bytes;
+    const { bytes } = this;
     let name = "";
     for (let i = at; i < at + size && bytes[i] !== 0; i++) name += String.fromCharCode(bytes[i] as number);
     return name;

@@ -88,7 +88,7 @@ export function checkLatencies(source: Source, fabric: FabricPlan | undefined, h
   if (far !== undefined) throw source.error(["network"], `latency of ${far.name}: expected 1s at most below a leaf`);
 }
 
-/** What links have carried since an earlier count of the same links; the peak is that of the whole run. */
+/** What links have carried since an earlier count of the same links; what has waited at most is that of the whole run. */
 export function linksSince(links: readonly LinkSummary[], before: readonly LinkSummary[]): LinkSummary[] {
   return links.map((link, i) => {
     const { frames = 0, bytes = 0, drops = 0 } = before[i] ?? {};

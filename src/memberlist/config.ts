@@ -31,8 +31,8 @@ export const VSN = Uint8Array.of(1, 5, 2, 0, 0, 0);
 /** What the user of a memberlist adds to its messages (delegate.go). */
 export interface Delegate {
   nodeMeta(): Uint8Array;
-  /** A user message came, by UDP or TCP. Must not block. */
-  notifyMessage(message: Uint8Array): void;
+  /** A user message came, by UDP or TCP: the bytes from `start` to `end`. Must not block. */
+  notifyMessage(data: Uint8Array, start: number, end: number): void;
   /** Messages to piggy-back: each costs its length and `overhead`, together at most `limit`. */
   takeBroadcasts(overhead: number, limit: number): Uint8Array[];
   /** Whether takeBroadcasts() has something to give, and what tells when that may have changed. */

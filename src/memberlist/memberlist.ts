@@ -3,7 +3,6 @@
  * state.go, net.go), as programs of an emulated host over UDP and TCP port 7946 of its root namespace.
  */
 import { formatIpv4, type Ipv4 } from "../base/addr.ts";
-import { ByteCache } from "../base/byte-cache.ts";
 import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
@@ -17,11 +16,9 @@ import { LAN, type MemberlistConfig, VSN } from "./config.ts";
 import { decompress } from "./framing.ts";
 import { isGone, type Member, Members } from "./members.ts";
 import {
-  type AliveMessage,
+  compoundRanges,
   decodeAccusation,
   decodeAck,
-  decodeAlive,
-  decodeCompound,
   decodeErr,
   decodeIndirectPing,
   decodeNack,
@@ -37,6 +34,7 @@ import {
   MEMBER_STATE,
   MESSAGE,
   type PushPullMessage,
+  recallAlive,
 } from "./messages.ts";
 import { Prober } from "./prober.ts";
 import { pickRandom, pushPullScale } from "./scale.ts";
@@ -66,7 +64,10 @@ export interface MemberlistRest {
 /** A message that waits until the packet it came in has been read: alive first, then the newest. */
 interface HandedOff {
   readonly type: number;
-  readonly body: Uint8Array;
+  /** What holds it, and from where to where. */
+  readonly data: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** A node of the cluster: joins, gossips, probes, leaves (memberlist.go Memberlist). */
@@ -298,22 +299,37 @@ export class Memberlist {
   #handlePacket(packet: Uint8Array, src: Ipv4, srcPort: number): void {
     const message = this.#transport.unpack(packet);
     if (message === undefined) return;
-    this.#transport.guard(() => this.#handleMessage(message, src, srcPort));
+    this.#transport.guard(() => this.#handleMessage(message, 0, message.length, src, srcPort));
     this.#handlePending();
   }
 
-  #handleMessage(message: Uint8Array, src: Ipv4, srcPort: number): void {
-    const body = message.subarray(1);
-    switch (message[0]) {
+  /** A message with its type byte, from `start` to `end`. Those that make up gossip are left where they are. */
+  #handleMessage(data: Uint8Array, start: number, end: number, src: Ipv4, srcPort: number): void {
+    const type = start < end ? data[start] : undefined;
+    if (type === MESSAGE.alive) {
+      this.#handOff(this.#alivePending, type, data, start + 1, end);
+      return;
+    }
+    if (type === MESSAGE.suspect || type === MESSAGE.dead || type === MESSAGE.user) {
+      this.#handOff(this.#pending, type, data, start + 1, end);
+      return;
+    }
+    const body = data.subarray(start + 1, end);
+    switch (type) {
       case MESSAGE.compound: {
-        const { parts, truncated } = decodeCompound(body);
+        const { parts, truncated } = compoundRanges(data, start + 1, end);
         if (truncated > 0) this.#transport.drop("compound is cut short");
-        for (const part of parts) this.#transport.guard(() => this.#handleMessage(part, src, srcPort));
+        for (let i = 0; i < parts.length; i += 2) {
+          const [from, to] = [parts[i] as number, parts[i + 1] as number];
+          this.#transport.guard(() => this.#handleMessage(data, from, to, src, srcPort));
+        }
         return;
       }
-      case MESSAGE.compress:
-        this.#handleMessage(decompress(body), src, srcPort);
+      case MESSAGE.compress: {
+        const message = decompress(body);
+        this.#handleMessage(message, 0, message.length, src, srcPort);
         return;
+      }
       case MESSAGE.ping:
         this.#prober.handlePing(decodePing(body), src, srcPort);
         return;
@@ -326,22 +342,14 @@ export class Memberlist {
       case MESSAGE.nackResp:
         this.#prober.handleNack(decodeNack(body));
         return;
-      case MESSAGE.alive:
-        this.#handOff(this.#alivePending, MESSAGE.alive, body);
-        return;
-      case MESSAGE.suspect:
-      case MESSAGE.dead:
-      case MESSAGE.user:
-        this.#handOff(this.#pending, message[0], body);
-        return;
       default:
         throw new MalformedError("message type");
     }
   }
 
-  #handOff(queue: HandedOff[], type: number, body: Uint8Array): void {
+  #handOff(queue: HandedOff[], type: number, data: Uint8Array, start: number, end: number): void {
     if (queue.length >= LAN.handoffQueueDepth) this.#transport.drop("hand-off queue is full");
-    else queue.push({ type, body });
+    else queue.push({ type, data, start, end });
   }
 
   #handlePending(): void {
@@ -352,11 +360,11 @@ export class Memberlist {
     }
   }
 
-  #handleHandedOff({ type, body }: HandedOff): void {
-    if (type === MESSAGE.alive) this.members.alive(readAlive(body));
-    else if (type === MESSAGE.suspect) this.members.suspect(decodeAccusation(body));
-    else if (type === MESSAGE.dead) this.members.dead(decodeAccusation(body));
-    else this.#config.delegate.notifyMessage(body);
+  #handleHandedOff({ type, data, start, end }: HandedOff): void {
+    if (type === MESSAGE.alive) this.members.alive(recallAlive(data, start, end));
+    else if (type === MESSAGE.user) this.#config.delegate.notifyMessage(data, start, end);
+    else if (type === MESSAGE.suspect) this.members.suspect(decodeAccusation(data.subarray(start, end)));
+    else this.members.dead(decodeAccusation(data.subarray(start, end)));
   }
 
   // ------------------------------------------------------------------------------------------ streams
@@ -397,9 +405,11 @@ export class Memberlist {
   *#handleStream(socket: TcpSocket, message: Uint8Array, until: number): Proc {
     const body = message.subarray(1);
     switch (message[0]) {
-      case MESSAGE.user:
-        this.#config.delegate.notifyMessage(decodeUserStream(body));
+      case MESSAGE.user: {
+        const user = decodeUserStream(body);
+        this.#config.delegate.notifyMessage(user, 0, user.length);
         return;
+      }
       case MESSAGE.ping: {
         const ping = decodePing(body);
         if (ping.node !== "" && ping.node !== this.#config.name) {
@@ -484,10 +494,6 @@ export class Memberlist {
     }
   }
 }
-
-/** Alive messages that came: every node hears the same ones many times. */
-const heard = new ByteCache<AliveMessage>(16384, 512);
-const readAlive = (body: Uint8Array): AliveMessage => heard.of(body, decodeAlive);
 
 function speaksCrc(member: Member): boolean {
   return (member.vsn[1] ?? 0) >= 5;

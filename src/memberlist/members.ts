@@ -11,8 +11,11 @@ import type { BroadcastQueue } from "./broadcast-queue.ts";
 import { LAN, type MemberlistConfig } from "./config.ts";
 import {
   type AliveMessage,
+  aliveOf,
+  aliveState,
   type DeadMessage,
   encodeAlive,
+  encodeAliveOnce,
   encodeDead,
   encodeSuspect,
   MEMBER_STATE,
@@ -36,7 +39,10 @@ export interface Member {
   readonly stateChange: Time;
 }
 
-type MutableMember = { -readonly [K in keyof Member]: Member[K] };
+type MutableMember = { -readonly [K in keyof Member]: Member[K] } & {
+  /** The message that it was last known alive by. */
+  heard: AliveMessage | undefined;
+};
 
 /** A suspicion that runs against a member. */
 interface Suspicion {
@@ -62,7 +68,6 @@ export class Members {
   readonly #random: Random;
   readonly #broadcasts: BroadcastQueue;
   readonly #byName = new Map<string, MutableMember>();
-  readonly #sent = new WeakMap<Member, NodeStateMessage>();
   readonly #suspicions = new Map<string, Suspicion>();
   #ring: MutableMember[] = [];
   #incarnation = 0;
@@ -192,7 +197,7 @@ export class Members {
       this.#refute(member, message.incarnation);
       return;
     }
-    this.#broadcast(message.node, encodedAlive(message));
+    this.#broadcast(message.node, encodeAliveOnce(message));
     this.#adopt(member, message);
   }
 
@@ -203,6 +208,7 @@ export class Members {
     member.addr = message.addr;
     member.port = message.port;
     member.meta = message.meta;
+    member.heard = message;
     if (message.vsn.length > 0) member.vsn = message.vsn;
     this.#setState(member, MEMBER_STATE.alive);
     if (wasGone) this.#config.events.joined(member);
@@ -212,7 +218,17 @@ export class Members {
   #add(message: AliveMessage): MutableMember {
     const { node: name, addr, port, meta, vsn } = message;
     const state = MEMBER_STATE.dead;
-    const member: MutableMember = { name, addr, port, meta, vsn, incarnation: 0, state, stateChange: 0 };
+    const member: MutableMember = {
+      name,
+      addr,
+      port,
+      meta,
+      vsn,
+      incarnation: 0,
+      state,
+      stateChange: 0,
+      heard: undefined,
+    };
     this.#byName.set(name, member);
     // At a random place, so that the time until it is probed does not depend on the order of joining.
     const last = this.#ring.length;
@@ -266,21 +282,26 @@ export class Members {
   merge(nodes: readonly NodeStateMessage[]): void {
     for (const node of nodes) {
       const { incarnation, name } = node;
-      if (node.state === MEMBER_STATE.alive) this.alive({ ...node, node: name });
+      if (node.state === MEMBER_STATE.alive) this.#aliveOf(node);
       else if (node.state === MEMBER_STATE.left) this.dead({ incarnation, node: name, from: name });
       else this.suspect({ incarnation, node: name, from: this.#config.name });
     }
   }
 
-  /** What a push/pull sends: the same objects as before for members that didn't change, so that encodings can be kept. */
+  /** An alive node of a push/pull; what is news is kept as one object by all nodes that hear of it. */
+  #aliveOf(node: NodeStateMessage): void {
+    const known = this.#byName.get(node.name);
+    const stale = known !== undefined && node.incarnation <= known.incarnation;
+    this.alive(stale ? { ...node, node: node.name } : aliveOf(node));
+  }
+
+  /** What a push/pull sends: the same objects as before for members that are alive, so that encodings can be kept. */
   snapshot(): NodeStateMessage[] {
     return this.#ring.map((member) => {
-      const known = this.#sent.get(member);
-      if (known !== undefined && sameState(known, member)) return known;
+      const alive = member.heard === undefined ? undefined : aliveState(member.heard);
+      if (alive !== undefined && sameState(alive, member)) return alive;
       const { name, addr, port, meta, incarnation, state, vsn } = member;
-      const message = { name, addr, port, meta, incarnation, state, vsn };
-      this.#sent.set(member, message);
-      return message;
+      return { name, addr, port, meta, incarnation, state, vsn };
     });
   }
 
@@ -350,9 +371,8 @@ export class Members {
   }
 }
 
-/** The same messages come to every node of a worker, and are passed on by each: what is made of them is kept. */
+/** The same messages come to every node of a worker: what is made of them is kept. */
 const nilMeta = new WeakMap<AliveMessage, AliveMessage>();
-const encoded = new WeakMap<AliveMessage, Uint8Array>();
 
 function withoutMeta(message: AliveMessage): AliveMessage {
   let same = nilMeta.get(message);
@@ -361,15 +381,6 @@ function withoutMeta(message: AliveMessage): AliveMessage {
     nilMeta.set(message, same);
   }
   return same;
-}
-
-function encodedAlive(message: AliveMessage): Uint8Array {
-  let bytes = encoded.get(message);
-  if (bytes === undefined) {
-    bytes = encodeAlive(message);
-    encoded.set(message, bytes);
-  }
-  return bytes;
 }
 
 function sameState(message: NodeStateMessage, member: Member): boolean {

@@ -3,6 +3,7 @@
  * the raw ones (compound, user, hasCrc, encrypt). Addresses are 4 bytes, as net.IP of an advertised IPv4 is.
  */
 import type { Ipv4 } from "../base/addr.ts";
+import { ByteCache } from "../base/byte-cache.ts";
 import { MalformedError } from "../base/errors.ts";
 import { decodeStruct, encodeStruct, type MsgpackFields, type MsgpackStruct, type MsgpackValue } from "./msgpack.ts";
 
@@ -250,6 +251,45 @@ export function decodeAlive(data: Uint8Array): AliveMessage {
   };
 }
 
+/** Alive messages that came: every node hears the same ones many times, and passes them on. */
+const heard = new ByteCache<AliveMessage>(16384, 512);
+
+/** As decodeAlive, of a part of the bytes; the same object each time that the same message comes. Throws on damage. */
+export function recallAlive(data: Uint8Array, start: number, end: number): AliveMessage {
+  return heard.of(data, decodeAlive, start, end);
+}
+
+/** What is made of alive messages, for as long as anybody holds them. */
+const encodedAlives = new WeakMap<AliveMessage, Uint8Array>();
+const aliveStates = new WeakMap<AliveMessage, NodeStateMessage>();
+
+/** As encodeAlive, once a message. */
+export function encodeAliveOnce(alive: AliveMessage): Uint8Array {
+  let encoded = encodedAlives.get(alive);
+  if (encoded === undefined) {
+    encoded = encodeAlive(alive);
+    encodedAlives.set(alive, encoded);
+  }
+  return encoded;
+}
+
+/** The alive message that an alive node of a push/pull stands for: the same object each time. */
+export function aliveOf({ name: node, addr, port, meta, incarnation, vsn }: NodeStateMessage): AliveMessage {
+  const encoded = encodeAlive({ incarnation, node, addr, port, meta, vsn });
+  return recallAlive(encoded, 1, encoded.length);
+}
+
+/** The reverse: the same object each time, so that its encoding is kept. */
+export function aliveState(alive: AliveMessage): NodeStateMessage {
+  let state = aliveStates.get(alive);
+  if (state === undefined) {
+    const { node: name, addr, port, meta, incarnation, vsn } = alive;
+    state = { name, addr, port, meta, incarnation, state: MEMBER_STATE.alive, vsn };
+    aliveStates.set(alive, state);
+  }
+  return state;
+}
+
 /** An error reply on a stream, with its type byte. */
 export function encodeErr(text: string): Uint8Array {
   return withType(MESSAGE.err, [["Error", text]]);
@@ -340,14 +380,22 @@ export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
 
 /** The parts that are whole, and how many are cut off (they are lost, the others count). */
 export function decodeCompound(data: Uint8Array): { parts: Uint8Array[]; truncated: number } {
-  const count = data[0];
-  if (count === undefined || data.length < 1 + 2 * count) throw new MalformedError("compound is cut short");
+  const { parts: ranges, truncated } = compoundRanges(data, 0, data.length);
   const parts: Uint8Array[] = [];
-  let at = 1 + 2 * count;
+  for (let i = 0; i < ranges.length; i += 2) parts.push(data.subarray(ranges[i], ranges[i + 1]));
+  return { parts, truncated };
+}
+
+/** The same of bytes from `start` to `end`, as pairs of where a part begins and ends. */
+export function compoundRanges(data: Uint8Array, start: number, end: number): { parts: number[]; truncated: number } {
+  const count = start < end ? (data[start] as number) : 0;
+  let at = start + 1 + 2 * count;
+  if (start >= end || end < at) throw new MalformedError("compound is cut short");
+  const parts: number[] = [];
   for (let i = 0; i < count; i++) {
-    const length = (data[1 + 2 * i] as number) * 256 + (data[2 + 2 * i] as number);
-    if (at + length > data.length) return { parts, truncated: count - i };
-    parts.push(data.subarray(at, at + length));
+    const length = (data[start + 1 + 2 * i] as number) * 256 + (data[start + 2 + 2 * i] as number);
+    if (at + length > end) return { parts, truncated: count - i };
+    parts.push(at, at + length);
     at += length;
   }
   return { parts, truncated: 0 };

@@ -1,6 +1,6 @@
 /** The Node side of the scheduler: worker threads, CPUs, and the kernel's file. The only file here with node:*. */
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { availableParallelism, freemem } from "node:os";
 import { parentPort, Worker } from "node:worker_threads";
 import type { Endpoint } from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
@@ -20,6 +20,13 @@ export async function loadKernel(url?: URL): Promise<WasmModule> {
     if (bytes !== undefined) return compileKernel(bytes);
   }
   throw new UserError(`the kernel was not found at ${places.join(" or ")}: run npm run build:wasm`);
+}
+
+/** Bytes that this process may still take: what the machine has free, or less where a control group limits it. */
+export function availableMemory(): number {
+  // Since Node 20.13.
+  const { availableMemory: available } = process as { availableMemory?: () => number };
+  return Math.min(available?.() ?? freemem(), freemem());
 }
 
 /** Wall time, for profiles. */

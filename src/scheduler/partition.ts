@@ -93,6 +93,8 @@ export class Partition {
   readonly #scheduler: HostScheduler;
   readonly #hosts = new Map<number, LocalHost>();
   readonly #ports: { settings: PortSettings; readonly host: number; readonly nic: NicConfig }[] = [];
+  /** Of each host: number of its first NIC's port, which those of its other NICs follow. */
+  readonly #firstPorts: number[] = [];
   readonly #fabrics: Fabrics;
   readonly #patterns: CapturePatterns | undefined;
   /** Points by `host index/namespace/device/mac`. */
@@ -143,6 +145,7 @@ export class Partition {
   #makePorts(): void {
     const segments = new Map<string, number>();
     this.#config.topology.hosts.forEach((host, index) => {
+      this.#firstPorts.push(this.#ports.length);
       for (const nic of host.nics) {
         if (!segments.has(nic.segment)) {
           segments.set(nic.segment, segments.size + 1);
@@ -190,8 +193,9 @@ export class Partition {
   }
 
   #plugNics(host: LocalHost): void {
-    this.#ports.forEach((port, id) => {
-      if (port.host === host.index) host.kernel.addNic(id, port.nic.device, port.nic.mtu);
+    const first = this.#firstPorts[host.index] as number;
+    host.config.nics.forEach(({ device, mtu }, i) => {
+      host.kernel.addNic(first + i, device, mtu);
     });
   }
 

@@ -3,7 +3,8 @@
  *
  *   node test/bench/main.mjs [BENCH]... [--rounds N] [--json]
  *
- * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux or scale; without one, all.
+ * BENCH is road, encrypted, parts, tunnel, events, tcp, crypto, workers, ns3, linux, scale or startup; without one, all but startup, which takes
+ * minutes.
  *
  * What they are compared with stands in PEERS and, where it can be, is measured in the same run. None of it is a test.
  */
@@ -41,6 +42,7 @@ const { workersBench } = await import("./workers.mjs");
 const { ns3Bench } = await import("./ns3/bench.mjs");
 const { linuxBench } = await import("./linux.mjs");
 const { scaleBench } = await import("./scale.mjs");
+const { startupBench } = await import("./startup.mjs");
 /** Those that measure and print by themselves: against other processes, or over threads. */
 const AGAINST = {
   crypto: cryptoBench,
@@ -48,6 +50,7 @@ const AGAINST = {
   ns3: ns3Bench,
   linux: linuxBench,
   scale: scaleBench,
+  startup: startupBench,
 };
 
 /** Runs variants in turn: each is { name, unit, run(count) → what it did }. */
@@ -98,7 +101,10 @@ function print(title, results, unit) {
   }
 }
 
-const chosen = names.length === 0 ? [...Object.keys(BENCHES), ...Object.keys(AGAINST)] : names;
+/** Takes minutes: only when it is asked for. */
+const LONG = ["startup"];
+const usual = [...Object.keys(BENCHES), ...Object.keys(AGAINST)].filter((name) => !LONG.includes(name));
+const chosen = names.length === 0 ? usual : names;
 const all = {};
 if (!json) {
   const cpu = os.cpus()[0]?.model ?? "unknown";

@@ -1,11 +1,11 @@
 /**
  * What a host and a container cost, from 10 hosts to 10,000 with 100 containers each: state placed as after convergence, and a
- * small traffic over it. Each size runs in a process of its own, so that memory is its own.
+ * small traffic of requests over it (a TCP connection for each). Each size runs in a process of its own, so that memory is its own.
  *
  *   node test/bench/main.mjs scale          SCALE_HOSTS=10,100 SCALE_WORKERS=2 SCALE_CONTAINERS=100 choose others
  *
  * Ready: the plan made, workers started, all hosts placed. Memory: what the kernels hold (of their Wasm memories), and the
- * process's resident set at its largest. Growth: the slope of a line through the logarithms, 1 = linear.
+ * process's resident set, when ready and at its largest. Growth: the slope of a line through the logarithms, 1 = linear.
  */
 import { execFileSync } from "node:child_process";
 import os from "node:os";
@@ -38,9 +38,9 @@ function optionsOf(hosts, perHost) {
     encrypted: 0,
     services: 2,
     schedulers: ["rr"],
-    traffic: ["cbr"],
+    traffic: ["rr"],
     vipShare: 0.5,
-    rate: 1000,
+    rate: 100,
     size: 100,
     duration: 100 * MS,
   };
@@ -117,8 +117,8 @@ function slope(results, value) {
 const list = (name, usual) => (process.env[name] === undefined ? usual : process.env[name].split(",").map(Number));
 
 function print(results) {
-  const columns = ["hosts", "containers", "workers", "ready s", "CPU s", "kernel MiB", "peak RSS MiB"];
-  const more = ["µs CPU/container", "B kernel/container", "B RSS/container", "packets/s", "received"];
+  const columns = ["hosts", "containers", "workers", "ready s", "CPU s", "kernel MiB", "RSS MiB", "peak MiB"];
+  const more = ["µs CPU/container", "B kernel/container", "B RSS/container", "packets/s", "answered"];
   const rows = results.map((r) => [
     r.hosts,
     r.containers,
@@ -126,6 +126,7 @@ function print(results) {
     r.readySeconds.toFixed(2),
     r.readyCpuSeconds.toFixed(2),
     (r.kernelBytes / 2 ** 20).toFixed(0),
+    (r.rssBytes / 2 ** 20).toFixed(0),
     (r.peakRssBytes / 2 ** 20).toFixed(0),
     ((r.readyCpuSeconds * 1e6) / r.containers).toFixed(0),
     (r.kernelBytes / r.containers).toFixed(0),

@@ -15,7 +15,7 @@ const {
   limit = 400,
   poll = hosts < 300 ? 0.5 : 1,
   profile = false,
-  underlay = "",
+  underlay = ", fabric: { hostsPerLeaf: 32, spines: 4 }",
   rss = false,
 } = JSON.parse(process.argv[2]);
 const SEC = 1e9;

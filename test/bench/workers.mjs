@@ -1,6 +1,6 @@
 /**
  * Speed-up by worker threads: the same mesh of hosts, containers and constant-rate flows with 1 worker and with 2, in
- * turn, through the Cluster of dist/ as users run it. Wall time of the traffic alone, medians. Two patterns of traffic:
+ * turn, through the Cluster of dist/ as users run it. Wall time, medians. Two patterns of traffic:
  * `local` (7 of 8 flows stay within a half of the hosts) and `uniform` (each flow goes anywhere).
  */
 import { availableParallelism, cpus } from "node:os";
@@ -14,8 +14,10 @@ const MS = 1e6;
 const US = 1e3;
 /** The parameters of a mesh; `flows` are each host's. */
 const MESH = { hosts: 32, flows: 2, rate: 20_000, size: 512, latency: 50 * US };
-/** Virtual time of the traffic of a sample. */
-const DURATION = { plain: 400 * MS, esp: 200 * MS };
+/** Virtual time of a slice: runs with 1 and with 2 workers take turns slice by slice, so that both meet the same noise. */
+const SLICE = { plain: 40 * MS, esp: 10 * MS };
+/** Slices that warm up. */
+const WARM = 8;
 /** What speed-up 2 workers should reach. */
 const AIMS = { plain: 1.5, esp: 1.8 };
 const START = 10 * MS;
@@ -38,7 +40,7 @@ function destinations(pattern, { hosts, flows }) {
 }
 
 /** A cluster with its traffic about to begin. */
-export async function startMesh(pattern, esp, workers, { mesh = MESH, duration, profile = false }) {
+async function startMesh(pattern, esp, workers, { mesh = MESH, duration }) {
   const to = destinations(pattern, mesh);
   const from = to.map((_, host) => to.flatMap((list, sender) => (list.includes(host) ? [sender] : [])));
   const hosts = to.map((list, host) => ({
@@ -53,7 +55,6 @@ export async function startMesh(pattern, esp, workers, { mesh = MESH, duration, 
     machines: new URL("./workers-machine.mjs", import.meta.url).href,
     workers,
     platform: nodePlatform(),
-    profile,
     skip: false,
     onEvent: ({ payload }) => {
       counts.sent += payload.sent;
@@ -64,71 +65,62 @@ export async function startMesh(pattern, esp, workers, { mesh = MESH, duration, 
   return { cluster, counts, hosts: hosts.length };
 }
 
-/** Runs the traffic; returns what it took and what came of it. */
-export async function sample(pattern, kind, workers, options = {}) {
-  const duration = options.duration ?? DURATION[kind];
-  const run = await startMesh(pattern, kind === "esp", workers, { ...options, duration });
-  const { cluster, counts } = run;
-  const warm = START + duration / 4;
-  await cluster.runUntil(warm);
-  const before = await cluster.counters();
-  const began = performance.now();
-  const cpu = process.cpuUsage();
-  await cluster.runUntil(START + duration);
-  const wallMs = performance.now() - began;
-  const { user, system } = process.cpuUsage(cpu);
-  const after = await cluster.counters();
-  await cluster.runUntil(START + duration + 10 * MS);
-  for (let host = 0; host < run.hosts; host++) cluster.post(host, cluster.now, {});
+/** Lets all hosts count; returns a line that must be the same for any number of workers. */
+async function verdict({ cluster, counts, hosts }, name) {
+  for (let host = 0; host < hosts; host++) cluster.post(host, cluster.now, {});
   await cluster.runUntil(cluster.now + MS);
-  const profiles = await cluster.profile();
-  await cluster.stop();
+  const { drops, events, hosts: perHost } = await cluster.counters();
   if (counts.sent === 0 || counts.sent !== counts.received)
-    throw new Error(`${pattern} ${kind}, ${workers} workers: ${counts.received} of ${counts.sent} datagrams arrived`);
-  const packets = (counts.sent * 3) / 4;
+    throw new Error(`${name}: ${counts.received} of ${counts.sent} datagrams arrived`);
+  return JSON.stringify([counts, drops, events, perHost]);
+}
+
+/** Both runs of a variant, slice by slice in turn: wall time of each slice, ms. */
+async function race(kind, pattern, slices) {
+  const name = `${kind} ${pattern}`;
+  const duration = (slices + WARM) * SLICE[kind];
+  const runs = [];
+  for (const workers of [1, 2]) runs.push(await startMesh(pattern, kind === "esp", workers, { duration }));
+  const times = [[], []];
+  let windows = 0;
+  for (let slice = 0; slice < slices + WARM; slice++) {
+    if (slice === WARM) windows = (await runs[1].cluster.counters()).windows;
+    for (const [i, { cluster }] of runs.entries()) {
+      const began = performance.now();
+      await cluster.runUntil(cluster.now + SLICE[kind]);
+      if (slice >= WARM) times[i].push(performance.now() - began);
+    }
+  }
+  windows = (await runs[1].cluster.counters()).windows - windows;
+  const verdicts = [];
+  for (const run of runs) {
+    await run.cluster.runUntil(run.cluster.now + 10 * MS);
+    verdicts.push(await verdict(run, name));
+  }
+  if (verdicts[0] !== verdicts[1]) throw new Error(`${name}: 1 and 2 workers differ`);
+  const datagrams = Math.round((runs[0].counts.sent * slices) / (slices + WARM));
+  for (const { cluster } of runs) await cluster.stop();
+  const [one, two] = times;
   return {
-    wallMs,
-    cpuMs: (user + system) / 1000,
-    packets,
-    windows: after.windows - before.windows,
-    counts: `${counts.sent} ${counts.received} ${JSON.stringify(after.drops)}`,
-    profiles,
+    name,
+    slices,
+    datagrams,
+    windows,
+    oneMs: median(one),
+    twoMs: median(two),
+    leastOneMs: Math.min(...one),
+    leastTwoMs: Math.min(...two),
+    speedUp: median(one) / median(two),
+    speedUpOfLeast: Math.min(...one) / Math.min(...two),
+    aim: AIMS[kind],
   };
 }
 
-/** Measures all variants in turn, prints the ratios. */
+/** Measures all variants, prints the ratios. */
 export async function workersBench(rounds, json) {
-  const variants = ["plain", "esp"].flatMap((kind) => ["local", "uniform"].map((pattern) => ({ kind, pattern })));
-  const samples = variants.map(() => ({ 1: [], 2: [] }));
-  for (let round = 0; round <= rounds; round++) {
-    for (const [i, { kind, pattern }] of variants.entries()) {
-      const pair = [];
-      for (const workers of [1, 2]) {
-        const result = await sample(pattern, kind, workers);
-        pair.push(result);
-        if (round > 0) samples[i][workers].push(result); // the first round warms up
-      }
-      if (pair[0].counts !== pair[1].counts) throw new Error(`${pattern} ${kind}: 1 and 2 workers differ`);
-    }
-  }
-  const results = variants.map(({ kind, pattern }, i) => {
-    const one = samples[i][1].map(({ wallMs }) => wallMs);
-    const two = samples[i][2].map(({ wallMs }) => wallMs);
-    const { packets, windows } = samples[i][2][0];
-    const pairs = one.map((ms, round) => ms / two[round]);
-    return {
-      name: `${kind} ${pattern}`,
-      packets,
-      windows,
-      oneMs: median(one),
-      twoMs: median(two),
-      leastOneMs: Math.min(...one),
-      leastTwoMs: Math.min(...two),
-      speedUp: median(pairs),
-      speedUpOfLeast: Math.min(...one) / Math.min(...two),
-      aim: AIMS[kind],
-    };
-  });
+  const results = [];
+  for (const kind of ["plain", "esp"])
+    for (const pattern of ["local", "uniform"]) results.push(await race(kind, pattern, 4 * rounds));
   if (!json) print(results);
   return results;
 }
@@ -137,13 +129,15 @@ function print(results) {
   const { hosts, flows, rate, size, latency } = MESH;
   console.log(
     `\nWorkers: ${hosts} hosts x ${flows} flows of ${rate} datagrams/s of ${size} bytes, ${latency / US} us between hosts; ` +
-      `${cpus()[0]?.model ?? "unknown"}, ${availableParallelism()} CPUs, Node ${process.versions.node}; wall time, medians (least)`,
+      `${cpus()[0]?.model ?? "unknown"}, ${availableParallelism()} CPUs, Node ${process.versions.node}`,
   );
+  console.log("  wall time of slices taken in turn, medians (least); the two runs' counters are the same to the byte");
   for (const r of results) {
-    const ms = (value, least) => `${value.toFixed(0)} (${least.toFixed(0)}) ms`.padStart(16);
+    const ms = (value, least) => `${value.toFixed(1)} (${least.toFixed(1)}) ms`.padStart(18);
     console.log(
       `  ${r.name.padEnd(14)} 1 worker ${ms(r.oneMs, r.leastOneMs)}, 2 workers ${ms(r.twoMs, r.leastTwoMs)}: ` +
-        `${r.speedUp.toFixed(2)}x (${r.speedUpOfLeast.toFixed(2)}x), aim ${r.aim}; ${r.packets} datagrams, ${r.windows} windows`,
+        `${r.speedUp.toFixed(2)}x (${r.speedUpOfLeast.toFixed(2)}x), aim ${r.aim}; ${r.slices} slices, ` +
+        `${Math.round(r.datagrams / r.slices)} datagrams and ${Math.round(r.windows / r.slices)} windows each`,
     );
   }
 }

@@ -37,7 +37,7 @@ steps:
 `;
 
 describe("help and mistakes", () => {
-  it.each(["run", "shell", "sweep", "labs", "check", "schema"])("%s --help", (command) => {
+  it.each(["run", "shell", "sweep", "bench", "labs", "check", "schema"])("%s --help", (command) => {
     for (const flag of ["--help", "-h"]) {
       const { status, out, err } = swarmwire(command, flag);
       expect([status, err]).toEqual([0, ""]);

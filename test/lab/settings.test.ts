@@ -115,7 +115,7 @@ describe("fields set from outside", () => {
     "",
   ])("%j is not: what there is is said", (key) => {
     expect(errorOf(LAB, { [key]: "1" })).toBe(
-      `x.yaml: there is no ${key} to set; there are the parameters nodes, encrypted, image, far, opt, and seed, engine, pause, network.(latency|bandwidth|loss|mtu|subnet), hosts.(first|node).(latency|bandwidth|loss|mtu|address|count|os|nat), values in steps, like steps.0.wait`,
+      `x.yaml: there is no ${key} to set; there are the parameters nodes, encrypted, image, far, opt, and seed, engine, pause, network.(latency|bandwidth|loss|mtu|subnet), network.fabric.(leaves|hostsPerLeaf|spines|bandwidth|latency|queue), hosts.(first|node).(latency|bandwidth|loss|mtu|address|count|os|nat|leaf), values in steps, like steps.0.wait`,
     );
   });
 

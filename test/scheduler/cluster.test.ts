@@ -4,6 +4,7 @@ import { MS, SEC, US } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
 import type { CapturedFrame, CapturePoint, CaptureSink } from "../../src/scheduler/captures.ts";
 import { Cluster } from "../../src/scheduler/cluster.ts";
+import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Fault } from "../../src/scheduler/faults.ts";
 import type { HostEvent } from "../../src/scheduler/machine.ts";
 import { nodePlatform } from "../../src/scheduler/node-adapter.ts";
@@ -102,10 +103,17 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     run.post(4, answered.time, "hello");
     run.post(0, answered.time + 700, "later");
     run.post(2, 80 * MS, "to a host that is off");
+    // In the middle of everything, with frames on the wires.
+    const meanwhile: SimCounters["hosts"][] = [];
+    for (let i = 1; i <= 20; i++) {
+      await run.runUntil(answered.time + i * 1_234_567);
+      meanwhile.push((await run.counters()).hosts);
+    }
     await run.runUntil(3 * SEC);
     const counters = await run.counters();
     await run.stop();
     return {
+      meanwhile,
       hash: sink.digest(),
       frames: sink.frames,
       points: sink.points,
@@ -125,13 +133,17 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     expect(one.drops["WIRE_LOSS"]).toBeGreaterThan(0);
     expect(one.drops["WIRE_PARTITION"]).toBeGreaterThan(0);
     expect(one.drops["WIRE_FILTER"]).toBeGreaterThan(0);
+    const total = (key: "sent" | "arrived") => one.meanwhile.flat().reduce((sum, host) => sum + host[key], 0);
+    expect(total("sent")).toBeGreaterThan(total("arrived"));
     for (const workers of [1, 2, 4]) {
       const again = await trace("1", workers);
       expect(again.log).toEqual(one.log);
       expect(again.hash).toBe(one.hash);
       expect(again.stop).toBe(one.stop);
       expect(again.drops).toEqual(one.drops);
-      expect(again.counters.packetsMade).toBe(one.counters.packetsMade);
+      expect(again.meanwhile).toEqual(one.meanwhile);
+      expect(again.counters.hosts).toEqual(one.counters.hosts);
+      expect(again.counters.events).toBe(one.counters.events);
     }
     expect((await trace("2", 1)).hash).not.toBe(one.hash);
   });

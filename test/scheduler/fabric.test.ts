@@ -91,7 +91,7 @@ describe.skipIf(!kernelBuilt)("leaf-spine segments (needs build/kernel.wasm)", (
     });
     for (const [time, fault] of faults) cluster.inject(fault, time);
     await cluster.runUntil(2 * SEC);
-    const { windows, memory, ...counters } = await cluster.counters();
+    const { windows, memory, memoryHeld, ...counters } = await cluster.counters();
     await cluster.stop();
     return { hash: hash.digest("hex"), frames, log, counters, windows };
   }

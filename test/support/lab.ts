@@ -45,6 +45,8 @@ export async function runLab(
     workers?: number;
     seed?: string;
     capture?: readonly string[];
+    /** Bytes of each frame in the trace; all by default. */
+    snaplen?: number;
     skip?: boolean;
     machines?: typeof createMachine;
   } = {},
@@ -64,7 +66,7 @@ export async function runLab(
     platform: nodePlatform(pathToFileURL(worker)),
     seed,
     ...(options.skip === undefined ? {} : { skip: options.skip }),
-    capture: { patterns: options.capture ?? ["*/host/eth0"], snaplen: 262_144, sink: trace },
+    capture: { patterns: options.capture ?? ["*/host/eth0"], snaplen: options.snaplen ?? 262_144, sink: trace },
   });
   let transcript = "";
   const screen = new Screen();

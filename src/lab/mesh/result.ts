@@ -99,6 +99,7 @@ export interface MeshPackets {
   /** Made by sockets and kernels, copies included. */
   readonly made: number;
   readonly delivered: number;
+  /** Lost: the sum of the drops by reason. */
   readonly dropped: number;
   /** Frames that went from host to host. */
   readonly frames: number;
@@ -129,8 +130,8 @@ export interface MeshResult {
   readonly links: readonly LinkSummary[];
   /** Events that the kernels handled while the traffic ran. */
   readonly events: number;
-  /** Bytes that the kernels hold at the end. */
-  readonly memory: number;
+  /** At the end: bytes that the kernels' structures take, and that they hold of their Wasm memories. */
+  readonly memory: { readonly used: number; readonly held: number };
 }
 
 /** Reasons under which a packet ends as it should, and not as a loss. */
@@ -244,7 +245,7 @@ export class ResultMaker {
       flows,
       links: this.#links(),
       events: (this.#after?.events ?? 0) - (this.#before?.events ?? 0),
-      memory: counters.memory,
+      memory: { used: counters.memory, held: counters.memoryHeld },
     };
   }
 
@@ -301,7 +302,7 @@ export class ResultMaker {
     return {
       made: after.packetsMade - before.packetsMade,
       delivered: after.packetsDelivered - before.packetsDelivered,
-      dropped: after.packetsDropped - before.packetsDropped,
+      dropped: Object.values(this.#drops()).reduce((sum, count) => sum + count, 0),
       frames: after.framesCarried - before.framesCarried,
       hops: after.hops - before.hops,
     };

@@ -11,8 +11,10 @@ import { Cluster } from "../../scheduler/cluster.ts";
 import type { HostEvent, MachineFactory } from "../../scheduler/machine.ts";
 import type { CaptureConfig, RefusedCommand } from "../../scheduler/partition.ts";
 import type { Platform } from "../../scheduler/platform.ts";
+import { requireMeshMemory } from "../../workload/mesh/footprint.ts";
 import type { MeshPlan, MeshReport } from "../../workload/mesh/types.ts";
 import type { MachineEvent } from "../protocol.ts";
+import { meshAffinities } from "./affinity.ts";
 import { containerName } from "./allocated.ts";
 import type { MeshEvent } from "./protocol.ts";
 import { type MeshResult, ResultMaker } from "./result.ts";
@@ -91,14 +93,21 @@ export class MeshSession {
     };
   }
 
-  /** Makes the hosts and boots them; converged ones are complete then. @param plan of planMesh, or of an earlier mesh */
+  /**
+   * Makes the hosts and boots them; converged ones are complete then.
+   * @param plan of planMesh, or of an earlier mesh
+   * @throws UserError for a mesh that the workers' kernels can't hold
+   */
   static async start(plan: MeshPlan, how: MeshHow): Promise<MeshSession> {
     const { options } = plan;
+    requireMeshMemory(options, how.workers);
     const before = how.platform.clock();
     let session: MeshSession | undefined;
     how.tell?.(options.control === "converged" ? "hosts are placed" : "hosts boot");
+    const { weights, affinities } = meshAffinities(plan);
     const cluster = await Cluster.create({
-      topology: meshTopology(options, options.control === "converged" ? plan : undefined),
+      topology: meshTopology(plan, weights),
+      affinities,
       module: how.module,
       machines: how.machines,
       workers: how.workers,

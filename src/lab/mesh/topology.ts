@@ -1,6 +1,5 @@
 /** The machines and wires of a mesh. */
 import { networkOf } from "../../base/addr.ts";
-import { UserError } from "../../base/errors.ts";
 import { type HostSpec, type LeafSpineConfig, resolveTopology, type Topology } from "../../scheduler/topology.ts";
 import { hostAddress } from "../../workload/mesh/addresses.ts";
 import type { MeshOptions, MeshPlan } from "../../workload/mesh/types.ts";
@@ -18,8 +17,10 @@ export function meshHostName(host: number): string {
 }
 
 /** Number of a host's leaf switch, 0 on a flat segment. */
-function leafOf({ underlay }: MeshOptions, host: number): number {
-  return underlay.kind === "leaf-spine" ? Math.floor(host / underlay.hostsPerLeaf) : 0;
+function leafOf({ underlay, hosts }: MeshOptions, host: number): number {
+  if (underlay.kind === "flat") return 0;
+  const { hostsPerLeaf, apart = false } = underlay;
+  return apart ? host % Math.ceil(hosts / hostsPerLeaf) : Math.floor(host / hostsPerLeaf);
 }
 
 /** A host as a lab's machine knows it. */
@@ -36,11 +37,11 @@ function fabricOf({ underlay }: MeshOptions): LeafSpineConfig {
   return { spines, bandwidth, latency, queue: QUEUE };
 }
 
-/** @param plan what machines of a converged mesh place; undefined: Docker runs on them */
-export function meshTopology(options: MeshOptions, plan: MeshPlan | undefined): Topology {
+/** @param weights the hosts' work, see affinity.ts */
+export function meshTopology(plan: MeshPlan, weights: ArrayLike<number>): Topology {
+  const { options } = plan;
   const { underlay, control } = options;
   const spine = underlay.kind === "leaf-spine";
-  if (control === "converged" && plan === undefined) throw new UserError("a converged mesh needs its plan");
   const hosts = Array.from({ length: options.hosts }, (_, index): HostSpec => {
     const host = meshHostPlan(options, index);
     const nic = {
@@ -49,7 +50,8 @@ export function meshTopology(options: MeshOptions, plan: MeshPlan | undefined): 
       queue: QUEUE,
       ...(spine ? { leaf: host.leaf, address: host.address.ip } : {}),
     };
-    return { name: host.name, nics: [nic], machine: { control, plan, host } satisfies MeshMachineConfig };
+    const machine: MeshMachineConfig = { control, plan: control === "converged" ? plan : undefined, host };
+    return { name: host.name, nics: [nic], machine, weight: weights[index] ?? 1 };
   });
   return resolveTopology(options.seed, hosts, spine ? { [UNDERLAY]: fabricOf(options) } : {});
 }

@@ -1,6 +1,7 @@
 /** Which node takes part in which network (networkdb.go networks, networkNodes). */
 import type { Time } from "../../base/time.ts";
 import type { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
+import type { NetworkEntry } from "./messages.ts";
 
 /** A node's part in a network. */
 export interface Attachment {
@@ -8,6 +9,8 @@ export interface Attachment {
   lTime: number;
   leaving: boolean;
   reapTime: Time;
+  /** As it was last sent in a push/pull. */
+  sent?: NetworkEntry;
 }
 
 /** The nodes of a network, in the order in which they joined. */

@@ -3,8 +3,8 @@ import { MalformedError } from "../../base/errors.ts";
 import type { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
 import {
   type BulkSync,
+  compoundRanges,
   decodeBulkSync,
-  decodeCompound,
   decodeEnvelope,
   decodePushPullState,
   GOSSIP,
@@ -52,8 +52,8 @@ export class MessageHandler {
   }
 
   /** A user message of memberlist. */
-  handle(message: Uint8Array): void {
-    this.#guard(() => this.#handle(message, false));
+  handle(data: Uint8Array, start = 0, end: number = data.length): void {
+    this.#guard(() => this.#handle(data, start, end, false));
   }
 
   /** The user state of a push/pull. */
@@ -75,29 +75,38 @@ export class MessageHandler {
     }
   }
 
-  #handle(message: Uint8Array, bulk: boolean): void {
-    const heard = recallEvent(message);
+  #handle(bytes: Uint8Array, start: number, end: number, bulk: boolean): void {
+    const heard = recallEvent(bytes, start, end);
     if (heard !== undefined) {
       this.#handleEvent(heard, bulk);
       return;
     }
+    const message = bytes.subarray(start, end);
     const { type, data } = decodeEnvelope(message);
     switch (type) {
       case GOSSIP.bulkSync: {
         const sync = decodeBulkSync(data);
         if (sync.lTime > 0) this.#state.tableClock.witness(sync.lTime);
-        this.#guard(() => this.#handle(sync.payload, true));
+        this.#guard(() => this.#handle(sync.payload, 0, sync.payload.length, true));
         this.#bulkSync(sync);
         return;
       }
       case GOSSIP.compound:
-        for (const part of decodeCompound(data)) this.#guard(() => this.#handle(part, bulk));
+        this.#handleParts(data, bulk);
         return;
       default: {
         const event = readEvent(message);
         if (event === undefined) throw new MalformedError("message type");
         this.#handleEvent(event, bulk);
       }
+    }
+  }
+
+  #handleParts(data: Uint8Array, bulk: boolean): void {
+    const parts = compoundRanges(data);
+    for (let i = 0; i < parts.length; i += 2) {
+      const [from, to] = [parts[i] as number, parts[i + 1] as number];
+      this.#guard(() => this.#handle(data, from, to, bulk));
     }
   }
 

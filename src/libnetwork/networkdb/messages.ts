@@ -140,16 +140,26 @@ function encodeEntry(entry: NetworkEntry): Uint8Array {
   return encoded;
 }
 
+/** Attachments that came: every node hears of the same ones, and tells of them. */
+const heardEntries = new ByteCache<NetworkEntry>(16384, 256);
+
+function decodeEntry(data: Uint8Array): NetworkEntry {
+  const fields = fieldsByNumber(data);
+  const leaving = fields.get(4)?.bool() ?? false;
+  return { networkId: text(fields, 1), lTime: number(fields, 2), nodeName: text(fields, 3), leaving };
+}
+
+/** An attachment as one object for all nodes that tell of it, so that its encoding is kept once. */
+export function commonEntry(entry: NetworkEntry): NetworkEntry {
+  return heardEntries.of(encodeEntry(entry), decodeEntry);
+}
+
 /** Reads push/pull state; throws on damage. */
 export function decodePushPullState(data: Uint8Array): NetworkPushPull {
-  const networks: NetworkEntry[] = [];
-  for (const field of parseProto(data)) {
-    if (field.number !== 2) continue;
-    const entry = fieldsByNumber(field.bytes());
-    const leaving = entry.get(4)?.bool() ?? false;
-    networks.push({ networkId: text(entry, 1), lTime: number(entry, 2), nodeName: text(entry, 3), leaving });
-  }
-  const fields = fieldsByNumber(data);
+  const all = parseProto(data);
+  const entries = all.filter((field) => field.number === 2);
+  const networks = entries.map((field) => heardEntries.of(field.bytes(), decodeEntry));
+  const fields = new Map(all.map((field) => [field.number, field]));
   return { lTime: number(fields, 1), networks, nodeName: text(fields, 3) };
 }
 
@@ -224,10 +234,10 @@ const heard = new ByteCache<HeardEvent | undefined>(32768, 1024);
  * Reads an envelope that begins with an event's type, as all do that anybody writes; undefined for any other. The same
  * object each time. Throws on damage.
  */
-export function recallEvent(message: Uint8Array): HeardEvent | undefined {
-  const type = message[0] === 8 ? message[1] : 0;
+export function recallEvent(data: Uint8Array, start: number, end: number): HeardEvent | undefined {
+  const type = end - start > 1 && data[start] === 8 ? data[start + 1] : 0;
   const isEvent = type === GOSSIP.networkEvent || type === GOSSIP.tableEvent || type === GOSSIP.nodeEvent;
-  return isEvent ? heard.of(message, readEvent) : undefined;
+  return isEvent ? heard.of(data, readEvent, start, end) : undefined;
 }
 
 /** Reads an envelope with an event, however it is written; undefined when there is something else in it. Throws on damage. */
@@ -243,8 +253,48 @@ export function readEvent(message: Uint8Array): HeardEvent | undefined {
 
 /** The messages in a compound one; throws on damage. */
 export function decodeCompound(data: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  const ranges = compoundRanges(data);
+  for (let i = 0; i < ranges.length; i += 2) parts.push(data.subarray(ranges[i], ranges[i + 1]));
+  return parts;
+}
+
+/** The same as pairs of where a message begins and ends; throws on damage. */
+export function compoundRanges(data: Uint8Array): number[] {
+  const ranges: number[] = [];
+  let at = 0;
+  while (at < data.length) {
+    const part = lengthAt(data, at);
+    const message = part === undefined || part.end === part.start ? part : lengthAt(data, part.start);
+    if (part === undefined || message?.end !== part.end) return anyCompoundRanges(data);
+    ranges.push(message.start, message.end);
+    at = part.end;
+  }
+  return ranges;
+}
+
+/** Field 1, of bytes, and nothing unusual about it; undefined for anything else. */
+function lengthAt(data: Uint8Array, at: number): { readonly start: number; readonly end: number } | undefined {
+  if (data[at] !== 10) return undefined;
+  let length = 0;
+  let start = at + 1;
+  for (let scale = 1; scale <= 2 ** 21; scale *= 128) {
+    const byte = data[start++];
+    if (byte === undefined) return undefined;
+    length += (byte & 127) * scale;
+    if (byte < 128) return start + length <= data.length ? { start, end: start + length } : undefined;
+  }
+  return undefined;
+}
+
+/** However it is written; throws on damage. */
+function anyCompoundRanges(data: Uint8Array): number[] {
   const parts = parseProto(data).filter((field) => field.number === 1);
-  return parts.map((part) => fieldsByNumber(part.bytes()).get(1)?.bytes() ?? new Uint8Array(0));
+  return parts.flatMap((field) => {
+    const message = fieldsByNumber(field.bytes()).get(1)?.bytes() ?? data.subarray(0, 0);
+    const start = message.byteOffset - data.byteOffset;
+    return [start, start + message.length];
+  });
 }
 
 /** The last field of each number, as protobuf has it for fields that are not repeated. */

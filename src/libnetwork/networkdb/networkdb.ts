@@ -427,7 +427,7 @@ export class NetworkDbNode implements NetworkDb {
   #delegate(): Delegate {
     return {
       nodeMeta: () => new Uint8Array(0),
-      notifyMessage: (message) => this.#handler.handle(message),
+      notifyMessage: (data, start, end) => this.#handler.handle(data, start, end),
       takeBroadcasts: (overhead, limit) => [
         ...this.#networkEvents.take(overhead, limit),
         ...this.#nodeEvents.take(overhead, limit),

@@ -8,6 +8,7 @@ import type { TableNote } from "../networkdb-types.ts";
 import { type Attachment, Attachments } from "./attachments.ts";
 import { LamportClock } from "./lamport.ts";
 import {
+  commonEntry,
   MEMBERSHIP,
   type NetworkEntry,
   type NetworkEvent,
@@ -43,7 +44,6 @@ export class ClusterState {
   readonly nodes: Nodes;
   readonly attachments: Attachments;
   readonly store = new TableStore();
-  readonly #entries = new WeakMap<Attachment, NetworkEntry>();
   #watchers: Watcher[] = [];
 
   /** @param self this node's gossip name */
@@ -119,7 +119,8 @@ export class ClusterState {
     if (known === undefined && deleting && !bulk) return false;
     const residual = event.residualReapTime * SEC;
     const reapTime = deleting && residual === 0 ? REAP_ENTRY_INTERVAL : residual;
-    const entry: Entry = { networkId, table, key, node, lTime, value, deleting, reapTime };
+    const entry: Entry =
+      deleting || reapTime > 0 ? { networkId, table, key, node, lTime, value, deleting, reapTime } : entryOf(event);
     this.store.put(entry);
     if (known === undefined && deleting) return own.inSync && reapTime > REAP_ENTRY_INTERVAL / 6;
     this.#note(NOTE_TYPE[event.type], entry);
@@ -148,11 +149,10 @@ export class ClusterState {
   /** An attachment as it is sent: the same object as before while nothing changes, so that its encoding can be kept. */
   #entryOf(nodeName: string, attachment: Attachment): NetworkEntry {
     const { networkId, lTime, leaving } = attachment;
-    const known = this.#entries.get(attachment);
+    const known = attachment.sent;
     if (known !== undefined && known.lTime === lTime && known.leaving === leaving) return known;
-    const entry = { networkId, lTime, nodeName, leaving };
-    this.#entries.set(attachment, entry);
-    return entry;
+    attachment.sent = commonEntry({ networkId, lTime, nodeName, leaving });
+    return attachment.sent;
   }
 
   /** This node left a network: its entries become tombstones of a newer time, foreign ones are dropped. */
@@ -210,6 +210,19 @@ export class ClusterState {
       if (table === entry.table && networkId === entry.networkId) channel.push(noteOf(type, entry));
     }
   }
+}
+
+/** Live entries don't change: all nodes that heard the same event hold the same one. */
+const entries = new WeakMap<TableEvent, Entry>();
+
+function entryOf(event: TableEvent): Entry {
+  let entry = entries.get(event);
+  if (entry === undefined) {
+    const { networkId, tableName: table, key, lTime, nodeName: node, value } = event;
+    entry = { networkId, table, key, node, lTime, value, deleting: false, reapTime: 0 };
+    entries.set(event, entry);
+  }
+  return entry;
 }
 
 function noteOf(type: TableNote["type"], entry: Entry): TableNote {

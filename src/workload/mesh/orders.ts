@@ -5,14 +5,19 @@
  * one order for all, the first connections of all hosts would go to the same task.
  */
 import type { Random } from "../../base/random.ts";
+import { sharedNumbers } from "./rows.ts";
 import type { MeshPlan, MeshService } from "./types.ts";
 
-/** A service's containers as each of the hosts learns of them: its own, then host by host as drawn. */
+/**
+ * A service's containers as each of the hosts learns of them: its own, then host by host as drawn.
+ * @param take makes the arrays
+ */
 export function learntOrders(
   containers: Uint32Array,
   hosts: readonly number[],
   hostOf: MeshPlan["containers"]["host"],
   random: Random,
+  take: (count: number) => Uint32Array = (count) => new Uint32Array(count),
 ): readonly Uint32Array[] {
   const byHost = new Map<number, number[]>();
   for (const container of containers) {
@@ -27,7 +32,7 @@ export function learntOrders(
       all.filter((other) => other !== host),
       random,
     );
-    const order = new Uint32Array(containers.length);
+    const order = take(containers.length);
     let at = 0;
     for (const from of [host, ...others]) for (const container of byHost.get(from) ?? []) order[at++] = container;
     return order;
@@ -43,15 +48,23 @@ function shuffled<T>(list: T[], random: Random): T[] {
   return list;
 }
 
-/** Services with an order for each host of their networks. */
+/** Services with an order for each host of their networks; all their numbers lie in one block of shared memory. */
 export function withLearntOrders(
   services: readonly MeshService[],
   networks: MeshPlan["networks"],
   hostOf: MeshPlan["containers"]["host"],
   random: Random,
 ): MeshService[] {
+  const hostsOf = ({ network }: MeshService): readonly number[] => networks[network]?.hosts ?? [];
+  const all = sharedNumbers(services.reduce((sum, one) => sum + one.containers.length * (1 + hostsOf(one).length), 0));
+  let used = 0;
+  const take = (count: number): Uint32Array => {
+    used += count;
+    return all.subarray(used - count, used);
+  };
   return services.map((service) => {
-    const hosts = networks[service.network]?.hosts ?? [];
-    return { ...service, orders: learntOrders(service.containers, hosts, hostOf, random) };
+    const containers = take(service.containers.length);
+    containers.set(service.containers);
+    return { ...service, containers, orders: learntOrders(containers, hostsOf(service), hostOf, random, take) };
   });
 }

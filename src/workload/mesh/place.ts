@@ -1,7 +1,7 @@
 /**
  * Brings the kernel of one host into the state that libnetwork leaves behind once a swarm has converged, without a swarm:
  * the functions that program the kernel are libnetwork's own, called with what the plan knows instead of with what gossip
- * tells. Nothing of a daemon stays; what was placed lives in the kernel alone.
+ * tells. Nothing of a daemon stays: what was placed lives in the kernel alone, its namespaces parked.
  *
  * Left out, since traffic between containers does not meet it: the ingress network with its sandbox (whose address on
  * docker_gwbridge, 172.18.0.2, stays free), and the sockets of the DNS servers in the containers. The rules that lead to those
@@ -32,11 +32,8 @@ import type { MeshNetwork, MeshPlan } from "./types.ts";
 const BRIDGE_MTU = 1500;
 /** The first address of docker_gwbridge's containers; the gateway's is .1, the ingress sandbox's .2. */
 const FIRST_GATEWAY_CLIENT = 3;
-/**
- * Ports of the DNS server of each namespace, of those that the kernel draws from. Everywhere the same ones, since nobody listens
- * there: so the kernel has the rules once, and not a million times.
- */
-const DNS_PORTS = { udp: 40_053, tcp: 40_054 } as const;
+/** Linux's ephemeral ports (net.ipv4.ip_local_port_range). */
+const EPHEMERAL = { first: 32_768, count: 28_232 } as const;
 
 const silent: DaemonLog = () => {};
 
@@ -58,6 +55,8 @@ interface PlacedNetwork {
   readonly overlay: OverlayNetwork;
   readonly osl: OslNamespace;
   readonly subnet: OverlaySubnet;
+  /** The load balancer's namespace. */
+  readonly balancer: NetNs;
   /** ifindex of the bridge br0. */
   readonly bridge: number;
   /** Ports so far: the number in the next one's name. */
@@ -143,7 +142,7 @@ class HostPlacer {
     if (network.encrypted && !this.#encryption.hasKeys)
       throw new UserError(`mesh, keys: none given, expected three, as network ${network.name} is encrypted`);
     const balancer = this.#balancerNamespace(network);
-    const placed = this.#overlayOf(network);
+    const placed = this.#overlayOf(network, balancer);
     this.#networks.set(n, placed);
     this.#placePeers(n, placed);
     const address = {
@@ -163,7 +162,7 @@ class HostPlacer {
     return ns;
   }
 
-  #overlayOf(network: MeshNetwork): PlacedNetwork {
+  #overlayOf(network: MeshNetwork, balancer: NetNs): PlacedNetwork {
     const gateway = { ip: network.gateway, prefix: network.subnet.prefix };
     const options = { ...networkOptions(this.#plan.options, network), [OPTION_VXLAN_IDS]: String(network.vni) };
     const { id, name } = network;
@@ -182,7 +181,7 @@ class HostPlacer {
     assert(subnet !== undefined && osl !== undefined, "a network has its subnet and its namespace", name);
     overlay.ensureSubnet(subnet);
     const bridge = osl.ns.link.get(osl.findDst(subnet.bridgeName) ?? "").index;
-    return { network, overlay, osl, subnet, bridge, ports: 0 };
+    return { network, overlay, osl, subnet, balancer, bridge, ports: 0 };
   }
 
   /** Permanent neighbours and FDB entries of all that is elsewhere, and IPsec towards the hosts. */
@@ -232,16 +231,19 @@ class HostPlacer {
     const containers = rowsOf(this.#plan).ofHost.row(this.#host);
     const first = containers[0] ?? 0;
     const parked = new Uint32Array(containers.length);
-    let placed = 0;
-    for (const container of containers) {
+    for (const [slot, container] of containers.entries()) {
       const on = this.#networks.get(network[container] as number);
       assert(on !== undefined, "the container's network is placed", container);
       const ns = this.#kernel.createNs(`c${container}`);
       ns.link.set("lo", { up: true });
       this.#dnsRules(ns);
       this.#addPort(on, ns, { ip: ip[container] as Ipv4, prefix: on.network.subnet.prefix });
-      this.#addGateway(ns, placed);
-      parked[placed++] = this.#kernel.park(ns);
+      this.#addGateway(ns, slot);
+      parked[slot] = this.#kernel.park(ns);
+    }
+    for (const { osl, balancer } of this.#networks.values()) {
+      this.#kernel.park(balancer);
+      this.#kernel.park(osl.ns);
     }
     const kernel = this.#kernel;
     return (container) => {
@@ -286,8 +288,9 @@ class HostPlacer {
     }
   }
 
-  /** The rules of the DNS server. */
+  /** The rules of the DNS server, on ports as the kernel would have drawn them. */
   #dnsRules(ns: NetNs): void {
-    setupNat(ns.iptables, DNS_PORTS.udp, DNS_PORTS.tcp);
+    const port = (): number => EPHEMERAL.first + this.#random.below(EPHEMERAL.count);
+    setupNat(ns.iptables, port(), port());
   }
 }

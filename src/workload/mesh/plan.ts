@@ -19,7 +19,7 @@ import { FIRST_VNI } from "../../swarm/manager/allocator/network-allocator.ts";
 import { FlowPlanner } from "./flows.ts";
 import { checkMeshOptions } from "./options.ts";
 import { withLearntOrders } from "./orders.ts";
-import { Rows, rowsOf } from "./rows.ts";
+import { Rows, rowsOf, sharedNumbers } from "./rows.ts";
 import type { MeshFlow, MeshNetwork, MeshOptions, MeshPlan, MeshService } from "./types.ts";
 
 /** The default pool of swarm networks. */
@@ -40,7 +40,7 @@ export function planMesh(options: MeshOptions): MeshPlan {
   const count = options.containers;
   const members = new Rows(options.networks, count, (c) => network[c] as number);
   const prefix = subnetPrefix(options, members);
-  const ip = new Uint32Array(count);
+  const ip = sharedNumbers(count);
   const networks: MeshNetwork[] = [];
   const services: MeshService[] = [];
   const ids = random.fork("networks");
@@ -83,7 +83,7 @@ function planKeys(random: Random): readonly EncryptionKey[] {
 
 /** Hosts of the containers: equal shares, in order. */
 function hostsOf({ hosts, containers }: MeshOptions): Uint32Array {
-  const host = new Uint32Array(containers);
+  const host = sharedNumbers(containers);
   for (let c = 0; c < containers; c++) host[c] = Math.floor((c * hosts) / containers);
   return host;
 }
@@ -98,7 +98,7 @@ function networksOf({ hosts, networks, span, containers }: MeshOptions, host: Ui
     const first = Math.floor((n * hosts) / networks);
     for (let i = 0; i < span; i++) (spanning[(first + i) % hosts] as number[]).push(n);
   }
-  const network = new Uint32Array(containers);
+  const network = sharedNumbers(containers);
   let slot = 0;
   for (let c = 0; c < containers; c++) {
     const h = host[c] as number;

@@ -5,6 +5,11 @@
  */
 import type { MeshPlan } from "./types.ts";
 
+/** Numbers in memory that workers share: a plan that is given to each of them isn't copied for each. */
+export function sharedNumbers(count: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(4 * count));
+}
+
 /** Rows of numbers of different lengths, one after the other. */
 export class Rows {
   readonly #values: Uint32Array;

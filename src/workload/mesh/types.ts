@@ -72,6 +72,8 @@ export interface MeshUnderlay {
   /** leaf-spine: hosts below each leaf, spines, rate and delay of each link between them. */
   readonly hostsPerLeaf: number;
   readonly spines: number;
+  /** leaf-spine: neighbours in the order of hosts are below different leaves, where there are several; default: below the same. */
+  readonly apart?: boolean;
   readonly uplinkBandwidth: number;
   readonly uplinkLatency: Time;
 }

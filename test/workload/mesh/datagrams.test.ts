@@ -108,6 +108,25 @@ describe.skipIf(!kernelBuilt)("measured datagrams (need build/kernel.wasm)", () 
     expect(receiver!.report()).toMatchObject({ strays: 2, flows: [{ received: 9, reordered: 3, duplicates: 2 }] });
   });
 
+  it("delays stand in the same buckets as in a histogram of programs", async () => {
+    const ground = await Playground.create(1);
+    const [host] = ground.hosts;
+    const meter = host!.meter();
+    meter.listen(host!.root, DATAGRAM_PORT, 0);
+    const socket = host!.root.socket.udp();
+    const expected = new Histogram();
+    const bytes = new Uint8Array(24);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, 0x4d575357, true);
+    for (const delay of [0, 1, 31, 32, 63, 64, 65, 127, 128, 1000, 123_456, 5e9, 2 ** 40 + 7, 2 ** 41, 2 ** 45]) {
+      // A datagram to oneself comes at once.
+      view.setBigInt64(16, BigInt(ground.kernel.now) - BigInt(delay), true);
+      socket.sendTo(bytes, ip("10.1.1.1"), DATAGRAM_PORT);
+      expected.add(delay);
+    }
+    expect(meter.delays()).toEqual([{ group: 0, ...expected.toCounts() }]);
+  });
+
   it("a datagram too small for its header is refused at once", async () => {
     const ground = await Playground.create(1);
     const plan = planOf(1, [], { size: 23 });
@@ -173,12 +192,16 @@ describe.skipIf(!kernelBuilt)("a Poisson process", () => {
     expect(chi).toBeGreaterThan(61); // nor too even: 0.1 %
   });
 
-  it("takes its logarithm as exactly as the engine's", async () => {
+  it("is -ln of SplitMix64's numbers, as exactly as the engine's logarithm", async () => {
     const { hosts } = await Playground.create(1);
-    for (let i = 0; i < 2000; i++) {
-      const value = hosts[0]!.exponential([7, 9], i);
-      const uniform = Math.exp(-value);
-      expect(Math.abs(-Math.log(uniform) - value)).toBeLessThanOrEqual(4e-16 * (1 + value) + 2.3e-16 / uniform);
+    const mask = (1n << 64n) - 1n;
+    const mix = (x: bigint, by: bigint, factor: bigint): bigint => ((x ^ (x >> by)) * factor) & mask;
+    for (let n = 0; n < 2000; n++) {
+      const seeded = ((7n << 32n) + 9n + BigInt(n + 1) * 0x9e3779b97f4a7c15n) & mask;
+      const mixed = mix(mix(seeded, 30n, 0xbf58476d1ce4e5b9n), 27n, 0x94d049bb133111ebn);
+      const uniform = (Number((mixed ^ (mixed >> 31n)) >> 11n) + 1) / 2 ** 53;
+      const exact = -Math.log(uniform);
+      expect(Math.abs(hosts[0]!.exponential([7, 9], n) - exact)).toBeLessThanOrEqual(4e-16 * (1 + exact));
     }
   });
 

@@ -77,8 +77,11 @@ describe.skipIf(!kernelBuilt)("a placed host", () => {
     const mesh = await placeMesh(meshOptions({ networks: 2, span: 2, containers: 8, encrypted: 1 }));
     const [host] = mesh.hosts;
     const lb = `lb_${mesh.plan.networks[0]?.id}`.slice(0, 12);
-    expect(host?.namespaces().map((ns) => ns.name)).toEqual(["host", lb, "net0", "c0", "c1"]);
-    const [root, balancer, net, container] = host?.namespaces() ?? [];
+    expect(host?.namespaces().map((ns) => ns.name)).toEqual(["host"]);
+    const parked = host?.parked() ?? [];
+    expect(parked.map(({ name }) => name)).toEqual(["c0", "c1", lb, "net0"]);
+    const [container, , balancer, net] = parked.map(({ id }) => host?.unpark(id));
+    const root = host?.root;
     assert(root !== undefined && balancer !== undefined && net !== undefined && container !== undefined, "namespaces");
     expect(names(root).filter((name) => !name.startsWith("veth"))).toEqual([
       "docker0",

@@ -181,6 +181,13 @@ describe.skipIf(!kernelBuilt)("bulk transfer (needs build/kernel.wasm)", () => {
     expect(sum(reports, "failed")).toBe(0);
   });
 
+  it("fills a long wire too: the sink's window grows as a reader's", async () => {
+    const ground = await warmGround(2, { bandwidth: 1e9, latency: 5 * MS });
+    const reports = ground.run(planOf(2, [{ kind: "bulk", from: 0, to: { container: 1 } }], { duration: SEC }));
+    // 64 KiB a round trip would be 5 % of it.
+    expect(sum(reports, "received")).toBeGreaterThan((0.6 * 1e9) / 8);
+  });
+
   it("two flows share it, and what both have is the line", async () => {
     const ground = await warmGround(3, { bandwidth: 1e9 });
     const to = { container: 2 };

@@ -87,8 +87,22 @@ describe.skipIf(!kernelBuilt)("traffic over placed overlays (needs build/kernel.
     expect((await runMesh({ ...options, seed: "2" })).reports).not.toEqual(first);
   });
 
-  it("takes no program's time for datagrams", async () => {
-    const mesh = await placeMesh(meshOptions({ flows: 16, traffic: ["cbr", "poisson"], vipShare: 0.5 }));
+  it("carries datagrams longer than the MTU, as fragments, and counts one connection for each flow to a VIP", async () => {
+    const options = { flows: 4, traffic: ["cbr" as const], vipShare: 1, size: 5000, rate: 50 };
+    const { mesh, reports } = await runMesh(options);
+    for (const { id } of mesh.plan.flows) {
+      const { sent, received } = totals(reports).get(id) as { sent: number; received: number };
+      expect([sent, received]).toEqual([10, 10]);
+    }
+    const flows = reports.flatMap((report) => report.flows).filter(({ received }) => received > 0);
+    expect(flows.map(({ bytes }) => bytes)).toEqual(flows.map(({ received }) => 5000 * received));
+    const backends = reports.flatMap((report) => report.backends);
+    expect(backends.reduce((sum, { connections }) => sum + connections, 0)).toBe(4);
+    expect(backends.reduce((sum, { count }) => sum + count, 0)).toBe(40);
+  });
+
+  it("takes no program's time for datagrams and requests", async () => {
+    const mesh = await placeMesh(meshOptions({ flows: 16, traffic: ["cbr", "poisson", "rr"], vipShare: 0.5 }));
     const ground = new Playground(mesh.kernel, mesh.hosts);
     const traffic = ground.oses.map((os, i) => new HostTraffic(os, mesh.plan, i, mesh.container));
     for (const host of traffic) host.listen();
