@@ -32,8 +32,11 @@ import type { MeshNetwork, MeshPlan } from "./types.ts";
 const BRIDGE_MTU = 1500;
 /** The first address of docker_gwbridge's containers; the gateway's is .1, the ingress sandbox's .2. */
 const FIRST_GATEWAY_CLIENT = 3;
-/** Linux's ephemeral ports (net.ipv4.ip_local_port_range). */
-const EPHEMERAL = { first: 32_768, count: 28_232 } as const;
+/**
+ * Ports of the DNS server of each namespace, of those that the kernel draws from. Everywhere the same ones, since nobody listens
+ * there: so the kernel has the rules once, and not a million times.
+ */
+const DNS_PORTS = { udp: 40_053, tcp: 40_054 } as const;
 
 const silent: DaemonLog = () => {};
 
@@ -288,9 +291,8 @@ class HostPlacer {
     }
   }
 
-  /** The rules of the DNS server, on ports as the kernel would have drawn them. */
+  /** The rules of the DNS server. */
   #dnsRules(ns: NetNs): void {
-    const port = (): number => EPHEMERAL.first + this.#random.below(EPHEMERAL.count);
-    setupNat(ns.iptables, port(), port());
+    setupNat(ns.iptables, DNS_PORTS.udp, DNS_PORTS.tcp);
   }
 }
