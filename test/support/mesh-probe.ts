@@ -77,22 +77,30 @@ function quiet({ root }: HostKernel): void {
 }
 
 const ETHERTYPE_IPV4 = 0x0800;
+const IPPROTO_UDP = 17;
 const IPPROTO_ESP = 50;
-/** Places in a frame with an IPv4 header without options: identification, protocol, header checksum; and what ESP seals, behind SPI and number. */
-const [IP_ID, IP_PROTO, IP_SUM, ESP_SEALED] = [18, 23, 24, 42];
+/** Places in a frame with an IPv4 header without options; of UDP; and what ESP seals, behind SPI and number. */
+const [ETHERTYPE, IP_ID, IP_PROTO, IP_SUM, UDP_PORT, UDP_SUM, ESP_SEALED] = [12, 18, 23, 24, 36, 40, 42];
+/** Bytes of a tunnel before the frame in it: Ethernet, IPv4, UDP, VXLAN. */
+const TUNNEL = 50;
+const VXLAN_PORT = 4789;
 
-/** A frame of the wire without what hangs on the host's past: the header's identification, and what ESP seals with it. */
-function outerOf(data: Uint8Array): Buffer {
+/** A frame without what hangs on the host's past: identifications and what sums them up, and what ESP seals. */
+function lasting(data: Uint8Array): Buffer {
   const bytes = Buffer.from(data);
-  if (bytes.readUInt16BE(12) !== ETHERTYPE_IPV4) return bytes;
+  if (bytes.readUInt16BE(ETHERTYPE) !== ETHERTYPE_IPV4) return bytes;
   bytes.fill(0, IP_ID, IP_ID + 2).fill(0, IP_SUM, IP_SUM + 2);
-  return bytes[IP_PROTO] === IPPROTO_ESP ? bytes.subarray(0, ESP_SEALED) : bytes;
+  if (bytes[IP_PROTO] === IPPROTO_ESP) return bytes.subarray(0, ESP_SEALED);
+  if (bytes[IP_PROTO] !== IPPROTO_UDP || bytes.readUInt16BE(UDP_PORT) !== VXLAN_PORT) return bytes;
+  bytes.fill(0, UDP_SUM, UDP_SUM + 2);
+  return Buffer.concat([bytes.subarray(0, TUNNEL), lasting(bytes.subarray(TUNNEL))]);
 }
 
 /**
- * Every frame that a device sends or receives from a time on, with all its bytes, as one line each. On the wire the outer
- * header's identification is left out: the host's counter has gone on with each datagram of the control plane. So is what ESP
- * sealed, since each association's first IV is drawn by chance; it is seen open at the devices behind.
+ * Every frame that a device sends or receives from a time on, with all its bytes, as one line each. Identifications of
+ * IPv4 are left out: the counters are the host's, shared by its namespaces (net/ipv4/route.c ip_idents), and have gone on with
+ * each datagram of the control plane. So is what ESP sealed, since each association's first IV is drawn by chance; it is seen
+ * open at the devices behind.
  */
 export class FrameLog implements CaptureSink {
   readonly lines: string[] = [];
@@ -114,9 +122,7 @@ export class FrameLog implements CaptureSink {
     const at = this.#points.get(point);
     const name = at === undefined ? undefined : this.#name(at);
     if (name === undefined) return;
-    const bytes = at?.namespace === "host" ? outerOf(data) : Buffer.from(data);
-    this.lines.push(
-      `${time - this.since} ${name} ${direction === 2 ? "sent" : "received"} ${length} ${bytes.toString("hex")}`,
-    );
+    const way = direction === 2 ? "sent" : "received";
+    this.lines.push(`${time - this.since} ${name} ${way} ${length} ${lasting(data).toString("hex")}`);
   }
 }
