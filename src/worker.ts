@@ -5,7 +5,7 @@
  * `createMachine`, and the worker imports it; to bind it at build time instead, import it here and pass it as
  * the second argument.
  */
-import { parentEndpoint, wallClock } from "./scheduler/node-adapter.ts";
+import { heapInUse, parentEndpoint, wallClock } from "./scheduler/node-adapter.ts";
 import { serveWorker } from "./scheduler/worker-api.ts";
 
-serveWorker(parentEndpoint(), undefined, wallClock);
+serveWorker(parentEndpoint(), undefined, { clock: wallClock, heap: heapInUse });

@@ -124,7 +124,7 @@ export function ctFind(nf: NfNs, tuple: usize): usize {
 export function ctFindWords(nf: NfNs, addresses: u64, ports: u64): usize {
   const hash = tupleHashWords(nf, addresses, ports);
   for (let p = tableFirst(table, hash); p != 0; p = linkNext(p)) {
-    if (linkHash(p) != hash || load<u64>(p, T_SRC) != addresses || load<u64>(p, T_PORTS) != ports) continue;
+    if (((load<u64>(p, T_SRC) ^ addresses) | (load<u64>(p, T_PORTS) ^ ports)) != 0) continue;
     const ct = ctOfLink(p);
     if (ct.expires > now) return p;
     ctKill(ct);
@@ -137,7 +137,11 @@ export function ctFindWords(nf: NfNs, addresses: u64, ports: u64): usize {
 @inline
 export function ctFindRecent(nf: NfNs, recent: usize, addresses: u64, ports: u64): usize {
   const last = <usize>load<u32>(recent);
-  if (last != 0 && load<u64>(last, T_SRC) == addresses && load<u64>(last, T_PORTS) == ports && ctOfLink(last).expires > now) return last;
+  if (last != 0) {
+    // One test of both words.
+    const differs = (load<u64>(last, T_SRC) ^ addresses) | (load<u64>(last, T_PORTS) ^ ports);
+    if (differs == 0 && ctOfLink(last).expires > now) return last;
+  }
   const found = ctFindWords(nf, addresses, ports);
   store<u32>(recent, <u32>found);
   return found;

@@ -77,12 +77,14 @@ export function tupleInvert(to: usize, from: usize): bool {
   return true;
 }
 
+/** Of the protocols below 64, those with ports, as bits. */
+const LOW_WITH_PORTS: u64 = (<u64>1 << IPPROTO_TCP) | (<u64>1 << IPPROTO_UDP) | (<u64>1 << IPPROTO_DCCP);
+
 /** Protocols whose header begins with two ports. */
 @inline
 export function hasPorts(protocol: u32): bool {
-  return (
-    protocol == <u32>IPPROTO_TCP || protocol == <u32>IPPROTO_UDP || protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP || protocol == IPPROTO_UDPLITE
-  );
+  if (protocol < 64) return <bool>((LOW_WITH_PORTS >> <u64>protocol) & 1);
+  return protocol == IPPROTO_SCTP || protocol == IPPROTO_UDPLITE;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The results of `swarmwire bench mesh`, as tables and as one JSON object. */
-import { formatDuration, SEC, type Time, US } from "../base/time.ts";
+import { formatDuration, type Time, US } from "../base/time.ts";
 import type { FlowClass, MeshResult } from "../lab/mesh/result.ts";
 import type { ThreadProfile } from "../scheduler/profile.ts";
 import type { MeshOptions } from "../workload/mesh/types.ts";
@@ -15,7 +15,7 @@ export interface BenchMachine {
     readonly kernel: number;
     /** Bytes that the kernels hold of their Wasm memories. */
     readonly held: number;
-    /** JavaScript heap of the main thread, in use. */
+    /** JavaScript heaps of all threads, in use. */
     readonly heap: number;
     /** Resident set of the whole process. */
     readonly resident: number;
@@ -159,18 +159,21 @@ function balanceTable({ schedulers }: MeshResult): string {
 /** Links that are shown: the busiest. */
 const LINKS = 8;
 
-function linksTable({ links, options }: MeshResult): string {
-  const { uplinkBandwidth } = options.underlay;
+function linksTable({ links }: MeshResult): string {
   const busiest = [...links].sort((a, b) => b.bytes - a.bytes).slice(0, LINKS);
   if (busiest.length === 0) return "";
-  const load = (bytes: number): string =>
-    uplinkBandwidth === 0 ? "" : `${((100 * 8 * bytes * SEC) / options.duration / uplinkBandwidth).toFixed(1)} %`;
   const rest = links.length - busiest.length;
   return formatColumns([
-    ["link", "frames", "bytes", "mean load", "dropped", "most waiting"],
-    ...busiest.map(({ from, to, frames, bytes, drops, peakBytes }) => [
+    ["link", "frames", "bytes", "load", "dropped", "most waiting"],
+    ...busiest.map(({ from, to, frames, bytes, load, drops, peakBytes }) => [
       `${from} to ${to}`,
-      ...[grouped(frames), grouped(bytes), load(bytes), grouped(drops), `${grouped(peakBytes)} bytes`],
+      ...[
+        grouped(frames),
+        grouped(bytes),
+        `${(100 * load).toFixed(1)} %`,
+        grouped(drops),
+        `${grouped(peakBytes)} bytes`,
+      ],
     ]),
     ...(rest > 0 ? [[`${count(rest, "link")} less busy`]] : []),
   ]);
@@ -181,7 +184,7 @@ function machineTable({ workers, memory }: BenchMachine): string {
     [`memory (${count(workers, "worker")})`, ""],
     ["kernel structures", bytesText(memory.kernel)],
     ["held for them (Wasm)", bytesText(memory.held)],
-    ["JavaScript heap, main thread", bytesText(memory.heap)],
+    ["JavaScript heap, all threads", bytesText(memory.heap)],
     ["resident, whole process", bytesText(memory.resident)],
   ]);
 }

@@ -6,7 +6,7 @@ import { requireMemory } from "../lab/mesh/memory.ts";
 import type { MeshResult } from "../lab/mesh/result.ts";
 import { DRAIN, MeshSession } from "../lab/mesh/session.ts";
 import { meshLab } from "../lab/mesh/topology.ts";
-import { availableMemory, loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
+import { availableMemory, heapInUse, loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
 import { checkMeshOptions } from "../workload/mesh/options.ts";
 import { planMesh } from "../workload/mesh/plan.ts";
 import type { MeshOptions, MeshPlan } from "../workload/mesh/types.ts";
@@ -193,7 +193,9 @@ function withCommand(action: () => void): void {
 }
 
 async function machineOf(session: MeshSession, workers: number, kernel: MeshResult["memory"]): Promise<BenchMachine> {
-  const { heapUsed: heap, rss: resident } = process.memoryUsage();
+  const heaps = [heapInUse(), ...(await session.cluster.heaps())];
+  const heap = heaps.reduce((sum, bytes) => sum + bytes, 0);
+  const resident = process.memoryUsage().rss;
   return {
     workers,
     memory: { kernel: kernel.used, held: kernel.held, heap, resident },

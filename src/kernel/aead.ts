@@ -32,10 +32,13 @@ export class KernelAead implements Aead {
     assert(this.#key !== 0, "the kernel takes the key", key.length);
   }
 
-  seal(nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array = EMPTY, head = 0): Uint8Array {
     const data = this.#put(nonce, plaintext, plaintext.length, aad);
     this.#exports.aeadSeal(this.#key, aad.length, plaintext.length);
-    return this.#mem.copy(data, plaintext.length + TAG_LENGTH);
+    const length = plaintext.length + TAG_LENGTH;
+    const out = new Uint8Array(head + length);
+    out.set(this.#mem.bytes.subarray(data, data + length), head);
+    return out;
   }
 
   open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array | undefined {

@@ -47,8 +47,11 @@ export interface HostKernel {
 
 /** AES-GCM with nonces of 12 bytes and tags of 16, as AesGcm in base/aes-gcm.ts. */
 export interface Aead {
-  /** Encrypts and authenticates: returns the ciphertext followed by the tag. */
-  seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
+  /**
+   * Encrypts and authenticates: returns the ciphertext followed by the tag.
+   * @param head bytes that are left free in front of them, default 0
+   */
+  seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array, head?: number): Uint8Array;
   /** Checks and decrypts what seal() made; undefined when the tag does not match. */
   open(nonce: Uint8Array, sealed: Uint8Array, aad?: Uint8Array): Uint8Array | undefined;
   /** Forgets the key. */

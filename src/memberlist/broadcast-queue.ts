@@ -101,7 +101,7 @@ export class BroadcastQueue {
 
   #longestThatFits(tier: number, free: number): Queued | undefined {
     const list = this.#tiers[tier] as Queued[];
-    return list[firstIndex(list, (item) => item.broadcast.message.length <= free)];
+    return list[firstBehind(list, free + 1, 0)];
   }
 
   #insert(item: Queued): void {
@@ -121,21 +121,19 @@ export class BroadcastQueue {
   }
 
   #place(list: readonly Queued[], item: Queued): number {
-    const length = item.broadcast.message.length;
-    return firstIndex(list, (other) => {
-      const otherLength = other.broadcast.message.length;
-      return otherLength !== length ? otherLength < length : other.id <= item.id;
-    });
+    return firstBehind(list, item.broadcast.message.length, item.id + 1);
   }
 }
 
-/** The first index for which a condition holds that, once true, stays true; the length when there is none. */
-function firstIndex(list: readonly Queued[], holds: (item: Queued) => boolean): number {
+/** The place of the first that is shorter, or as long and of a lower id; the length of the list when there is none. */
+function firstBehind(list: readonly Queued[], length: number, id: number): number {
   let low = 0;
   let high = list.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (holds(list[middle] as Queued)) high = middle;
+    const other = list[middle] as Queued;
+    const otherLength = other.broadcast.message.length;
+    if (otherLength !== length ? otherLength < length : other.id < id) high = middle;
     else low = middle + 1;
   }
   return low;

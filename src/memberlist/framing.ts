@@ -11,9 +11,9 @@ import { MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { crc32 } from "./crc32.ts";
 import type { Keyring } from "./keyring.ts";
-import { lzwCompress, lzwDecompress } from "./lzw.ts";
+import { lzwDecompress, lzwPack } from "./lzw.ts";
 import { concat, MESSAGE } from "./messages.ts";
-import { decodeStruct, encodeStruct } from "./msgpack.ts";
+import { decodeStruct } from "./msgpack.ts";
 import { rememberSealed, takeSealed } from "./sealed.ts";
 
 /** What encryption adds to a packet: version, nonce and tag. */
@@ -26,7 +26,10 @@ export const STREAM_HEADER = 5;
 const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 const NO_AAD = new Uint8Array(0);
-const VERSION = Uint8Array.of(1);
+/** Type and checksum. */
+const CRC_HEADER = 5;
+/** A map of two fields in order of name: Algo with 0, and the name of Buf. */
+const STRUCT_HEAD = [0x82, 0xa4, 0x41, 0x6c, 0x67, 0x6f, 0, 0xa3, 0x42, 0x75, 0x66];
 
 /** Wraps a message for a UDP packet. `keyring` without keys leaves it in clear. */
 export function framePacket(message: Uint8Array, crc: boolean, keyring: Keyring, random: Random): Uint8Array {
@@ -39,10 +42,13 @@ let last: { readonly message: Uint8Array; readonly crc: boolean; readonly body: 
 
 function packetBody(message: Uint8Array, crc: boolean): Uint8Array {
   if (last?.message === message && last.crc === crc) return last.body;
-  let body = message;
-  const compressed = compress(message);
-  if (compressed.length < body.length) body = compressed;
-  if (crc) body = addCrc(body);
+  const room = crc ? CRC_HEADER : 0;
+  let body = compress(message, room);
+  if (body.length - room >= message.length) {
+    body = new Uint8Array(room + message.length);
+    body.set(message, room);
+  }
+  if (crc) putCrc(body);
   last = { message, crc, body };
   return body;
 }
@@ -78,13 +84,25 @@ export function decompressIfNeeded(message: Uint8Array): Uint8Array {
   return message[0] === MESSAGE.compress ? decompress(message.subarray(1)) : message;
 }
 
-/** A compress message of a message: algorithm 0, LZW. */
-export function compress(message: Uint8Array): Uint8Array {
-  const body = encodeStruct([
-    ["Algo", 0],
-    ["Buf", lzwCompress(message)],
-  ]);
-  return concat([Uint8Array.of(MESSAGE.compress), body]);
+/**
+ * A compress message of a message: algorithm 0, LZW.
+ * @param room bytes that are left free in front of it
+ */
+export function compress(message: Uint8Array, room = 0): Uint8Array {
+  const packed = lzwPack(message);
+  const head = structHead(packed.length);
+  const out = new Uint8Array(room + 1 + head.length + packed.length);
+  out[room] = MESSAGE.compress;
+  out.set(head, room + 1);
+  out.set(packed, room + 1 + head.length);
+  return out;
+}
+
+/** What encodeStruct writes of Algo 0 and a Buf of so many bytes, up to these. */
+function structHead(length: number): readonly number[] {
+  if (length < 32) return [...STRUCT_HEAD, 0xa0 | length];
+  if (length < 0x10000) return [...STRUCT_HEAD, 0xda, length >> 8, length & 255];
+  return [...STRUCT_HEAD, 0xdb, length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255];
 }
 
 /** @param body a compress message behind its type byte */
@@ -94,17 +112,19 @@ export function decompress(body: Uint8Array): Uint8Array {
   return lzwDecompress(fields.bytes("Buf") ?? new Uint8Array(0));
 }
 
-function addCrc(body: Uint8Array): Uint8Array {
-  const out = new Uint8Array(body.length + 5);
-  out[0] = MESSAGE.hasCrc;
-  new DataView(out.buffer).setUint32(1, crc32(body));
-  out.set(body, 5);
-  return out;
+/** Fills the room in front of a body. */
+function putCrc(packet: Uint8Array): void {
+  const sum = crc32(packet, CRC_HEADER);
+  packet[0] = MESSAGE.hasCrc;
+  packet[1] = sum >>> 24;
+  packet[2] = sum >>> 16;
+  packet[3] = sum >>> 8;
+  packet[4] = sum;
 }
 
 function checkCrc(packet: Uint8Array): Uint8Array {
-  if (packet.length < 5) throw new MalformedError("crc is cut short");
-  const body = packet.subarray(5);
+  if (packet.length < CRC_HEADER) throw new MalformedError("crc is cut short");
+  const body = packet.subarray(CRC_HEADER);
   if (new DataView(packet.buffer, packet.byteOffset).getUint32(1) !== crc32(body)) throw new MalformedError("crc");
   return body;
 }
@@ -112,7 +132,9 @@ function checkCrc(packet: Uint8Array): Uint8Array {
 /** @param message what the body holds in the end */
 function encrypt(body: Uint8Array, aad: Uint8Array, keyring: Keyring, random: Random, message: Uint8Array): Uint8Array {
   const nonce = random.bytes(NONCE_LENGTH);
-  const sealed = concat([VERSION, nonce, keyring.primary().seal(nonce, body, aad)]);
+  const sealed = keyring.primary().seal(nonce, body, aad, 1 + NONCE_LENGTH);
+  sealed[0] = 1;
+  sealed.set(nonce, 1);
   rememberSealed(sealed, aad, keyring.primaryKey, message);
   return sealed;
 }

@@ -89,7 +89,12 @@ export class Keyring {
 function plainCipher(key: Uint8Array): Aead {
   const cipher = new AesGcm(key);
   return {
-    seal: (nonce, plaintext, aad) => cipher.seal(nonce, plaintext, aad),
+    seal: (nonce, plaintext, aad, head = 0) => {
+      const sealed = cipher.seal(nonce, plaintext, aad);
+      const out = new Uint8Array(head + sealed.length);
+      out.set(sealed, head);
+      return out;
+    },
     open: (nonce, sealed, aad) => cipher.open(nonce, sealed, aad),
     close: () => {},
   };

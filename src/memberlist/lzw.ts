@@ -40,6 +40,11 @@ function addEntry(at: number, parent: number, byte: number, code: number): void 
 
 /** Compresses; the input may be empty. */
 export function lzwCompress(input: Uint8Array): Uint8Array {
+  return lzwPack(input).slice();
+}
+
+/** As lzwCompress; the result is valid until something else is compressed. */
+export function lzwPack(input: Uint8Array): Uint8Array {
   const writer = new BitWriter(input.length);
   let width = MIN_WIDTH;
   let highest = END;
@@ -160,7 +165,7 @@ class BitWriter {
 
   finish(): Uint8Array {
     if (this.#count > 0) this.#out[this.#length++] = this.#bits & 255;
-    return this.#out.slice(0, this.#length);
+    return this.#out.subarray(0, this.#length);
   }
 }
 

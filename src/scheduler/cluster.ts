@@ -64,6 +64,7 @@ interface WorkerHandle {
   quiet(): Called<QuietReport>;
   skip(order: SkipOrder): Called<void>;
   times(): Called<SectionTimes | undefined>;
+  heap(): Called<number>;
 }
 
 /** All hosts of a simulation, over its workers. */
@@ -358,6 +359,11 @@ export class Cluster {
   async counters(): Promise<SimCounters> {
     const parts = await this.#all((worker) => worker.counters());
     return mergeCounters(this.#now, this.#windows, parts, this.#topology);
+  }
+
+  /** Bytes of JavaScript heap in use in each worker thread; empty with one worker, which runs in the calling thread. */
+  async heaps(): Promise<readonly number[]> {
+    return this.#threads.length === 0 ? [] : await this.#all((worker) => worker.heap());
   }
 
   /** Where each thread's wall time went so far; undefined without a profile. */

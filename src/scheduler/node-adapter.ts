@@ -29,6 +29,9 @@ export function availableMemory(): number {
   return Math.min(available?.() ?? freemem(), freemem());
 }
 
+/** Bytes of this thread's JavaScript heap in use. */
+export const heapInUse = (): number => process.memoryUsage().heapUsed;
+
 /** Wall time, for profiles. */
 export const wallClock: Clock = () => performance.now();
 

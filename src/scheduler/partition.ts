@@ -262,10 +262,8 @@ export class Partition {
       const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
       profile?.enter("kernel");
       const stop = kernel.run(until);
-      if (this.#patterns !== undefined) {
-        profile?.enter("capture");
-        this.#drainCapture();
-      }
+      if (this.#patterns !== undefined) profile?.enter("capture");
+      this.#drainCapture(); // packet sockets of programs have their frames from it, too
       profile?.enter("programs");
       if (stop !== "done") {
         this.#scheduler.setClock(kernel.now);

@@ -36,6 +36,8 @@ export interface WorkerApi {
   skip(order: SkipOrder): void;
   /** Where the time went; undefined when it was created without a profile. */
   times(): SectionTimes | undefined;
+  /** Bytes of the thread's JavaScript heap in use; 0 where nobody knows. */
+  heap(): number;
 }
 
 /** A worker: one partition and its exchange with the others. */
@@ -103,6 +105,11 @@ export class PartitionWorker implements WorkerApi {
     return this.#profile?.times();
   }
 
+  /** In the coordinator's thread, whose heap its caller knows. */
+  heap(): number {
+    return 0;
+  }
+
   get #own(): Partition {
     if (this.#partition === undefined) throw new Error("the worker has not been created");
     return this.#partition;
@@ -116,11 +123,18 @@ async function importMachines(url: string | undefined): Promise<MachineFactory> 
   return module.createMachine;
 }
 
+/** What a place to run knows of a thread that the scheduler doesn't. */
+export interface ThreadGauges {
+  /** For profiles. */
+  readonly clock?: Clock;
+  /** Bytes of the thread's JavaScript heap in use. */
+  readonly heap?: () => number;
+}
+
 /**
  * Serves the coordinator's calls on a worker thread's endpoint. Captured frames are handed over, not copied.
- * @param clock for profiles
  */
-export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, clock?: Clock): void {
+export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, { clock, heap }: ThreadGauges = {}): void {
   const worker = new PartitionWorker(factory, clock === undefined ? undefined : () => new Profile(clock, "idle"));
   const api: WorkerApi = {
     create: (start) => worker.create(start),
@@ -136,6 +150,7 @@ export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, clock?
     quiet: () => worker.quiet(),
     skip: (order) => worker.skip(order),
     times: () => worker.times(),
+    heap: () => heap?.() ?? 0,
   };
   expose(api, endpoint);
 }

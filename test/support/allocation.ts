@@ -76,7 +76,7 @@ class Pair {
       },
       command: () => {},
     });
-    const topology = meshTopology(plan, [1, 1]);
+    const topology = meshTopology(plan);
     this.partition = new Partition(module, { worker: 0, owner: [0, 0], topology, capture: undefined }, machine);
     this.partition.start();
     for (const host of this.#traffic) host.listen();

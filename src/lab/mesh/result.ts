@@ -107,6 +107,12 @@ export interface MeshPackets {
   readonly hops: number;
 }
 
+/** A link between switches. */
+export interface MeshLink extends LinkSummary {
+  /** Share of its rate that was used while flows were running; 0 when its rate isn't limited. */
+  readonly load: number;
+}
+
 /** Wall times and memory of threads: all that isn't the same again. Filled in by whoever has clocks. */
 export interface MeshResult {
   readonly control: MeshOptions["control"];
@@ -127,7 +133,7 @@ export interface MeshResult {
   readonly services: readonly ServiceBalance[];
   readonly flows: readonly FlowOutcome[];
   /** Links between switches while the traffic ran, by leaf, spine and direction; the most that waited is of the whole run. */
-  readonly links: readonly LinkSummary[];
+  readonly links: readonly MeshLink[];
   /** Events that the kernels handled while the traffic ran. */
   readonly events: number;
   /** At the end: bytes that the kernels' structures take, and that they hold of their Wasm memories. */
@@ -168,7 +174,10 @@ export class ResultMaker {
   readonly #failures = new Map<string, number>();
   #strays = 0;
   #before: SimCounters | undefined;
+  #ended: SimCounters | undefined;
   #after: SimCounters | undefined;
+  /** When the first flow may start. */
+  #began: Time = 0;
 
   constructor(plan: MeshPlan) {
     this.#plan = plan;
@@ -180,8 +189,15 @@ export class ResultMaker {
     this.#plan = plan;
   }
 
-  before(counters: SimCounters): void {
+  /** @param at when the first flow may start */
+  before(counters: SimCounters, at: Time): void {
     this.#before = counters;
+    this.#began = at;
+  }
+
+  /** The last flow has ended, or somebody stopped them. */
+  ended(counters: SimCounters): void {
+    this.#ended = counters;
   }
 
   after(counters: SimCounters): void {
@@ -308,11 +324,17 @@ export class ResultMaker {
     };
   }
 
-  #links(): LinkSummary[] {
+  #links(): MeshLink[] {
     const [before, after] = [this.#before?.links ?? [], this.#after?.links ?? []];
+    const ended = this.#ended ?? this.#after;
+    const capacity = (this.#plan.options.underlay.uplinkBandwidth * ((ended?.time ?? 0) - this.#began)) / SEC;
     return after.map((link, i) => {
       const { frames = 0, bytes = 0, drops = 0 } = before[i] ?? {};
-      return { ...link, frames: link.frames - frames, bytes: link.bytes - bytes, drops: link.drops - drops };
+      const carried = (ended?.links[i]?.bytes ?? 0) - bytes;
+      return {
+        ...{ ...link, frames: link.frames - frames, bytes: link.bytes - bytes, drops: link.drops - drops },
+        load: capacity > 0 ? (8 * carried) / capacity : 0,
+      };
     });
   }
 

@@ -227,14 +227,15 @@ export class MeshSession {
       hosts.map((host) => ({ host, request: listen })),
       cluster.now + SEC,
     );
-    this.#results.before(await cluster.counters());
     const at = cluster.now + LEAD;
+    this.#results.before(await cluster.counters(), at);
     for (const host of hosts) cluster.post(host, cluster.now, { kind: "mesh-start", at });
     const lastStart = flows.reduce((last, { start }) => Math.max(last, start), 0);
     this.#trafficEnd = at + lastStart + options.duration;
     try {
       this.#how.tell?.("traffic");
       await this.#phase("traffic", () => this.#run(this.#trafficEnd, Math.ceil(options.duration / SLICES)));
+      this.#results.ended(await cluster.counters());
       this.#how.tell?.("what is on its way arrives");
       await this.#phase("drain", () => this.#run(cluster.now + DRAIN));
     } finally {

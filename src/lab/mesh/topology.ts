@@ -37,8 +37,8 @@ function fabricOf({ underlay }: MeshOptions): LeafSpineConfig {
   return { spines, bandwidth, latency, queue: QUEUE };
 }
 
-/** @param weights the hosts' work, see affinity.ts */
-export function meshTopology(plan: MeshPlan, weights: ArrayLike<number>): Topology {
+/** @param weights the hosts' work, see affinity.ts; default: the same for all */
+export function meshTopology(plan: MeshPlan, weights: ArrayLike<number> = []): Topology {
   const { options } = plan;
   const { underlay, control } = options;
   const spine = underlay.kind === "leaf-spine";

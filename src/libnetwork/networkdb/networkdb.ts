@@ -444,7 +444,10 @@ export class NetworkDbNode implements NetworkDb {
     return {
       joined: (member) => {
         this.#options.onNode?.("join", member.addr);
-        if (nodes.change(member.name, "active") || nodes.active.has(member.name)) return;
+        if (nodes.change(member.name, "active") || nodes.active.has(member.name)) {
+          nodes.sight(member);
+          return;
+        }
         nodes.purgeReincarnation(member);
         nodes.add(member);
       },

@@ -23,6 +23,8 @@ export class Nodes {
   readonly left = new Map<string, GossipNode>();
   readonly failed = new Map<string, GossipNode>();
   readonly #gone: (name: string) => void;
+  /** Addresses that some node has or had: at any other one there is nobody to look for. */
+  readonly #addresses = new Set<number>();
 
   /** @param gone called when a node leaves or fails: its attachments and entries are to be deleted */
   constructor(gone: (name: string) => void) {
@@ -37,7 +39,13 @@ export class Nodes {
     return undefined;
   }
 
+  /** A member has an address: it has just come, or come back. */
+  sight(member: Member): void {
+    this.#addresses.add(member.addr);
+  }
+
   add(member: Member): void {
+    this.sight(member);
     this.active.set(member.name, { member, lTime: 0, reapTime: 0 });
   }
 
@@ -58,6 +66,7 @@ export class Nodes {
 
   /** A new name at a known address and port is the old node after a restart: the old name has left. */
   purgeReincarnation(member: Member): void {
+    if (!this.#addresses.has(member.addr)) return;
     for (const [, map] of this.#maps(["active", "failed", "left"])) {
       for (const [name, { member: other }] of map) {
         if (other.addr !== member.addr || other.port !== member.port || name === member.name) continue;

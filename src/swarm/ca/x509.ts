@@ -257,10 +257,21 @@ export function parseRequest(pem: string): ParsedCertificate | undefined {
 
 /** True when `pem` was signed by the root's key. */
 export function isSignedBy(rootPem: string, certificatePem: string): boolean {
-  const root = parseCertificate(rootPem);
-  const child = parseCertificate(certificatePem);
-  return root !== undefined && child !== undefined && verify(root.publicKey, child.signed, child.signature);
+  const question = `${rootPem}\n${certificatePem}`;
+  let answer = answers.get(question);
+  if (answer === undefined) {
+    const root = parseCertificate(rootPem);
+    const child = parseCertificate(certificatePem);
+    answer = root !== undefined && child !== undefined && verify(root.publicKey, child.signed, child.signature);
+    if (answers.size >= MOST_ANSWERS) answers.clear();
+    answers.set(question, answer);
+  }
+  return answer;
 }
+
+/** Answers of isSignedBy: a swarm's nodes ask it of the same certificates, and it costs much. */
+const answers = new Map<string, boolean>();
+const MOST_ANSWERS = 4096;
 
 /** Issuer subject and issuer public key of the swarm's certificates in DER, for the API's TLSInfo. */
 export function issuerInfo(rootPem: string): { readonly subject: Uint8Array; readonly publicKey: Uint8Array } {

@@ -38,7 +38,8 @@ import type {
 /** grpc-go's minimum time for one attempt to connect. */
 const CONNECT_TIMEOUT = 20 * SEC;
 const READ_SIZE = 65_536;
-const BACKLOG = 128;
+/** What Go listens with: net.core.somaxconn, 4096 since Linux 5.4 (net/sock_linux.go maxListenerBacklog). */
+const BACKLOG = 4096;
 
 /** The RPC over this host's TCP sockets. */
 export class TcpTransport implements Transport {
