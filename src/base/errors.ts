@@ -5,6 +5,11 @@ export class UserError extends Error {
   override name = "UserError";
 }
 
+/** Whether an error is the user's. One that came from another thread has lost its class, but not its name. */
+export function isUserError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "UserError";
+}
+
 /**
  * Bytes from a peer that are no valid message. Decoders throw it; whoever received the bytes catches it, drops
  * them and counts the drop under `reason`.

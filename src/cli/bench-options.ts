@@ -2,7 +2,8 @@
 import { UserError } from "../base/errors.ts";
 import { parseDuration, parseRate, SEC, type Time, US } from "../base/time.ts";
 import { IPVS_SCHEDULERS, type IpvsScheduler } from "../kernel/ipvs-types.ts";
-import type { ControlPlane, MeshOptions, MeshUnderlay, TrafficKind } from "../workload/mesh/types.ts";
+import { MAX_HOSTS, TRAFFIC_KINDS } from "../workload/mesh/options.ts";
+import type { ControlPlane, MeshOptions, MeshUnderlay } from "../workload/mesh/types.ts";
 import { type FlagTable, type ParsedArgs, wholeNumber } from "./args.ts";
 
 const COMMAND = "bench mesh";
@@ -16,7 +17,6 @@ const SPAN = 5;
 const NETWORK_SIZE = 200;
 /** On a flat segment of more hosts, ARP's broadcasts are what is measured. */
 const FLAT_HOSTS = 64;
-const KINDS: readonly TrafficKind[] = ["cbr", "poisson", "rr", "bulk", "incast"];
 
 /** The flags of what a mesh is. */
 export const MESH_FLAGS: FlagTable = {
@@ -53,7 +53,7 @@ export const MESH_FLAGS: FlagTable = {
   scheduler: { value: "NAME,…", help: "IPVS schedulers that services are given in turn (default rr, Docker's)" },
   traffic: {
     value: "KIND,…",
-    help: `kinds that flows are given in turn: ${KINDS.join(", ")} (default cbr,poisson,rr)`,
+    help: `kinds that flows are given in turn: ${TRAFFIC_KINDS.join(", ")} (default cbr,poisson,rr)`,
   },
   vip: { value: "SHARE", help: "share of the flows of cbr, poisson and rr that go to a VIP (default 50%, or 0)" },
   rate: { value: "N", help: "datagrams or requests a second of each flow (default 1000)" },
@@ -130,8 +130,8 @@ function listOf<T extends string>(
   );
 }
 
-const whole = (args: ParsedArgs, flag: string, least: number, fallback: number): number =>
-  wholeNumber(COMMAND, args, flag, least, Number.MAX_SAFE_INTEGER) ?? fallback;
+const whole = (args: ParsedArgs, flag: string, least: number, fallback: number, most = 2 ** 31 - 1): number =>
+  wholeNumber(COMMAND, args, flag, least, most) ?? fallback;
 
 function underlayOf(args: ParsedArgs, hosts: number): MeshUnderlay {
   const asked = args.get("underlay") ?? (hosts <= FLAT_HOSTS ? "flat" : "leaf-spine");
@@ -160,7 +160,7 @@ function encryptedOf(args: ParsedArgs, networks: number): number {
 
 /** What the flags ask for, with everything that isn't given. @throws UserError naming the flag */
 export function meshOptionsOf(args: ParsedArgs): MeshOptions {
-  const hosts = whole(args, "hosts", 1, HOSTS);
+  const hosts = whole(args, "hosts", 1, HOSTS, MAX_HOSTS);
   const containers = whole(args, "containers", 1, CONTAINERS * hosts);
   const span = whole(args, "span", 1, Math.min(SPAN, hosts));
   const enough = Math.max(Math.ceil(hosts / span), Math.ceil(containers / NETWORK_SIZE));
@@ -168,7 +168,7 @@ export function meshOptionsOf(args: ParsedArgs): MeshOptions {
   const services = whole(args, "services", 0, 1);
   if (services === 0 && args.has("scheduler"))
     throw new UserError(`swarmwire ${COMMAND}: --scheduler needs --services 1 or more`);
-  const traffic = listOf(args, "traffic", KINDS, ["cbr", "poisson", "rr"]);
+  const traffic = listOf(args, "traffic", TRAFFIC_KINDS, ["cbr", "poisson", "rr"]);
   return {
     seed: args.get("seed") ?? "1",
     control: oneOf("control", args.get("control") ?? "converged", ["gossip", "converged"] satisfies ControlPlane[]),

@@ -1,5 +1,5 @@
 /** The command `swarmwire`. Only this file decides the exit status and prints errors. */
-import { UserError } from "../base/errors.ts";
+import { isUserError, UserError } from "../base/errors.ts";
 import { BROKEN_PIPE } from "./at-exit.ts";
 import { benchCommand } from "./bench.ts";
 import { checkCommand, labsCommand, schemaCommand } from "./labs.ts";
@@ -58,7 +58,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof UserError) {
+  if (isUserError(error)) {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 2;
   } else {

@@ -2,7 +2,7 @@
  * The process of one run of a sweep: it is told which one, runs it, and tells what came of it. It goes when its parent
  * goes.
  */
-import { UserError } from "../base/errors.ts";
+import { isUserError } from "../base/errors.ts";
 import { createMachine } from "../lab/machine.ts";
 import { parseLab } from "../lab/parse.ts";
 import { LabSession, runSteps } from "../lab/run.ts";
@@ -56,7 +56,7 @@ process.once("message", async (job: SweepJob) => {
   try {
     answer = { figures: await runJob(job) };
   } catch (error) {
-    const defect = error instanceof UserError ? undefined : (error as Error).stack;
+    const defect = isUserError(error) ? undefined : (error as Error).stack;
     answer = { problem: defect === undefined ? (error as Error).message : `a defect: ${defect}` };
   }
   process.send?.(answer, () => process.exit(0));

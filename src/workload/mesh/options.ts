@@ -1,6 +1,7 @@
 /** Checks of a mesh's options: each refusal names the option, what it is and what was expected. */
 import { UserError } from "../../base/errors.ts";
 import { IPVS_SCHEDULERS } from "../../kernel/ipvs-types.ts";
+import { MEASURED_HEADER } from "../../kernel/traffic-meter.ts";
 import type { MeshOptions, MeshUnderlay, TrafficKind } from "./types.ts";
 
 /** Every kind of generated traffic. */
@@ -58,7 +59,8 @@ function checkTraffic(options: MeshOptions): void {
   if (vipShare > 0 && services === 0) refuse("vipShare", vipShare, "0, as there are no services");
   if (!(rate > 0 && rate <= MAX_RATE)) refuse("rate", rate, `more than 0 and at most ${MAX_RATE} a second`);
   const datagrams = traffic.includes("cbr") || traffic.includes("poisson");
-  whole("size", size, 1, datagrams ? MAX_UDP_PAYLOAD : 2 ** 30);
+  // A datagram carries the number of its flow, its own, and when it was sent.
+  whole("size", size, datagrams ? MEASURED_HEADER : 1, datagrams ? MAX_UDP_PAYLOAD : 2 ** 30);
   whole("duration", duration, 1, Number.MAX_SAFE_INTEGER);
 }
 
