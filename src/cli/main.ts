@@ -58,7 +58,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof UserError) {
+  // One of a worker thread comes as another class of the same name.
+  if (error instanceof UserError || (error instanceof Error && error.name === "UserError")) {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 2;
   } else {
