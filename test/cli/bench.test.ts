@@ -56,7 +56,7 @@ describe("help and mistakes", () => {
     [["mesh", "x"], /^swarmwire bench mesh: unexpected x$/],
     [["mesh", "--frob"], /^swarmwire bench mesh: unknown flag --frob; see swarmwire bench mesh --help$/],
     [["mesh", "--hosts", "0"], /^swarmwire bench mesh: --hosts 0: expected a number from 1 /],
-    [["mesh", "--hosts", "100000"], /^swarmwire bench mesh: --hosts: 100000 given, expected a whole number from 1 to /],
+    [["mesh", "--hosts", "100000"], /^swarmwire bench mesh: --hosts 100000: expected a number from 1 to /],
     [["mesh", "--control", "magic"], /^swarmwire bench mesh: --control magic: expected one of gossip, converged$/],
     [["mesh", "--traffic", "cbr,x"], /^swarmwire bench mesh: --traffic x: expected one of cbr, poisson, rr, bulk, inc/],
     [["mesh", "--scheduler", "best"], /^swarmwire bench mesh: --scheduler best: expected one of rr, wrr, /],
@@ -99,7 +99,7 @@ describe("help and mistakes", () => {
     expect(bench("mesh", "--hosts", "100000")).toEqual({
       status: 2,
       out: "",
-      err: expect.stringMatching(/^swarmwire bench mesh: --hosts: 100000 given, expected .*\n$/),
+      err: expect.stringMatching(/^swarmwire bench mesh: --hosts 100000: expected .*\n$/),
     });
   });
 });

@@ -3,7 +3,6 @@
  * (src/workload/mesh/footprint.ts), that of programs is what was measured of runs of 16 to 1,000 hosts, generously.
  */
 import { UserError } from "../../base/errors.ts";
-import { SEC } from "../../base/time.ts";
 import { meshFootprint, requireMeshMemory } from "../../workload/mesh/footprint.ts";
 import type { MeshOptions } from "../../workload/mesh/types.ts";
 
@@ -22,10 +21,6 @@ const DAEMON = 1.5 * 2 ** 20;
 const MEMBER = 1536;
 /** Gossip: a container's objects. */
 const TASK = 24 * 2 ** 10;
-/** A connection of a request, which is tracked on its way and stays in TIME_WAIT, in all kernels; and for how long. */
-const REQUEST = 1600;
-const REMEMBERED = 120 * SEC;
-
 /** Bytes that a run takes, about. */
 export interface MeshMemory {
   /** In the workers' kernels. */
@@ -39,16 +34,11 @@ export interface MeshMemory {
 export function meshMemory(options: MeshOptions, workers: number): MeshMemory {
   const { hosts, containers, flows, control } = options;
   const threads = workers === 1 ? 1 : workers + 1;
-  const kernels = meshFootprint(options, workers).bytes + requestMemory(options);
+  const kernels = meshFootprint(options, workers).bytes;
   const plan = CONTAINER * containers + FLOW * flows;
   const daemons = control === "converged" ? 0 : DAEMON * hosts + MEMBER * hosts * hosts + TASK * containers;
   const programs = PROCESS + (threads - 1) * THREAD + HOST * hosts + threads * plan + daemons;
   return { kernels, programs, total: kernels + programs };
-}
-
-function requestMemory({ flows, traffic, rate, duration }: MeshOptions): number {
-  const share = traffic.filter((kind) => kind === "rr").length / Math.max(1, traffic.length);
-  return (flows * share * rate * Math.min(duration, REMEMBERED) * REQUEST) / SEC;
 }
 
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(bytes < 10 * 2 ** 30 ? 2 : 1)} GiB`;

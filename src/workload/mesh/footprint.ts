@@ -3,8 +3,9 @@
  * helps, instead of after minutes.
  */
 import { UserError } from "../../base/errors.ts";
+import { SEC } from "../../base/time.ts";
 import { differentDnsRules, footprint, WORKER_LIMIT } from "../../kernel/footprint.ts";
-import type { MeshOptions } from "./types.ts";
+import type { MeshOptions, TrafficKind } from "./types.ts";
 
 /** Memory that a mesh needs. */
 export interface MeshFootprint {
@@ -16,6 +17,9 @@ export interface MeshFootprint {
 
 /** A kernel takes memory in steps, and packets under way need some. */
 const RESERVE = 64 * 2 ** 20;
+/** A request's connection, in all kernels on its way (measured with and without a VIP); and how long it is remembered. */
+const REQUEST = 1600;
+const REMEMBERED = 120 * SEC;
 /** How uneven hosts may be spread over workers. */
 const UNEVEN = 1.1;
 
@@ -29,7 +33,7 @@ export function meshFootprint(options: MeshOptions, workers: number): MeshFootpr
   const span = Math.min(options.span, each);
   /** Networks on hosts. */
   const places = networks * span;
-  const shared = footprint({
+  const things = footprint({
     host: hosts,
     engine: hosts,
     identification: flows > 0 ? hosts : 0,
@@ -39,8 +43,9 @@ export function meshFootprint(options: MeshOptions, workers: number): MeshFootpr
     service: places * options.services,
     destination: options.services > 0 ? places * each : 0,
     ...encryption(options, span),
-    ...traffic(flows, containers),
+    ...traffic(options),
   });
+  const shared = things + requests(options);
   const dns = control === "gossip" ? dnsServers((containers + places) / workers) : 0;
   return { bytes: shared + workers * (dns + footprint({ worker: 1 })), worker: shared / workers + dns };
 }
@@ -57,16 +62,40 @@ function encryption({ encrypted, hosts }: MeshOptions, span: number): { associat
   return { association: 4 * pairs, policy: pairs };
 }
 
-/** A flow has a socket at each end, is tracked in the namespaces on its way, and wakes those. */
-function traffic(flows: number, containers: number): Parameters<typeof footprint>[0] {
-  const ends = 2 * flows;
-  return {
-    active: Math.min(ends, containers),
-    neighbour: ends,
-    connection: 2 * ends,
-    tcpListener: ends,
-    udpSocket: ends,
+/** How many of so many things are met when one is drawn at random so often. */
+const met = (things: number, draws: number): number => (things === 0 ? 0 : things * (1 - Math.exp(-draws / things)));
+
+const shareOf = ({ traffic }: MeshOptions, ...kinds: readonly TrafficKind[]): number =>
+  traffic.filter((kind) => kinds.includes(kind)).length / Math.max(1, traffic.length);
+
+/**
+ * A flow has a socket at its sender, is tracked in the namespaces on its way, and wakes those. Receivers listen: a container
+ * that is called, and all tasks of a service whose VIP is called, whether anything comes to them or not.
+ */
+function traffic(options: MeshOptions): Parameters<typeof footprint>[0] {
+  const { flows, containers, networks, services, vipShare } = options;
+  const listening = (...kinds: readonly TrafficKind[]): number => {
+    const own = flows * shareOf(options, ...kinds);
+    const toVip = own * vipShare;
+    const all = networks * services;
+    const tasks = all === 0 ? 0 : (met(all, toVip) * containers) / all;
+    return Math.min(containers, tasks + met(containers, own - toVip));
   };
+  const [datagrams, requested] = [listening("cbr", "poisson"), listening("rr")];
+  const called = met(containers, flows * shareOf(options, "bulk", "incast"));
+  return {
+    active: Math.min(containers, Math.max(datagrams, requested) + called + met(containers, flows)),
+    neighbour: 2 * flows,
+    connection: 4 * flows,
+    tcpListener: requested + called,
+    udpSocket: datagrams + flows,
+  };
+}
+
+/** Connections of requests: tracked on their way, and in TIME_WAIT for a while after. */
+function requests(options: MeshOptions): number {
+  const { flows, rate, duration } = options;
+  return (flows * shareOf(options, "rr") * rate * Math.min(duration, REMEMBERED) * REQUEST) / SEC;
 }
 
 /**

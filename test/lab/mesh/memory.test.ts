@@ -26,6 +26,8 @@ describe.skipIf(!kernelBuilt)("the estimate of the kernels' memory (needs build/
     ["containers", { ...big, flows: 20 }],
     ["encryption", { ...big, encrypted: 10, flows: 20 }],
     ["services", { ...big, services: 6, flows: 20 }],
+    ["all tasks of called services", { ...big, services: 2, flows: 400, vipShare: 1 }],
+    ["requests to VIPs", { ...big, services: 2, flows: 400, vipShare: 1, traffic: ["rr"], rate: 1 }],
     ["requests", { hosts: 4, flows: 16, traffic: ["rr"], rate: 2000, vipShare: 0.5 }],
   ])("is right within a quarter: %s", async (_what, changes) => {
     const options = meshOptions(changes);
