@@ -11,6 +11,9 @@ import { jiffies } from "./inet";
 
 /** The smallest table of the kernel (it scales with memory: one bucket per 64 KiB, up to 2^18). */
 const BUCKETS: u32 = 2048;
+/** Buckets come in pages of 32, made when first used: a host talks to few others, and there are many hosts. */
+const PAGE_SHIFT: u32 = 5;
+const PAGE_MASK: u32 = (1 << PAGE_SHIFT) - 1;
 /** Jiffies after which a bucket starts anew. */
 const PERIOD: u32 = 75_000;
 
@@ -35,15 +38,27 @@ function bucketHash(host: Host, src: u32, dst: u32, protocol: u32): u32 {
   return hash;
 }
 
+/** The bucket of that number, with the page that it is on. */
+@inline
+function bucketAt(host: Host, index: u32): usize {
+  if (host.ipidTable == 0) host.ipidTable = kmalloc((BUCKETS >> PAGE_SHIFT) << 2);
+  const slot = host.ipidTable + ((<usize>(index >> PAGE_SHIFT)) << 2);
+  let page = <usize>load<u32>(slot);
+  if (page == 0) {
+    page = kmalloc((PAGE_MASK + 1) << 3);
+    store<u32>(slot, <u32>page);
+  }
+  return page + ((<usize>(index & PAGE_MASK)) << 3);
+}
+
 /**
  * The next id for packets src → dst of a protocol, and reserves `segs` of them.
  *
  *   bucket, 8 bytes: +0 counter u32 | +4 jiffies of the last use, plus one; 0 = never used u32
  */
 export function ipSelectIdent(host: Host, src: u32, dst: u32, protocol: u32, segs: u32): u16 {
-  if (host.ipidTable == 0) host.ipidTable = kmalloc(BUCKETS << 3);
   const hash = bucketHash(host, src, dst, protocol);
-  const bucket = host.ipidTable + ((<usize>(hash & (BUCKETS - 1))) << 3);
+  const bucket = bucketAt(host, hash & (BUCKETS - 1));
   const time = jiffies() + 1;
   const last = load<u32>(bucket, 4);
   let counter = load<u32>(bucket);

@@ -12,8 +12,10 @@ export const FOOTPRINT = {
   host: 3_650,
   /** What dockerd adds to it when it starts: chains, docker0, docker_gwbridge. */
   engine: 3_950,
-  /** IP identification, once a host sends packets that may be fragmented: tunnels do (net/ipv4/route.c ip_idents). */
-  identification: 16_384,
+  /** Counters of IP identification, once a host sends packets that may be fragmented: tunnels do (net/ipv4/route.c ip_idents). */
+  identification: 256,
+  /** A page of them, for each other host that it sends such packets to; there are 64. */
+  identificationPage: 256,
   /** An overlay network on one host: its namespace with br0 and vxlan0, and the load balancer's. */
   network: 3_690,
   /** A container: its namespace with lo, eth0 and eth1, their other ends as ports of bridges, addresses, routes, DNS rules. */

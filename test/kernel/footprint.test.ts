@@ -1,6 +1,7 @@
 /** The figures of src/kernel/footprint.ts against what each thing really takes. */
 import { describe, expect, it } from "vitest";
 import { broadcastOf } from "../../src/base/addr.ts";
+import { Random } from "../../src/base/random.ts";
 import { FOOTPRINT, type FootprintThing, footprint } from "../../src/kernel/footprint.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
@@ -150,6 +151,30 @@ describe.skipIf(!kernelBuilt)("the footprint (needs build/kernel.wasm)", () => {
     );
     expectBytes("active", first - second + heard - 2 * FOOTPRINT.neighbour - FOOTPRINT.connection);
     expectBytes("neighbour", neighbours(kernel, host));
+  });
+
+  it("knows the counters of IP identification: a table, and its 64 pages as others are sent to", async () => {
+    const kernel = Kernel.create(await kernelModule());
+    const { root } = kernel.addHost("one", 0, new Random("one"));
+    root.link.set("lo", { up: true });
+    const sink = root.socket.udp();
+    sink.bind(0, 5000);
+    sink.setSink(true);
+    const [connected, sender] = [root.socket.udp(), root.socket.udp()];
+    const address = (i: number): number => ip("127.0.0.1") + i;
+    // Routes and counters of the namespace are there after this; a connected socket has its own identification.
+    for (let i = 0; i < 2000; i++) {
+      connected.connect(address(i), 5000);
+      connected.send(new Uint8Array(1));
+      pass(kernel, 1);
+    }
+    sender.bind(0, 5001);
+    const send = (i: number): void => {
+      sender.sendTo(new Uint8Array(1), address(i), 5000);
+      pass(kernel, 1);
+    };
+    expect(cost(kernel, 1, send)).toBe(FOOTPRINT.identification + FOOTPRINT.identificationPage);
+    expect(cost(kernel, 2000, send) * 2000).toBe(63 * FOOTPRINT.identificationPage);
   });
 
   it("adds up", () => {

@@ -37,6 +37,7 @@ export function meshFootprint(options: MeshOptions, workers: number): MeshFootpr
     host: hosts,
     engine: hosts,
     identification: flows > 0 ? hosts : 0,
+    identificationPage: flows > 0 ? hosts * met(64, (places / hosts) * (span - 1)) : 0,
     network: places,
     container: containers,
     peer: networks * ((span - 1) * each + span * (span - 1)),
