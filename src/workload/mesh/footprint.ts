@@ -111,8 +111,12 @@ export function requireMeshMemory(options: MeshOptions, workers: number): MeshFo
   let enough = workers;
   while (enough < 64 && meshFootprint(options, enough).worker * UNEVEN + RESERVE > WORKER_LIMIT) enough++;
   const fits = meshFootprint(options, enough).worker * UNEVEN + RESERVE <= WORKER_LIMIT;
+  const less =
+    requests(options) > found.bytes / 2
+      ? "fewer requests: a shorter duration, a lower rate, fewer flows of rr"
+      : "fewer containers, or networks that span fewer hosts";
   throw new UserError(
     `the mesh needs about ${gib(need)} in each of ${workers} ${workers === 1 ? "worker" : "workers"}, which can have ` +
-      `${gib(WORKER_LIMIT)}: ${fits ? `use ${enough} workers, or ` : ""}fewer containers, or networks that span fewer hosts`,
+      `${gib(WORKER_LIMIT)}: ${fits ? `use ${enough} workers, or ` : ""}${less}`,
   );
 }

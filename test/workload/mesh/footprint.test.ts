@@ -1,6 +1,7 @@
 /** What a mesh is said to take of the kernels' memory, and what it takes; that a container costs little, and no more in large. */
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../../src/base/errors.ts";
+import { SEC } from "../../../src/base/time.ts";
 import { meshFootprint, requireMeshMemory } from "../../../src/workload/mesh/footprint.ts";
 import type { MeshOptions } from "../../../src/workload/mesh/types.ts";
 import { kernelBuilt } from "../../support/kernel.ts";
@@ -52,6 +53,10 @@ describe.skipIf(!kernelBuilt)("a mesh's memory (needs build/kernel.wasm)", () =>
       /^the mesh needs about 4\.\d GiB in each of 1 worker, which can have 2\.0 GiB: use 3 workers, or fewer containers/,
     );
     const huge = meshOptions({ hosts: 60_000, networks: 100, span: 60_000, containers: 60_000_000 });
+    const busy = meshOptions({ hosts: 10, flows: 1000, traffic: ["rr"], rate: 1000, duration: 60 * SEC });
+    expect(() => requireMeshMemory(busy, 2)).toThrow(
+      /or fewer requests: a shorter duration, a lower rate, fewer flows of rr$/,
+    );
     expect(() => requireMeshMemory(huge, 2)).toThrow(/: fewer containers, or networks that span fewer hosts$/);
   });
 });
