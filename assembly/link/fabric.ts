@@ -33,7 +33,7 @@ import { ARPOP_REQUEST, ARP_HLEN, arpOp, arpTip } from "../wire/arp";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, ethType } from "../wire/ethernet";
 import { outboxPut } from "./outbox";
 import { Port, Segment, addressFind, addressInsert, ownWorker, portAt, segmentOf } from "./port";
-import { filtered, frameArrived, send, wireSize } from "./underlay";
+import { filtered, frameArrived, send, wireLoses, wireSize } from "./underlay";
 
 /** A leaf-spine segment. */
 @unmanaged
@@ -387,8 +387,7 @@ function replicateTo(from: Port, to: Port, skb: Skb, at: i64): void {
     dropSkb(skb, DROP_WIRE_FILTER);
     return;
   }
-  const loss = from.loss > to.loss ? from.loss : to.loss;
-  if (loss != 0 && wireRand32(host) < loss) {
+  if (wireLoses(from, to, host)) {
     dropSkb(skb, DROP_WIRE_LOSS);
     return;
   }

@@ -132,6 +132,13 @@ function flood(from: Port, skb: Skb, departure: i64): void {
   else dropSkb(skb, DROP_WIRE_NO_PORT);
 }
 
+/** Whether chance takes a frame between two ports: the larger of their losses counts. */
+@inline
+export function wireLoses(from: Port, to: Port, host: Host): bool {
+  const loss = from.loss > to.loss ? from.loss : to.loss;
+  return loss != 0 && wireRand32(host) < loss;
+}
+
 /** Puts a frame on its way to one port: faults, delay, order, and the other worker's outbox where needed. */
 export function send(from: Port, to: Port, skb: Skb, departure: i64): void {
   const host = changetype<Host>(skb.host);
@@ -143,8 +150,7 @@ export function send(from: Port, to: Port, skb: Skb, departure: i64): void {
     dropSkb(skb, DROP_WIRE_FILTER);
     return;
   }
-  const loss = from.loss > to.loss ? from.loss : to.loss;
-  if (loss != 0 && wireRand32(host) < loss) {
+  if (wireLoses(from, to, host)) {
     dropSkb(skb, DROP_WIRE_LOSS);
     return;
   }

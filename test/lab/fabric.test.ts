@@ -1,6 +1,5 @@
 /** Leaf-spine networks of labs: how they are written, which host is where, faults of switch links, what is shown. */
 import { describe, expect, it } from "vitest";
-import { UserError } from "../../src/base/errors.ts";
 import { US } from "../../src/base/time.ts";
 import { formatLinks, linksSince } from "../../src/lab/fabric.ts";
 import { createMachine } from "../../src/lab/machine.ts";
@@ -9,17 +8,7 @@ import { type LabResult, runSteps } from "../../src/lab/run.ts";
 import { LabSession } from "../../src/lab/session.ts";
 import type { LinkSummary } from "../../src/scheduler/counters.ts";
 import { loadKernel } from "../../src/scheduler/node-adapter.ts";
-import { labOf } from "../support/lab.ts";
-
-function errorOf(text: string): string {
-  try {
-    parseLab("x.yaml", text);
-  } catch (error) {
-    expect(error).toBeInstanceOf(UserError);
-    return (error as Error).message;
-  }
-  throw new Error("no error");
-}
+import { labErrorOf, labOf } from "../support/lab.ts";
 
 const leavesOf = (hosts: string, fabric: string): number[] =>
   parseLab("x.yaml", `hosts: { ${hosts} }\nnetwork: { fabric: { ${fabric} } }`).hosts.map((host) => host.leaf);
@@ -74,7 +63,7 @@ describe("a fabric in a lab file", () => {
     ["steps: [{ show: fabric }]", /^x\.yaml:2:\d+: steps\[0\]\.show: the network has no fabric to show/],
     ["steps: [{ fault: { spine: 1, link: down } }]", /steps\[0\]\.fault\.spine: means nothing without network\.fabric/],
   ])("%s is refused", (text, message) => {
-    expect(errorOf(`hosts: { a: {} }\n${text}`)).toMatch(message);
+    expect(labErrorOf(`hosts: { a: {} }\n${text}`)).toMatch(message);
   });
 
   it.each([
@@ -85,13 +74,13 @@ describe("a fabric in a lab file", () => {
     ["{ leaf: 1, spine: 1, latency: 2s }", /steps\[0\]\.fault\.latency: expected 1s at most/],
   ])("fault %s is refused", (fault, message) => {
     expect(
-      errorOf(`hosts: { a: {} }\nnetwork: { fabric: { leaves: 2, spines: 1 } }\nsteps: [{ fault: ${fault} }]`),
+      labErrorOf(`hosts: { a: {} }\nnetwork: { fabric: { leaves: 2, spines: 1 } }\nsteps: [{ fault: ${fault} }]`),
     ).toMatch(message);
   });
 
   it("refuses a leaf that isn't there, or without a fabric", () => {
-    expect(errorOf("hosts: { a: { leaf: 2 } }")).toMatch(/^x\.yaml:1:\d+: hosts\.a\.leaf: means nothing without/);
-    expect(errorOf("hosts: { a: { leaf: 3 } }\nnetwork: { fabric: { leaves: 2, spines: 1 } }")).toMatch(
+    expect(labErrorOf("hosts: { a: { leaf: 2 } }")).toMatch(/^x\.yaml:1:\d+: hosts\.a\.leaf: means nothing without/);
+    expect(labErrorOf("hosts: { a: { leaf: 3 } }\nnetwork: { fabric: { leaves: 2, spines: 1 } }")).toMatch(
       /^x\.yaml:1:\d+: hosts\.a\.leaf: there are 2 leaves/,
     );
   });

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatCidr } from "../../src/base/addr.ts";
-import { UserError } from "../../src/base/errors.ts";
 import { MS, SEC, US } from "../../src/base/time.ts";
 import { parseLab } from "../../src/lab/parse.ts";
+import { labErrorOf } from "../support/lab.ts";
 
 const GALLERY = join(import.meta.dirname, "../../src/lab/gallery");
 
@@ -16,16 +16,6 @@ const BOMB = Array.from(
       .fill(i === 0 ? 1 : `*x${i - 1}`)
       .join()}]\n`,
 ).join("");
-
-function errorOf(text: string): string {
-  try {
-    parseLab("x.yaml", text);
-  } catch (error) {
-    expect(error).toBeInstanceOf(UserError);
-    return (error as Error).message;
-  }
-  throw new Error("no error");
-}
 
 describe("lab files", () => {
   it("expands defaults, addresses and counts", () => {
@@ -179,7 +169,7 @@ steps:
   ])("names file, line, column and field: %j", (text, message) => {
     if (message === undefined)
       expect(parseLab("x.yaml", text).hosts.map((host) => formatCidr(host.address))).toHaveLength(3);
-    else expect(errorOf(text)).toMatch(message);
+    else expect(labErrorOf(text)).toMatch(message);
   });
 
   it("a workload: one flow or several, each with a port of its own, and the receiver's name unless an address is given", () => {

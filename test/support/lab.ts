@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { UserError } from "../../src/base/errors.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { parseLab } from "../../src/lab/parse.ts";
 import type { LabPlan } from "../../src/lab/plan.ts";
@@ -33,6 +34,17 @@ export function galleryLab(name: string): LabPlan {
 
 export function labOf(text: string): LabPlan {
   return parseLab("test.yaml", text);
+}
+
+/** What is wrong with a lab file: the message for its user. */
+export function labErrorOf(text: string): string {
+  try {
+    parseLab("x.yaml", text);
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
+  throw new Error("the lab has no error");
 }
 
 /**

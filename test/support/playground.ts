@@ -1,43 +1,25 @@
 /** Small meshes for tests of generated traffic: hosts of one segment whose root namespaces are the containers. */
 import { Random } from "../../src/base/random.ts";
-import { MS, SEC, type Time, US } from "../../src/base/time.ts";
+import { MS, type Time } from "../../src/base/time.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { NetNs } from "../../src/kernel/types.ts";
 import type { HostOs } from "../../src/scheduler/os.ts";
 import { HostScheduler } from "../../src/scheduler/runtime.ts";
+import { TRAFFIC_KINDS } from "../../src/workload/mesh/options.ts";
 import { HostTraffic } from "../../src/workload/mesh/traffic.ts";
 import type { MeshFlow, MeshOptions, MeshPlan, MeshReport, MeshService } from "../../src/workload/mesh/types.ts";
 import { ip, lan } from "./kernel.ts";
+import { meshOptions } from "./mesh.ts";
 
-const OPTIONS: MeshOptions = {
+const OPTIONS: MeshOptions = meshOptions({
   seed: "test",
-  control: "converged",
   hosts: 2,
   containers: 2,
-  flows: 0,
-  underlay: {
-    kind: "flat",
-    latency: 50 * US,
-    bandwidth: 1e10,
-    loss: 0,
-    mtu: 1500,
-    hostsPerLeaf: 0,
-    spines: 0,
-    uplinkBandwidth: 0,
-    uplinkLatency: 0,
-  },
-  networks: 1,
   span: 2,
-  encrypted: 0,
   services: 0,
-  schedulers: ["rr"],
-  traffic: ["cbr", "poisson", "rr", "bulk", "incast"],
-  vipShare: 0,
-  rate: 1000,
-  size: 100,
-  duration: SEC,
-};
+  traffic: TRAFFIC_KINDS,
+});
 
 /** A flow as tests write it: ids are positions. */
 export type FlowSpec = Pick<MeshFlow, "kind" | "from" | "to"> & { readonly start?: Time };
