@@ -260,18 +260,7 @@ export function recallAlive(data: Uint8Array, start: number, end: number): Alive
 }
 
 /** What is made of alive messages, for as long as anybody holds them. */
-const encodedAlives = new WeakMap<AliveMessage, Uint8Array>();
 const aliveStates = new WeakMap<AliveMessage, NodeStateMessage>();
-
-/** As encodeAlive, once a message. */
-export function encodeAliveOnce(alive: AliveMessage): Uint8Array {
-  let encoded = encodedAlives.get(alive);
-  if (encoded === undefined) {
-    encoded = encodeAlive(alive);
-    encodedAlives.set(alive, encoded);
-  }
-  return encoded;
-}
 
 /** The alive message that an alive node of a push/pull stands for: the same object each time. */
 export function aliveOf({ name: node, addr, port, meta, incarnation, vsn }: NodeStateMessage): AliveMessage {
