@@ -4,7 +4,7 @@
  */
 import { ByteCache, sameBytes } from "../../base/byte-cache.ts";
 import { assert, MalformedError } from "../../base/errors.ts";
-import { type ProtoField, ProtoWriter, parseProto } from "../../base/protobuf.ts";
+import { type ProtoField, ProtoWriter, parseProto, sizeOfBytes } from "../../base/protobuf.ts";
 import type { Broadcast } from "../../memberlist/broadcast-queue.ts";
 import { userPart } from "../../memberlist/parts.ts";
 
@@ -218,9 +218,12 @@ export function decodeBulkSync(data: Uint8Array): BulkSync {
 
 /** @param messages envelopes */
 export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
-  const writer = new ProtoWriter();
+  let length = 0;
+  for (const message of messages) length += sizeOfBytes(message.length === 0 ? 0 : sizeOfBytes(message.length));
+  const writer = new ProtoWriter().uint(1, GOSSIP.compound);
+  if (length > 0) writer.bytesHead(2, length);
   for (const message of messages) writer.wrappedBytes(1, 1, message);
-  return encodeEnvelope(GOSSIP.compound, writer.finish());
+  return writer.finish();
 }
 
 /** What an envelope with an event says. */
