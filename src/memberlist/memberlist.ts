@@ -431,7 +431,7 @@ export class Memberlist {
         return;
       }
       case MESSAGE.pushPull:
-        yield* this.#answerPushPull(socket, decodePushPull(body), until);
+        yield* this.#answerPushPull(socket, readPushPull(message), until);
         return;
       default:
         throw new MalformedError("message type");
@@ -453,7 +453,11 @@ export class Memberlist {
   }
 
   #localState(join: boolean): Uint8Array {
-    return encodePushPull({ join, nodes: this.members.snapshot(), userState: this.#config.delegate.localState(join) });
+    const nodes = this.members.snapshot();
+    const state: PushPullMessage = { join, nodes, userState: this.#config.delegate.localState(join) };
+    const message = encodePushPull(state);
+    rememberParts(message, [wholePart(message, state)]);
+    return message;
   }
 
   #mergeState(remote: PushPullMessage, join: boolean): void {
@@ -487,10 +491,9 @@ export class Memberlist {
       yield* this.#transport.sendStream(socket, this.#localState(join), until);
       const message = yield* this.#transport.receiveStream(socket, until);
       if (message === undefined) return "EOF";
-      const body = message.subarray(1);
-      if (message[0] === MESSAGE.err) return `remote error: ${decodeErr(body)}`;
+      if (message[0] === MESSAGE.err) return `remote error: ${decodeErr(message.subarray(1))}`;
       if (message[0] !== MESSAGE.pushPull) throw new MalformedError("message type");
-      this.#mergeState(decodePushPull(body), join);
+      this.#mergeState(readPushPull(message), join);
       return undefined;
     } catch (error) {
       if (error instanceof MalformedError) {
@@ -504,6 +507,12 @@ export class Memberlist {
       socket?.close();
     }
   }
+}
+
+/** The state in a push/pull message with its type byte. */
+function readPushPull(message: Uint8Array): PushPullMessage {
+  const [known] = partsOf(message) ?? [];
+  return (known?.meaning as PushPullMessage | undefined) ?? decodePushPull(message.subarray(1));
 }
 
 /** Whether messages of a type wait until their packet has been read. */

@@ -298,6 +298,7 @@ export class Members {
   #aliveOf(node: NodeStateMessage): void {
     const known = this.#byName.get(node.name);
     const stale = known !== undefined && node.incarnation <= known.incarnation;
+    if (stale && known.name !== this.#config.name && known.addr === node.addr && known.port === node.port) return;
     this.alive(stale ? { ...node, node: node.name } : aliveOf(node));
   }
 

@@ -13,6 +13,7 @@ import {
   HeardSync,
   readEvent,
   recallEvent,
+  recallPushPullState,
   type TableEvent,
 } from "./messages.ts";
 import type { ClusterState } from "./state.ts";
@@ -61,6 +62,11 @@ export class MessageHandler {
 
   /** The user state of a push/pull. */
   merge(message: Uint8Array): void {
+    const known = recallPushPullState(message);
+    if (known !== undefined) {
+      this.#state.merge(known);
+      return;
+    }
     this.#guard(() => {
       const { type, data } = decodeEnvelope(message);
       if (type !== GOSSIP.pushPull) throw new MalformedError("message type");

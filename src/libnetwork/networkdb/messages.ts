@@ -126,7 +126,17 @@ export function decodeNetworkEvent(data: Uint8Array): NetworkEvent {
 export function encodePushPullState(state: NetworkPushPull): Uint8Array {
   const writer = new ProtoWriter().uint(1, state.lTime);
   for (const entry of state.networks) writer.bytesAlways(2, encodeEntry(entry));
-  return encodeEnvelope(GOSSIP.pushPull, writer.string(3, state.nodeName).finish());
+  const message = encodeEnvelope(GOSSIP.pushPull, writer.string(3, state.nodeName).finish());
+  states.set(message, state);
+  return message;
+}
+
+/** States that were sent: a receiver in this worker gets the very bytes. */
+const states = new WeakMap<Uint8Array, NetworkPushPull>();
+
+/** The state in a message that encodePushPullState has made; undefined for any other. */
+export function recallPushPullState(message: Uint8Array): NetworkPushPull | undefined {
+  return states.get(message);
 }
 
 /** Entries don't change and are sent over and over. */
