@@ -67,6 +67,13 @@ export class ProtoWriter {
     return this;
   }
 
+  /** The head of a field of so many bytes, which are written next. */
+  bytesHead(field: number, length: number): this {
+    this.#varint(field * 8 + LENGTH_DELIMITED);
+    this.#varint(length);
+    return this;
+  }
+
   /** An embedded message of one field, these bytes, which is left out when empty. */
   wrappedBytes(field: number, innerField: number, value: Uint8Array): this {
     this.#varint(field * 8 + LENGTH_DELIMITED);
@@ -130,6 +137,11 @@ export class ProtoWriter {
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
   }
+}
+
+/** What a field of a number up to 15 takes, of so many bytes. */
+export function sizeOfBytes(length: number): number {
+  return 1 + lengthOfVarint(length) + length;
 }
 
 function lengthOfVarint(value: number): number {

@@ -62,9 +62,7 @@ export class KernelMemory {
 
   /** A copy of bytes: survives the next call. */
   copy(at: number, length: number): Uint8Array<ArrayBuffer> {
-    const out = new Uint8Array(length);
-    out.set(this.bytes.subarray(at, at + length));
-    return out;
+    return this.bytes.slice(at, at + length);
   }
 
   /** Reads a zero-padded name. A decoder costs more than so few bytes. */

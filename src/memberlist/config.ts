@@ -2,6 +2,7 @@
 import type { Ipv4 } from "../base/addr.ts";
 import { MS, SEC } from "../base/time.ts";
 import type { Waitable } from "../scheduler/process.ts";
+import type { Broadcast } from "./broadcast-queue.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Member } from "./members.ts";
 
@@ -31,10 +32,13 @@ export const VSN = Uint8Array.of(1, 5, 2, 0, 0, 0);
 /** What the user of a memberlist adds to its messages (delegate.go). */
 export interface Delegate {
   nodeMeta(): Uint8Array;
-  /** A user message came, by UDP or TCP: the bytes from `start` to `end`. Must not block. */
-  notifyMessage(data: Uint8Array, start: number, end: number): void;
+  /**
+   * A user message came, by UDP or TCP: the bytes from `start` to `end`. Must not block.
+   * @param meaning what its sender said that they mean, when that was a host of this worker
+   */
+  notifyMessage(data: Uint8Array, start: number, end: number, meaning?: unknown): void;
   /** Messages to piggy-back: each costs its length and `overhead`, together at most `limit`. */
-  takeBroadcasts(overhead: number, limit: number): Uint8Array[];
+  takeBroadcasts(overhead: number, limit: number): Broadcast[];
   /** Whether takeBroadcasts() has something to give, and what tells when that may have changed. */
   readonly broadcastsWait?: () => boolean;
   readonly broadcastsFilled?: readonly Waitable[];

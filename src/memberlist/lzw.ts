@@ -2,7 +2,7 @@
  * LZW as Go's compress/lzw does it with order LSB and 8-bit literals, to the byte: codes of 9 to 12 bits, least
  * significant bit first; a clear code first and again when the 4,096 codes are used up; an end code last.
  */
-import { MalformedError } from "../base/errors.ts";
+import { assert, MalformedError } from "../base/errors.ts";
 
 const CLEAR = 256;
 const END = 257;
@@ -15,28 +15,11 @@ const MAX_CODE = (1 << MAX_WIDTH) - 1;
 const MAX_OUTPUT = 20 * 1024 * 1024;
 
 /**
- * The encoder's strings: an open hash table from a string's code and one byte more to the code of both, twice as large
- * as there are codes. An entry counts only when it is of the present round; a new round empties the table.
+ * The encoder's strings: an open hash table from a string's code and one byte more (20 bits) to the code of both (12 bits),
+ * as Go's has it. An empty place is 0, which is no entry's value as codes begin at 258. It is at least twice as large as there
+ * are strings in it, of which a byte makes one at most.
  */
-const TABLE = 8192;
-const entryKey = new Int32Array(TABLE);
-const entryCode = new Uint16Array(TABLE);
-const entryRound = new Int32Array(TABLE);
-let round = 0;
-
-/** Where a string and one byte more stand, or would. */
-function place(code: number, byte: number): number {
-  const key = (code << 8) | byte;
-  let at = Math.imul(key, 0x9e3779b1) >>> 19;
-  while (entryRound[at] === round && entryKey[at] !== key) at = (at + 1) & (TABLE - 1);
-  return at;
-}
-
-function addEntry(at: number, parent: number, byte: number, code: number): void {
-  entryKey[at] = (parent << 8) | byte;
-  entryCode[at] = code;
-  entryRound[at] = round;
-}
+const TABLES = [11, 12, 13].map((log) => ({ log, entries: new Int32Array(1 << log) }));
 
 /** Compresses; the input may be empty. */
 export function lzwCompress(input: Uint8Array): Uint8Array {
@@ -45,42 +28,88 @@ export function lzwCompress(input: Uint8Array): Uint8Array {
 
 /** As lzwCompress; the result is valid until something else is compressed. */
 export function lzwPack(input: Uint8Array): Uint8Array {
-  const writer = new BitWriter(input.length);
+  const out = roomFor(input.length);
+  // At most 12 bits a code: with less than 8 from before they fit.
+  let bits = CLEAR;
+  let count = MIN_WIDTH;
+  let length = 0;
   let width = MIN_WIDTH;
   let highest = END;
-  writer.put(CLEAR, width);
-  round++;
-  let code = input[0];
-  if (code === undefined) {
-    writer.put(END, width);
-    return writer.finish();
-  }
-  // Counts the code that the decoder now adds; true when the table was full and has been cleared.
-  const nextCode = (): boolean => {
-    highest++;
-    if (highest === 1 << width) width++;
-    if (highest < MAX_CODE) return false;
-    writer.put(CLEAR, width);
-    width = MIN_WIDTH;
-    highest = END;
-    round++;
-    return true;
-  };
-  for (let at = 1; at < input.length; at++) {
-    const byte = input[at] as number;
-    const slot = place(code, byte);
-    if (entryRound[slot] === round) {
-      code = entryCode[slot] as number;
+  const { log, entries: table } = tableFor(input.length);
+  const mask = (1 << log) - 1;
+  const shift = 32 - log;
+  table.fill(0);
+  const size = input.length;
+  let code = size === 0 ? END : (input[0] as number);
+  for (let at = 1; at < size; at++) {
+    const key = (code << 8) | (input[at] as number);
+    let slot = Math.imul(key, 0x9e3779b1) >>> shift;
+    let entry = table[slot] as number;
+    while (entry !== 0 && entry >>> 12 !== key) {
+      slot = (slot + 1) & mask;
+      entry = table[slot] as number;
+    }
+    if (entry !== 0) {
+      code = entry & 0xfff;
       continue;
     }
-    writer.put(code, width);
-    if (!nextCode()) addEntry(slot, code, byte, highest);
-    code = byte;
+    bits |= code << count;
+    count += width;
+    for (; count >= 8; count -= 8) {
+      out[length++] = bits;
+      bits >>>= 8;
+    }
+    code = key & 255;
+    // The code that the decoder now adds.
+    highest++;
+    if (highest === 1 << width) width++;
+    if (highest < MAX_CODE) {
+      table[slot] = (key << 12) | highest;
+      continue;
+    }
+    bits |= CLEAR << count;
+    count += width;
+    width = MIN_WIDTH;
+    highest = END;
+    table.fill(0);
   }
-  writer.put(code, width);
-  nextCode();
-  writer.put(END, width);
-  return writer.finish();
+  bits |= code << count;
+  count += width;
+  if (size > 0) {
+    // The last code counts too; the end code may need another width, or a cleared table.
+    highest++;
+    if (highest === 1 << width) width++;
+    for (; count >= 8; count -= 8) {
+      out[length++] = bits;
+      bits >>>= 8;
+    }
+    if (highest >= MAX_CODE) {
+      bits |= CLEAR << count;
+      count += width;
+      width = MIN_WIDTH;
+    }
+    bits |= END << count;
+    count += width;
+  }
+  for (; count > 0; count -= 8) {
+    out[length++] = bits;
+    bits >>>= 8;
+  }
+  return out.subarray(0, length);
+}
+
+/** The smallest table for inputs of a length: it is emptied sooner. */
+function tableFor(input: number): { readonly log: number; readonly entries: Int32Array } {
+  const table = TABLES.find(({ log }) => 2 * input <= 1 << log) ?? TABLES.at(-1);
+  assert(table !== undefined, "there are tables");
+  return table;
+}
+
+/** The output buffer, large enough for so many bytes: at most 12 bits each, and the clear and end codes. */
+function roomFor(input: number): Uint8Array {
+  const most = input + (input >> 1) + (input >> 10) + 16;
+  if (packed.length < most) packed = new Uint8Array(2 * most);
+  return packed;
 }
 
 /**
@@ -140,34 +169,6 @@ const scratch = new Uint8Array(MAX_CODE + 1);
 /** Output buffers, used by one run at a time. */
 let packed = new Uint8Array(4096);
 let unpacked = new Uint8Array(4096);
-
-class BitWriter {
-  readonly #out: Uint8Array;
-  #length = 0;
-  #bits = 0;
-  #count = 0;
-
-  /** @param input bytes to be written: at most 12 bits each, and the clear and end codes */
-  constructor(input: number) {
-    const most = input + (input >> 1) + (input >> 10) + 16;
-    if (packed.length < most) packed = new Uint8Array(2 * most);
-    this.#out = packed;
-  }
-
-  put(code: number, width: number): void {
-    this.#bits |= code << this.#count;
-    this.#count += width;
-    for (; this.#count >= 8; this.#count -= 8) {
-      this.#out[this.#length++] = this.#bits & 255;
-      this.#bits >>>= 8;
-    }
-  }
-
-  finish(): Uint8Array {
-    if (this.#count > 0) this.#out[this.#length++] = this.#bits & 255;
-    return this.#out.subarray(0, this.#length);
-  }
-}
 
 class BitReader {
   readonly #data: Uint8Array;

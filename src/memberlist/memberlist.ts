@@ -11,11 +11,13 @@ import { acceptTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal, type Waitable } from "../scheduler/process.ts";
 import { TaskGroup } from "../scheduler/task-group.ts";
-import { BroadcastQueue } from "./broadcast-queue.ts";
+import { type Broadcast, BroadcastQueue } from "./broadcast-queue.ts";
 import { LAN, type MemberlistConfig, VSN } from "./config.ts";
 import { decompress } from "./framing.ts";
+import { encodeGossip, encodeGossips } from "./gossip-packet.ts";
 import { isGone, type Member, Members } from "./members.ts";
 import {
+  type AliveMessage,
   compoundRanges,
   decodeAccusation,
   decodeAck,
@@ -26,7 +28,6 @@ import {
   decodePushPull,
   decodeUserStream,
   encodeAck,
-  encodeCompound,
   encodeErr,
   encodePushPull,
   encodeUser,
@@ -36,6 +37,7 @@ import {
   type PushPullMessage,
   recallAlive,
 } from "./messages.ts";
+import { type Part, partsOf, rememberParts, userPart, wholePart } from "./parts.ts";
 import { Prober } from "./prober.ts";
 import { pickRandom, pushPullScale } from "./scale.ts";
 import { Transport } from "./transport.ts";
@@ -61,15 +63,6 @@ export interface MemberlistRest {
   readonly pushPullKey: string;
 }
 
-/** A message that waits until the packet it came in has been read: alive first, then the newest. */
-interface HandedOff {
-  readonly type: number;
-  /** What holds it, and from where to where. */
-  readonly data: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-}
-
 /** A node of the cluster: joins, gossips, probes, leaves (memberlist.go Memberlist). */
 export class Memberlist {
   readonly members: Members;
@@ -82,8 +75,9 @@ export class Memberlist {
   readonly #broadcasts: BroadcastQueue;
   readonly #transport: Transport;
   readonly #prober: Prober;
-  #alivePending: HandedOff[] = [];
-  #pending: HandedOff[] = [];
+  /** Messages that wait until the packet they came in has been read: alive first, then the newest. */
+  #alivePending: Part[] = [];
+  #pending: Part[] = [];
   /** Push/pulls that are being answered, streams that are being served, and this node's own exchanges. */
   #pushPulls = 0;
   #serving = 0;
@@ -202,23 +196,30 @@ export class Memberlist {
     this.#transport.close();
   }
 
-  /** Sends a user message to each of some members in one UDP packet; it may get lost. */
-  sendBestEffort(members: readonly Member[], message: Uint8Array): void {
+  /**
+   * Sends a user message to each of some members in one UDP packet; it may get lost.
+   * @param meaning what a receiver reads in it
+   */
+  sendBestEffort(members: readonly Member[], message: Uint8Array, meaning?: unknown): void {
     const packet = encodeUser(message);
+    if (meaning !== undefined) rememberParts(packet, [userPart(message, meaning)]);
     for (const member of members) this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
   }
 
   /**
    * Sends a user message over a TCP connection of its own.
+   * @param meaning what the receiver reads in it
    * @throws KernelError when it cannot be delivered to the other side's kernel within 10 s
    */
-  *sendReliable(member: Member, message: Uint8Array): Proc {
+  *sendReliable(member: Member, message: Uint8Array, meaning?: unknown): Proc {
     const until = this.#host.now() + LAN.tcpTimeout;
     this.#exchanges++;
     try {
       const socket = yield* this.#transport.dial(member.addr, member.port, until);
       try {
-        yield* this.#transport.sendStream(socket, encodeUserStream(message), until);
+        const stream = encodeUserStream(message);
+        if (meaning !== undefined) rememberParts(stream, [userPart(message, meaning)]);
+        yield* this.#transport.sendStream(socket, stream, until);
       } finally {
         socket.close();
       }
@@ -240,20 +241,19 @@ export class Memberlist {
 
   /** Sends a message with as many queued broadcasts as fit beside it. */
   #sendMessage(addr: Ipv4, port: number, message: Uint8Array): void {
-    const extra = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget - message.length);
-    const packet = extra.length === 0 ? message : encodeCompound([message, ...extra]);
+    const { own, foreign } = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget - message.length);
+    const alone = own.length + foreign.length === 0;
+    const packet = alone ? message : encodeGossip([{ message, part: wholePart(message) }, ...own], foreign);
     this.#transport.send(addr, port, packet, false);
   }
 
-  #takeBroadcasts(overhead: number, limit: number): Uint8Array[] {
-    const messages = this.#broadcasts.take(overhead, limit);
-    const used = messages.reduce((sum, message) => sum + message.length + overhead, 0);
-    const free = limit - used;
-    if (free > overhead + USER_OVERHEAD) {
-      const own = this.#config.delegate.takeBroadcasts(overhead + USER_OVERHEAD, free);
-      for (const message of own) messages.push(encodeUser(message));
-    }
-    return messages;
+  /** Messages of memberlist's own, and of the delegate in the room that they leave. */
+  #takeBroadcasts(overhead: number, limit: number): { own: Broadcast[]; foreign: Broadcast[] } {
+    const own = this.#broadcasts.take(overhead, limit);
+    let free = limit;
+    for (const { message } of own) free -= message.length + overhead;
+    if (free <= overhead + USER_OVERHEAD) return { own, foreign: [] };
+    return { own, foreign: this.#config.delegate.takeBroadcasts(overhead + USER_OVERHEAD, free) };
   }
 
   get #gossipWaits(): boolean {
@@ -280,17 +280,11 @@ export class Memberlist {
       return member.state !== MEMBER_STATE.dead || now - member.stateChange <= LAN.gossipToTheDead;
     });
     for (const member of targets) {
-      const messages = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget);
-      if (messages.length === 0) return;
-      this.#sendGossip(member, messages);
-    }
-  }
-
-  #sendGossip(member: Member, messages: readonly Uint8Array[]): void {
-    for (let at = 0; at < messages.length; at += 255) {
-      const part = messages.slice(at, at + 255);
-      const packet = messages.length === 1 ? (part[0] as Uint8Array) : encodeCompound(part);
-      this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
+      const { own, foreign } = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget);
+      if (own.length + foreign.length === 0) return;
+      for (const packet of encodeGossips(own, foreign)) {
+        this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
+      }
     }
   }
 
@@ -299,19 +293,27 @@ export class Memberlist {
   #handlePacket(packet: Uint8Array, src: Ipv4, srcPort: number): void {
     const message = this.#transport.unpack(packet);
     if (message === undefined) return;
-    this.#transport.guard(() => this.#handleMessage(message, 0, message.length, src, srcPort));
+    const parts = partsOf(message);
+    if (parts === undefined) this.#transport.guard(() => this.#handleMessage(message, 0, message.length, src, srcPort));
+    else this.#handleParts(parts, src, srcPort);
     this.#handlePending();
+  }
+
+  /** The messages of a packet in order. */
+  #handleParts(parts: readonly Part[], src: Ipv4, srcPort: number): void {
+    for (const part of parts) {
+      const { type, data, end } = part;
+      if (type === MESSAGE.alive) this.#handOff(this.#alivePending, part);
+      else if (isGossip(type)) this.#handOff(this.#pending, part);
+      else this.#transport.guard(() => this.#handleMessage(data, part.start - 1, end, src, srcPort));
+    }
   }
 
   /** A message with its type byte, from `start` to `end`. Those that make up gossip are left where they are. */
   #handleMessage(data: Uint8Array, start: number, end: number, src: Ipv4, srcPort: number): void {
     const type = start < end ? data[start] : undefined;
-    if (type === MESSAGE.alive) {
-      this.#handOff(this.#alivePending, type, data, start + 1, end);
-      return;
-    }
-    if (type === MESSAGE.suspect || type === MESSAGE.dead || type === MESSAGE.user) {
-      this.#handOff(this.#pending, type, data, start + 1, end);
+    if (type !== undefined && isGossip(type)) {
+      this.#handOff(type === MESSAGE.alive ? this.#alivePending : this.#pending, { type, data, start: start + 1, end });
       return;
     }
     const body = data.subarray(start + 1, end);
@@ -347,22 +349,26 @@ export class Memberlist {
     }
   }
 
-  #handOff(queue: HandedOff[], type: number, data: Uint8Array, start: number, end: number): void {
+  #handOff(queue: Part[], part: Part): void {
     if (queue.length >= LAN.handoffQueueDepth) this.#transport.drop("hand-off queue is full");
-    else queue.push({ type, data, start, end });
+    else queue.push(part);
   }
 
   #handlePending(): void {
     for (;;) {
       const next = this.#alivePending.pop() ?? this.#pending.pop();
       if (next === undefined) return;
-      this.#transport.guard(() => this.#handleHandedOff(next));
+      try {
+        this.#handleHandedOff(next);
+      } catch (error) {
+        this.#transport.malformed(error);
+      }
     }
   }
 
-  #handleHandedOff({ type, data, start, end }: HandedOff): void {
-    if (type === MESSAGE.alive) this.members.alive(recallAlive(data, start, end));
-    else if (type === MESSAGE.user) this.#config.delegate.notifyMessage(data, start, end);
+  #handleHandedOff({ type, data, start, end, meaning }: Part): void {
+    if (type === MESSAGE.alive) this.members.alive((meaning as AliveMessage) ?? recallAlive(data, start, end));
+    else if (type === MESSAGE.user) this.#config.delegate.notifyMessage(data, start, end, meaning);
     else if (type === MESSAGE.suspect) this.members.suspect(decodeAccusation(data.subarray(start, end)));
     else this.members.dead(decodeAccusation(data.subarray(start, end)));
   }
@@ -406,6 +412,11 @@ export class Memberlist {
     const body = message.subarray(1);
     switch (message[0]) {
       case MESSAGE.user: {
+        const [known] = partsOf(message) ?? [];
+        if (known !== undefined) {
+          this.#config.delegate.notifyMessage(known.data, known.start, known.end, known.meaning);
+          return;
+        }
         const user = decodeUserStream(body);
         this.#config.delegate.notifyMessage(user, 0, user.length);
         return;
@@ -420,7 +431,7 @@ export class Memberlist {
         return;
       }
       case MESSAGE.pushPull:
-        yield* this.#answerPushPull(socket, decodePushPull(body), until);
+        yield* this.#answerPushPull(socket, readPushPull(message), until);
         return;
       default:
         throw new MalformedError("message type");
@@ -442,7 +453,11 @@ export class Memberlist {
   }
 
   #localState(join: boolean): Uint8Array {
-    return encodePushPull({ join, nodes: this.members.snapshot(), userState: this.#config.delegate.localState(join) });
+    const nodes = this.members.snapshot();
+    const state: PushPullMessage = { join, nodes, userState: this.#config.delegate.localState(join) };
+    const message = encodePushPull(state);
+    rememberParts(message, [wholePart(message, state)]);
+    return message;
   }
 
   #mergeState(remote: PushPullMessage, join: boolean): void {
@@ -476,10 +491,9 @@ export class Memberlist {
       yield* this.#transport.sendStream(socket, this.#localState(join), until);
       const message = yield* this.#transport.receiveStream(socket, until);
       if (message === undefined) return "EOF";
-      const body = message.subarray(1);
-      if (message[0] === MESSAGE.err) return `remote error: ${decodeErr(body)}`;
+      if (message[0] === MESSAGE.err) return `remote error: ${decodeErr(message.subarray(1))}`;
       if (message[0] !== MESSAGE.pushPull) throw new MalformedError("message type");
-      this.#mergeState(decodePushPull(body), join);
+      this.#mergeState(readPushPull(message), join);
       return undefined;
     } catch (error) {
       if (error instanceof MalformedError) {
@@ -493,6 +507,17 @@ export class Memberlist {
       socket?.close();
     }
   }
+}
+
+/** The state in a push/pull message with its type byte. */
+function readPushPull(message: Uint8Array): PushPullMessage {
+  const [known] = partsOf(message) ?? [];
+  return (known?.meaning as PushPullMessage | undefined) ?? decodePushPull(message.subarray(1));
+}
+
+/** Whether messages of a type wait until their packet has been read. */
+function isGossip(type: number): boolean {
+  return type === MESSAGE.alive || type === MESSAGE.user || type === MESSAGE.suspect || type === MESSAGE.dead;
 }
 
 function speaksCrc(member: Member): boolean {

@@ -7,7 +7,7 @@ import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
 import type { Process } from "../scheduler/process.ts";
 import type { TaskGroup } from "../scheduler/task-group.ts";
-import type { BroadcastQueue } from "./broadcast-queue.ts";
+import type { Broadcast, BroadcastQueue } from "./broadcast-queue.ts";
 import { LAN, type MemberlistConfig } from "./config.ts";
 import {
   type AliveMessage,
@@ -15,14 +15,15 @@ import {
   aliveState,
   type DeadMessage,
   encodeAlive,
-  encodeAliveOnce,
   encodeDead,
   encodeSuspect,
   MEMBER_STATE,
   type MemberState,
   type NodeStateMessage,
+  recallAlive,
   type SuspectMessage,
 } from "./messages.ts";
+import { wholePart } from "./parts.ts";
 import { suspicionTime, suspicionTimeout } from "./scale.ts";
 
 /** A known node. */
@@ -168,6 +169,11 @@ export class Members {
 
   /** An alive message or an alive node of a push/pull. */
   alive(message: AliveMessage): void {
+    const known = this.#byName.get(message.node);
+    // Most are no news: of others only what is newer than what is known, or comes from elsewhere.
+    if (known !== undefined && message.incarnation <= known.incarnation && known.name !== this.#config.name) {
+      if (known.addr === message.addr && known.port === message.port) return;
+    }
     // Go's msgpack codec leaves a nil slice where an empty one was sent.
     this.#alive(message.meta?.length === 0 ? withoutMeta(message) : message, false);
   }
@@ -197,7 +203,7 @@ export class Members {
       this.#refute(member, message.incarnation);
       return;
     }
-    this.#broadcast(message.node, encodeAliveOnce(message));
+    this.#broadcasts.queue(aliveBroadcast(message));
     this.#adopt(member, message);
   }
 
@@ -292,6 +298,7 @@ export class Members {
   #aliveOf(node: NodeStateMessage): void {
     const known = this.#byName.get(node.name);
     const stale = known !== undefined && node.incarnation <= known.incarnation;
+    if (stale && known.name !== this.#config.name && known.addr === node.addr && known.port === node.port) return;
     this.alive(stale ? { ...node, node: node.name } : aliveOf(node));
   }
 
@@ -381,6 +388,20 @@ function withoutMeta(message: AliveMessage): AliveMessage {
     nilMeta.set(message, same);
   }
   return same;
+}
+
+/** What is passed on of an alive message: the same for all who do. */
+const aliveBroadcasts = new WeakMap<AliveMessage, Broadcast>();
+
+function aliveBroadcast(alive: AliveMessage): Broadcast {
+  let broadcast = aliveBroadcasts.get(alive);
+  if (broadcast === undefined) {
+    const message = encodeAlive(alive);
+    const part = wholePart(message, recallAlive(message, 1, message.length));
+    broadcast = { name: alive.node, message, part };
+    aliveBroadcasts.set(alive, broadcast);
+  }
+  return broadcast;
 }
 
 function sameState(message: NodeStateMessage, member: Member): boolean {

@@ -260,23 +260,19 @@ export function recallAlive(data: Uint8Array, start: number, end: number): Alive
 }
 
 /** What is made of alive messages, for as long as anybody holds them. */
-const encodedAlives = new WeakMap<AliveMessage, Uint8Array>();
 const aliveStates = new WeakMap<AliveMessage, NodeStateMessage>();
-
-/** As encodeAlive, once a message. */
-export function encodeAliveOnce(alive: AliveMessage): Uint8Array {
-  let encoded = encodedAlives.get(alive);
-  if (encoded === undefined) {
-    encoded = encodeAlive(alive);
-    encodedAlives.set(alive, encoded);
-  }
-  return encoded;
-}
+const alivesOf = new WeakMap<NodeStateMessage, AliveMessage>();
 
 /** The alive message that an alive node of a push/pull stands for: the same object each time. */
-export function aliveOf({ name: node, addr, port, meta, incarnation, vsn }: NodeStateMessage): AliveMessage {
-  const encoded = encodeAlive({ incarnation, node, addr, port, meta, vsn });
-  return recallAlive(encoded, 1, encoded.length);
+export function aliveOf(state: NodeStateMessage): AliveMessage {
+  let alive = alivesOf.get(state);
+  if (alive === undefined) {
+    const { name: node, addr, port, meta, incarnation, vsn } = state;
+    const encoded = encodeAlive({ incarnation, node, addr, port, meta, vsn });
+    alive = recallAlive(encoded, 1, encoded.length);
+    alivesOf.set(state, alive);
+  }
+  return alive;
 }
 
 /** The reverse: the same object each time, so that its encoding is kept. */

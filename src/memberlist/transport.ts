@@ -85,9 +85,14 @@ export class Transport {
     try {
       handle();
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      this.drop(error.reason);
+      this.malformed(error);
     }
+  }
+
+  /** Counts what a handler found malformed; throws any other error again. */
+  malformed(error: unknown): void {
+    if (!(error instanceof MalformedError)) throw error;
+    this.drop(error.reason);
   }
 
   /** Sends one UDP packet; that the kernel refuses it is no error of the protocol, and counted. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BroadcastQueue } from "../../src/memberlist/broadcast-queue.ts";
+import { type Broadcast, BroadcastQueue } from "../../src/memberlist/broadcast-queue.ts";
 
 const of = (length: number, fill: number) => new Uint8Array(length).fill(fill);
-const fills = (messages: readonly Uint8Array[]) => messages.map((message) => message[0]);
+const fills = (taken: readonly Broadcast[]) => taken.map(({ message }) => message[0]);
 
 describe("BroadcastQueue", () => {
   it("gives the longest that fits first, among equals the newest, then what was sent least", () => {
@@ -66,8 +66,8 @@ describe("BroadcastQueue", () => {
         for (const message of messages) queue.queue({ message });
         for (let round = 0; queue.length > 0 && round < 1000; round++) {
           const taken = queue.take(3, limit);
-          expect(taken.reduce((sum, message) => sum + message.length + 3, 0)).toBeLessThanOrEqual(limit);
-          for (const message of taken) sent.set(message, (sent.get(message) ?? 0) + 1);
+          expect(taken.reduce((sum, { message }) => sum + message.length + 3, 0)).toBeLessThanOrEqual(limit);
+          for (const { message } of taken) sent.set(message, (sent.get(message) ?? 0) + 1);
         }
         expect(messages.map((message) => sent.get(message))).toEqual(messages.map(() => 4));
       }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { MINUTE, MS, SEC } from "../../src/base/time.ts";
-import { BroadcastQueue } from "../../src/memberlist/broadcast-queue.ts";
+import { type Broadcast, BroadcastQueue } from "../../src/memberlist/broadcast-queue.ts";
 import { VSN } from "../../src/memberlist/config.ts";
 import { Keyring } from "../../src/memberlist/keyring.ts";
 import { type Member, Members } from "../../src/memberlist/members.ts";
@@ -60,7 +60,7 @@ describe("Members", () => {
     expect(members.get("n1")?.state).toBe(0);
     members.suspect(accuse("n1", 5));
     expect(members.get("n1")?.state).toBe(1);
-    expect(queue.take(2, 1400).map((message) => message[0])).toEqual([MESSAGE.suspect]);
+    expect(queue.take(2, 1400).map(({ message }) => message[0])).toEqual([MESSAGE.suspect]);
     members.alive(aliveOf("n1", 6));
     network.runFor(MINUTE);
     expect(members.get("n1")?.state).toBe(0);
@@ -92,8 +92,8 @@ describe("Members", () => {
   it("an own accusation is refuted with a higher incarnation, at the cost of health", () => {
     const { members, queue } = setup(2);
     members.suspect(accuse("me", 7));
-    const [message] = queue.take(2, 1400);
-    expect(decodeAlive((message as Uint8Array).subarray(1))).toMatchObject({ node: "me", incarnation: 8 });
+    const [sent] = queue.take(2, 1400);
+    expect(decodeAlive((sent as Broadcast).message.subarray(1))).toMatchObject({ node: "me", incarnation: 8 });
     expect(members.self()).toMatchObject({ state: 0, incarnation: 8 });
     expect(members.health).toBe(1);
     members.dead(accuse("me", 8));
@@ -119,7 +119,7 @@ describe("Members", () => {
       sent = true;
     });
     expect(members.self()?.state).toBe(3);
-    const messages = queue.take(2, 1400).map((message) => decodeAccusation(message.subarray(1)));
+    const messages = queue.take(2, 1400).map(({ message }) => decodeAccusation(message.subarray(1)));
     expect(messages).toContainEqual({ node: "me", incarnation: 1, from: "me" });
     while (queue.take(2, 1400).length > 0);
     expect(sent).toBe(true);

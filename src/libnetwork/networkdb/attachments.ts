@@ -30,7 +30,9 @@ export interface OwnAttachment extends Attachment {
 /** Which nodes are in which network, and since when. */
 export class Attachments {
   readonly own = new Map<string, OwnAttachment>();
+  /** Attachments of other nodes by node and network, and by network and node. */
   readonly #foreign = new Map<string, Map<string, Attachment>>();
+  readonly #byNetwork = new Map<string, Map<string, Attachment>>();
   readonly #nodesOf = new Map<string, NetworkNodes>();
   readonly #self: string;
 
@@ -44,9 +46,24 @@ export class Attachments {
     return node === this.#self ? this.own : this.#foreign.get(node);
   }
 
+  /** Another node's attachment to a network, as of(node)?.get(networkId) has it. */
+  foreign(networkId: string, node: string): Attachment | undefined {
+    return this.#byNetwork.get(networkId)?.get(node);
+  }
+
   addForeign(node: string, attachment: Attachment): void {
+    const { networkId } = attachment;
     const networks = this.#foreign.get(node) ?? new Map<string, Attachment>();
-    this.#foreign.set(node, networks.set(attachment.networkId, attachment));
+    this.#foreign.set(node, networks.set(networkId, attachment));
+    const nodes = this.#byNetwork.get(networkId) ?? new Map<string, Attachment>();
+    this.#byNetwork.set(networkId, nodes.set(node, attachment));
+  }
+
+  #removeForeign(node: string, networkId: string): void {
+    this.#foreign.get(node)?.delete(networkId);
+    const nodes = this.#byNetwork.get(networkId);
+    nodes?.delete(node);
+    if (nodes?.size === 0) this.#byNetwork.delete(networkId);
   }
 
   /** Names of the nodes that take part in a network, in the order in which they joined; it changes as they come and go. */
@@ -77,6 +94,7 @@ export class Attachments {
   /** Forgets a node that failed or left the cluster. */
   forget(node: string): void {
     for (const networkId of [...this.#nodesOf.keys()]) this.removeNode(networkId, node);
+    for (const networkId of [...(this.#foreign.get(node)?.keys() ?? [])]) this.#removeForeign(node, networkId);
     this.#foreign.delete(node);
   }
 
@@ -94,11 +112,20 @@ export class Attachments {
 
   /** Counts down the attachments that were left, and forgets them in the end. */
   reap(period: Time): void {
-    for (const [node, attachment] of [...this.all()]) {
-      if (!attachment.leaving) continue;
-      if (attachment.reapTime > 0) attachment.reapTime -= period;
-      else if (node === this.#self) this.own.delete(attachment.networkId);
-      else this.#foreign.get(node)?.delete(attachment.networkId);
+    for (const attachment of this.own.values()) {
+      if (attachment.leaving && !countedDown(attachment, period)) this.own.delete(attachment.networkId);
+    }
+    for (const [node, networks] of this.#foreign) {
+      for (const attachment of networks.values()) {
+        if (attachment.leaving && !countedDown(attachment, period)) this.#removeForeign(node, attachment.networkId);
+      }
     }
   }
+}
+
+/** Counts down; false when the time is over. */
+function countedDown(attachment: Attachment, period: Time): boolean {
+  if (attachment.reapTime <= 0) return false;
+  attachment.reapTime -= period;
+  return true;
 }

@@ -9,7 +9,15 @@ import type { Memberlist } from "../../memberlist/memberlist.ts";
 import { pickRandom } from "../../memberlist/scale.ts";
 import type { HostRuntime, Proc } from "../../scheduler/process.ts";
 import { Signal } from "../../scheduler/process.ts";
-import { encodeBulkSync, encodeCompound, encodeTableEvent, TABLE_CHANGE } from "./messages.ts";
+import {
+  encodeBulkSync,
+  encodeCompound,
+  encodeTableEvent,
+  type HeardEvent,
+  HeardSync,
+  heardOf,
+  TABLE_CHANGE,
+} from "./messages.ts";
 import type { ClusterState } from "./state.ts";
 import type { Entry } from "./table-store.ts";
 
@@ -116,7 +124,7 @@ export class BulkSyncer {
     const ack = new Ack();
     this.#acks.set(node, ack);
     try {
-      yield* this.#memberlist.sendReliable(peer.member, message);
+      yield* this.#memberlist.sendReliable(peer.member, encodeBulkSync(message.sync), message);
     } catch (error) {
       this.#acks.delete(node);
       throw error;
@@ -140,25 +148,21 @@ export class BulkSyncer {
     ack.notify();
   }
 
-  #message(networks: readonly string[], unsolicited: boolean): Uint8Array {
+  #message(networks: readonly string[], unsolicited: boolean): HeardSync {
     const events = networks.flatMap((network) => this.#state.store.ofNetwork(network).map(eventOf));
-    return encodeBulkSync({
-      lTime: this.#state.tableClock.time,
-      unsolicited,
-      nodeName: this.#state.self,
-      networks,
-      payload: encodeCompound(events),
-    });
+    const payload = encodeCompound(events.map(({ broadcast }) => broadcast.message));
+    const lTime = this.#state.tableClock.time;
+    return new HeardSync({ lTime, unsolicited, nodeName: this.#state.self, networks, payload }, events);
   }
 }
 
 /** Events of live entries, which don't change: every sync sends them again. */
-const events = new WeakMap<Entry, Uint8Array>();
+const events = new WeakMap<Entry, HeardEvent>();
 
-function eventOf(entry: Entry): Uint8Array {
+function eventOf(entry: Entry): HeardEvent {
   const known = events.get(entry);
   if (known !== undefined) return known;
-  const event = encodeEvent(entry);
+  const event = heardOf(encodeEvent(entry));
   if (!entry.deleting && entry.reapTime === 0) events.set(entry, event);
   return event;
 }

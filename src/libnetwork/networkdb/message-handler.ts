@@ -1,6 +1,6 @@
 /** What happens to a received NetworkDB message, and what of it is passed on (moby libnetwork/networkdb delegate.go). */
 import { MalformedError } from "../../base/errors.ts";
-import type { BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
+import type { Broadcast, BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
 import {
   type BulkSync,
   compoundRanges,
@@ -8,26 +8,18 @@ import {
   decodeEnvelope,
   decodePushPullState,
   GOSSIP,
-  type HeardEvent,
+  HeardEvent,
+  HeardEvents,
+  HeardSync,
   readEvent,
   recallEvent,
+  recallPushPullState,
   type TableEvent,
 } from "./messages.ts";
 import type { ClusterState } from "./state.ts";
 
 /** Above this many queued events, those that a bulk sync brought are not passed on (maxQueueLenBroadcastOnSync). */
 const MAX_QUEUE_ON_SYNC = 500;
-
-/** Queues a table event, own or relayed, for its network; it replaces an older one about the same key. */
-export function queueTableEvent(
-  state: ClusterState,
-  network: string,
-  table: string,
-  key: string,
-  message: Uint8Array,
-): void {
-  state.attachments.own.get(network)?.queue.queue({ name: `${table}/${key}`, message });
-}
 
 /** What a received message changes (networkdb/delegate.go). */
 export class MessageHandler {
@@ -51,13 +43,30 @@ export class MessageHandler {
     this.#bulkSync = bulkSync;
   }
 
-  /** A user message of memberlist. */
-  handle(data: Uint8Array, start = 0, end: number = data.length): void {
-    this.#guard(() => this.#handle(data, start, end, false));
+  /**
+   * A user message of memberlist.
+   * @param meaning a HeardEvent, HeardEvents or HeardSync: what it says, if that is known
+   */
+  handle(data: Uint8Array, start = 0, end: number = data.length, meaning?: unknown): void {
+    if (meaning instanceof HeardEvent) this.#handleEvent(meaning, false);
+    else if (meaning instanceof HeardEvents) for (const heard of meaning.events) this.#handleEvent(heard, false);
+    else if (meaning instanceof HeardSync) this.#handleSync(meaning);
+    else this.#guard(() => this.#handle(data, start, end, false));
+  }
+
+  #handleSync({ sync, events }: HeardSync): void {
+    if (sync.lTime > 0) this.#state.tableClock.witness(sync.lTime);
+    for (const heard of events) this.#handleEvent(heard, true);
+    this.#bulkSync(sync);
   }
 
   /** The user state of a push/pull. */
   merge(message: Uint8Array): void {
+    const known = recallPushPullState(message);
+    if (known !== undefined) {
+      this.#state.merge(known);
+      return;
+    }
     this.#guard(() => {
       const { type, data } = decodeEnvelope(message);
       if (type !== GOSSIP.pushPull) throw new MalformedError("message type");
@@ -110,20 +119,16 @@ export class MessageHandler {
     }
   }
 
-  #handleEvent(heard: HeardEvent, bulk: boolean): void {
-    const { type, event, envelope: message } = heard;
-    if (type === GOSSIP.tableEvent) this.#handleTableEvent(event, message, bulk);
-    else if (type === GOSSIP.nodeEvent) {
-      if (this.#state.nodeEvent(event)) this.#nodeEvents.queue({ message });
-    } else if (this.#state.networkEvent(event)) {
-      this.#networkEvents.queue({ name: `${event.networkId}/${event.nodeName}`, message });
-    }
+  #handleEvent({ told, broadcast }: HeardEvent, bulk: boolean): void {
+    if (told.type === GOSSIP.tableEvent) this.#handleTableEvent(told.event, broadcast, bulk);
+    else if (told.type === GOSSIP.nodeEvent) {
+      if (this.#state.nodeEvent(told.event)) this.#nodeEvents.queue(broadcast);
+    } else if (this.#state.networkEvent(told.event)) this.#networkEvents.queue(broadcast);
   }
 
-  #handleTableEvent(event: TableEvent, message: Uint8Array, bulk: boolean): void {
+  #handleTableEvent(event: TableEvent, broadcast: Broadcast, bulk: boolean): void {
     if (event.nodeName === this.#state.self || !this.#state.tableEvent(event, bulk)) return;
-    const queued = this.#state.attachments.own.get(event.networkId)?.queue.length ?? 0;
-    if (bulk && queued > MAX_QUEUE_ON_SYNC) return;
-    queueTableEvent(this.#state, event.networkId, event.tableName, event.key, message);
+    const queue = this.#state.attachments.own.get(event.networkId)?.queue;
+    if (queue !== undefined && !(bulk && queue.length > MAX_QUEUE_ON_SYNC)) queue.queue(broadcast);
   }
 }

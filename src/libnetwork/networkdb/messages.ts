@@ -3,8 +3,10 @@
  * travels as a memberlist user message or as the user state of a push/pull.
  */
 import { ByteCache, sameBytes } from "../../base/byte-cache.ts";
-import { MalformedError } from "../../base/errors.ts";
-import { type ProtoField, ProtoWriter, parseProto } from "../../base/protobuf.ts";
+import { assert, MalformedError } from "../../base/errors.ts";
+import { type ProtoField, ProtoWriter, parseProto, sizeOfBytes } from "../../base/protobuf.ts";
+import type { Broadcast } from "../../memberlist/broadcast-queue.ts";
+import { userPart } from "../../memberlist/parts.ts";
 
 /** GossipMessage.type. */
 export const GOSSIP = {
@@ -124,7 +126,17 @@ export function decodeNetworkEvent(data: Uint8Array): NetworkEvent {
 export function encodePushPullState(state: NetworkPushPull): Uint8Array {
   const writer = new ProtoWriter().uint(1, state.lTime);
   for (const entry of state.networks) writer.bytesAlways(2, encodeEntry(entry));
-  return encodeEnvelope(GOSSIP.pushPull, writer.string(3, state.nodeName).finish());
+  const message = encodeEnvelope(GOSSIP.pushPull, writer.string(3, state.nodeName).finish());
+  states.set(message, state);
+  return message;
+}
+
+/** States that were sent: a receiver in this worker gets the very bytes. */
+const states = new WeakMap<Uint8Array, NetworkPushPull>();
+
+/** The state in a message that encodePushPullState has made; undefined for any other. */
+export function recallPushPullState(message: Uint8Array): NetworkPushPull | undefined {
+  return states.get(message);
 }
 
 /** Entries don't change and are sent over and over. */
@@ -216,16 +228,66 @@ export function decodeBulkSync(data: Uint8Array): BulkSync {
 
 /** @param messages envelopes */
 export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
-  const writer = new ProtoWriter();
+  let length = 0;
+  for (const message of messages) length += sizeOfBytes(message.length === 0 ? 0 : sizeOfBytes(message.length));
+  const writer = new ProtoWriter().uint(1, GOSSIP.compound);
+  if (length > 0) writer.bytesHead(2, length);
   for (const message of messages) writer.wrappedBytes(1, 1, message);
-  return encodeEnvelope(GOSSIP.compound, writer.finish());
+  return writer.finish();
 }
 
-/** A node, network or table event that came, and the envelope in which it is passed on. */
-export type HeardEvent =
-  | { readonly type: typeof GOSSIP.nodeEvent; readonly event: NodeEvent; readonly envelope: Uint8Array }
-  | { readonly type: typeof GOSSIP.networkEvent; readonly event: NetworkEvent; readonly envelope: Uint8Array }
-  | { readonly type: typeof GOSSIP.tableEvent; readonly event: TableEvent; readonly envelope: Uint8Array };
+/** What an envelope with an event says. */
+type Told =
+  | { readonly type: typeof GOSSIP.nodeEvent; readonly event: NodeEvent }
+  | { readonly type: typeof GOSSIP.networkEvent; readonly event: NetworkEvent }
+  | { readonly type: typeof GOSSIP.tableEvent; readonly event: TableEvent };
+
+/** A node, network or table event that came, and as what it is passed on: the same for all who hear it. */
+export class HeardEvent {
+  readonly told: Told;
+  readonly broadcast: Broadcast;
+
+  /** @param envelope in which it is passed on */
+  constructor(told: Told, envelope: Uint8Array) {
+    this.told = told;
+    const part = userPart(envelope, this);
+    const name = nameOf(told);
+    this.broadcast = name === undefined ? { message: envelope, part } : { name, message: envelope, part };
+  }
+}
+
+/** What a newer event of the same name takes the place of in a queue; node events are all sent. */
+function nameOf({ type, event }: Told): string | undefined {
+  if (type === GOSSIP.tableEvent) return `${event.tableName}/${event.key}`;
+  return type === GOSSIP.networkEvent ? `${event.networkId}/${event.nodeName}` : undefined;
+}
+
+/** The events of a compound message, in order. */
+export class HeardEvents {
+  readonly events: readonly HeardEvent[];
+
+  constructor(events: readonly HeardEvent[]) {
+    this.events = events;
+  }
+}
+
+/** A bulk sync with its entries. */
+export class HeardSync {
+  readonly sync: BulkSync;
+  readonly events: readonly HeardEvent[];
+
+  constructor(sync: BulkSync, events: readonly HeardEvent[]) {
+    this.sync = sync;
+    this.events = events;
+  }
+}
+
+/** An event of this worker's own making, as those hear it to whom it is sent. */
+export function heardOf(envelope: Uint8Array): HeardEvent {
+  const event = recallEvent(envelope, 0, envelope.length);
+  assert(event !== undefined, "an event was encoded");
+  return event;
+}
 
 /** Events that came: every node hears the same ones many times. */
 const heard = new ByteCache<HeardEvent | undefined>(32768, 1024);
@@ -245,9 +307,9 @@ export function readEvent(message: Uint8Array): HeardEvent | undefined {
   const { type, data } = decodeEnvelope(message);
   const again = encodeEnvelope(type, data);
   const envelope = sameBytes(again, message) ? message : again;
-  if (type === GOSSIP.nodeEvent) return { type, event: decodeNodeEvent(data), envelope };
-  if (type === GOSSIP.networkEvent) return { type, event: decodeNetworkEvent(data), envelope };
-  if (type === GOSSIP.tableEvent) return { type, event: decodeTableEvent(data), envelope };
+  if (type === GOSSIP.nodeEvent) return new HeardEvent({ type, event: decodeNodeEvent(data) }, envelope);
+  if (type === GOSSIP.networkEvent) return new HeardEvent({ type, event: decodeNetworkEvent(data) }, envelope);
+  if (type === GOSSIP.tableEvent) return new HeardEvent({ type, event: decodeTableEvent(data) }, envelope);
   return undefined;
 }
 

@@ -22,7 +22,7 @@ import type { GossipCensus, GossipKey, GossipPeer, NetworkDb, TableNote } from "
 import type { OwnAttachment } from "./attachments.ts";
 import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
-import { MessageHandler, queueTableEvent } from "./message-handler.ts";
+import { MessageHandler } from "./message-handler.ts";
 import {
   type BulkSync,
   encodeCompound,
@@ -30,6 +30,9 @@ import {
   encodeNodeEvent,
   encodePushPullState,
   encodeTableEvent,
+  type HeardEvent,
+  HeardEvents,
+  heardOf,
   MEMBERSHIP,
   type Membership,
   TABLE_CHANGE,
@@ -357,7 +360,7 @@ export class NetworkDbNode implements NetworkDb {
     this.#state.store.put(entry);
     const residualReapTime = Math.floor(reapTime / SEC);
     const event = { type, lTime, nodeName: this.nodeName, networkId, tableName: table, key, value, residualReapTime };
-    queueTableEvent(this.#state, networkId, table, key, encodeTableEvent(event));
+    this.#state.attachments.own.get(networkId)?.queue.queue(heardOf(encodeTableEvent(event)).broadcast);
   }
 
   getEntry(table: string, networkId: string, key: string): Uint8Array | undefined {
@@ -385,9 +388,12 @@ export class NetworkDbNode implements NetworkDb {
     for (const { networkId, queue } of this.#state.attachments.own.values()) {
       if (queue.length === 0) continue;
       const budget = (this.#options.packetSize ?? LAN.packetSize) - COMPOUND_HEADER_OVERHEAD;
-      const messages = queue.take(COMPOUND_OVERHEAD, budget);
-      if (messages.length === 0) continue;
-      const compound = encodeCompound(messages);
+      const taken = queue.take(COMPOUND_OVERHEAD, budget);
+      if (taken.length === 0) continue;
+      const compound = encodeCompound(taken.map(({ message }) => message));
+      const heard = new HeardEvents(
+        taken.map(({ message, part }) => (part?.meaning as HeardEvent) ?? heardOf(message)),
+      );
       const nodes = this.#state.attachments.nodesOf(networkId);
       const targets: Member[] = [];
       for (const name of pickRandom(this.#random, LAN.gossipNodes, nodes, (node) => node !== this.nodeName)) {
@@ -395,13 +401,13 @@ export class NetworkDbNode implements NetworkDb {
         if (node === undefined) break;
         targets.push(node.member);
       }
-      this.#memberlist.sendBestEffort(targets, compound);
+      this.#memberlist.sendBestEffort(targets, compound, heard);
     }
   }
 
   #sendNetworkEvent(type: Membership, networkId: string, lTime: number): void {
     const message = encodeNetworkEvent({ type, lTime, nodeName: this.nodeName, networkId });
-    this.#networkEvents.queue({ name: `${networkId}/${this.nodeName}`, message });
+    this.#networkEvents.queue(heardOf(message).broadcast);
   }
 
   /** Queues a node event and waits until it has been gossiped enough; false when that took more than 5 s. */
@@ -413,7 +419,8 @@ export class NetworkDbNode implements NetworkDb {
       done = true;
       sent.notify();
     };
-    this.#nodeEvents.queue({ message: encodeNodeEvent({ type, lTime, nodeName: this.nodeName }), finished });
+    const { broadcast } = heardOf(encodeNodeEvent({ type, lTime, nodeName: this.nodeName }));
+    this.#nodeEvents.queue({ ...broadcast, finished });
     if (this.#state.nodes.active.size <= 1) return true;
     const until = this.#host.now() + BROADCAST_TIMEOUT;
     while (!done) {
@@ -427,7 +434,7 @@ export class NetworkDbNode implements NetworkDb {
   #delegate(): Delegate {
     return {
       nodeMeta: () => new Uint8Array(0),
-      notifyMessage: (data, start, end) => this.#handler.handle(data, start, end),
+      notifyMessage: (data, start, end, meaning) => this.#handler.handle(data, start, end, meaning),
       takeBroadcasts: (overhead, limit) => [
         ...this.#networkEvents.take(overhead, limit),
         ...this.#nodeEvents.take(overhead, limit),

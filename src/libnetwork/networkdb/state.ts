@@ -77,7 +77,8 @@ export class ClusterState {
     const { nodeName, networkId, lTime } = event;
     if (nodeName === this.self) return false;
     const leaving = event.type === MEMBERSHIP.leave;
-    const known = this.attachments.of(nodeName)?.get(networkId);
+    const known = this.attachments.foreign(networkId, nodeName);
+    if (known !== undefined && known.lTime >= lTime) return false;
     if (known === undefined) {
       // A node unknown to memberlist would never be reported as failed, and stay for ever.
       if (leaving || !this.nodes.active.has(nodeName)) return false;
@@ -85,7 +86,6 @@ export class ClusterState {
       this.attachments.addNode(networkId, nodeName);
       return true;
     }
-    if (known.lTime >= lTime) return false;
     known.lTime = lTime;
     known.leaving = leaving;
     if (leaving) {
@@ -109,10 +109,11 @@ export class ClusterState {
   tableEvent(event: TableEvent, bulk: boolean): boolean {
     this.tableClock.witness(event.lTime);
     const { networkId, tableName: table, key, lTime, nodeName: node, value } = event;
-    const own = this.attachments.own.get(networkId);
-    if (own === undefined || own.leaving || !this.attachments.hasNode(networkId, node)) return false;
+    // Most are no news.
     const known = this.store.get(table, networkId, key);
     if (known !== undefined && known.lTime >= lTime) return false;
+    const own = this.attachments.own.get(networkId);
+    if (own === undefined || own.leaving || !this.attachments.hasNode(networkId, node)) return false;
     const deleting = event.type === TABLE_CHANGE.delete;
     // A delete of something unknown may have travelled longer than tombstones live; only a bulk sync tells how long
     // it still has.
