@@ -2,7 +2,7 @@
  * One start of a swarm, in a process of its own: node startup-run.mjs '{"hosts":100,"workers":1}' prints one JSON object.
  *
  * All hosts are on; the first one makes the swarm, all others are told to join at the same moment. Then each host is asked,
- * once or once or twice a second, what it knows: its memberlist, its NetworkDB, the nodes of the ingress network, and its peer table there.
+ * once or twice a second, what it knows: its memberlist, its NetworkDB, the nodes of the ingress network, and its peer table there.
  */
 import { createMachine } from "../../dist/src/lab/machine.js";
 import { parseLab } from "../../dist/src/lab/parse.js";
