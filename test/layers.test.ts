@@ -81,7 +81,30 @@ export function violations(path: string, text: string): string[] {
   return out;
 }
 
+/** Every import of the page that reaches further than it may: it takes src/, but neither Node's modules nor the commands. */
+export function pageViolations(path: string, text: string): string[] {
+  const name = relative(ROOT, path);
+  return importsOf(text).flatMap((specifier) => {
+    if (specifier.startsWith("node:")) return [`${name}: imports ${specifier}`];
+    if (!specifier.startsWith(".")) return [];
+    const target = relative(ROOT, resolve(dirname(path), specifier));
+    const allowed = /^(web\/|src\/|build\/kernel\.wasm)/.test(target) && !NODE_FILES.test(target);
+    return allowed ? [] : [`${name}: imports ${target}`];
+  });
+}
+
 describe("layers", () => {
+  it("the page imports what a browser has", () => {
+    const path = join(ROOT, "web/x.ts");
+    expect(pageViolations(path, 'import { readFileSync } from "node:fs";')).toHaveLength(1);
+    expect(pageViolations(path, 'import { loadLab } from "../src/cli/labs.ts";')).toHaveLength(1);
+    expect(pageViolations(path, 'import { helper } from "../test/support/x.ts";')).toHaveLength(1);
+    expect(pageViolations(path, 'import { SEC } from "../src/base/time.ts";')).toHaveLength(0);
+    const files = sourceFiles(join(ROOT, "web"));
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.flatMap((file) => pageViolations(file, readFileSync(file, "utf8")))).toEqual([]);
+  });
+
   it("finds a wrong edge", () => {
     const path = join(SRC, "base/time.ts");
     expect(violations(path, 'import { x } from "../kernel/types.ts";')).toHaveLength(1);

@@ -22,7 +22,7 @@ function read(path: string | URL): string | undefined {
 }
 
 /** Names of the labs that come with swarmwire. */
-function galleryNames(): string[] {
+export function galleryNames(): string[] {
   for (const gallery of GALLERIES) {
     try {
       const names = readdirSync(gallery, { recursive: true }) as string[];

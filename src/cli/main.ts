@@ -7,6 +7,7 @@ import { runCommand } from "./run.ts";
 import { shellCommand } from "./shell.ts";
 import { sweepCommand } from "./sweep.ts";
 import { version } from "./version.ts";
+import { viewCommand } from "./view.ts";
 
 const HELP = `swarmwire emulates a Docker Swarm and its overlay networks packet by packet.
 
@@ -14,6 +15,7 @@ Usage: swarmwire COMMAND
 
   run LAB      run a lab's steps; --pcap FILE writes a trace for Wireshark
   shell [LAB]  type on its hosts yourself
+  view [LAB]   look at one in a browser as it runs
   sweep LAB    run it many times, with other parameters and seeds; results as CSV and JSON
   bench [NAME] large runs: many hosts, many containers, generated traffic
   labs         the labs that come with swarmwire
@@ -27,6 +29,7 @@ swarmwire COMMAND --help says more.
 const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Promise<number>>> = {
   run: runCommand,
   shell: shellCommand,
+  view: viewCommand,
   sweep: sweepCommand,
   bench: benchCommand,
   labs: labsCommand,

@@ -1,8 +1,7 @@
 /** What `swarmwire run` prints: a terminal's screen, or JSON lines. */
-import { formatDuration, type Time } from "../base/time.ts";
-import { formatLinks } from "../lab/fabric.ts";
+import type { Time } from "../base/time.ts";
 import type { LabObserver, LabResult, LateOutput, PassedKind, StepResult } from "../lab/run.ts";
-import { Screen } from "../lab/screen.ts";
+import { Transcript } from "../lab/transcript.ts";
 import { formatProfile, profileJson } from "./profile.ts";
 import type { Progress } from "./progress.ts";
 import { type TraceFile, traceText } from "./trace.ts";
@@ -15,31 +14,12 @@ export interface Printer extends LabObserver {
   finished(result: LabResult, trace: TraceFile | undefined): void;
 }
 
-/** Reasons under which a packet ends as it should, and not as a loss. */
-const CONSUMED = /_CONSUMED$/;
-
-/** Switch links that the end of a run lists at most. */
-const MOST_LINKS = 32;
-
-/** Packets that were lost, by reason. */
-export function lossesOf(drops: Readonly<Record<string, number>>): [string, number][] {
-  return Object.entries(drops).filter(([reason, count]) => count > 0 && !CONSUMED.test(reason));
-}
-
-function nameOf(host: string, terminal: string | undefined): string {
-  return terminal === undefined ? host : `${host}/${terminal}`;
-}
-
 /** What a person sees. */
 export class TerminalPrinter implements Printer {
   readonly #quiet: boolean;
   readonly #progress: Progress;
   readonly #out: Out;
-  /** Where a terminal would redraw its lines; undefined when there is one. */
-  readonly #screen: Screen | undefined;
-  #atLineStart = true;
-  /** The terminal whose output stands last, `host/container`, while it is open. */
-  #terminal: string | undefined;
+  readonly #transcript: Transcript;
 
   /**
    * @param quiet failures only
@@ -48,89 +28,50 @@ export class TerminalPrinter implements Printer {
   constructor(quiet: boolean, progress: Progress, out: Out = process.stdout) {
     this.#quiet = quiet;
     this.#out = out;
-    this.#screen = out.isTTY === true ? undefined : new Screen();
     this.#progress = progress;
+    const failed = (text: string): void => {
+      progress.clear();
+      process.stderr.write(`${text}\n`);
+    };
+    this.#transcript = new Transcript({ print: (text) => this.#print(text), failed }, out.isTTY === true);
   }
 
   #print(text: string): void {
-    if (this.#quiet || text === "") return;
+    if (this.#quiet) return;
     this.#progress.clear();
     this.#out.write(text);
-    this.#atLineStart = text.endsWith("\n");
-  }
-
-  #newLine(): void {
-    if (!this.#atLineStart) this.#print("\n");
   }
 
   stepStarted(step: number, host: string, terminal: string | undefined, command: string): void {
     this.#progress.step(step);
-    const text = command.replace(/\n+$/, "");
-    if (terminal === undefined) {
-      this.#newLine();
-      this.#print(`${host}$ ${text}\n`);
-      return;
-    }
-    // The prompt stands there already when the same terminal was left last.
-    if (this.#terminal !== nameOf(host, terminal) || this.#atLineStart) {
-      this.#newLine();
-      this.#print(`[${nameOf(host, terminal)}] / # `);
-    }
-    this.#print(`${text}\n`);
+    this.#transcript.stepStarted(step, host, terminal, command);
   }
 
-  output(_stream: "stdout" | "stderr", text: string): void {
-    this.#print(this.#screen?.write(text) ?? text);
+  output(stream: "stdout" | "stderr", text: string): void {
+    this.#transcript.output(stream, text);
   }
 
-  lateOutput({ host, terminal, text }: LateOutput): void {
-    const name = nameOf(host, terminal);
-    if (this.#terminal !== name || this.#atLineStart) {
-      this.#newLine();
-      this.#print(`[${name}] `);
-    }
-    this.#print(text);
-    this.#terminal = name;
+  lateOutput(late: LateOutput): void {
+    this.#transcript.lateOutput(late);
   }
 
-  terminalClosed({ host, terminal }: { readonly host: string; readonly terminal: string | undefined }): void {
-    if (this.#terminal !== nameOf(host, terminal)) return;
-    this.#newLine();
-    this.#terminal = undefined;
+  terminalClosed(closed: { readonly host: string; readonly terminal: string | undefined }): void {
+    this.#transcript.terminalClosed(closed);
   }
 
   stepEnded(result: StepResult): void {
-    this.#print(this.#screen?.end() ?? "");
-    this.#terminal = result.open === undefined ? undefined : nameOf(result.host, result.open);
-    for (const failure of result.failures) {
-      this.#newLine();
-      this.#progress.clear();
-      const prompt = `${nameOf(result.host, result.terminal)}$ ${result.command.trim()}`;
-      process.stderr.write(`✗ step ${result.step + 1} (${prompt}): ${failure}\n`);
-    }
+    this.#transcript.stepEnded(result);
     if (result.failures.length > 0 && this.#quiet)
       process.stderr.write(`  instead: ${JSON.stringify(result.stdout + result.stderr)}\n`);
   }
 
   passed(step: number, kind: PassedKind, detail: string): void {
     this.#progress.step(step);
-    this.#newLine();
-    this.#terminal = undefined;
-    this.#print(kind === "wait" ? `# ${formatDuration(Number(detail))} pass\n` : `# ${kind}: ${detail}\n`);
+    this.#transcript.passed(step, kind, detail);
   }
 
   finished(result: LabResult, trace: TraceFile | undefined): void {
-    this.#newLine();
-    const { counters, steps } = result;
-    const failed = steps.filter((step) => step.failures.length > 0).length;
-    const drops = lossesOf(counters.drops).map(([reason, count]) => `${count} ${reason}`);
-    const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
-    this.#print(
-      `\n${count(steps.length, "command")}, ${failed === 0 ? "all as expected" : `${failed} not as expected`}; ${formatDuration(result.end)} of virtual time, ${count(counters.framesCarried, "frame")} on the wire, ${count(counters.events, "event")}.\n`,
-    );
-    if (drops.length > 0) this.#print(`Dropped: ${drops.join(", ")}.\n`);
-    if (counters.links.length > 0) this.#print(`\n${formatLinks(counters.links, MOST_LINKS)}\n`);
-    if (result.cut) this.#print("Stopped before the end of the last step.\n");
+    this.#transcript.finished(result);
     if (trace !== undefined) this.#print(traceText(trace));
     // Also where nothing else is printed: it was asked for.
     if (result.profile !== undefined) this.#out.write(`${this.#quiet ? "" : "\n"}${formatProfile(result.profile)}`);

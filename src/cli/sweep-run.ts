@@ -6,9 +6,9 @@ import { isUserError } from "../base/errors.ts";
 import { createMachine } from "../lab/machine.ts";
 import { parseLab } from "../lab/parse.ts";
 import { LabSession, runSteps } from "../lab/run.ts";
+import { lossesOf } from "../lab/transcript.ts";
 import { loadKernel } from "../scheduler/node-adapter.ts";
 import { breather } from "./breathe.ts";
-import { lossesOf } from "./printers.ts";
 import type { SweepRun } from "./sweep-plan.ts";
 import type { RunFigures } from "./sweep-results.ts";
 

@@ -68,6 +68,8 @@ export interface RunOptions {
   /** Stops at this virtual time. */
   readonly until?: Time;
   readonly observer?: LabObserver;
+  /** Awaited before each step: time stands while it lasts. */
+  readonly before?: (step: number) => Promise<void>;
 }
 
 /** Runs all steps of a session's lab. */
@@ -79,6 +81,7 @@ class StepRunner {
   readonly #session: LabSession;
   readonly #until: Time;
   readonly #observer: LabObserver;
+  readonly #before: (step: number) => Promise<void>;
   readonly #results: StepResult[] = [];
   /** The links' counters when they were last shown. */
   #shown: readonly LinkSummary[] = [];
@@ -87,6 +90,7 @@ class StepRunner {
     this.#session = session;
     this.#until = options.until ?? FOREVER;
     this.#observer = options.observer ?? {};
+    this.#before = options.before ?? (async () => {});
   }
 
   /** No more is run: the end of the time came, or somebody stopped the run. */
@@ -99,6 +103,7 @@ class StepRunner {
     this.#session.observe(this.#observer);
     let cut = false;
     for (const [index, step] of plan.steps.entries()) {
+      if (!this.#over) await this.#before(index);
       if (!this.#over) await this.#step(step, index);
       cut = this.#over && (index < plan.steps.length - 1 || this.#results.at(-1)?.exit === undefined);
       if (cut) break;

@@ -37,7 +37,7 @@ steps:
 `;
 
 describe("help and mistakes", () => {
-  it.each(["run", "shell", "sweep", "bench", "labs", "check", "schema"])("%s --help", (command) => {
+  it.each(["run", "shell", "view", "sweep", "bench", "labs", "check", "schema"])("%s --help", (command) => {
     for (const flag of ["--help", "-h"]) {
       const { status, out, err } = swarmwire(command, flag);
       expect([status, err]).toEqual([0, ""]);
@@ -57,6 +57,9 @@ describe("help and mistakes", () => {
   it.each<[string[], RegExp]>([
     [["frob"], /^swarmwire: there is no command frob; see swarmwire --help\n$/],
     [["constructor"], /^swarmwire: there is no command constructor/],
+    [["view", "a", "b"], /^swarmwire view: one lab at a time; unexpected b\n$/],
+    [["view", "no-such"], /^swarmwire view: no-such: expected a lab that comes with swarmwire/],
+    [["view", "--port", "x"], /^swarmwire view: --port x: expected a number from 0 to 65535\n$/],
     [["run"], /^swarmwire run: which lab\? Try: swarmwire run standalone\n$/],
     [["run", "nosuch"], /^nosuch: no such file, and no lab of that name \(swarmwire labs has a list\)\n$/],
     [["run", "standalone", "--frob"], /^swarmwire run: unknown flag --frob; see swarmwire run --help\n$/],

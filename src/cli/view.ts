@@ -1,0 +1,56 @@
+/** `swarmwire view [LAB]`: serves the page that shows labs as they run, in a browser on this machine. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { UserError } from "../base/errors.ts";
+import { type FlagTable, formatFlags, HELP_FLAG, parseArgs, wholeNumber } from "./args.ts";
+import { Interruption } from "./interruption.ts";
+import { galleryNames } from "./labs.ts";
+import { pageUrl, servePage } from "./page-server.ts";
+
+const DEFAULT_PORT = 8080;
+
+const FLAGS: FlagTable = {
+  port: { value: "N", help: `TCP port to serve on (default ${DEFAULT_PORT}; 0 takes one that is free)` },
+  help: HELP_FLAG,
+};
+
+const HELP = `Usage: swarmwire view [LAB] [flags]
+
+Serves a page that runs the labs that come with swarmwire, in the browser: terminals, packets, traces. The server
+only hands out files, to this machine; Ctrl-C ends it. Any other web server can serve them too: dist/web.
+
+${formatFlags(FLAGS)}`;
+
+/** The page stands beside the compiled command, and in dist seen from the source tree. */
+const PAGES = ["../../web/", "../../dist/web/"].map((place) => new URL(place, import.meta.url));
+
+function pageFolder(): string {
+  const folder = PAGES.find(
+    (place) => existsSync(new URL("index.html", place)) && existsSync(new URL("assets", place)),
+  );
+  if (folder === undefined) throw new UserError("swarmwire view: the page isn't there: run npm run build");
+  return fileURLToPath(folder);
+}
+
+/** @returns the exit status */
+export async function viewCommand(argv: readonly string[]): Promise<number> {
+  const args = parseArgs("view", argv, FLAGS);
+  if (args.has("help")) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [lab, extra] = args.positional;
+  if (extra !== undefined) throw new UserError(`swarmwire view: one lab at a time; unexpected ${extra}`);
+  if (lab !== undefined && !galleryNames().includes(lab))
+    throw new UserError(`swarmwire view: ${lab}: expected a lab that comes with swarmwire (swarmwire labs has a list)`);
+  const port = wholeNumber("view", args, "port", 0, 65_535) ?? DEFAULT_PORT;
+  const server = await servePage(pageFolder(), port);
+  const query = lab === undefined ? "" : `?lab=${encodeURIComponent(lab)}`;
+  process.stdout.write(`${pageUrl(server)}${query}\n`);
+  await new Promise<void>((resolve) => {
+    new Interruption({ stop: resolve });
+  });
+  server.close();
+  server.closeAllConnections();
+  return 0;
+}

@@ -1,0 +1,26 @@
+/** Gathers what the page is to be told, so that a busy run sends few messages. */
+import type { OnEvents, SessionEvent } from "./protocol.ts";
+
+/** Events on their way to the page, in order. */
+export class Outbox {
+  readonly #tell: OnEvents;
+  #events: SessionEvent[] = [];
+
+  constructor(tell: OnEvents) {
+    this.#tell = tell;
+  }
+
+  push(event: SessionEvent): void {
+    const last = this.#events.at(-1);
+    if (event.kind === "output" && last?.kind === "output" && last.host === event.host)
+      this.#events[this.#events.length - 1] = { ...last, text: last.text + event.text };
+    else this.#events.push(event);
+  }
+
+  flush(): void {
+    if (this.#events.length === 0) return;
+    const events = this.#events;
+    this.#events = [];
+    this.#tell(events);
+  }
+}

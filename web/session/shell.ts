@@ -1,0 +1,149 @@
+/** One host's terminal, typed on by the page's user: what `swarmwire shell` does on a real one. */
+import { UserError } from "../../src/base/errors.ts";
+import { SEC } from "../../src/base/time.ts";
+import type { LateOutput } from "../../src/lab/run.ts";
+import type { CommandOutcome, LabSession, TerminalInput } from "../../src/lab/session.ts";
+import { incomplete } from "../../src/shell/sh/sh.ts";
+import type { Pace } from "./pace.ts";
+
+/** A command may run this long: an hour of virtual time. */
+const LIMIT = 3600 * SEC;
+
+/** Where the terminal's text and prompt go. */
+export interface ShellOutput {
+  print(text: string): void;
+  prompt(prompt: string | undefined): void;
+}
+
+/** A terminal that was left open by a command. */
+interface OpenTerminal {
+  /** The request that opened it. */
+  readonly key: number;
+  readonly container: string | undefined;
+  /** What stands in its last line: the prompt of the program that waits. */
+  tail: string;
+}
+
+/** A host's terminal. Commands are run one after the other by whoever holds it. */
+export class HostShell {
+  readonly #host: string;
+  readonly #session: LabSession;
+  readonly #pace: Pace;
+  readonly #out: ShellOutput;
+  #open: OpenTerminal | undefined;
+  /** The terminal on which a command runs now. */
+  #busy: number | undefined;
+  /** Lines of a command that isn't whole yet. */
+  #begun = "";
+  /** The last line of what was printed. */
+  #tail = "";
+
+  constructor(host: string, session: LabSession, pace: Pace, out: ShellOutput) {
+    this.#host = host;
+    this.#session = session;
+    this.#pace = pace;
+    this.#out = out;
+  }
+
+  /** Something runs that Ctrl-C is for. */
+  get busy(): boolean {
+    return this.#busy !== undefined;
+  }
+
+  #print(text: string): void {
+    const all = this.#tail + text;
+    this.#tail = all.slice(all.lastIndexOf("\n") + 1);
+    if (text !== "") this.#out.print(text);
+  }
+
+  /** Shows where to type. */
+  prompt(): void {
+    if (this.#open === undefined && this.#tail !== "") this.#print("\n");
+    this.#tail = "";
+    this.#out.prompt(this.#begun !== "" ? "> " : (this.#open?.tail ?? `${this.#host}$ `));
+  }
+
+  /** A line was typed, which the page shows already. */
+  async line(line: string): Promise<void> {
+    const open = this.#open;
+    if (open !== undefined) await this.#type({ command: line, into: open.key });
+    else if (incomplete(`${this.#begun}${line}`)) this.#begun += `${line}\n`;
+    else {
+      const command = this.#begun + line;
+      this.#begun = "";
+      if (command.trim() !== "") await this.#type({ command });
+    }
+    this.prompt();
+  }
+
+  /** Ctrl-C or Ctrl-D while nothing runs: for the program that waits, if one does. */
+  async key(key: "interrupt" | "eof"): Promise<void> {
+    this.#begun = "";
+    if (this.#open !== undefined) await this.#type({ key, into: this.#open.key });
+    this.prompt();
+  }
+
+  /** Ctrl-C while something runs. */
+  interrupt(): void {
+    if (this.#busy !== undefined) this.#session.interrupt(this.#host, this.#busy);
+  }
+
+  /** Types, and shows what comes until it ends or waits. */
+  async #type(input: TerminalInput): Promise<void> {
+    const { cluster } = this.#session;
+    const open = this.#open;
+    this.#open = undefined;
+    // The newline with which a shell answers Ctrl-C stands there already.
+    let skipsNewline = "key" in input && input.key === "interrupt";
+    const show = (_stream: string, output: string): void => {
+      this.#print(skipsNewline ? output.replace(/^\n/, "") : output);
+      skipsNewline = false;
+    };
+    this.#pace.watch(true);
+    try {
+      const outcome = await this.#session.command(this.#host, input, cluster.now + LIMIT, show, (id) => {
+        this.#busy = open?.key ?? id;
+      });
+      this.#keep(open, outcome);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#print(`${error.message}\n`);
+    } finally {
+      this.#busy = undefined;
+      this.#pace.watch(false);
+    }
+    await this.#session.wait(SEC);
+  }
+
+  #keep(open: OpenTerminal | undefined, outcome: CommandOutcome): void {
+    const key = open?.key ?? outcome.id;
+    // A program that said nothing, to Ctrl-C for instance, still stands at its prompt.
+    const said = outcome.stdout !== "" || outcome.stderr !== "";
+    if (outcome.refused !== undefined) this.#print(`${outcome.refused}\n`);
+    else if (outcome.idle)
+      this.#open = { key, container: outcome.terminal, tail: said ? this.#tail : (open?.tail ?? "") };
+    else if (outcome.exit === undefined && !this.#session.stopped) {
+      this.#print("\nno end after an hour of virtual time; interrupted\n");
+      this.#session.hangup(this.#host, key);
+    }
+  }
+
+  /** Output that nobody waits for. @returns whether it was this terminal's */
+  late({ terminal, text }: LateOutput): boolean {
+    const open = this.#open;
+    if (open === undefined || open.container !== terminal) return false;
+    const all = open.tail + text;
+    const head = all.lastIndexOf("\n") + 1;
+    open.tail = all.slice(head);
+    if (head > 0) this.#out.print(all.slice(0, head));
+    this.#out.prompt(open.tail);
+    return true;
+  }
+
+  /** What ran on a terminal has ended. */
+  closed(terminal: string | undefined): void {
+    if (this.#open === undefined || this.#open.container !== terminal) return;
+    this.#open = undefined;
+    this.prompt();
+  }
+}

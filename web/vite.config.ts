@@ -1,0 +1,14 @@
+/** Builds the page: static files that find each other wherever they are served from. */
+import { defineConfig } from "vite";
+
+/** What lets a page share memory with its workers. */
+const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+/** Vite's settings. */
+export default defineConfig({
+  base: "./",
+  build: { outDir: "../dist/web", emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 2000 },
+  worker: { format: "es" },
+  server: { headers: ISOLATION },
+  preview: { headers: ISOLATION },
+});
