@@ -166,7 +166,7 @@ function linksTable({ links }: MeshResult): string {
   return formatColumns([
     ["link", "frames", "bytes", "load", "dropped", "most waiting"],
     ...busiest.map(({ from, to, frames, bytes, load, drops, peakBytes }) => [
-      `${from} to ${to}`,
+      `${from} > ${to}`,
       ...[
         grouped(frames),
         grouped(bytes),

@@ -2,6 +2,7 @@
 import { createInterface, type Interface } from "node:readline";
 import { UserError } from "../base/errors.ts";
 import { parseDuration, SEC } from "../base/time.ts";
+import { lastLine, type OpenTerminal, openAfter, TYPED_LIMIT, TypedOutput } from "../lab/open-terminal.ts";
 import type { LateOutput } from "../lab/run.ts";
 import { Screen } from "../lab/screen.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../lab/session.ts";
@@ -16,18 +17,6 @@ export const LOCAL_HELP = `  @host2     go to another host; its open terminal is
   @wait 1h   let virtual time pass
   Ctrl-C     interrupts what runs; Ctrl-D leaves a container's shell, then swarmwire
 `;
-
-/** A command may run this long: an hour of virtual time. */
-const LIMIT = 3600 * SEC;
-
-/** A terminal that was left open. */
-interface OpenTerminal {
-  /** The request that opened it. */
-  readonly key: number;
-  readonly container: string | undefined;
-  /** What stands in its last line: the prompt of the program that waits. */
-  tail: string;
-}
 
 /** One user's prompt. */
 export class Repl {
@@ -172,38 +161,31 @@ export class Repl {
     const host = this.#host;
     const open = "into" in input ? this.#open.get(host) : undefined;
     this.#open.delete(host);
-    let tail = "";
-    // The newline with which a shell answers Ctrl-C stands there already.
     const screen = process.stdout.isTTY ? undefined : new Screen();
-    let skipsNewline = "key" in input && input.key === "interrupt";
+    const typed = new TypedOutput(input);
     const show = (_stream: string, output: string): void => {
-      const text = skipsNewline ? output.replace(/^\n/, "") : output;
-      skipsNewline = false;
+      const text = typed.take(output);
       this.#write(screen?.write(text) ?? text);
-      tail = (tail + text).slice((tail + text).lastIndexOf("\n") + 1);
     };
     this.#watch(true);
     const { cluster } = this.#session;
-    const outcome = await this.#session.command(host, input, cluster.now + LIMIT, show, (id) => {
+    const outcome = await this.#session.command(host, input, cluster.now + TYPED_LIMIT, show, (id) => {
       this.#busy = open?.key ?? id;
     });
     this.#busy = undefined;
     this.#write(screen?.end() ?? "");
     if (outcome.refused !== undefined) this.#write(`${outcome.refused}\n`);
-    this.#keep(host, open, outcome, tail);
+    this.#keep(host, open, outcome, typed.tail);
     await this.#pass(SEC);
   }
 
   #keep(host: string, open: OpenTerminal | undefined, outcome: CommandOutcome, tail: string): void {
-    const key = open?.key ?? outcome.id;
-    // A program that said nothing, to Ctrl-C for instance, still stands at its prompt.
-    const said = outcome.stdout !== "" || outcome.stderr !== "";
-    if (outcome.idle)
-      this.#open.set(host, { key, container: outcome.terminal, tail: said ? tail : (open?.tail ?? "") });
+    const after = openAfter(outcome, open, tail);
+    if (after !== undefined) this.#open.set(host, after);
     else if (outcome.exit === undefined && outcome.refused === undefined) {
       this.#newLine();
       this.#write("swarmwire: no end after an hour of virtual time; interrupted\n");
-      this.#session.hangup(host, key);
+      this.#session.hangup(host, open?.key ?? outcome.id);
     }
   }
 
@@ -244,8 +226,7 @@ export class Repl {
   #late({ host, terminal, text }: LateOutput): void {
     const open = this.#open.get(host);
     if (open !== undefined && open.container === terminal) {
-      const all = open.tail + text;
-      open.tail = all.slice(all.lastIndexOf("\n") + 1);
+      open.tail = lastLine(open.tail + text);
       if (host === this.#host) {
         this.#write(text);
         return;

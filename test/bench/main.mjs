@@ -101,16 +101,15 @@ function print(title, results, unit) {
   }
 }
 
-/** Those that take minutes, and gigabytes: only when they are asked for. */
+/** Those that take minutes, and gigabytes: only when they are asked for. Each size runs once. */
 const LONG = ["startup", "scale"];
 const usual = [...Object.keys(BENCHES), ...Object.keys(AGAINST)].filter((name) => !LONG.includes(name));
 const chosen = names.length === 0 ? usual : names;
 const all = {};
 if (!json) {
   const cpu = os.cpus()[0]?.model ?? "unknown";
-  console.log(
-    `${cpu}, ${os.cpus().length} cores; Node ${process.versions.node}, V8 ${process.versions.v8}; median of ${ROUNDS} samples, CPU time`,
-  );
+  const how = chosen.every((name) => LONG.includes(name)) ? "" : `; median of ${ROUNDS} samples, CPU time`;
+  console.log(`${cpu}, ${os.cpus().length} cores; Node ${process.versions.node}, V8 ${process.versions.v8}${how}`);
 }
 for (const name of chosen) {
   if (AGAINST[name] !== undefined) {

@@ -181,7 +181,7 @@ describe("results", () => {
     expect(out).toContain(
       "leaf-spine underlay (10Gbit, 50µs; 4 hosts a leaf, neighbours apart, 4 spines, uplinks 40Gbit, 5µs)",
     );
-    expect(out).toMatch(/\nlink +frames +bytes +load +dropped +most waiting\n(leaf|spine)\d to (leaf|spine)\d +\d+ /);
+    expect(out).toMatch(/\nlink +frames +bytes +load +dropped +most waiting\n(leaf|spine)\d > (leaf|spine)\d +\d+ /);
     expect(out).toContain("8 links less busy");
   });
 });

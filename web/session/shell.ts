@@ -1,27 +1,16 @@
 /** One host's terminal, typed on by the page's user: what `swarmwire shell` does on a real one. */
 import { UserError } from "../../src/base/errors.ts";
 import { SEC } from "../../src/base/time.ts";
+import { lastLine, type OpenTerminal, openAfter, TYPED_LIMIT, TypedOutput } from "../../src/lab/open-terminal.ts";
 import type { LateOutput } from "../../src/lab/run.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../../src/lab/session.ts";
 import { incomplete } from "../../src/shell/sh/sh.ts";
 import type { Pace } from "./pace.ts";
 
-/** A command may run this long: an hour of virtual time. */
-const LIMIT = 3600 * SEC;
-
 /** Where the terminal's text and prompt go. */
 export interface ShellOutput {
   print(text: string): void;
   prompt(prompt: string | undefined): void;
-}
-
-/** A terminal that was left open by a command. */
-interface OpenTerminal {
-  /** The request that opened it. */
-  readonly key: number;
-  readonly container: string | undefined;
-  /** What stands in its last line: the prompt of the program that waits. */
-  tail: string;
 }
 
 /** A host's terminal. Commands are run one after the other by whoever holds it. */
@@ -51,8 +40,7 @@ export class HostShell {
   }
 
   #print(text: string): void {
-    const all = this.#tail + text;
-    this.#tail = all.slice(all.lastIndexOf("\n") + 1);
+    this.#tail = lastLine(this.#tail + text);
     if (text !== "") this.#out.print(text);
   }
 
@@ -93,18 +81,14 @@ export class HostShell {
     const { cluster } = this.#session;
     const open = this.#open;
     this.#open = undefined;
-    // The newline with which a shell answers Ctrl-C stands there already.
-    let skipsNewline = "key" in input && input.key === "interrupt";
-    const show = (_stream: string, output: string): void => {
-      this.#print(skipsNewline ? output.replace(/^\n/, "") : output);
-      skipsNewline = false;
-    };
+    const typed = new TypedOutput(input);
+    const show = (_stream: string, output: string): void => this.#print(typed.take(output));
     this.#pace.watch(true);
     try {
-      const outcome = await this.#session.command(this.#host, input, cluster.now + LIMIT, show, (id) => {
+      const outcome = await this.#session.command(this.#host, input, cluster.now + TYPED_LIMIT, show, (id) => {
         this.#busy = open?.key ?? id;
       });
-      this.#keep(open, outcome);
+      this.#keep(open, outcome, typed.tail);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       this.#print(`${error.message}\n`);
@@ -115,16 +99,12 @@ export class HostShell {
     await this.#session.wait(SEC);
   }
 
-  #keep(open: OpenTerminal | undefined, outcome: CommandOutcome): void {
-    const key = open?.key ?? outcome.id;
-    // A program that said nothing, to Ctrl-C for instance, still stands at its prompt.
-    const said = outcome.stdout !== "" || outcome.stderr !== "";
+  #keep(open: OpenTerminal | undefined, outcome: CommandOutcome, tail: string): void {
+    this.#open = openAfter(outcome, open, tail);
     if (outcome.refused !== undefined) this.#print(`${outcome.refused}\n`);
-    else if (outcome.idle)
-      this.#open = { key, container: outcome.terminal, tail: said ? this.#tail : (open?.tail ?? "") };
-    else if (outcome.exit === undefined && !this.#session.stopped) {
+    else if (this.#open === undefined && outcome.exit === undefined && !this.#session.stopped) {
       this.#print("\nno end after an hour of virtual time; interrupted\n");
-      this.#session.hangup(this.#host, key);
+      this.#session.hangup(this.#host, open?.key ?? outcome.id);
     }
   }
 
