@@ -383,6 +383,11 @@ export class Partition {
 
   // ------------------------------------------------------------------------------------------------ results
 
+  /** What the machine of a host of this worker answers (HostMachine.inspect); undefined while it is switched off. */
+  inspect(host: number, query: unknown): unknown {
+    return this.#hosts.get(host)?.machine?.inspect?.(query);
+  }
+
   /** Whether an event was emitted since the last call. */
   takeEmitted(): boolean {
     const emitted = this.#emitted;

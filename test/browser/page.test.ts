@@ -62,7 +62,7 @@ async function runAll(page: Page): Promise<void> {
 
 /** What a host's terminal shows. */
 async function terminal(page: Page, host: string): Promise<string> {
-  return (await page.locator(`#panel-${host} .xterm-rows`).textContent()) ?? "";
+  return (await page.locator(`#tabs-${host} .xterm-rows`).textContent()) ?? "";
 }
 
 describe.runIf(chromiumAvailable)(chromiumTitle("the page"), () => {

@@ -1,12 +1,12 @@
 /** The labs that come with swarmwire, built into the page. */
-import { UserError } from "../../src/base/errors.ts";
-import { formatDuration } from "../../src/base/time.ts";
-import { parseLab } from "../../src/lab/parse.ts";
-import type { LabPlan, Step } from "../../src/lab/plan.ts";
+import { UserError } from "../../../src/base/errors.ts";
+import { formatDuration } from "../../../src/base/time.ts";
+import { parseLab } from "../../../src/lab/parse.ts";
+import type { LabPlan, Step } from "../../../src/lab/plan.ts";
 import type { LabEntry } from "./protocol.ts";
 
-const GALLERY = "../../src/lab/gallery/";
-const TEXTS = import.meta.glob<string>("../../src/lab/gallery/**/*.yaml", {
+const GALLERY = "../../../src/lab/gallery/";
+const TEXTS = import.meta.glob<string>("../../../src/lab/gallery/**/*.yaml", {
   query: "?raw",
   import: "default",
   eager: true,
