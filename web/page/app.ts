@@ -1,6 +1,7 @@
 /** The page: its views, and the lab that is open. */
 import { proxy, type Remote } from "comlink";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { Keys } from "./keys.ts";
 import { Gallery } from "./labs/gallery.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
@@ -12,6 +13,7 @@ import { TimeBar } from "./time/bar.ts";
 export class App implements Page {
   readonly session: Remote<SessionApi>;
   readonly hub = new Hub();
+  readonly keys = new Keys();
   readonly #gallery: Gallery;
   /** Counts labs that were opened: what an earlier one still says is not for now. */
   #opened = 0;

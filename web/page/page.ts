@@ -3,6 +3,7 @@ import type { Remote } from "comlink";
 import type { OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
 import type { Status } from "../session/time/protocol.ts";
+import type { Keys } from "./keys.ts";
 
 /** What views tell each other, by name. */
 export interface PageEvents {
@@ -41,6 +42,8 @@ export class Hub {
 export interface Page {
   readonly session: Remote<SessionApi>;
   readonly hub: Hub;
+  /** Keys that work all over the page. */
+  readonly keys: Keys;
   /** An action whose error the user is told. */
   attempt(action: Promise<unknown>): void;
   /** Opens a lab. @param seed instead of its own */
