@@ -328,6 +328,7 @@ function assemble(ns: NetNs, queue: FragQueue): usize {
   whole.priority = first.priority;
   whole.inPort = first.inPort;
   whole.time = first.time;
+  whole.journey = first.journey;
   whole.rtDev = first.rtDev;
   whole.rtNextHop = first.rtNextHop;
   whole.rtType = first.rtType;

@@ -80,6 +80,7 @@ function copyMetadata(to: Skb, from: Skb, nh: usize, th: usize): void {
   to.nh = nh;
   to.th = th;
   to.dev = from.dev;
+  to.journey = from.journey;
   to.pktType = from.pktType;
   to.protocol = from.protocol;
   to.priority = from.priority;

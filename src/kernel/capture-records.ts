@@ -4,6 +4,7 @@ import {
   CAP_DIR,
   CAP_HEADER,
   CAP_HOST,
+  CAP_JOURNEY,
   CAP_LEN,
   CAP_POINT,
   CAP_SEQ,
@@ -24,10 +25,20 @@ export interface CapturedFrame {
   /** Length on the wire, without the frame check sequence; `data` may be shorter (snapshot length). */
   readonly length: number;
   readonly data: Uint8Array;
+  /**
+   * Which packet it is, over all its hops, copies, fragments and tunnels: a number that doesn't depend on the number of
+   * workers, but on what is captured. It says nothing else; compare it for equality.
+   */
+  readonly journey: number;
 }
 
 /** Walks over the raw records of one worker, which stand in order of time. */
 export class RecordCursor {
+  /** Whether the cursor stands on a mark, not on a frame. */
+  get isMark(): boolean {
+    return this.#view.getUint32(this.#at + CAP_POINT, true) === 0;
+  }
+
   readonly #chunks: readonly Uint8Array[];
   #chunk = -1;
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -75,6 +86,7 @@ export class RecordCursor {
       direction: view.getUint32(at + CAP_DIR, true),
       length: view.getUint32(at + CAP_LEN, true),
       data: new Uint8Array(view.buffer, view.byteOffset + at + CAP_HEADER, view.getUint32(at + CAP_CAPLEN, true)),
+      journey: readTime(view, at + CAP_JOURNEY),
     };
   }
 }
