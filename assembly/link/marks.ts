@@ -164,7 +164,7 @@ export function markNat(ns: NetNs, skb: Skb, manip: u32, hook: u32, old: u64): v
 
 /** One end of a packet as NAT sees it: address, and the port or ICMP id above it. */
 export function natEnd(ip: usize, manip: u32): u64 {
-  const address = bswap<u32>(load<u32>(ip, manip == 0 ? 12 : 16));
+  const address = bswap<u32>(load<u32>(ip + (manip == 0 ? 12 : 16)));
   const protocol: u32 = load<u8>(ip, 9);
   const later = (bswap<u16>(load<u16>(ip, 6)) & 0x1fff) != 0;
   if (later || (protocol != <u32>IPPROTO_TCP && protocol != <u32>IPPROTO_UDP && protocol != <u32>IPPROTO_SCTP && protocol != <u32>IPPROTO_ICMP)) return <u64>address;

@@ -1,4 +1,4 @@
-/** Captured frames as the kernel writes them: raw records (CAP_* in assembly/abi.ts), one behind the other. */
+/** Captured frames and marks as the kernel writes them: raw records (CAP_* in assembly/abi.ts), one behind the other. */
 import {
   CAP_CAPLEN,
   CAP_DIR,
@@ -12,6 +12,7 @@ import {
 } from "../../assembly/abi.ts";
 import { assert } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
+import { type PacketMark, readMark } from "./marks.ts";
 
 /** One captured frame. `data` is a view into its chunk. */
 export interface CapturedFrame {
@@ -74,7 +75,18 @@ export class RecordCursor {
     return true;
   }
 
-  /** The record that the cursor stands on. */
+  /** The mark that the cursor stands on. */
+  mark(): PacketMark {
+    const at = this.#at;
+    const view = this.#view;
+    const { time, hostIndex, seq } = this;
+    const journey = readTime(view, at + CAP_JOURNEY);
+    const body = new DataView(view.buffer, view.byteOffset + at + CAP_HEADER, view.getUint32(at + CAP_CAPLEN, true));
+    const kind = view.getUint32(at + CAP_DIR, true);
+    return { time, hostIndex, seq, journey, ...readMark(kind, view.getUint32(at + CAP_LEN, true), body) };
+  }
+
+  /** The frame that the cursor stands on. */
   frame(): CapturedFrame {
     const view = this.#view;
     const at = this.#at;
