@@ -2,7 +2,8 @@
 import "@xterm/xterm/css/xterm.css";
 import "./style.css";
 import { wrap } from "comlink";
-import { App, element, showProblem } from "./page/app.ts";
+import { App } from "./page/app.ts";
+import { element, showProblem } from "./page/page.ts";
 import { missing } from "./platform.ts";
 import type { SessionApi } from "./session/protocol.ts";
 

@@ -17,6 +17,8 @@ import { Shell } from "../shell/sh/interpret.ts";
 import { ShellState } from "../shell/sh/state.ts";
 import { inMemory, readDisk, writeDisk } from "./host-disk.ts";
 import { HostFiles } from "./host-files.ts";
+import { inspect } from "./inspect/inspect.ts";
+import type { MachineQuery } from "./inspect/protocol.ts";
 import { startNat } from "./nat.ts";
 import { nsenter } from "./nsenter.ts";
 import type { HostPlan } from "./plan.ts";
@@ -152,6 +154,10 @@ export class LabMachine implements HostMachine {
       if (asked.answer) session.terminal.expect(id);
       session.program.interrupt();
     }
+  }
+
+  inspect(query: unknown): unknown {
+    return inspect({ os: this.#os, engine: this.engine }, query as MachineQuery);
   }
 
   /** The engine; undefined while its daemon is stopped. */

@@ -11,6 +11,7 @@ import type { HostEvent, MachineFactory } from "../scheduler/machine.ts";
 import type { CaptureConfig, RefusedCommand } from "../scheduler/partition.ts";
 import type { Platform } from "../scheduler/platform.ts";
 import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
+import type { MachineAnswers, MachineQuery } from "./inspect/protocol.ts";
 import { nicsOf, wireDevice } from "./nat.ts";
 import type { Fault, HostPlan, LabPlan } from "./plan.ts";
 import type { HostNames, MachineEvent, MachineRequest } from "./protocol.ts";
@@ -335,6 +336,22 @@ export class LabSession {
     }
     for (const id of ids) this.#waiting.delete(id);
     return ids.map((id) => ({ id, answer: answers.get(id) }));
+  }
+
+  /**
+   * Looks at hosts without an effect on what happens.
+   * @returns in the order of the hosts; undefined for one that is switched off
+   */
+  async inspect<Q extends MachineQuery>(
+    hosts: readonly string[],
+    query: Q,
+  ): Promise<(MachineAnswers[Q["kind"]] | undefined)[]> {
+    const { cluster } = this;
+    const answers = await cluster.inspect(
+      hosts.map((host) => cluster.hostIndex(host)),
+      query,
+    );
+    return answers as (MachineAnswers[Q["kind"]] | undefined)[];
   }
 
   /** Applies a fault now. */

@@ -61,6 +61,7 @@ type Called<T> = T | Promise<T>;
 interface WorkerHandle {
   run(order: BatchOrder): Called<BatchResult>;
   counters(): Called<PartitionCounters>;
+  inspect(hosts: readonly number[], query: unknown): Called<readonly unknown[]>;
   quiet(): Called<QuietReport>;
   skip(order: SkipOrder): Called<void>;
   times(): Called<SectionTimes | undefined>;
@@ -153,7 +154,10 @@ export class Cluster {
 
   #start(worker: number) {
     const { capture, module, topology } = this.#options;
-    const config = capture === undefined ? undefined : { patterns: capture.patterns, snaplen: capture.snaplen };
+    const config =
+      capture === undefined
+        ? undefined
+        : { patterns: capture.patterns, snaplen: capture.snaplen, marks: capture.marks === true };
     const profile = this.#profile !== undefined;
     return { module, config: { worker, owner: this.#owner, topology, capture: config }, profile };
   }
@@ -359,6 +363,29 @@ export class Cluster {
   async counters(): Promise<SimCounters> {
     const parts = await this.#all((worker) => worker.counters());
     return mergeCounters(this.#now, this.#windows, parts, this.#topology);
+  }
+
+  /**
+   * Asks the machines of several hosts something, without an effect on what happens (HostMachine.inspect).
+   * @param hosts indices
+   * @returns their answers, in the same order; undefined for a host that is switched off
+   */
+  async inspect(hosts: readonly number[], query: unknown): Promise<unknown[]> {
+    const answers: unknown[] = hosts.map(() => undefined);
+    /** Places in `hosts`, by worker. */
+    const places: number[][] = this.#workers.map(() => []);
+    for (const [place, host] of hosts.entries()) places[this.#owner[host] ?? 0]?.push(place);
+    const order = places.values();
+    const replies = await this.#all((worker) => {
+      const own = order.next().value ?? [];
+      return worker.inspect(
+        own.map((place) => hosts[place] as number),
+        query,
+      );
+    });
+    for (const [worker, reply] of replies.entries())
+      for (const [i, place] of (places[worker] ?? []).entries()) answers[place] = reply[i];
+    return answers;
   }
 
   /** Bytes of JavaScript heap in use in each worker thread; empty with one worker, which runs in the calling thread. */

@@ -11,6 +11,11 @@ export interface HostMachine {
   start(): void;
   /** A request from outside (a step of a lab), delivered as an event of this host. Answers go through `emit`. */
   command(id: number, request: unknown): void;
+  /**
+   * Answers a question from outside at once, without any effect: no event, no packet, no random number, nothing that
+   * a later moment could tell. Called between windows. The answer must survive structured cloning.
+   */
+  inspect?(query: unknown): unknown;
 }
 
 /** What a host keeps while it is switched off. */

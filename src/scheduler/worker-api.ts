@@ -30,6 +30,8 @@ export interface WorkerApi {
   /** Runs a batch of windows. */
   run(order: BatchOrder): BatchResult;
   counters(): PartitionCounters;
+  /** Asks the machines of hosts of this worker, without an effect. @returns by host, in order */
+  inspect(hosts: readonly number[], query: unknown): readonly unknown[];
   /** Whether the worker's hosts are at rest. */
   quiet(): QuietReport;
   /** Skips quiet time. */
@@ -93,6 +95,10 @@ export class PartitionWorker implements WorkerApi {
     return this.#own.counters();
   }
 
+  inspect(hosts: readonly number[], query: unknown): readonly unknown[] {
+    return hosts.map((host) => this.#own.inspect(host, query));
+  }
+
   quiet(): QuietReport {
     return this.#timed("programs", () => this.#own.quiet());
   }
@@ -147,6 +153,7 @@ export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, { cloc
       );
     },
     counters: () => worker.counters(),
+    inspect: (hosts, query) => worker.inspect(hosts, query),
     quiet: () => worker.quiet(),
     skip: (order) => worker.skip(order),
     times: () => worker.times(),

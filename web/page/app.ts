@@ -1,175 +1,75 @@
-/** The page: what the user does goes to the session's worker, what that tells is shown. */
+/** The page: its views, and the lab that is open. */
 import { proxy, type Remote } from "comlink";
-import { formatDuration } from "../../src/base/time.ts";
-import type { OpenLab, SessionApi, SessionEvent, Status } from "../session/protocol.ts";
-import { Packets } from "./packets.ts";
-import { save } from "./save.ts";
-import { Terminals } from "./terminals.ts";
+import type { LabRequest } from "../session/labs/protocol.ts";
+import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { Keys } from "./keys.ts";
+import { Gallery } from "./labs/gallery.ts";
+import { PacketsView } from "./packets/packets.ts";
+import { element, Hub, type Page, showProblem } from "./page.ts";
+import { SaveBar } from "./save-bar.ts";
+import { TerminalsView } from "./terminals/terminals.ts";
+import { TimeBar } from "./time/bar.ts";
 
-const CONTROLS = ["run", "pause", "step", "restart", "save-trace", "save-keys", "save-text"] as const;
-
-/** An element of index.html. */
-export function element<T extends HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
-}
-
-/** Says what went wrong. */
-export function showProblem(message: string | undefined): void {
-  const place = element("problem");
-  place.textContent = message ?? "";
-  place.hidden = message === undefined;
-}
-
-/** The page's state and its elements. */
-export class App {
-  readonly #session: Remote<SessionApi>;
-  readonly #terminals: Terminals;
-  readonly #packets: Packets;
-  readonly #seed = element<HTMLInputElement>("seed");
-  #lab: OpenLab | undefined;
+/** The page's state. */
+export class App implements Page {
+  readonly session: Remote<SessionApi>;
+  readonly hub = new Hub();
+  readonly keys = new Keys();
+  /** What was opened last. */
+  #request: LabRequest | undefined;
   /** Counts labs that were opened: what an earlier one still says is not for now. */
   #opened = 0;
-  #transcript = "";
 
   constructor(session: Remote<SessionApi>) {
-    this.#session = session;
-    this.#terminals = new Terminals(element("tabs"), element("panels"), {
-      line: (host, text) => this.#do(session.type(host, text)),
-      key: (host, key) => this.#do(session.key(host, key)),
-    });
-    this.#packets = new Packets(element("packets"), element("bytes"), session);
-    const actions: Record<(typeof CONTROLS)[number], () => void> = {
-      run: () => this.#do(session.run()),
-      pause: () => this.#do(session.pause()),
-      step: () => this.#do(session.step()),
-      restart: () => this.#do(this.#restart()),
-      "save-trace": () => this.#do(this.#saveTrace()),
-      "save-keys": () => this.#do(this.#saveKeys()),
-      "save-text": () => this.#saveText(),
-    };
-    for (const id of CONTROLS) element(id).addEventListener("click", actions[id]);
-    this.#seed.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") actions.restart();
-    });
+    this.session = session;
+    new TimeBar(this, element("time"));
+    new SaveBar(this, element("save"));
+    new Gallery(this, element("lab-filter"), element("labs"));
+    new TerminalsView(this, element("tabs"), element("panels"));
+    new PacketsView(this, element("packets"), element("bytes"));
   }
 
-  /** An action whose error the user is told. */
-  #do(action: Promise<unknown>): void {
+  attempt(action: Promise<unknown>): void {
     action.catch((error: unknown) => showProblem(error instanceof Error ? error.message : String(error)));
   }
 
-  /** Lists the labs, and opens one. @param name the one that the address asks for */
+  /** Opens the lab that the address asks for. */
   async start(name: string | undefined): Promise<void> {
-    const labs = await this.#session.labs();
-    const list = element("labs");
-    for (const lab of labs) {
-      const button = document.createElement("button");
-      const [title, sentence] = [document.createElement("strong"), document.createElement("small")];
-      title.textContent = lab.name;
-      sentence.textContent = lab.description;
-      Object.assign(button, { type: "button" });
-      button.dataset["lab"] = lab.name;
-      button.append(title, sentence);
-      button.addEventListener("click", () => this.#do(this.#open(lab.name, undefined)));
-      const item = document.createElement("li");
-      item.append(button);
-      list.append(item);
-    }
-    await this.#open(name ?? "standalone", undefined);
+    await this.open({ source: { kind: "gallery", name: name ?? "standalone" } });
   }
 
-  async #restart(): Promise<void> {
-    const { value } = this.#seed;
-    if (this.#lab !== undefined) await this.#open(this.#lab.name, value === "" ? undefined : value);
+  async restart(seed?: string): Promise<void> {
+    if (this.#request === undefined) return;
+    const { seed: last, ...request } = this.#request;
+    const next = seed ?? last ?? "";
+    await this.open(next === "" ? request : { ...request, seed: next });
   }
 
-  async #open(name: string, seed: string | undefined): Promise<void> {
+  async open(request: LabRequest): Promise<void> {
     const opened = ++this.#opened;
+    const { name } = request.source;
     showProblem(undefined);
     element("status").textContent = `Starting ${name}.`;
-    for (const id of CONTROLS) element<HTMLButtonElement>(id).disabled = true;
-    this.#packets.count(0);
-    this.#transcript = "";
-    /** Told before the hosts are known. */
+    /** Told before the lab is known. */
     let early: SessionEvent[] | undefined = [];
     const tell = (events: readonly SessionEvent[]): void => {
       if (opened !== this.#opened) return;
       if (early !== undefined) early.push(...events);
       else for (const event of events) this.#take(event);
     };
-    const lab = await this.#session.open(name, seed, proxy(tell));
+    const lab = await this.session.open(request, proxy(tell));
     if (opened !== this.#opened) return;
-    this.#lab = lab;
-    this.#seed.value = lab.seed;
-    for (const button of document.querySelectorAll<HTMLElement>("[data-lab]"))
-      button.setAttribute("aria-current", String(button.dataset["lab"] === name));
+    this.#request = request;
     document.title = `${name} – swarmwire`;
     history.replaceState(null, "", `?lab=${encodeURIComponent(name)}`);
-    this.#terminals.open(lab.hosts);
+    this.hub.tell("lab", lab);
     for (const event of early) this.#take(event);
     early = undefined;
   }
 
   #take(event: SessionEvent): void {
-    switch (event.kind) {
-      case "output":
-        if (event.host === undefined) this.#transcript += event.text;
-        this.#terminals.print(event.host, event.text);
-        return;
-      case "prompt":
-        this.#terminals.prompt(event.host, event.prompt);
-        return;
-      case "failed":
-        showProblem(event.message);
-        return;
-      case "status":
-        this.#status(event.status);
-    }
-  }
-
-  #status(status: Status): void {
-    const { phase, step, frames, lost, failures } = status;
-    const steps = this.#lab?.steps ?? [];
-    const next = phase === "ready" && steps[step] !== undefined ? `; next ${steps[step]}` : "";
-    const parts = [
-      `${phase}, step ${step} of ${steps.length}`,
-      `virtual time ${formatDuration(status.now)}`,
-      `${frames} packets${lost > 0 ? `, ${lost} more not kept` : ""}`,
-      ...(failures > 0 ? [`${failures} not as expected`] : []),
-    ];
-    const place = element("status");
-    place.textContent = parts.join(" · ") + next;
-    place.dataset["phase"] = phase;
-    const going = phase === "running";
-    const usable: Record<(typeof CONTROLS)[number], boolean> = {
-      run: !going && phase !== "done",
-      pause: going,
-      step: !going && phase !== "done",
-      restart: true,
-      "save-trace": frames > 0,
-      "save-keys": frames > 0,
-      "save-text": true,
-    };
-    for (const id of CONTROLS) element<HTMLButtonElement>(id).disabled = !usable[id];
-    this.#packets.count(frames);
-  }
-
-  #fileName(): string {
-    return (this.#lab?.name ?? "trace").replaceAll("/", "-");
-  }
-
-  async #saveTrace(): Promise<void> {
-    const { trace } = await this.#session.trace();
-    save(`${this.#fileName()}.pcapng`, trace, "application/octet-stream");
-  }
-
-  async #saveKeys(): Promise<void> {
-    const { keys } = await this.#session.trace();
-    if (keys === "") throw new Error("Nothing was encrypted in this run: there are no keys.");
-    save(`${this.#fileName()}.pcapng.esp_sa`, keys, "text/plain");
-  }
-
-  #saveText(): void {
-    save(`${this.#fileName()}.txt`, this.#transcript, "text/plain");
+    if (event.kind === "status") this.hub.tell("status", event.status);
+    else if (event.kind === "failed") showProblem(event.message);
+    else this.hub.tell("session", event);
   }
 }

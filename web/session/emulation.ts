@@ -6,12 +6,14 @@ import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
 import { loadKernel } from "../kernel.ts";
 import { browserPlatform } from "../platform.ts";
-import { Gate } from "./gate.ts";
 import { Outbox } from "./outbox.ts";
-import { Pace } from "./pace.ts";
-import type { OnEvents, Phase } from "./protocol.ts";
-import { Recording, type TraceFiles } from "./recording.ts";
-import { HostShell } from "./shell.ts";
+import { Recording, type TraceFiles } from "./packets/recording.ts";
+import type { OnEvents } from "./protocol.ts";
+import { HostShell } from "./terminals/shell.ts";
+import { Gate } from "./time/gate.ts";
+import type { JournalAction } from "./time/journal.ts";
+import { Pace } from "./time/pace.ts";
+import type { Phase } from "./time/protocol.ts";
 
 /** Bytes kept of a frame: all of any frame. */
 const FULL_FRAME = 262_144;
@@ -166,6 +168,14 @@ export class Emulation {
   /** Stops time. */
   pause(): void {
     this.#gate.hold();
+  }
+
+  /** Does something that has an effect, now or as soon as the lab is between two steps. */
+  act(action: JournalAction): void {
+    if (action.kind === "line") this.type(action.host, action.line);
+    else if (action.kind === "key") this.key(action.host, action.key);
+    else if (action.kind === "fault") this.#session.fault(action.fault);
+    else if (action.kind === "step") this.step();
   }
 
   /** A line typed on a host's terminal. */

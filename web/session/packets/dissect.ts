@@ -2,7 +2,7 @@
  * One line about a frame, for the packet list: the innermost packet that can be read, and the tunnels around it.
  * Lengths are checked before fields are read; what doesn't fit is called by the last layer that did.
  */
-import { formatIpv4, formatMac } from "../../src/base/addr.ts";
+import { formatIpv4, formatMac } from "../../../src/base/addr.ts";
 
 /** What is said of a frame. */
 export interface Dissection {

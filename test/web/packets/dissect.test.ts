@@ -1,7 +1,7 @@
 /** One line about a frame. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dissect } from "../../web/session/dissect.ts";
+import { dissect } from "../../../web/session/packets/dissect.ts";
 
 const bytes = (hex: string): Uint8Array =>
   Uint8Array.from(hex.match(/[0-9a-f]{2}/g) ?? [], (byte) => parseInt(byte, 16));

@@ -1,6 +1,6 @@
 /** The line behind a prompt, against a small terminal. */
 import { describe, expect, it } from "vitest";
-import { LineEditor } from "../../web/page/line-editor.ts";
+import { LineEditor } from "../../../web/page/terminals/line-editor.ts";
 
 const ESC = "\u001b";
 const TOKEN = new RegExp(`${ESC}\\[(\\d*)([A-Z])|[\\s\\S]`, "g");

@@ -1,6 +1,6 @@
 /** Steps one by one, all, and held within one. */
 import { expect, it } from "vitest";
-import { Gate } from "../../web/session/gate.ts";
+import { Gate } from "../../../web/session/time/gate.ts";
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,6 +1,6 @@
 /** Bytes as people read them. */
 import { expect, it } from "vitest";
-import { hexDump } from "../../web/page/hex-dump.ts";
+import { hexDump } from "../../../web/page/packets/hex-dump.ts";
 
 it("prints sixteen bytes a line, and pads the last one", () => {
   const bytes = Uint8Array.from({ length: 18 }, (_, i) => 0x38 + i);

@@ -1,14 +1,13 @@
 /** The packet list: only the rows that are in sight exist; the worker is asked for them. */
-import type { PacketRow } from "../session/protocol.ts";
-import { hexDump } from "./hex-dump.ts";
+import type { PacketRow } from "../../session/packets/protocol.ts";
 
 const ROW_HEIGHT = 20;
 const COLUMNS = ["No.", "Time (s)", "Source", "Destination", "Protocol", "Length", "Summary", "Captured on"] as const;
 
-/** Where rows and bytes come from. */
+/** Where rows come from, and who is told of the user's choice. */
 export interface PacketSource {
-  packets(from: number, count: number): Promise<readonly PacketRow[]>;
-  frame(index: number): Promise<Uint8Array | undefined>;
+  rows(from: number, count: number): Promise<readonly PacketRow[]>;
+  selected(index: number): void;
 }
 
 function cells(texts: readonly string[], role: string): HTMLElement[] {
@@ -22,24 +21,18 @@ function cells(texts: readonly string[], role: string): HTMLElement[] {
   });
 }
 
-/** The list, and the bytes of the packet that is selected in it. */
-export class Packets {
+/** The list. */
+export class PacketList {
   readonly #source: PacketSource;
   readonly #scroller = document.createElement("div");
   readonly #space = document.createElement("div");
-  readonly #bytes: HTMLElement;
   #count = 0;
   #selected: number | undefined;
   /** The newest request for rows; answers to older ones are late. */
   #request = 0;
 
-  constructor(place: HTMLElement, bytes: HTMLElement, source: PacketSource) {
+  constructor(place: HTMLElement, source: PacketSource) {
     this.#source = source;
-    this.#bytes = bytes;
-    // A region that scrolls can be reached with the keyboard.
-    bytes.tabIndex = 0;
-    bytes.setAttribute("role", "region");
-    bytes.setAttribute("aria-label", "Bytes of the selected packet");
     const head = document.createElement("div");
     head.className = "row head";
     head.setAttribute("role", "row");
@@ -55,7 +48,7 @@ export class Packets {
     this.#scroller.addEventListener("keydown", (event) => this.#key(event));
     this.#scroller.addEventListener("click", (event) => {
       const row = (event.target as Element).closest<HTMLElement>("[data-index]");
-      if (row !== null) this.#select(Number(row.dataset["index"]));
+      if (row !== null) this.#source.selected(Number(row.dataset["index"]));
     });
     new ResizeObserver(() => void this.#show()).observe(this.#scroller);
   }
@@ -65,10 +58,7 @@ export class Packets {
     if (count === this.#count) return;
     const { scrollTop, clientHeight } = this.#scroller;
     const follows = this.#selected === undefined && scrollTop + clientHeight >= this.#count * ROW_HEIGHT - ROW_HEIGHT;
-    if (count < this.#count) {
-      this.#selected = undefined;
-      this.#bytes.textContent = "";
-    }
+    if (count < this.#count) this.#selected = undefined;
     this.#count = count;
     this.#space.style.height = `${count * ROW_HEIGHT}px`;
     this.#scroller.parentElement?.setAttribute("aria-rowcount", String(count + 1));
@@ -81,7 +71,7 @@ export class Packets {
     const { scrollTop, clientHeight } = this.#scroller;
     const from = Math.floor(scrollTop / ROW_HEIGHT);
     const wanted = Math.min(this.#count - from, Math.ceil(clientHeight / ROW_HEIGHT) + 1);
-    const rows = wanted > 0 ? await this.#source.packets(from, wanted) : [];
+    const rows = wanted > 0 ? await this.#source.rows(from, wanted) : [];
     if (request === this.#request) this.#space.replaceChildren(...rows.map((row) => this.#row(row)));
   }
 
@@ -114,10 +104,11 @@ export class Packets {
     const target = targets[event.key];
     if (target === undefined || this.#count === 0) return;
     event.preventDefault();
-    this.#select(Math.max(0, Math.min(this.#count - 1, target)));
+    this.#source.selected(Math.max(0, Math.min(this.#count - 1, target)));
   }
 
-  #select(index: number): void {
+  /** Marks a row, and brings it into sight. */
+  select(index: number): void {
     this.#selected = index;
     const { scrollTop, clientHeight } = this.#scroller;
     const top = index * ROW_HEIGHT;
@@ -125,11 +116,5 @@ export class Packets {
     else if (top + ROW_HEIGHT > scrollTop + clientHeight) this.#scroller.scrollTop = top + ROW_HEIGHT - clientHeight;
     this.#scroller.setAttribute("aria-activedescendant", `packet-${index}`);
     void this.#show();
-    void this.#showBytes(index);
-  }
-
-  async #showBytes(index: number): Promise<void> {
-    const frame = await this.#source.frame(index);
-    if (this.#selected === index) this.#bytes.textContent = frame === undefined ? "" : hexDump(frame);
   }
 }

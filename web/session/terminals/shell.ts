@@ -1,11 +1,11 @@
 /** One host's terminal, typed on by the page's user: what `swarmwire shell` does on a real one. */
-import { UserError } from "../../src/base/errors.ts";
-import { SEC } from "../../src/base/time.ts";
-import { lastLine, type OpenTerminal, openAfter, TYPED_LIMIT, TypedOutput } from "../../src/lab/open-terminal.ts";
-import type { LateOutput } from "../../src/lab/run.ts";
-import type { CommandOutcome, LabSession, TerminalInput } from "../../src/lab/session.ts";
-import { incomplete } from "../../src/shell/sh/sh.ts";
-import type { Pace } from "./pace.ts";
+import { UserError } from "../../../src/base/errors.ts";
+import { SEC } from "../../../src/base/time.ts";
+import { lastLine, type OpenTerminal, openAfter, TYPED_LIMIT, TypedOutput } from "../../../src/lab/open-terminal.ts";
+import type { LateOutput } from "../../../src/lab/run.ts";
+import type { CommandOutcome, LabSession, TerminalInput } from "../../../src/lab/session.ts";
+import { incomplete } from "../../../src/shell/sh/sh.ts";
+import type { Pace } from "../time/pace.ts";
 
 /** Where the terminal's text and prompt go. */
 export interface ShellOutput {

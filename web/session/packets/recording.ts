@@ -1,9 +1,9 @@
 /** What was captured so far, kept frame by frame: the packet list reads from it, and traces are written from it. */
-import type { Time } from "../../src/base/time.ts";
-import type { LabPlan } from "../../src/lab/plan.ts";
-import { LabTrace } from "../../src/lab/trace.ts";
-import { MemorySink } from "../../src/pcap-writer/index.ts";
-import type { CapturedFrame, CapturedSa, CapturePoint, CaptureSink } from "../../src/scheduler/captures.ts";
+import type { Time } from "../../../src/base/time.ts";
+import type { LabPlan } from "../../../src/lab/plan.ts";
+import { LabTrace } from "../../../src/lab/trace.ts";
+import { MemorySink } from "../../../src/pcap-writer/index.ts";
+import type { CapturedFrame, CapturedSa, CapturePoint, CaptureSink } from "../../../src/scheduler/captures.ts";
 
 /** Bytes of frames that are kept at most; what comes later is counted only. */
 const MOST_BYTES = 512 * 2 ** 20;

@@ -1,0 +1,34 @@
+/** Answers what is asked of a lab's host without an effect. */
+import type { Engine } from "../../engine/engine.ts";
+import type { HostOs } from "../../scheduler/os.ts";
+import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
+import { namespaces } from "./tables/namespaces.ts";
+import { readTable } from "./tables/read.ts";
+
+/** What can be looked at. */
+export interface Inspected {
+  readonly os: HostOs;
+  /** Undefined while its daemon is stopped. */
+  readonly engine: Engine | undefined;
+}
+
+/** The answer to a question. */
+export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[MachineQuery["kind"]] {
+  switch (query.kind) {
+    case "containers":
+      return containers(host);
+    case "namespaces":
+      return namespaces(host);
+    case "table":
+      return readTable(host, query.table, query.namespace);
+  }
+}
+
+function containers({ engine }: Inspected): ContainerEntry[] {
+  return (engine?.containers.list() ?? []).map(({ id, name, request, status }) => ({
+    id,
+    name,
+    image: request.Image,
+    state: status,
+  }));
+}
