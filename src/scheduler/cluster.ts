@@ -49,7 +49,7 @@ export interface ClusterOptions {
 
 /** Where runUntilEvent stopped. */
 export interface EventStop {
-  /** A multiple of the grid after the event, or the limit. */
+  /** A multiple of the grid after the event, or the limit, or where the pace ended it. */
   readonly time: Time;
   /** The event that was waited for; undefined when the limit came first. */
   readonly event: HostEvent | undefined;
@@ -266,7 +266,7 @@ export class Cluster {
   /**
    * Runs until an event is seen that the predicate accepts. Events are looked at on a grid, so that what happens
    * next begins at a time that does not depend on how windows lie.
-   * @param limit virtual time at which it gives up
+   * @param limit virtual time at which it gives up; the pace may end it earlier
    */
   async runUntilEvent(
     predicate: (event: HostEvent) => boolean,
@@ -274,11 +274,11 @@ export class Cluster {
     grid: Time = DEFAULT_GRID,
   ): Promise<EventStop> {
     let found: HostEvent | undefined;
-    while (found === undefined && this.#now < limit) {
-      await this.#batch(limit, grid, (event) => {
-        if (found === undefined && predicate(event)) found = event;
-      });
-    }
+    const look = (event: HostEvent): void => {
+      if (found === undefined && predicate(event)) found = event;
+    };
+    let goesOn = true;
+    while (goesOn && found === undefined && this.#now < limit) goesOn = await this.#batch(limit, grid, look);
     return { time: this.#now, event: found };
   }
 

@@ -43,7 +43,7 @@ export interface Pace {
    * hosts looked at.
    * @param now everything before it has happened
    * @param limit where the run that was asked for ends at the latest
-   * @returns undefined: runUntil() shall return here, though its end has not come (runUntilEvent() asks again)
+   * @returns undefined: what was asked for shall return here, though its end has not come
    */
   grant(now: Time, limit: Time): Grant | undefined | Promise<Grant | undefined>;
   /** Told after each part, before anybody is told what happened in it. */
