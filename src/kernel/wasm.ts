@@ -75,6 +75,7 @@ export interface KernelExports
   captureLost(): number;
   captureClear(): void;
   dropLog(): number;
+  marksSet(on: number): void;
   outboxFlip(): void;
   outboxRecords(worker: number): number;
   outboxCount(worker: number): number;
@@ -116,6 +117,7 @@ interface LinkExports {
   hostDrops(host: number): number;
   hostPackets(host: number): number;
   vethHopCount(): number;
+  netnsNumber(ns: number): number;
   netnsNew(host: number): number;
   netnsDel(ns: number): void;
   netnsPark(ns: number, length: number): void;

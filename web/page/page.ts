@@ -1,6 +1,6 @@
 /** What the page's views share: the session, what they tell each other, and how errors are shown. */
 import type { Remote } from "comlink";
-import type { OpenLab } from "../session/labs/protocol.ts";
+import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
 import type { Status } from "../session/time/protocol.ts";
 import type { Keys } from "./keys.ts";
@@ -46,8 +46,10 @@ export interface Page {
   readonly keys: Keys;
   /** An action whose error the user is told. */
   attempt(action: Promise<unknown>): void;
-  /** Opens a lab. @param seed instead of its own */
-  open(name: string, seed?: string): Promise<void>;
+  /** Opens a lab in place of the one that is open. */
+  open(request: LabRequest): Promise<void>;
+  /** Opens the lab that is open again. @param seed instead of the one it runs with; "" for the lab's own */
+  restart(seed?: string): Promise<void>;
 }
 
 /** An element of index.html. */
