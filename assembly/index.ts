@@ -21,6 +21,7 @@ import { netfilterInit } from "./netfilter/netfilter";
 
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
 export { dropLog } from "./link/drops";
+export { marksSet } from "./link/marks";
 export { inboxReserve, outboxCount, outboxBytes, outboxRecords, outboxUsed } from "./link/outbox";
 export { snmpStray } from "./inet/snmp";
 export { quietSkip, quietUntil } from "./quiet";
@@ -158,5 +159,5 @@ export function inboxTake(count: u32, from: u32, notBefore: f64): void {
  */
 export function wireImport(port: u32, arrivalHigh: u32, arrivalLow: u32, tieHigh: u32, tieLow: u32, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
   const arrival = <i64>((<u64>arrivalHigh << 32) | <u64>arrivalLow);
-  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags, via, from, late);
+  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags, via, from, late, 0);
 }

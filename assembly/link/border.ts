@@ -71,6 +71,11 @@ export function netnsNew(host: usize): usize {
   return changetype<usize>(nsCreate(changetype<Host>(host)));
 }
 
+/** Its number on its host, from 0 (the root). */
+export function netnsNumber(ns: usize): u32 {
+  return changetype<NetNs>(ns).id;
+}
+
 /** Destroys a namespace. NICs must have been moved out before. */
 export function netnsDel(ns: usize): void {
   nsDestroy(changetype<NetNs>(ns));

@@ -257,6 +257,11 @@ export class Kernel {
     this.taps.setTrace(deviceOf(this.namespaceOf(ns), ifindex, "capture"), pointId, snaplen);
   }
 
+  /** Switches marks on or off (marks.ts): what happens to packets between devices. */
+  setMarks(on: boolean): void {
+    this.exports.marksSet(on ? 1 : 0);
+  }
+
   /** Takes the records captured so far for traces as one chunk of raw bytes (CAP_* in abi.ts), or undefined when there are none. */
   takeCapture(): Uint8Array<ArrayBuffer> | undefined {
     const used = this.exports.captureUsed();
@@ -270,7 +275,7 @@ export class Kernel {
   /** The frames captured so far, in the kernel's order; takes them out of the buffer. */
   *captured(): Generator<CapturedFrame> {
     const cursor = new RecordCursor([this.takeCapture() ?? new Uint8Array(0)]);
-    while (cursor.next()) yield cursor.frame();
+    while (cursor.next()) if (!cursor.isMark) yield cursor.frame();
   }
 
   counters(): KernelCounters {

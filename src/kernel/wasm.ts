@@ -72,6 +72,7 @@ export interface KernelExports
   captureLost(): number;
   captureClear(): void;
   dropLog(): number;
+  marksSet(on: number): void;
   outboxFlip(): void;
   outboxRecords(worker: number): number;
   outboxCount(worker: number): number;
@@ -113,6 +114,7 @@ interface LinkExports {
   hostDrops(host: number): number;
   hostPackets(host: number): number;
   vethHopCount(): number;
+  netnsNumber(ns: number): number;
   netnsNew(host: number): number;
   netnsDel(ns: number): void;
   netnsPark(ns: number, length: number): void;

@@ -154,7 +154,10 @@ export class Cluster {
 
   #start(worker: number) {
     const { capture, module, topology } = this.#options;
-    const config = capture === undefined ? undefined : { patterns: capture.patterns, snaplen: capture.snaplen };
+    const config =
+      capture === undefined
+        ? undefined
+        : { patterns: capture.patterns, snaplen: capture.snaplen, marks: capture.marks === true };
     const profile = this.#profile !== undefined;
     return { module, config: { worker, owner: this.#owner, topology, capture: config }, profile };
   }

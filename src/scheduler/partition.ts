@@ -14,7 +14,13 @@ import type { LinkInfo, NetNs } from "../kernel/types.ts";
 import type { PortSettings } from "../kernel/underlay.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
 import type { XfrmEvent } from "../kernel/xfrm-types.ts";
-import { type CaptureBatch, type CapturedSa, CapturePatterns, type CapturePoint } from "./captures.ts";
+import {
+  type CaptureBatch,
+  type CapturedSa,
+  CapturePatterns,
+  type CapturePoint,
+  type MarkedNamespace,
+} from "./captures.ts";
 import { Fabrics, type LinkCounters } from "./fabric.ts";
 import type { PortChange, ResolvedFault } from "./faults.ts";
 import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
@@ -33,6 +39,8 @@ export interface CaptureConfig {
   readonly patterns: readonly string[];
   /** Bytes kept of each frame. */
   readonly snaplen: number;
+  /** Whether it is told, too, what happens to packets between devices (CaptureSink.mark). Default false. */
+  readonly marks?: boolean;
 }
 
 /** What all workers are told alike, and which of them this is. Plain data. */
@@ -106,6 +114,9 @@ export class Partition {
   #emitted = false;
   #points: CapturePoint[] = [];
   #associations: CapturedSa[] = [];
+  #namespaces: MarkedNamespace[] = [];
+  /** Their last names, by `host index/number`; only while marks are written. */
+  readonly #namespaceNames = new Map<string, string>();
   /** Associations made so far, by host index. */
   readonly #associationCounts = new Map<number, number>();
   #chunks: Uint8Array[] = [];
@@ -124,9 +135,12 @@ export class Partition {
     // Without a capture nobody listens, and no link needs describing: a million containers have millions of links.
     if (config.capture !== undefined) {
       this.kernel.onLink((ns, link, kind) => {
-        if (kind !== "del") this.#selectCapture(ns, link);
+        if (kind === "del") return;
+        if (config.capture?.marks === true) this.#nameNamespace(ns);
+        this.#selectCapture(ns, link);
       });
       this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+      this.kernel.setMarks(config.capture.marks === true);
     }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
@@ -406,8 +420,10 @@ export class Partition {
   }
 
   takeCaptures(): CaptureBatch {
-    const batch = { chunks: this.#chunks, points: this.#points, associations: this.#associations };
+    const [chunks, points] = [this.#chunks, this.#points];
+    const batch = { chunks, points, associations: this.#associations, namespaces: this.#namespaces };
     this.#chunks = [];
+    this.#namespaces = [];
     this.#points = [];
     this.#associations = [];
     this.#capturedBytes = 0;
@@ -439,6 +455,15 @@ export class Partition {
     const { src: source, dst: destination, spi, aead } = event.state;
     const [key, icvBytes] = [aead.key.slice(), aead.icvBits / 8];
     this.#associations.push({ time: this.#scheduler.now, hostIndex, seq, source, destination, spi, key, icvBytes });
+  }
+
+  #nameNamespace(ns: NetNs): void {
+    const { number } = this.kernel.namespaceOf(ns);
+    const hostIndex = ns.host.index;
+    const key = `${hostIndex}/${number}`;
+    if (this.#namespaceNames.get(key) === ns.name) return;
+    this.#namespaceNames.set(key, ns.name);
+    this.#namespaces.push({ hostIndex, number, name: ns.name, since: this.#scheduler.now });
   }
 
   /** Starts or stops capturing on a link that is new or goes by another name. */

@@ -1,6 +1,8 @@
 /** The page: its views, and the lab that is open. */
 import { proxy, type Remote } from "comlink";
+import type { LabRequest } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { Keys } from "./keys.ts";
 import { Gallery } from "./labs/gallery.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
@@ -12,7 +14,9 @@ import { TimeBar } from "./time/bar.ts";
 export class App implements Page {
   readonly session: Remote<SessionApi>;
   readonly hub = new Hub();
-  readonly #gallery: Gallery;
+  readonly keys = new Keys();
+  /** What was opened last. */
+  #request: LabRequest | undefined;
   /** Counts labs that were opened: what an earlier one still says is not for now. */
   #opened = 0;
 
@@ -20,7 +24,7 @@ export class App implements Page {
     this.session = session;
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
-    this.#gallery = new Gallery(this, element("labs"));
+    new Gallery(this, element("lab-filter"), element("labs"));
     new TerminalsView(this, element("tabs"), element("panels"));
     new PacketsView(this, element("packets"), element("bytes"));
   }
@@ -29,14 +33,21 @@ export class App implements Page {
     action.catch((error: unknown) => showProblem(error instanceof Error ? error.message : String(error)));
   }
 
-  /** Lists the labs, and opens one. @param name the one that the address asks for */
+  /** Opens the lab that the address asks for. */
   async start(name: string | undefined): Promise<void> {
-    await this.#gallery.load();
-    await this.open(name ?? "standalone");
+    await this.open({ source: { kind: "gallery", name: name ?? "standalone" } });
   }
 
-  async open(name: string, seed?: string): Promise<void> {
+  async restart(seed?: string): Promise<void> {
+    if (this.#request === undefined) return;
+    const { seed: last, ...request } = this.#request;
+    const next = seed ?? last ?? "";
+    await this.open(next === "" ? request : { ...request, seed: next });
+  }
+
+  async open(request: LabRequest): Promise<void> {
     const opened = ++this.#opened;
+    const { name } = request.source;
     showProblem(undefined);
     element("status").textContent = `Starting ${name}.`;
     /** Told before the lab is known. */
@@ -46,8 +57,9 @@ export class App implements Page {
       if (early !== undefined) early.push(...events);
       else for (const event of events) this.#take(event);
     };
-    const lab = await this.session.open(name, seed, proxy(tell));
+    const lab = await this.session.open(request, proxy(tell));
     if (opened !== this.#opened) return;
+    this.#request = request;
     document.title = `${name} – swarmwire`;
     history.replaceState(null, "", `?lab=${encodeURIComponent(name)}`);
     this.hub.tell("lab", lab);

@@ -13,6 +13,7 @@ import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
 import { HostShell } from "./terminals/shell.ts";
 import { Gate } from "./time/gate.ts";
+import type { JournalAction } from "./time/journal.ts";
 import { Pace } from "./time/pace.ts";
 import type { Phase } from "./time/protocol.ts";
 
@@ -169,6 +170,14 @@ export class Emulation {
   /** Stops time. */
   pause(): void {
     this.#gate.hold();
+  }
+
+  /** Does something that has an effect, now or as soon as the lab is between two steps. */
+  act(action: JournalAction): void {
+    if (action.kind === "line") this.type(action.host, action.line);
+    else if (action.kind === "key") this.key(action.host, action.key);
+    else if (action.kind === "fault") this.#session.fault(action.fault);
+    else if (action.kind === "step") this.step();
   }
 
   /** A line typed on a host's terminal. */
