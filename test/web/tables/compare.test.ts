@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  address,
   type Column,
   type HostTable,
   KEY,
@@ -143,5 +144,25 @@ describe("all hosts", () => {
     const { rows, hosts } = agreement.result();
     expect(hosts).toBe(2);
     expect(rows.map(({ agree, of }) => [agree, of])).toEqual([[2, 2]]);
+  });
+
+  it("a row that leads to a host isn't missed there, and what leads nowhere is a host's own", () => {
+    const columns = [text("mac", KEY), address("dst", { ...KEY, towards: true })];
+    const fdb = (own: string, rows: readonly Row[]): HostTable => ({ columns, rows, addresses: [own] });
+    const agreement = new Agreement(3);
+    agreement.add(
+      "h0",
+      fdb("10.0.0.1", [
+        ["b", "10.0.0.2"],
+        ["veth", ""],
+      ]),
+    );
+    agreement.add("h1", fdb("10.0.0.2", [["a", "10.0.0.1"]]));
+    agreement.add("h2", fdb("10.0.0.3", [["b", "10.0.0.2"]]));
+    const { rows } = agreement.result();
+    expect(rows.map(({ cells: [mac], agree, of, missing }) => [mac, agree, of, missing])).toEqual([
+      ["a", 1, 2, ["h2"]],
+      ["b", 2, 2, []],
+    ]);
   });
 });

@@ -128,9 +128,10 @@ export function hostsGrid({ columns, rows }: HostsTable): GridTable {
   const head: GridColumn[] = [
     { title: "", right: false },
     { title: "hosts", right: true },
+    { title: "who differs", right: false },
   ];
   return {
-    columns: [...head, ...columns.map(gridColumn), { title: "who differs", right: false }],
+    columns: [...head, ...columns.map(gridColumn)],
     rows: rows.map((row) => {
       const { cells, agree, of } = row;
       const mark = agree === of ? "" : MARKS.changed;
@@ -139,10 +140,10 @@ export function hostsGrid({ columns, rows }: HostsTable): GridTable {
       const order = cells.map((cell, i) => orderOf(cell, columns[i] as Column));
       return {
         key: keyOf(columns, cells),
-        texts: [mark, `${agree} of ${of}`, ...texts, differs],
-        order: [mark === "" ? 1 : 0, agree / of, ...order, differs],
+        texts: [mark, `${agree} of ${of}`, differs, ...texts],
+        order: [mark === "" ? 1 : 0, agree / of, differs, ...order],
         mark,
-        differ: mark === "" ? NONE : new Set([columns.length + 2]),
+        differ: mark === "" ? NONE : new Set([2]),
       };
     }),
   };

@@ -287,9 +287,8 @@ export class TablesView implements StageView {
 
   /** The container that a row is about, if it is. */
   #containerOf(row: GridRow | undefined): string | undefined {
-    const at = this.#pickers.choice.table === "containers" ? "name" : "";
-    const column = this.#table.columns.findIndex(({ title }) => title === at);
-    return column < 0 ? undefined : row?.texts[column];
+    if (this.#pickers.choice.table !== "containers") return undefined;
+    return row?.texts[this.#table.columns.findIndex(({ title }) => title === "name")];
   }
 
   #activated(row: GridRow | undefined): void {

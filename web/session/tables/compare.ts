@@ -108,6 +108,8 @@ type HostSet = Uint32Array;
 
 interface Seen {
   readonly group: Cell | undefined;
+  /** Address of the host that it leads to. */
+  readonly towards: Cell | undefined;
   readonly versions: Map<string, { readonly cells: Row; hosts: HostSet; count: number }>;
 }
 
@@ -119,7 +121,7 @@ const has = (set: HostSet | undefined, i: number): boolean =>
 
 /**
  * Takes a table host by host and finds out on what they agree. Of tables with a column `network`, a host should have the
- * rows of the networks of which it has any.
+ * rows of the networks of which it has any; of those that say where a row leads to, what leads to other hosts.
  */
 export class Agreement {
   readonly #most: number;
@@ -128,9 +130,12 @@ export class Agreement {
   #shown: readonly number[] = [];
   #key: readonly number[] = [];
   #group = -1;
+  #towards = -1;
   readonly #rows = new Map<string, Seen>();
   /** Hosts that have rows of a group. */
   readonly #groups = new Map<Cell, HostSet>();
+  /** Whose an address is. */
+  readonly #owners = new Map<Cell, number>();
 
   /** @param most hosts that may come */
   constructor(most: number) {
@@ -146,10 +151,13 @@ export class Agreement {
     if (table.absent !== undefined) return;
     if (this.#hosts.length === 0) this.#begin(table.columns);
     const index = this.#hosts.push(host) - 1;
+    for (const own of table.addresses ?? []) this.#owners.set(own, index);
     for (const [name, row] of byKey(table.rows, this.#key)) {
+      const towards = this.#towards < 0 ? undefined : row[this.#towards];
+      if (towards === "") continue;
       const group = this.#group < 0 ? undefined : row[this.#group];
       if (group !== undefined) this.#join(group, index);
-      const seen = this.#rows.get(name) ?? { group, versions: new Map() };
+      const seen = this.#rows.get(name) ?? { group, towards, versions: new Map() };
       this.#rows.set(name, seen);
       const values = joined(row, this.#shown);
       let version = seen.versions.get(values);
@@ -167,6 +175,7 @@ export class Agreement {
     this.#key = places(columns, (column) => column.key === true);
     this.#shown = places(columns, (column) => column.volatile !== true && column.own !== true);
     this.#group = columns.findIndex(({ name, key }) => name === "network" && key === true);
+    this.#towards = columns.findIndex(({ towards }) => towards === true);
   }
 
   #join(group: Cell, index: number): void {
@@ -182,16 +191,19 @@ export class Agreement {
     return { columns: this.#shown.map((i) => this.#columns[i] as Column), rows, hosts: this.#hosts.length };
   }
 
-  #row({ group, versions }: Seen): AgreedRow {
-    const [first, ...others] = [...versions.values()].sort((a, b) => b.count - a.count);
+  /** Hosts that should have a row, by their order. */
+  #should({ group, towards }: Seen): number[] {
     const members = group === undefined ? undefined : this.#groups.get(group);
-    const should = this.#hosts.filter((_, i) => group === undefined || has(members, i));
-    const present = (i: number): boolean => [...versions.values()].some(({ hosts }) => has(hosts, i));
-    const total = [...versions.values()].reduce((sum, { count }) => sum + count, 0);
-    const missing =
-      total === should.length
-        ? []
-        : this.#hosts.filter((_, i) => (group === undefined || has(members, i)) && !present(i));
+    const target = towards === undefined ? undefined : this.#owners.get(towards);
+    return [...this.#hosts.keys()].filter((i) => (group === undefined || has(members, i)) && i !== target);
+  }
+
+  #row(seen: Seen): AgreedRow {
+    const versions = [...seen.versions.values()];
+    const [first, ...others] = versions.sort((a, b) => b.count - a.count);
+    const should = this.#should(seen);
+    const absent = (i: number): boolean => !versions.some(({ hosts }) => has(hosts, i));
+    const missing = should.filter(absent).map((i) => this.#hosts[i] as string);
     return {
       cells: first?.cells ?? [],
       agree: first?.count ?? 0,
