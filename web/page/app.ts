@@ -7,6 +7,8 @@ import { Gallery } from "./labs/gallery.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
+import { Stage } from "./stage.ts";
+import { TablesView } from "./tables/view.ts";
 import { TerminalsView } from "./terminals/terminals.ts";
 import { TimeBar } from "./time/bar.ts";
 
@@ -27,6 +29,8 @@ export class App implements Page {
     new Gallery(this, element("lab-filter"), element("labs"));
     new TerminalsView(this, element("tabs"), element("panels"));
     new PacketsView(this, element("packets"), element("bytes"));
+    const stage = new Stage();
+    stage.add(new TablesView(this, () => stage.choose("tables")));
   }
 
   attempt(action: Promise<unknown>): void {

@@ -1,4 +1,6 @@
 /** A lab that runs in this worker: its steps held and let go, its terminals typed on, its frames kept. */
+import type { Time } from "../../src/base/time.ts";
+import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import type { LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
@@ -190,6 +192,19 @@ export class Emulation {
     if (shell === undefined) return;
     if (!shell.busy) this.#gate.enqueue(() => shell.key(key));
     else if (key === "interrupt") shell.interrupt();
+  }
+
+  /** Virtual, ns. */
+  get now(): Time {
+    return this.#session.cluster.now;
+  }
+
+  /** Looks at hosts without an effect (LabSession.inspect). */
+  inspect<Q extends MachineQuery>(
+    hosts: readonly string[],
+    query: Q,
+  ): Promise<(MachineAnswers[Q["kind"]] | undefined)[]> {
+    return this.#session.inspect(hosts, query);
   }
 
   /** The trace up to now. */
