@@ -68,6 +68,14 @@ export class Journal {
     this.#done.push(entry);
   }
 
+  /** The entry that was taken last has been done in part only: the rest of it comes next. */
+  divide(time: Time, done: JournalAction, rest: JournalAction): void {
+    const last = this.#done.pop();
+    if (last === undefined) return;
+    this.#done.push({ ...last, action: done });
+    this.#ahead = [{ ...last, time, action: rest }, ...this.#ahead];
+  }
+
   /** The entry that comes next, if it comes at this place and its time has come; it counts as done. */
   take(place: JournalEntry["place"], now: Time): JournalEntry | undefined {
     const next = this.#ahead[0];
