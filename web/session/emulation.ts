@@ -7,6 +7,7 @@ import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
+import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
@@ -63,6 +64,7 @@ export class Emulation implements Hands {
   readonly #terminals = new Map<string, HostTerminal>();
   /** What it runs again now, up to the goal. */
   #life: Life | undefined;
+  /** Until when it went in an earlier life, from which nothing differs yet. */
   #known: Time;
   #steps = 0;
   #failures = 0;
@@ -195,6 +197,11 @@ export class Emulation implements Hands {
     return this.recording.frames.at(-1)?.time;
   }
 
+  /** Counters of all hosts. */
+  async counters(): Promise<SimCounters> {
+    return await this.#session.cluster.counters();
+  }
+
   get speed(): number {
     return this.#clock.speed;
   }
@@ -210,12 +217,12 @@ export class Emulation implements Hands {
   }
 
   get #phase(): Phase {
-    const { place } = this.#script;
-    const stands = this.#clock.goal === undefined;
+    const { place, wanted } = this.#script;
     if (this.#failed) return "done";
     if (this.replaying) return "replaying";
-    if (!stands) return "running";
-    return place !== "within" ? place : this.#clock.standing ? "paused" : "running";
+    if (this.#clock.goal !== undefined) return "running";
+    if (place === "within") return this.#clock.standing ? "paused" : "running";
+    return wanted ? "running" : place;
   }
 
   /** Tells the page how things stand. */
@@ -242,7 +249,7 @@ export class Emulation implements Hands {
         done: journal.done.length,
         ahead: journal.ahead.length,
         target: goal?.kind === "time" || goal?.kind === "entries" ? goal.time : undefined,
-        known: journal.ahead.length > 0 ? Math.max(this.#known, this.now) : this.now,
+        known: Math.max(this.#known, this.now),
       },
     });
     this.#outbox.flush();
@@ -273,6 +280,7 @@ export class Emulation implements Hands {
    */
   act(action: JournalAction): void {
     if (this.replaying) throw new UserError("the run is being replayed: nothing can be done until it stands");
+    this.#known = this.now;
     this.#script.act(action);
     this.report();
   }
