@@ -236,7 +236,7 @@ export const CAP_HEADER = 40; // the record's size is CAP_HEADER + caplen rounde
 
 /** Kinds of marks (CAP_DIR of a record whose CAP_POINT is 0). What MARK_ARGS says: u32 each, MAC addresses two words. */
 export const MARK_CAUSE = 1; // the packet is an answer to, or was sent because of, another: its journey, low and high word
-export const MARK_DROP = 2; // reason, next hop, RTN_* of the route, MTU of the route, packet mark
+export const MARK_DROP = 2; // reason, next hop, RTN_* of the route, with DROP_PKT_TOO_BIG its MTU, packet mark
 export const MARK_OUTPUT = 3; // a packet goes to LOCAL_OUT: next hop, RTN_*, MTU
 export const MARK_ROUTE = 4; // routed on input, or again after NAT: next hop, RTN_*
 export const MARK_NEIGH = 5; // next hop, NUD_* state, MAC, 1 where the packet waits for it

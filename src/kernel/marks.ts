@@ -60,6 +60,7 @@ export type MarkEvent =
       /** Where it was going: 0 and "none" where it wasn't routed. */
       readonly nextHop: Ipv4;
       readonly route: RouteTypeName;
+      /** Of the route, where the packet was too long for it; else 0. */
       readonly mtu: number;
       readonly packetMark: number;
       readonly packet: MarkedPacket;

@@ -2,6 +2,7 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
+import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
@@ -179,6 +180,7 @@ export class Emulation implements Hands {
 
   // ------------------------------------------------------------------------------------------------ time
 
+  /** Virtual, ns. */
   get now(): Time {
     return this.#session.cluster.now;
   }
@@ -311,6 +313,14 @@ export class Emulation implements Hands {
 
   async pass(end: Time, horizon: Time): Promise<void> {
     await this.#session.cluster.runUntil(end, horizon);
+  }
+
+  /** Looks at hosts without an effect (LabSession.inspect); at none any more once it has ended. */
+  async inspect<Q extends MachineQuery>(
+    hosts: readonly string[],
+    query: Q,
+  ): Promise<(MachineAnswers[Q["kind"]] | undefined)[]> {
+    return this.#clock.closed ? hosts.map(() => undefined) : await this.#session.inspect(hosts, query);
   }
 
   /** The trace up to now. */

@@ -3,7 +3,7 @@ import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { namespaces } from "./tables/namespaces.ts";
-import { readTable } from "./tables/read.ts";
+import { readTable, readTables } from "./tables/read.ts";
 
 /** What can be looked at. */
 export interface Inspected {
@@ -21,6 +21,8 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return namespaces(host);
     case "table":
       return readTable(host, query.table, query.namespace);
+    case "tables":
+      return readTables(host);
   }
 }
 

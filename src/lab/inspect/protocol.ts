@@ -15,16 +15,27 @@ export interface ContainerEntry {
   readonly state: string;
 }
 
+/** A table of a host, and which. */
+export interface NamedTable {
+  readonly id: TableId;
+  /** Undefined of a table that the host has one of. */
+  readonly namespace: string | undefined;
+  readonly table: HostTable;
+}
+
 /** A question. */
 export type MachineQuery =
   | { readonly kind: "containers" }
   | { readonly kind: "namespaces" }
   /** @see TABLES; `namespace` by its name or its file in /run/docker/netns, default `host` */
-  | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string };
+  | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
+  /** All tables of one moment. */
+  | { readonly kind: "tables" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
   readonly containers: readonly ContainerEntry[];
   readonly namespaces: readonly NamespaceEntry[];
   readonly table: HostTable;
+  readonly tables: readonly NamedTable[];
 }
