@@ -12,7 +12,12 @@ export type SessionEvent =
   | { readonly kind: "output"; readonly host: string | undefined; readonly text: string }
   /** The prompt that a host's terminal ends in now; undefined while something runs there. */
   | { readonly kind: "prompt"; readonly host: string; readonly prompt: string | undefined }
-  /** The emulation ended by an error. */
+  /**
+   * The run begins again from its start: what was told before is void, and what follows at once is all that it has come to
+   * so far. Told when somebody went back in time, once the replay is over; until then everything may stay as it is.
+   */
+  | { readonly kind: "rewound" }
+  /** Something could not be done, or the emulation ended by an error. */
   | { readonly kind: "failed"; readonly message: string };
 
 /** Takes what the worker tells. */

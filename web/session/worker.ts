@@ -1,5 +1,7 @@
 /** The session worker's entry: the emulation runs here, so that the page never waits for it. */
 import { expose } from "comlink";
+import { loadKernel } from "../kernel.ts";
+import { browserPlatform } from "../platform.ts";
 import { SessionContext } from "./context.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
@@ -8,7 +10,7 @@ import { tablesApi } from "./tables/api.ts";
 import { terminalsApi } from "./terminals/api.ts";
 import { timeApi } from "./time/api.ts";
 
-const context = new SessionContext();
+const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform() });
 const api: SessionApi = {
   ...labsApi(context),
   ...packetsApi(context),
