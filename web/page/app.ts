@@ -5,6 +5,8 @@ import { Gallery } from "./labs/gallery.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
+import { Stage } from "./stage.ts";
+import { SwarmView } from "./swarm/view.ts";
 import { TerminalsView } from "./terminals/terminals.ts";
 import { TimeBar } from "./time/bar.ts";
 
@@ -13,6 +15,7 @@ export class App implements Page {
   readonly session: Remote<SessionApi>;
   readonly hub = new Hub();
   readonly #gallery: Gallery;
+  readonly #stage: Stage;
   /** Counts labs that were opened: what an earlier one still says is not for now. */
   #opened = 0;
 
@@ -22,6 +25,8 @@ export class App implements Page {
     new SaveBar(this, element("save"));
     this.#gallery = new Gallery(this, element("labs"));
     new TerminalsView(this, element("tabs"), element("panels"));
+    this.#stage = new Stage();
+    this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("bytes"));
   }
 

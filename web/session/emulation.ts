@@ -139,6 +139,11 @@ export class Emulation {
     };
   }
 
+  /** The lab's hosts, to be looked at. */
+  get lab(): LabSession {
+    return this.#session;
+  }
+
   /** Time passes. */
   setRunning(): void {
     this.#phase = "running";

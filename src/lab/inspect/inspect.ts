@@ -1,13 +1,16 @@
 /** Answers what is asked of a lab's host without an effect. */
 import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
+import type { HostPlan } from "../plan.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
+import { deviceCounts, pulse, scene } from "./scene.ts";
 
 /** What can be looked at. */
 export interface Inspected {
   readonly os: HostOs;
   /** Undefined while its daemon is stopped. */
   readonly engine: Engine | undefined;
+  readonly plan: HostPlan;
 }
 
 /** The answer to a question. */
@@ -15,6 +18,12 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
   switch (query.kind) {
     case "containers":
       return containers(host);
+    case "scene":
+      return scene(host);
+    case "pulse":
+      return pulse(host);
+    case "counts":
+      return deviceCounts(host);
   }
 }
 

@@ -2,6 +2,7 @@
  * What may be asked of a lab's host without an effect on what happens there: what somebody sees who looks at a stopped
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
+import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
 
 /** A container, as lists of them name it. */
 export interface ContainerEntry {
@@ -13,9 +14,19 @@ export interface ContainerEntry {
 }
 
 /** A question. */
-export type MachineQuery = { readonly kind: "containers" };
+export type MachineQuery =
+  | { readonly kind: "containers" }
+  /** All that a host is built of (scene.ts). */
+  | { readonly kind: "scene" }
+  /** Whether its scene has changed, and what its wires have carried. */
+  | { readonly kind: "pulse" }
+  /** Counters of its devices. */
+  | { readonly kind: "counts" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
   readonly containers: readonly ContainerEntry[];
+  readonly scene: HostScene;
+  readonly pulse: HostPulse;
+  readonly counts: readonly DeviceCount[];
 }
