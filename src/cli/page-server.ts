@@ -11,12 +11,15 @@ export const ISOLATION: Readonly<Record<string, string>> = {
 };
 
 /**
- * Sent with every file. The checker of lab files compiles its schema to JavaScript, hence 'unsafe-eval'; terminals set
- * styles of their own.
+ * What the page may do (Content Security Policy): load what stands beside it, compile WebAssembly, and, for terminals and
+ * the editor, which make styles of their own, set those. The page says the same of itself, for servers that don't.
  */
+export const CONTENT_POLICY =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'";
+
+/** Sent with every file. */
 const HEADERS: Readonly<Record<string, string>> = {
-  "Content-Security-Policy":
-    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+  "Content-Security-Policy": `${CONTENT_POLICY}; frame-ancestors 'none'`,
   "Cross-Origin-Resource-Policy": "same-origin",
   "X-Content-Type-Options": "nosniff",
   "Cache-Control": "no-cache",

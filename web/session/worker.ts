@@ -5,6 +5,7 @@ import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
 import type { SessionApi } from "./protocol.ts";
 import { sceneApi } from "./scene/api.ts";
+import { tablesApi } from "./tables/api.ts";
 import { terminalsApi } from "./terminals/api.ts";
 import { timeApi } from "./time/api.ts";
 
@@ -13,6 +14,7 @@ const api: SessionApi = {
   ...labsApi(context),
   ...packetsApi(context),
   ...sceneApi(context),
+  ...tablesApi(context),
   ...terminalsApi(context),
   ...timeApi(context),
 };

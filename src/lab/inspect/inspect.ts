@@ -4,6 +4,8 @@ import type { HostOs } from "../../scheduler/os.ts";
 import type { HostPlan } from "../plan.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { deviceCounts, pulse, scene } from "./scene.ts";
+import { namespaces } from "./tables/namespaces.ts";
+import { readTable, readTables } from "./tables/read.ts";
 
 /** What can be looked at. */
 export interface Inspected {
@@ -24,6 +26,12 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return pulse(host);
     case "counts":
       return deviceCounts(host);
+    case "namespaces":
+      return namespaces(host);
+    case "table":
+      return readTable(host, query.table, query.namespace);
+    case "tables":
+      return readTables(host);
   }
 }
 

@@ -3,6 +3,9 @@
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
 import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
+import type { TableId } from "./tables/list.ts";
+import type { NamespaceEntry } from "./tables/namespaces.ts";
+import type { HostTable } from "./tables/table.ts";
 
 /** A container, as lists of them name it. */
 export interface ContainerEntry {
@@ -13,6 +16,14 @@ export interface ContainerEntry {
   readonly state: string;
 }
 
+/** A table of a host, and which. */
+export interface NamedTable {
+  readonly id: TableId;
+  /** Undefined of a table that the host has one of. */
+  readonly namespace: string | undefined;
+  readonly table: HostTable;
+}
+
 /** A question. */
 export type MachineQuery =
   | { readonly kind: "containers" }
@@ -21,7 +32,12 @@ export type MachineQuery =
   /** Whether its scene has changed, and what its wires have carried. */
   | { readonly kind: "pulse" }
   /** Counters of its devices. */
-  | { readonly kind: "counts" };
+  | { readonly kind: "counts" }
+  | { readonly kind: "namespaces" }
+  /** @see TABLES; `namespace` by its name or its file in /run/docker/netns, default `host` */
+  | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
+  /** All tables of one moment. */
+  | { readonly kind: "tables" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
@@ -29,4 +45,7 @@ export interface MachineAnswers {
   readonly scene: HostScene;
   readonly pulse: HostPulse;
   readonly counts: readonly DeviceCount[];
+  readonly namespaces: readonly NamespaceEntry[];
+  readonly table: HostTable;
+  readonly tables: readonly NamedTable[];
 }
