@@ -1,6 +1,6 @@
 /** Draws a host that is small on the screen: a box with squares for its containers, coloured by network. */
 
-import { squarePlace } from "./geometry.ts";
+import { LOAD, squarePlace } from "./geometry.ts";
 import { HOST_RECT } from "./interior.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import { networkColour } from "./palette.ts";
@@ -37,12 +37,12 @@ export function drawFar(pen: Pen, model: SwarmModel, host: HostState, chosen: bo
   }
 }
 
-/** How much its wires carry: the strip at the top fills up, a fifth for each factor of ten from 100 kbit/s on. */
+/** How much its wires carry: the strip fills up, a fifth for each factor of ten from 10 kbit/s on. */
 function drawLoad(pen: Pen, host: HostState): void {
   const { load } = host;
   if (load < 1) return;
-  const part = Math.max(0.06, Math.min(1, (Math.log10(load) - 5) / 5));
-  pen.fill({ x: 0, y: 0, width: HOST_RECT.width * part, height: 70 }, pen.palette.mark);
+  const part = Math.max(0.06, Math.min(1, (Math.log10(load) - 4) / 5));
+  pen.fill({ ...LOAD, width: LOAD.width * part }, pen.palette.mark);
 }
 
 /** A hole in the middle: what it says is encrypted. */

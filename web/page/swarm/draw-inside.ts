@@ -14,6 +14,10 @@ import { byteCount } from "./units.ts";
 export const ENCRYPTED_DASH = [7, 3] as const;
 /** From this many pixels on a port has its name beside it. */
 const PORT_WITH_NAME = 9;
+/** From this many on it has room for it inside. */
+const PORT_WITH_ROOM = 76;
+/** Thickness of a bridge's bar at most, in pixels. */
+const BAR = 12;
 
 /** What is marked in a host. */
 export interface Marked {
@@ -45,6 +49,7 @@ export function drawInside(pen: Pen, model: SwarmModel, host: HostState, marked:
     if (up) pen.line(points, networkStroke(pen, network, 1.5));
     else pen.line(points, { colour: palette.wrong, width: 1, dash: [3, 3] });
   }
+  for (const rail of interior.rails) drawRailName(pen, rail);
   for (const box of interior.boxes) drawBox(pen, box, marked.chosen === box.key);
   drawMarks(pen, host, interior, marked);
 }
@@ -88,37 +93,47 @@ function drawRail(pen: Pen, rail: Rail): void {
   if (frame !== undefined && pen.px(frame.height) >= 8) pen.frame(frame, { colour: palette.line, width: 1 });
   const stub = { colour: palette.edge, width: 1 };
   pen.line([TRUNK.x, y, RAIL.device, y], stub);
-  if (bridge.up) pen.fill({ x: from, y: y - thickness / 2, width: to - from, height: thickness }, colour);
-  else pen.frame({ x: from, y: y - thickness / 2, width: to - from, height: thickness }, { colour, width: 1 });
+  const height = Math.min(thickness, BAR / pen.camera.scale);
+  const bar = { x: from, y: y - height / 2, width: to - from, height };
+  if (bridge.up) pen.fill(bar, colour);
+  else pen.frame(bar, { colour, width: 1 });
   if (network?.encrypted === true) {
-    const stroke = { colour: palette.back, width: Math.max(1, pen.px(thickness) * 0.3), dash: [3, 7] };
+    const stroke = { colour: palette.back, width: Math.max(1, pen.px(height) * 0.3), dash: [3, 7] };
     pen.line([from, y, to, y], stroke);
   }
-  const above = {
-    x: RAIL.device,
-    y: railTop(rail),
-    width: to - RAIL.device,
-    height: y - thickness / 2 - railTop(rail),
-  };
-  if (pen.px(above.height) < FONT_SIZE - 3) return;
-  const text = railText(rail);
-  pen.text({ text, colour: palette.text }, pen.x(above.x), pen.y(y - thickness / 2) - 2, pen.px(above.width));
+}
+
+/** What a bridge is called, over the wires, at the end of the bar where the fewest are. */
+function drawRailName(pen: Pen, rail: Rail): void {
+  const { y, thickness, to } = rail;
+  const bottom = y - thickness / 2;
+  if (pen.px(bottom - railTop(rail)) < FONT_SIZE - 3) return;
+  const width = pen.px(to - RAIL.bar) - 8;
+  const words = railWords(rail);
+  while (words.length > 1 && words.join(" · ").length * pen.character > 0.6 * width) words.pop();
+  const text = pen.fit(words.join(" · "), width);
+  const x = pen.x(to) - 4 - text.length * pen.character;
+  pen.context.fillStyle = pen.palette.panel;
+  pen.context.fillRect(x - 2, pen.y(bottom) - FONT_SIZE, text.length * pen.character + 4, FONT_SIZE - 1);
+  pen.text({ text, colour: pen.palette.text }, x, pen.y(bottom) - 2);
 }
 
 function railTop({ frame, y, thickness }: Rail): number {
   return frame === undefined ? y - 5.5 * thickness : frame.y;
 }
 
-function railText({ network, name }: Rail): string {
-  if (network === undefined) return name;
+/** The most important first. */
+function railWords({ network, name }: Rail): string[] {
+  if (network === undefined) return [name];
   const { vnis, subnets, encrypted, driver } = network;
-  const parts = [
-    network.name === name ? name : `${network.name} · ${name}`,
-    subnets.join(" "),
-    ...(vnis.length > 0 ? [`VNI ${vnis.join(" ")}`] : [driver]),
+  return [
+    network.name,
+    ...(vnis.length === 0 && network.name !== name ? [name] : []),
     ...(encrypted ? ["encrypted"] : []),
+    ...(vnis.length > 0 ? [`VNI ${vnis.join(" ")}`] : []),
+    subnets.join(" "),
+    ...(vnis.length === 0 ? [driver] : [name]),
   ];
-  return parts.join(" · ");
 }
 
 function drawBox(pen: Pen, { rect, container, name, networks }: Box, chosen: boolean): void {
@@ -170,7 +185,7 @@ function drawMark(pen: Pen, mark: DeviceMark, counts: LinkStats | undefined): vo
   if (kind === "bridge" || pen.px(rect.width) < 3) return;
   const colour = kind === "card" ? palette.edge : networkColour(palette, network?.colour);
   const down = !device.up || !device.carrier;
-  if (kind === "port") {
+  if (kind === "port" && pen.px(rect.width) < PORT_WITH_ROOM) {
     pen.fill(rect, down ? palette.back : colour);
     pen.frame(rect, { colour: down ? palette.wrong : palette.back, width: 1 });
     drawPortName(pen, mark, counts);
@@ -185,9 +200,10 @@ function drawMark(pen: Pen, mark: DeviceMark, counts: LinkStats | undefined): vo
 function deviceTexts({ palette }: Pen, { device, kind }: DeviceMark, counts: LinkStats | undefined): TextLine[] {
   const { name, addresses, mac, mtu, up, vni } = device;
   const dim = (text: string): TextLine => ({ text, colour: palette.dim });
+  const { portNo } = device;
   return [
     { text: up ? name : `${name} down`, colour: up ? palette.text : palette.wrong },
-    ...(kind === "vxlan" ? [dim(`VNI ${vni}`)] : addresses.map(dim)),
+    ...(kind === "vxlan" ? [dim(`VNI ${vni}`)] : kind === "port" ? [dim(`port ${portNo}`)] : addresses.map(dim)),
     dim(mac),
     ...(counts === undefined
       ? []
@@ -211,11 +227,7 @@ function drawPortName(pen: Pen, { rect, device, ...rest }: DeviceMark, counts: L
     pen.caption({ text: pen.fit(device.name, 80), colour: palette.text }, x, y + size / 2 - 4 + FONT_SIZE);
     return;
   }
-  const texts = [
-    ...deviceTexts(pen, { rect, device, ...rest }, counts).slice(0, 1),
-    { text: `port ${device.portNo}`, colour: palette.dim },
-    ...deviceTexts(pen, { rect, device, ...rest }, counts).slice(1),
-  ];
+  const texts = deviceTexts(pen, { rect, device, ...rest }, counts);
   for (const [i, text] of texts.entries()) pen.caption(text, x, y + FONT_SIZE + i * LINE_HEIGHT);
 }
 

@@ -6,7 +6,7 @@ import { FONT_SIZE, LINE_HEIGHT, type Pen, type Stroke } from "./pen.ts";
 import { bitRate, loadWidth } from "./units.ts";
 
 /** Below this many pixels from bar to card a wire is but a line. */
-const ROOM_FOR_RATES = 40;
+const ROOM_FOR_RATES = 30;
 const BROKEN_DASH = [5, 4] as const;
 const LOSSY_DASH = [2, 3] as const;
 

@@ -117,19 +117,22 @@ export function share(from: number, length: number, n: number, of: number): numb
   return from + (length * (n + 0.5)) / of;
 }
 
+/** The strip that says how much a host's wires carry, where it is small. */
+export const LOAD: Rect = { x: 0, y: HOST.height - 44, width: HOST.width, height: 44 };
+const SQUARES = { left: 40, top: 96, height: (HOST.height - 96 - 60) / 2 } as const;
+
 /**
  * Squares that stand for containers where the host is too small to show more: four in a row, and rows of half the size.
  */
 export function squarePlace(slot: number): Rect {
-  const { position, scale, start } = levelOf(slot, 12, 2, 4);
+  const { position, scale, start } = levelOf(slot, 12, 2, 2);
   const columns = Math.round(4 / scale);
-  const [width, height] = [(HOST.width - 80) / columns, (0.6 * (HOST.height - 130)) / (3 / scale)];
-  const column = position % columns;
+  const { left, top, height: full } = SQUARES;
+  const [width, height] = [(HOST.width - 2 * left) / columns, (full * scale) / 3];
   const row = Math.floor(position / columns);
-  const top = 90 + start * 0.6 * (HOST.height - 130);
   return {
-    x: 40 + (column + 0.1) * width,
-    y: top + (row + 0.1) * height,
+    x: left + ((position % columns) + 0.1) * width,
+    y: top + start * full + (row + 0.1) * height,
     width: 0.8 * width,
     height: 0.8 * height,
   };

@@ -18,6 +18,8 @@ const SWITCH = { width: 360, height: 96, above: 120 } as const;
 const SPINE_HEIGHT = 620;
 /** Width by height that the drawing should have. */
 const ASPECT = 1.5;
+/** Rows should be full: so much of a difference in shape is taken for it. */
+const EMPTY_COST = 0.4;
 
 /** A switch. */
 export interface SwitchPlace {
@@ -85,7 +87,9 @@ function columnsFor(blocks: number, hosts: number, rowPitch: number): number {
   let least = Number.POSITIVE_INFINITY;
   for (let columns = 1; columns <= hosts; columns++) {
     const width = blocks * (columns * (HOST.width + GAP.x) + (blocks > 1 ? GAP.blocks : 0));
-    const off = Math.abs(Math.log(width / (Math.ceil(hosts / columns) * rowPitch) / ASPECT));
+    const rows = Math.ceil(hosts / columns);
+    const empty = (rows * columns - hosts) / hosts;
+    const off = Math.abs(Math.log(width / (rows * rowPitch) / ASPECT)) + EMPTY_COST * empty;
     if (off >= least) continue;
     least = off;
     best = columns;

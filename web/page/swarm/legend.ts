@@ -19,18 +19,14 @@ function swatchOf(colour: string, kind: "solid" | "dashed" | "dot" | "cross" | "
   return swatch;
 }
 
-/** The legend, which can be folded. */
+/** The legend. */
 export class Legend {
-  readonly element = document.createElement("details");
-  readonly #list = document.createElement("ul");
+  readonly element = document.createElement("ul");
   #shown = "";
 
   constructor() {
-    const title = document.createElement("summary");
-    title.textContent = "Legend";
     this.element.className = "swarm-legend";
-    this.element.open = true;
-    this.element.append(title, this.#list);
+    this.element.setAttribute("aria-label", "Legend");
   }
 
   /** Shows these networks. */
@@ -44,12 +40,12 @@ export class Legend {
       return entry(swatchOf(networkColour(palette, colour), encrypted ? "dashed" : "solid"), text);
     });
     if (networks.length > MOST) items.push(entry(swatchOf("transparent", "dot"), `and ${networks.length - MOST} more`));
-    this.#list.replaceChildren(
+    this.element.replaceChildren(
       ...items,
-      entry(swatchOf(palette.mark, "solid"), "what a wire carries, by thickness"),
-      entry(swatchOf(palette.text, "dot"), "packet; square: ESP"),
-      entry(swatchOf(palette.wrong, "cross"), "off, cut, lossy or filtered"),
-      entry(swatchOf(palette.wrong, "corner"), "dropped the last packet"),
+      entry(swatchOf(palette.mark, "solid"), "traffic, by thickness"),
+      entry(swatchOf(palette.text, "dot"), "packet (square: ESP)"),
+      entry(swatchOf(palette.wrong, "cross"), "broken"),
+      entry(swatchOf(palette.wrong, "corner"), "last drop"),
     );
   }
 }

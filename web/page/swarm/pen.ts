@@ -8,6 +8,8 @@ export const FONT_SIZE = 11;
 /** From one line of text to the next. */
 export const LINE_HEIGHT = 14;
 const FAMILY = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
+/** A text of which fewer characters have room says nothing. */
+const LEGIBLE = 4;
 /** Space between an edge and a text. */
 const PAD = 4;
 
@@ -149,7 +151,8 @@ export class Pen {
   lines(rect: Rect, texts: readonly TextLine[]): void {
     const [x, top] = [this.x(rect.x) + PAD, this.y(rect.y)];
     const [width, height] = [this.px(rect.width) - 2 * PAD, this.px(rect.height)];
-    if (width < 2 * this.character || height < FONT_SIZE) return;
+    const least = Math.min(LEGIBLE, texts[0]?.text.length ?? 0);
+    if (width < least * this.character || height < FONT_SIZE) return;
     const room = Math.max(1, Math.floor((height - 1) / LINE_HEIGHT));
     const first = room === 1 ? height / 2 + 4 : LINE_HEIGHT - 2;
     for (const [i, line] of texts.slice(0, room).entries()) this.text(line, x, top + first + i * LINE_HEIGHT, width);

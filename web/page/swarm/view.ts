@@ -86,8 +86,8 @@ export class SwarmView implements StageView {
     canvas.addEventListener("keydown", (event) => this.#key(event));
     const picture = document.createElement("div");
     picture.className = "swarm-picture";
-    picture.append(canvas, this.#picture.legend, this.#details, this.#menu.element);
-    place.append(bar, picture, this.#outline.element);
+    picture.append(canvas, this.#details, this.#menu.element);
+    place.append(bar, picture, this.#picture.legend, this.#outline.element);
     panel.append(place);
     this.#picture.mount(picture);
   }
