@@ -8,6 +8,7 @@ import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
 import { Stage } from "./stage.ts";
+import { SwarmView } from "./swarm/view.ts";
 import { TablesView } from "./tables/view.ts";
 import { TerminalsView } from "./terminals/terminals.ts";
 import { TimeBar } from "./time/bar.ts";
@@ -31,6 +32,7 @@ export class App implements Page {
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
     new TerminalsView(this, element("tabs"), element("panels"));
+    this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("bytes"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
     this.#labs = new Labs(this, this.#stage);

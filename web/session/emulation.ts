@@ -178,6 +178,11 @@ export class Emulation implements Hands {
     };
   }
 
+  /** The lab's hosts, to be looked at. */
+  get lab(): LabSession {
+    return this.#session;
+  }
+
   // ------------------------------------------------------------------------------------------------ time
 
   /** Virtual, ns. */

@@ -6,6 +6,7 @@ import { SessionContext } from "./context.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
 import type { SessionApi } from "./protocol.ts";
+import { sceneApi } from "./scene/api.ts";
 import { tablesApi } from "./tables/api.ts";
 import { terminalsApi } from "./terminals/api.ts";
 import { timeApi } from "./time/api.ts";
@@ -14,6 +15,7 @@ const context = new SessionContext({ kernel: loadKernel, platform: browserPlatfo
 const api: SessionApi = {
   ...labsApi(context),
   ...packetsApi(context),
+  ...sceneApi(context),
   ...tablesApi(context),
   ...terminalsApi(context),
   ...timeApi(context),
