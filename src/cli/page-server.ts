@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
+import { DISSECTORS_FOLDER, DISSECTORS_MANIFEST, type DissectorsPiece } from "./dissectors.ts";
 
 /** What a browser wants to see before it gives a page SharedArrayBuffer (HTML, "cross-origin isolated"). */
 export const ISOLATION: Readonly<Record<string, string>> = {
@@ -27,33 +28,54 @@ const TYPES: Readonly<Record<string, string>> = {
   js: "text/javascript; charset=utf-8",
   css: "text/css; charset=utf-8",
   wasm: "application/wasm",
+  json: "application/json",
+  gz: "application/gzip",
 };
 
-/** Files of a folder by the path in their address. Nothing else can be asked for. */
-function filesOf(folder: string): Map<string, string> {
+/** Contents by the path in their address: a file, or a text. */
+type Served = ReadonlyMap<string, { readonly path: string } | { readonly text: string }>;
+
+/** Files of a folder. Nothing else can be asked for, but for the dissectors, where the folder has none of its own. */
+function filesOf(folder: string, piece: DissectorsPiece | undefined): Served {
   const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
   const files = names.filter((name) => statSync(join(folder, name)).isFile());
-  const all = files.map((name): [string, string] => [`/${name.replaceAll("\\", "/")}`, join(folder, name)]);
-  return new Map([...all, ["/", join(folder, "index.html")]]);
+  const all = files.map((name) => [`/${name.replaceAll("\\", "/")}`, { path: join(folder, name) }] as const);
+  const served = new Map<string, { readonly path: string } | { readonly text: string }>(all);
+  served.set("/", { path: join(folder, "index.html") });
+  if (served.has(`/${DISSECTORS_FOLDER}/wiregasm.js`)) return served;
+  for (const [name, path] of piece?.files ?? []) served.set(`/${name}`, { path });
+  // Whatever was built there once: the page is told what is there now.
+  served.set(`/${DISSECTORS_MANIFEST}`, { text: piece?.manifest ?? "{}\n" });
+  return served;
+}
+
+/** How a page is served. */
+export interface PageOptions {
+  /** Headers beside those of every file; those that isolate it, where nothing is said. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Dissectors that stand elsewhere than beside the page. */
+  readonly dissectors?: DissectorsPiece | undefined;
 }
 
 /**
  * @param folder what `npm run build` has made of web/
  * @param port 0 for one that is free
- * @param more headers, beside those of every file
  * @returns once it listens, on this machine's own address only
  * @throws UserError when the port is taken
  */
-export async function servePage(folder: string, port: number, more = ISOLATION): Promise<Server> {
-  const files = filesOf(folder);
+export async function servePage(folder: string, port: number, options: PageOptions = {}): Promise<Server> {
+  const { headers = ISOLATION, dissectors } = options;
+  const files = filesOf(folder, dissectors);
   const server = createServer(({ method, url = "/" }, response) => {
-    const file = files.get(url.replace(/[?#].*/s, ""));
+    const name = url.replace(/[?#].*/s, "");
+    const file = files.get(name);
     if (method !== "GET" && method !== "HEAD") response.writeHead(405, { Allow: "GET, HEAD" }).end();
     else if (file === undefined) response.writeHead(404, { "Content-Type": "text/plain" }).end("not found\n");
     else {
-      const type = TYPES[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream";
-      const body = readFileSync(file);
-      response.writeHead(200, { ...HEADERS, ...more, "Content-Type": type, "Content-Length": body.length });
+      const extension = name === "/" ? "html" : name.slice(name.lastIndexOf(".") + 1);
+      const type = TYPES[extension] ?? "application/octet-stream";
+      const body = "path" in file ? readFileSync(file.path) : Buffer.from(file.text);
+      response.writeHead(200, { ...HEADERS, ...headers, "Content-Type": type, "Content-Length": body.length });
       response.end(method === "GET" ? body : undefined);
     }
   });

@@ -89,7 +89,7 @@ describe.runIf(chromiumAvailable)(chromiumTitle("the page"), () => {
   });
 
   it("needs no isolation from other origins for one worker", async () => {
-    const plain = await servePage(PAGE, 0, {});
+    const plain = await servePage(PAGE, 0, { headers: {} });
     try {
       const { page, complaints } = await visit(browser, plain, "standalone");
       expect(await page.evaluate("crossOriginIsolated")).toBe(false);

@@ -22,7 +22,7 @@ export class App implements Page {
     new SaveBar(this, element("save"));
     this.#gallery = new Gallery(this, element("labs"));
     new TerminalsView(this, element("tabs"), element("panels"));
-    new PacketsView(this, element("packets"), element("bytes"));
+    new PacketsView(this, element("packets"), element("details"));
   }
 
   attempt(action: Promise<unknown>): void {
