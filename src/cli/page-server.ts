@@ -12,12 +12,23 @@ export const ISOLATION: Readonly<Record<string, string>> = {
 };
 
 /**
- * Sent with every file. The checker of lab files compiles its schema to JavaScript, hence 'unsafe-eval'; terminals set
- * styles of their own.
+ * What the page may do (Content Security Policy): load what stands beside it, compile WebAssembly, and, for terminals and
+ * the editor, which make styles of their own, set those. The page says the same of itself, for servers that don't.
  */
+export const CONTENT_POLICY =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'";
+
+/** The script in which the dissectors run: what binds their functions is JavaScript that they make as they start. */
+const DISSECTORS_SCRIPT = /^\/assets\/dissectors-[^/]*\.js$/;
+
+/** A worker's policy is that of its script. @param name of a file, in its address */
+function policyOf(name: string): string {
+  const policy = `${CONTENT_POLICY}; frame-ancestors 'none'`;
+  return DISSECTORS_SCRIPT.test(name) ? policy.replace("'wasm-unsafe-eval'", "'unsafe-eval'") : policy;
+}
+
+/** Sent with every file. */
 const HEADERS: Readonly<Record<string, string>> = {
-  "Content-Security-Policy":
-    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
   "Cross-Origin-Resource-Policy": "same-origin",
   "X-Content-Type-Options": "nosniff",
   "Cache-Control": "no-cache",
@@ -49,22 +60,20 @@ function filesOf(folder: string, piece: DissectorsPiece | undefined): Served {
   return served;
 }
 
-/** How a page is served. */
-export interface PageOptions {
-  /** Headers beside those of every file; those that isolate it, where nothing is said. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Dissectors that stand elsewhere than beside the page. */
-  readonly dissectors?: DissectorsPiece | undefined;
-}
-
 /**
  * @param folder what `npm run build` has made of web/
  * @param port 0 for one that is free
+ * @param more headers, beside those of every file
+ * @param dissectors those to serve where the folder has none
  * @returns once it listens, on this machine's own address only
  * @throws UserError when the port is taken
  */
-export async function servePage(folder: string, port: number, options: PageOptions = {}): Promise<Server> {
-  const { headers = ISOLATION, dissectors } = options;
+export async function servePage(
+  folder: string,
+  port: number,
+  more = ISOLATION,
+  dissectors?: DissectorsPiece,
+): Promise<Server> {
   const files = filesOf(folder, dissectors);
   const server = createServer(({ method, url = "/" }, response) => {
     const name = url.replace(/[?#].*/s, "");
@@ -75,7 +84,8 @@ export async function servePage(folder: string, port: number, options: PageOptio
       const extension = name === "/" ? "html" : name.slice(name.lastIndexOf(".") + 1);
       const type = TYPES[extension] ?? "application/octet-stream";
       const body = "path" in file ? readFileSync(file.path) : Buffer.from(file.text);
-      response.writeHead(200, { ...HEADERS, ...headers, "Content-Type": type, "Content-Length": body.length });
+      const own = { "Content-Security-Policy": policyOf(name), "Content-Type": type, "Content-Length": body.length };
+      response.writeHead(200, { ...HEADERS, ...more, ...own });
       response.end(method === "GET" ? body : undefined);
     }
   });

@@ -66,7 +66,7 @@ export async function viewCommand(argv: readonly string[]): Promise<number> {
   if (lab !== undefined && !galleryNames().includes(lab))
     throw new UserError(`swarmwire view: ${lab}: expected a lab that comes with swarmwire (swarmwire labs has a list)`);
   const port = wholeNumber("view", args, "port", 0, 65_535) ?? DEFAULT_PORT;
-  const server = await servePage(pageFolder(), port, { dissectors: findDissectors() });
+  const server = await servePage(pageFolder(), port, undefined, findDissectors());
   const query = lab === undefined ? "" : `?lab=${encodeURIComponent(lab)}`;
   process.stdout.write(`${pageUrl(server)}${query}\n`);
   await new Promise<void>((resolve) => {

@@ -14,12 +14,19 @@ import type { LinkInfo, NetNs } from "../kernel/types.ts";
 import type { PortSettings } from "../kernel/underlay.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
 import type { XfrmEvent } from "../kernel/xfrm-types.ts";
-import { type CaptureBatch, type CapturedSa, CapturePatterns, type CapturePoint } from "./captures.ts";
+import type { BatchOrder } from "./batch.ts";
+import {
+  type CaptureBatch,
+  type CapturedSa,
+  CapturePatterns,
+  type CapturePoint,
+  type MarkedNamespace,
+} from "./captures.ts";
 import { Fabrics, type LinkCounters } from "./fabric.ts";
 import type { PortChange, ResolvedFault } from "./faults.ts";
 import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
 import type { HostOs } from "./os.ts";
-import { type Profile, profiledExports } from "./profile.ts";
+import { type Clock, type Profile, profiledExports } from "./profile.ts";
 import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
 import { type HostConfig, type NicConfig, type Topology, wireBytes } from "./topology.ts";
@@ -33,6 +40,8 @@ export interface CaptureConfig {
   readonly patterns: readonly string[];
   /** Bytes kept of each frame. */
   readonly snaplen: number;
+  /** Whether it is told, too, what happens to packets between devices (CaptureSink.mark). Default false. */
+  readonly marks?: boolean;
 }
 
 /** What all workers are told alike, and which of them this is. Plain data. */
@@ -106,15 +115,27 @@ export class Partition {
   #emitted = false;
   #points: CapturePoint[] = [];
   #associations: CapturedSa[] = [];
+  #namespaces: MarkedNamespace[] = [];
+  /** Their last names, by `host index/number`; only while marks are written. */
+  readonly #namespaceNames = new Map<string, string>();
   /** Associations made so far, by host index. */
   readonly #associationCounts = new Map<number, number>();
   #chunks: Uint8Array[] = [];
   #capturedBytes = 0;
   #failure: Error | undefined;
+  readonly #clock: Clock | undefined;
+  /** Whether the kernel watches for something. */
+  #watching = false;
+  /** Wall time at which this part shall end. */
+  #deadline = Number.POSITIVE_INFINITY;
 
-  /** @param profile of the thread that it runs in */
-  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory, profile?: Profile) {
+  /**
+   * @param profile of the thread that it runs in
+   * @param clock wall time in that thread, for parts that end by it
+   */
+  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory, profile?: Profile, clock?: Clock) {
     this.profile = profile;
+    this.#clock = clock;
     this.#config = config;
     this.#factory = factory;
     const wrap = profile === undefined ? undefined : profiledExports.bind(undefined, profile);
@@ -124,9 +145,12 @@ export class Partition {
     // Without a capture nobody listens, and no link needs describing: a million containers have millions of links.
     if (config.capture !== undefined) {
       this.kernel.onLink((ns, link, kind) => {
-        if (kind !== "del") this.#selectCapture(ns, link);
+        if (kind === "del") return;
+        if (config.capture?.marks === true) this.#nameNamespace(ns);
+        this.#selectCapture(ns, link);
       });
       this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
+      this.kernel.setMarks(config.capture.marks === true);
     }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
@@ -255,18 +279,20 @@ export class Partition {
   runWindow(end: Time): Time {
     let last = end - 1;
     const { profile, kernel } = this;
+    const timed = this.#deadline !== Number.POSITIVE_INFINITY;
     for (;;) {
       profile?.enter("programs");
       this.#scheduler.runReady();
       if (this.#failure !== undefined) throw this.#failure;
       const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
       profile?.enter("kernel");
-      const stop = kernel.run(until);
+      const stop = kernel.run(until, timed);
       if (this.#patterns !== undefined) profile?.enter("capture");
       this.#drainCapture(); // packet sockets of programs have their frames from it, too
       profile?.enter("programs");
       if (stop !== "done") {
         this.#scheduler.setClock(kernel.now);
+        if (timed && this.#late) last = Math.min(last, kernel.now);
         continue;
       }
       last = Math.min(last, kernel.underlay.windowEnd() - 1);
@@ -288,7 +314,10 @@ export class Partition {
   }
 
   /** At the start of a batch: sets the clock, applies faults, takes this worker's commands. */
-  startBatch(time: Time, faults: readonly ResolvedFault[], commands: readonly PostedCommand[]): void {
+  startBatch({ time, faults, commands, watch, holdMs }: Omit<BatchOrder, "delays" | "end">): void {
+    if (watch !== 0 || this.#watching) this.kernel.watch(watch);
+    this.#watching = watch !== 0;
+    this.#deadline = holdMs > 0 ? (this.#clock?.() ?? FOREVER) + holdMs : Number.POSITIVE_INFINITY;
     this.setClock(time);
     if (faults.length > 0) this.#scheduler.disturb();
     for (const fault of faults) this.#applyFault(fault);
@@ -296,6 +325,26 @@ export class Partition {
     if (own.length === 0) return;
     for (const command of own) assert(command.time >= time, "commands are posted ahead of time", command.time, time);
     this.#commands = [...this.#commands, ...own].sort((a, b) => a.time - b.time || a.id - b.id);
+  }
+
+  /** The wall time of this part is over. */
+  get #late(): boolean {
+    return this.#clock !== undefined && this.#clock() >= this.#deadline;
+  }
+
+  /** This part shall end: what is watched for has happened, or its wall time is over. */
+  get wantsPause(): boolean {
+    return this.seen !== 0 || (this.#deadline !== Number.POSITIVE_INFINITY && this.#late);
+  }
+
+  /** What was watched for and has happened since the part began. */
+  get seen(): number {
+    return this.#watching ? this.kernel.watched() : 0;
+  }
+
+  /** When something happened last on hosts of this worker. */
+  get last(): Time {
+    return Math.max(this.kernel.lastEvent(), this.#scheduler.lastRun);
   }
 
   // ------------------------------------------------------------------------------------------------ quiet time
@@ -406,8 +455,10 @@ export class Partition {
   }
 
   takeCaptures(): CaptureBatch {
-    const batch = { chunks: this.#chunks, points: this.#points, associations: this.#associations };
+    const [chunks, points] = [this.#chunks, this.#points];
+    const batch = { chunks, points, associations: this.#associations, namespaces: this.#namespaces };
     this.#chunks = [];
+    this.#namespaces = [];
     this.#points = [];
     this.#associations = [];
     this.#capturedBytes = 0;
@@ -439,6 +490,15 @@ export class Partition {
     const { src: source, dst: destination, spi, aead } = event.state;
     const [key, icvBytes] = [aead.key.slice(), aead.icvBits / 8];
     this.#associations.push({ time: this.#scheduler.now, hostIndex, seq, source, destination, spi, key, icvBytes });
+  }
+
+  #nameNamespace(ns: NetNs): void {
+    const { number } = this.kernel.namespaceOf(ns);
+    const hostIndex = ns.host.index;
+    const key = `${hostIndex}/${number}`;
+    if (this.#namespaceNames.get(key) === ns.name) return;
+    this.#namespaceNames.set(key, ns.name);
+    this.#namespaces.push({ hostIndex, number, name: ns.name, since: this.#scheduler.now });
   }
 
   /** Starts or stops capturing on a link that is new or goes by another name. */

@@ -30,7 +30,7 @@ import { ControlClient } from "./control-client.ts";
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
 import { type NodeAddresses, NodeRunner, type NodeState, type RunnerOptions } from "./node-runner.ts";
-import type { StoreAction } from "./store/memory.ts";
+import type { ReadTx, StoreAction } from "./store/memory.ts";
 import { TcpTransport } from "./transport/tcp.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
@@ -178,6 +178,11 @@ export class SwarmNode {
 
   get isManager(): boolean {
     return this.#runner?.manager !== undefined;
+  }
+
+  /** Reads the swarm's objects as this node's manager has them; undefined where it is no manager. Reading changes nothing. */
+  objects<T>(read: (tx: ReadTx) => T): T | undefined {
+    return this.#runner?.manager?.state.store.view(read);
   }
 
   /** True where an agent runs: in a swarm, as worker or manager. */

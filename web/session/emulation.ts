@@ -1,4 +1,6 @@
 /** A lab that runs in this worker: its steps held and let go, its terminals typed on, its frames kept. */
+import type { Time } from "../../src/base/time.ts";
+import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import type { LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
@@ -11,6 +13,7 @@ import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
 import { HostShell } from "./terminals/shell.ts";
 import { Gate } from "./time/gate.ts";
+import type { JournalAction } from "./time/journal.ts";
 import { Pace } from "./time/pace.ts";
 import type { Phase } from "./time/protocol.ts";
 
@@ -169,6 +172,14 @@ export class Emulation {
     this.#gate.hold();
   }
 
+  /** Does something that has an effect, now or as soon as the lab is between two steps. */
+  act(action: JournalAction): void {
+    if (action.kind === "line") this.type(action.host, action.line);
+    else if (action.kind === "key") this.key(action.host, action.key);
+    else if (action.kind === "fault") this.#session.fault(action.fault);
+    else if (action.kind === "step") this.step();
+  }
+
   /** A line typed on a host's terminal. */
   type(host: string, line: string): void {
     const shell = this.#terminals.get(host)?.shell;
@@ -181,6 +192,19 @@ export class Emulation {
     if (shell === undefined) return;
     if (!shell.busy) this.#gate.enqueue(() => shell.key(key));
     else if (key === "interrupt") shell.interrupt();
+  }
+
+  /** Virtual, ns. */
+  get now(): Time {
+    return this.#session.cluster.now;
+  }
+
+  /** Looks at hosts without an effect (LabSession.inspect). */
+  inspect<Q extends MachineQuery>(
+    hosts: readonly string[],
+    query: Q,
+  ): Promise<(MachineAnswers[Q["kind"]] | undefined)[]> {
+    return this.#session.inspect(hosts, query);
   }
 
   /** The trace up to now, or a part of it. */

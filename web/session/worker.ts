@@ -4,6 +4,7 @@ import { SessionContext } from "./context.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
 import type { SessionApi } from "./protocol.ts";
+import { tablesApi } from "./tables/api.ts";
 import { terminalsApi } from "./terminals/api.ts";
 import { timeApi } from "./time/api.ts";
 
@@ -11,6 +12,7 @@ const context = new SessionContext();
 const api: SessionApi = {
   ...labsApi(context),
   ...packetsApi(context),
+  ...tablesApi(context),
   ...terminalsApi(context),
   ...timeApi(context),
 };

@@ -2,6 +2,8 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
+import { namespaces } from "./tables/namespaces.ts";
+import { readTable, readTables } from "./tables/read.ts";
 
 /** What can be looked at. */
 export interface Inspected {
@@ -15,6 +17,12 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
   switch (query.kind) {
     case "containers":
       return containers(host);
+    case "namespaces":
+      return namespaces(host);
+    case "table":
+      return readTable(host, query.table, query.namespace);
+    case "tables":
+      return readTables(host);
   }
 }
 

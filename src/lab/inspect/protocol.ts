@@ -2,6 +2,9 @@
  * What may be asked of a lab's host without an effect on what happens there: what somebody sees who looks at a stopped
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
+import type { TableId } from "./tables/list.ts";
+import type { NamespaceEntry } from "./tables/namespaces.ts";
+import type { HostTable } from "./tables/table.ts";
 
 /** A container, as lists of them name it. */
 export interface ContainerEntry {
@@ -12,10 +15,27 @@ export interface ContainerEntry {
   readonly state: string;
 }
 
+/** A table of a host, and which. */
+export interface NamedTable {
+  readonly id: TableId;
+  /** Undefined of a table that the host has one of. */
+  readonly namespace: string | undefined;
+  readonly table: HostTable;
+}
+
 /** A question. */
-export type MachineQuery = { readonly kind: "containers" };
+export type MachineQuery =
+  | { readonly kind: "containers" }
+  | { readonly kind: "namespaces" }
+  /** @see TABLES; `namespace` by its name or its file in /run/docker/netns, default `host` */
+  | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
+  /** All tables of one moment. */
+  | { readonly kind: "tables" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
   readonly containers: readonly ContainerEntry[];
+  readonly namespaces: readonly NamespaceEntry[];
+  readonly table: HostTable;
+  readonly tables: readonly NamedTable[];
 }

@@ -18,7 +18,7 @@ import type { HostOs } from "../../scheduler/os.ts";
 import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
 import type { HostState } from "../../scheduler/quiet.ts";
 import { TaskGroup } from "../../scheduler/task-group.ts";
-import type { GossipCensus, GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
+import type { GossipCensus, GossipKey, GossipPeer, GossipView, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
 import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
@@ -42,6 +42,7 @@ import { NODE_REAP_PERIOD } from "./nodes.ts";
 import { type GossipRest, replayGossip } from "./quiet.ts";
 import { ClusterState, REAP_ENTRY_INTERVAL, REAP_NETWORK_INTERVAL, REAP_PERIOD } from "./state.ts";
 import type { Entry } from "./table-store.ts";
+import { gossipView } from "./view.ts";
 
 const REJOIN_INTERVAL = MINUTE;
 const BROADCAST_TIMEOUT = 5 * SEC;
@@ -245,6 +246,10 @@ export class NetworkDbNode implements NetworkDb {
     const { nodes, attachments } = this.#state;
     const networkNodes = attachments.nodesOf(networkId).length;
     return { members: this.#memberlist.members.aliveCount, nodes: nodes.active.size, networkNodes };
+  }
+
+  get view(): GossipView {
+    return gossipView(this.#state, () => this.#memberlist.members.ring);
   }
 
   setKey(key: Uint8Array): void {

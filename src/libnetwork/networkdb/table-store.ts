@@ -24,6 +24,11 @@ export class TableStore {
   readonly #orders = new WeakMap<Map<string, Entry>, string[]>();
   readonly #tombstones = new Set<Entry>();
 
+  /** Networks of which there are entries, in order of ID. */
+  networks(): string[] {
+    return [...this.#networks.keys()].sort(compare);
+  }
+
   get(table: string, networkId: string, key: string): Entry | undefined {
     return this.#networks.get(networkId)?.get(table)?.get(key);
   }

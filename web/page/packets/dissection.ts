@@ -90,7 +90,7 @@ export class Dissection {
     if (this.#state.kind !== "offered") return;
     const { size } = this.#state;
     this.#set({ kind: "fetching", size, came: 0 });
-    const worker = new Worker(new URL("../../dissectors/worker.ts", import.meta.url), {
+    const worker = new Worker(new URL("../../dissectors/dissectors.ts", import.meta.url), {
       type: "module",
       name: "dissectors",
     });

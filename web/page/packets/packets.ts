@@ -21,7 +21,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const REST_MS = 400;
 
 /** Where keys are for typing. */
-const TYPING = "input, textarea, select, [contenteditable]";
+const TYPING = "input, textarea, select, [contenteditable], .xterm, .cm-editor";
 
 /** The packets' part of the page. */
 export class PacketsView {
@@ -118,7 +118,7 @@ export class PacketsView {
       this.#changed();
     });
     dark.addEventListener("change", () => this.#list.refresh());
-    document.addEventListener("keydown", (event) => this.#key(event));
+    this.#keys();
   }
 
   /** Time went back: what was captured later is captured anew. */
@@ -242,20 +242,30 @@ export class PacketsView {
   }
 
   /** Wireshark's keys that work wherever the focus is: next and previous packet, first and last, to the filter. */
-  #key(event: KeyboardEvent): void {
-    if (event.defaultPrevented || (event.target as Element).closest(TYPING) !== null) return;
+  #keys(): void {
+    const group = "Packets";
+    const { keys } = this.#page;
+    keys.add({ key: "/", text: "To the display filter", group, action: () => this.#bar.focus() });
+    keys.add({ key: "F8", text: "Next packet (also Ctrl-↓)", group, action: () => this.#step("ArrowDown") });
+    keys.add({ key: "F7", text: "Previous packet (also Ctrl-↑)", group, action: () => this.#step("ArrowUp") });
+    document.addEventListener("keydown", (event) => {
+      const { altKey, metaKey, shiftKey, ctrlKey, target, key } = event;
+      if (event.defaultPrevented || !ctrlKey || altKey || metaKey || shiftKey) return;
+      if (target instanceof Element && target.closest(TYPING) !== null) return;
+      if (this.#step(key)) event.preventDefault();
+    });
+  }
+
+  /** @returns whether the key goes anywhere */
+  #step(key: string): boolean {
     const { count } = this.#displayed;
     const at = this.#selected === undefined ? -1 : this.#displayed.after(this.#selected);
     const shown = this.#selected !== undefined && this.#displayed.position(this.#selected) !== undefined;
     const next = shown || at < 0 ? at + 1 : at;
-    const ctrl: Readonly<Record<string, number>> = { ArrowDown: next, ArrowUp: at - 1, Home: 0, End: count - 1 };
-    const plain: Readonly<Record<string, number>> = { F8: next, F7: at - 1 };
-    const target = (event.ctrlKey ? ctrl : plain)[event.key];
-    if (event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.key === "/") this.#bar.focus();
-    else if (target !== undefined && count > 0)
-      this.#choose(this.#displayed.index(Math.max(0, Math.min(count - 1, target))));
-    else return;
-    event.preventDefault();
+    const targets: Readonly<Record<string, number>> = { ArrowDown: next, ArrowUp: at - 1, Home: 0, End: count - 1 };
+    const target = targets[key];
+    if (target === undefined || count === 0) return false;
+    this.#choose(this.#displayed.index(Math.max(0, Math.min(count - 1, target))));
+    return true;
   }
 }
