@@ -33,7 +33,7 @@ export class App implements Page {
     new SaveBar(this, element("save"));
     new TerminalsView(this, element("tabs"), element("panels"));
     this.#stage.add(new SwarmView(this));
-    new PacketsView(this, element("packets"), element("bytes"));
+    new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
     this.#labs = new Labs(this, this.#stage);
   }

@@ -328,9 +328,10 @@ export class Emulation implements Hands {
     return this.#clock.closed ? hosts.map(() => undefined) : await this.#session.inspect(hosts, query);
   }
 
-  /** The trace up to now. */
-  files(): TraceFiles {
-    return this.recording.files(this.plan, this.seed, this.#session.addresses, this.#session.cluster.now);
+  /** The trace up to now, or a part of it. */
+  files(from = 0, to = this.recording.frames.length): TraceFiles {
+    const { plan, seed } = this;
+    return this.recording.files(plan, seed, this.#session.addresses, this.#session.cluster.now, { from, to });
   }
 
   /** Ends it. */
