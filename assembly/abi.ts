@@ -276,6 +276,7 @@ export const DELIVER_ICMP = 5; // the kernel's ICMP; local port: the type
 export const DELIVER_RAW = 6; // a raw or ping socket; local port: protocol or id
 export const DELIVER_ARP = 7;
 export const DELIVER_SCTP = 8;
+export const DELIVER_ARP_PROXY = 9; // a VXLAN device answers for the address asked for: local
 
 /** Outbox record: a frame that leaves for another worker, byte offsets. */
 export const OUT_ARRIVAL = 0; // u64 virtual time of the first event that the receiving worker has with it

@@ -59,7 +59,7 @@ export interface CaptureSink {
   skipped?(from: Time, to: Time, frames: number): void;
   /** Associations come in order of time, then of hosts; those of a batch of windows before its frames. */
   association?(sa: CapturedSa): void;
-  /** What happened to a packet, in one order with the frames; only where marks were asked for (CaptureConfig.marks). */
+  /** What happened to a packet, in one order with the frames; only where marks were asked for (CaptureConfig.hops). */
   mark?(mark: PacketMark): void;
   /** A namespace has a name, before the first mark of it at that time or later. */
   namespace?(namespace: MarkedNamespace): void;

@@ -39,8 +39,12 @@ export interface CaptureConfig {
   readonly patterns: readonly string[];
   /** Bytes kept of each frame. */
   readonly snaplen: number;
-  /** Whether it is told, too, what happens to packets between devices (CaptureSink.mark). Default false. */
-  readonly marks?: boolean;
+  /**
+   * Whether every other device is captured, too, and marks are written of what happens between devices (CaptureSink.mark).
+   * Not bridges: one that is captured is promiscuous, as its counters show, and nothing may change by being watched.
+   * Default false.
+   */
+  readonly hops?: boolean;
 }
 
 /** What all workers are told alike, and which of them this is. Plain data. */
@@ -136,11 +140,11 @@ export class Partition {
     if (config.capture !== undefined) {
       this.kernel.onLink((ns, link, kind) => {
         if (kind === "del") return;
-        if (config.capture?.marks === true) this.#nameNamespace(ns);
+        if (config.capture?.hops === true) this.#nameNamespace(ns);
         this.#selectCapture(ns, link);
       });
       this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
-      this.kernel.setMarks(config.capture.marks === true);
+      this.kernel.setMarks(config.capture.hops === true);
     }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
@@ -469,7 +473,8 @@ export class Partition {
   /** Starts or stops capturing on a link that is new or goes by another name. */
   #selectCapture(ns: NetNs, link: LinkInfo): void {
     if (this.#patterns === undefined || this.#config.capture === undefined) return;
-    const matches = this.#patterns.matches(ns.host.name, ns.name, link.name);
+    const watched = this.#config.capture.hops === true && link.kind !== "bridge";
+    const matches = watched || this.#patterns.matches(ns.host.name, ns.name, link.name);
     const id = matches ? this.#pointOf(ns, link) : 0;
     this.kernel.setCapture(ns, link.index, id, this.#config.capture.snaplen);
   }
