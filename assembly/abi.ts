@@ -217,6 +217,14 @@ export const DROP_SCTP_LISTEN_OVERFLOW = 98; // accept queue full
 export const DROP_WIRE_QUEUE = 99; // queue of a switch's link full (tail drop)
 export const DROP_REASONS = 100; // how many there are
 
+/** What a run may be stopped for (sim/watch.ts); bits. */
+export const WATCH_FRAME = 1; // a frame is captured for a trace
+export const WATCH_DROP = 2; // a packet is lost: dropped for a reason other than *_CONSUMED
+/** Capture points from this one on are no trace's. */
+export const CAP_PRIVATE = 0x80000000;
+/** Bit of points that are captured for the lives of packets only. */
+export const CAP_HOP = 0x8000;
+
 /** Capture record (see assembly/link/capture.ts), byte offsets. With CAP_POINT 0 it is a mark (link/marks.ts). */
 export const CAP_TIME = 0; // u64 virtual time, ns
 export const CAP_SEQ = 8; // u32 per-host sequence number of the record

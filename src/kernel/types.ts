@@ -49,7 +49,7 @@ export interface HostKernel {
 export interface Aead {
   /**
    * Encrypts and authenticates: returns the ciphertext followed by the tag.
-   * @param head bytes in front of them, at most 16, which the caller fills; default 0
+   * @param head bytes in front of them, which the caller fills; default 0
    */
   seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array, head?: number): Uint8Array;
   /** Checks and decrypts what seal() made; undefined when the tag does not match. */

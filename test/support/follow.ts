@@ -37,7 +37,7 @@ export async function followLab(plan: LabPlan): Promise<FollowedRun> {
       patterns: DEFAULT_CAPTURE,
       snaplen: 262_144,
       hops: true,
-      sink: new EveryHop(trace, DEFAULT_CAPTURE, log),
+      sink: new EveryHop(trace, log),
     },
   });
   const result = await runSteps(session, {});

@@ -5,6 +5,8 @@ import type { Emulation } from "./emulation.ts";
 /** Holds the emulation. */
 export class SessionContext {
   #emulation: Emulation | undefined;
+  /** The last one that was to come has come, or failed to. */
+  #replaced: Promise<unknown> = Promise.resolve();
 
   /** @throws UserError while no lab is open */
   get emulation(): Emulation {
@@ -12,8 +14,14 @@ export class SessionContext {
     return this.#emulation;
   }
 
-  /** Puts another one in its place, once that which is open has ended. */
-  async replace(start: () => Promise<Emulation>): Promise<Emulation> {
+  /** Puts another one in its place, once that which is open has ended; one after the other. */
+  replace(start: () => Promise<Emulation>): Promise<Emulation> {
+    const done = this.#replaced.then(() => this.#replace(start));
+    this.#replaced = done.catch(() => {});
+    return done;
+  }
+
+  async #replace(start: () => Promise<Emulation>): Promise<Emulation> {
     const last = this.#emulation;
     this.#emulation = undefined;
     await last?.close();

@@ -1,4 +1,6 @@
 /** A lab that runs in this worker: its steps held and let go, its terminals typed on, its frames kept. */
+import type { Time } from "../../src/base/time.ts";
+import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import type { LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
@@ -6,6 +8,7 @@ import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
 import { loadKernel } from "../kernel.ts";
 import { browserPlatform } from "../platform.ts";
+import { HopWatch } from "./follow/watch.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
@@ -29,6 +32,8 @@ export class Emulation {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly recording: Recording;
+  /** What was seen of packets on their way. */
+  readonly watch: HopWatch;
   readonly #session: LabSession;
   readonly #gate: Gate;
   readonly #pace: Pace;
@@ -48,6 +53,7 @@ export class Emulation {
     this.#gate = parts.gate;
     this.#pace = parts.pace;
     this.recording = parts.recording;
+    this.watch = parts.watch;
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
       failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
@@ -63,6 +69,7 @@ export class Emulation {
   /** Boots a lab's hosts; then it waits before its first step. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents): Promise<Emulation> {
     const recording = new Recording();
+    const watch = new HopWatch(plan);
     const gate = new Gate();
     let session: LabSession | undefined;
     let emulation: Emulation | undefined;
@@ -73,14 +80,14 @@ export class Emulation {
       workers: 1,
       platform: browserPlatform(),
       seed,
-      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, sink: recording },
+      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recording) },
       breathe: async () => {
         await pace.breathe(() => emulation?.report());
         await gate.within(() => emulation?.report("paused"));
         emulation?.setRunning();
       },
     });
-    emulation = new Emulation(plan, seed, new Outbox(tell), { session, gate, pace, recording });
+    emulation = new Emulation(plan, seed, new Outbox(tell), { session, gate, pace, recording, watch });
     emulation.#ended = emulation.#main();
     return emulation;
   }
@@ -192,6 +199,19 @@ export class Emulation {
     else if (key === "interrupt") shell.interrupt();
   }
 
+  /** Virtual, ns. */
+  get now(): Time {
+    return this.#session.cluster.now;
+  }
+
+  /** Looks at hosts without an effect (LabSession.inspect). */
+  inspect<Q extends MachineQuery>(
+    hosts: readonly string[],
+    query: Q,
+  ): Promise<(MachineAnswers[Q["kind"]] | undefined)[]> {
+    return this.#session.inspect(hosts, query);
+  }
+
   /** The trace up to now. */
   files(): TraceFiles {
     return this.recording.files(this.plan, this.seed, this.#session.addresses, this.#session.cluster.now);
@@ -212,4 +232,5 @@ interface EmulationParts {
   readonly gate: Gate;
   readonly pace: Pace;
   readonly recording: Recording;
+  readonly watch: HopWatch;
 }

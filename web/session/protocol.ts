@@ -1,6 +1,8 @@
 /** What the page and the session's worker say to each other, through comlink. All of it survives structured cloning. */
+import type { FollowApi } from "./follow/protocol.ts";
 import type { LabsApi } from "./labs/protocol.ts";
 import type { PacketsApi } from "./packets/protocol.ts";
+import type { TablesApi } from "./tables/protocol.ts";
 import type { TerminalsApi } from "./terminals/protocol.ts";
 import type { Status, TimeApi } from "./time/protocol.ts";
 
@@ -18,4 +20,4 @@ export type SessionEvent =
 export type OnEvents = (events: readonly SessionEvent[]) => void;
 
 /** What the page asks of the worker: each area's part stands in its folder. */
-export interface SessionApi extends LabsApi, PacketsApi, TerminalsApi, TimeApi {}
+export interface SessionApi extends FollowApi, LabsApi, PacketsApi, TablesApi, TerminalsApi, TimeApi {}

@@ -4,7 +4,7 @@ import type { HostOs } from "../../scheduler/os.ts";
 import { entry } from "./entry.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { namespaces } from "./tables/namespaces.ts";
-import { readTable } from "./tables/read.ts";
+import { readTable, readTables } from "./tables/read.ts";
 
 /** What can be looked at. */
 export interface Inspected {
@@ -24,6 +24,8 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return readTable(host, query.table, query.namespace);
     case "entry":
       return entry(host, query.entry);
+    case "tables":
+      return readTables(host);
   }
 }
 

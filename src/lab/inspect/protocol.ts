@@ -16,13 +16,23 @@ export interface ContainerEntry {
   readonly state: string;
 }
 
+/** A table of a host, and which. */
+export interface NamedTable {
+  readonly id: TableId;
+  /** Undefined of a table that the host has one of. */
+  readonly namespace: string | undefined;
+  readonly table: HostTable;
+}
+
 /** A question. */
 export type MachineQuery =
   | { readonly kind: "containers" }
   | { readonly kind: "namespaces" }
   /** @see TABLES; `namespace` by its name or its file in /run/docker/netns, default `host` */
   | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
-  | { readonly kind: "entry"; readonly entry: EntryQuery };
+  | { readonly kind: "entry"; readonly entry: EntryQuery }
+  /** All tables of one moment. */
+  | { readonly kind: "tables" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
@@ -31,4 +41,5 @@ export interface MachineAnswers {
   readonly table: HostTable;
   /** Undefined when the namespace is gone. */
   readonly entry: EntryText | undefined;
+  readonly tables: readonly NamedTable[];
 }

@@ -4,13 +4,12 @@
  */
 import type { Time } from "../../../src/base/time.ts";
 import type { MarkedPacket, PacketMark } from "../../../src/kernel/marks.ts";
-import {
-  type CapturedFrame,
-  type CapturedSa,
-  CapturePatterns,
-  type CapturePoint,
-  type CaptureSink,
-  type MarkedNamespace,
+import type {
+  CapturedFrame,
+  CapturedSa,
+  CapturePoint,
+  CaptureSink,
+  MarkedNamespace,
 } from "../../../src/scheduler/captures.ts";
 
 /** Bytes that are kept at most, with what records take beside them. */
@@ -77,6 +76,11 @@ export class HopLog {
 
   get drops(): readonly DropHop[] {
     return this.#drops;
+  }
+
+  /** All that there were. */
+  get dropCount(): number {
+    return this.#dropsForgotten + this.#drops.length;
   }
 
   get dropsForgotten(): number {
@@ -166,27 +170,25 @@ export class HopLog {
 export class EveryHop implements CaptureSink {
   readonly #trace: CaptureSink;
   readonly #hops: HopLog;
-  readonly #patterns: CapturePatterns;
-  readonly #traced = new Set<number>();
+  /** Points that are not the trace's. */
+  readonly #apart = new Set<number>();
 
-  /** @param patterns the trace's points */
-  constructor(trace: CaptureSink, patterns: readonly string[], hops: HopLog) {
+  constructor(trace: CaptureSink, hops: HopLog) {
     this.#trace = trace;
     this.#hops = hops;
-    this.#patterns = new CapturePatterns(patterns);
   }
 
   point(point: CapturePoint): void {
     this.#hops.point(point);
-    if (!this.#patterns.matches(point.host, point.namespace, point.device)) return;
-    this.#traced.add(point.id);
-    this.#trace.point(point);
+    if (point.hop === true) this.#apart.add(point.id);
+    else this.#trace.point(point);
   }
 
   frame(frame: CapturedFrame): void {
     this.#hops.frame(frame);
+    if (this.#apart.has(frame.point)) return;
     // A copy: what is captured comes in large blocks, of which the trace would keep all for its part.
-    if (this.#traced.has(frame.point)) this.#trace.frame({ ...frame, data: frame.data.slice() });
+    this.#trace.frame(this.#apart.size === 0 ? frame : { ...frame, data: frame.data.slice() });
   }
 
   skipped(from: Time, to: Time, frames: number): void {
