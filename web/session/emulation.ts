@@ -10,6 +10,7 @@ import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
 import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
+import { HopWatch } from "./follow/watch.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
@@ -57,6 +58,8 @@ export class Emulation implements Hands {
   readonly seed: string;
   readonly tell: OnEvents;
   readonly recording: Recording;
+  /** What was seen of packets on their way. */
+  readonly watch: HopWatch;
   readonly #session: LabSession;
   readonly #clock: Clock;
   readonly #script: Script;
@@ -85,6 +88,7 @@ export class Emulation implements Hands {
     this.#known = parts.life?.known ?? 0;
     this.#script = new Script(parts.clock, new Journal(parts.life?.entries), this);
     this.recording = parts.recording;
+    this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
@@ -104,6 +108,7 @@ export class Emulation implements Hands {
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
+    const watch = new HopWatch(plan);
     const clock = new Clock();
     const session = await LabSession.start(plan, {
       module: await options.ground.kernel(),
@@ -111,10 +116,10 @@ export class Emulation implements Hands {
       workers: 1,
       platform: options.ground.platform,
       seed,
-      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, sink: recording },
+      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recording) },
       pace: clock,
     });
-    const emulation = new Emulation(plan, seed, tell, { session, clock, recording, life: options.life });
+    const emulation = new Emulation(plan, seed, tell, { session, clock, recording, watch, life: options.life });
     clock.owner = emulation.#script;
     clock.speed = options.speed;
     clock.goal = options.life?.goal;
@@ -349,4 +354,5 @@ interface EmulationParts {
   readonly clock: Clock;
   readonly recording: Recording;
   readonly life: Life | undefined;
+  readonly watch: HopWatch;
 }

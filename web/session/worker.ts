@@ -3,6 +3,7 @@ import { expose } from "comlink";
 import { loadKernel } from "../kernel.ts";
 import { browserPlatform } from "../platform.ts";
 import { SessionContext } from "./context.ts";
+import { followApi } from "./follow/api.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
 import type { SessionApi } from "./protocol.ts";
@@ -13,6 +14,7 @@ import { timeApi } from "./time/api.ts";
 
 const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform() });
 const api: SessionApi = {
+  ...followApi(context),
   ...labsApi(context),
   ...packetsApi(context),
   ...sceneApi(context),

@@ -2,6 +2,7 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { HostPlan } from "../plan.ts";
+import { entry } from "./entry.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { deviceCounts, pulse, scene } from "./scene.ts";
 import { namespaces } from "./tables/namespaces.ts";
@@ -30,6 +31,8 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return namespaces(host);
     case "table":
       return readTable(host, query.table, query.namespace);
+    case "entry":
+      return entry(host, query.entry);
     case "tables":
       return readTables(host);
   }
