@@ -2,6 +2,7 @@
 import { proxy, type Remote } from "comlink";
 import type { LabRequest } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { ChartsView } from "./charts/view.ts";
 import { Keys } from "./keys.ts";
 import { Gallery } from "./labs/gallery.ts";
 import { PacketsView } from "./packets/packets.ts";
@@ -31,6 +32,7 @@ export class App implements Page {
     new PacketsView(this, element("packets"), element("bytes"));
     const stage = new Stage();
     stage.add(new TablesView(this, () => stage.choose("tables")));
+    stage.add(new ChartsView(this));
   }
 
   attempt(action: Promise<unknown>): void {

@@ -2,12 +2,14 @@
 import type { Time } from "../../src/base/time.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
+import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
 import type { LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
 import { loadKernel } from "../kernel.ts";
 import { browserPlatform } from "../platform.ts";
+import { Recorder } from "./charts/recorder.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
@@ -31,6 +33,7 @@ export class Emulation {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly recording: Recording;
+  readonly recorder: Recorder;
   readonly #session: LabSession;
   readonly #gate: Gate;
   readonly #pace: Pace;
@@ -50,6 +53,16 @@ export class Emulation {
     this.#gate = parts.gate;
     this.#pace = parts.pace;
     this.recording = parts.recording;
+    this.recorder = parts.recorder;
+    const { cluster } = parts.session;
+    const hosts = plan.hosts.map(({ name }) => name);
+    this.recorder.watch({
+      get now() {
+        return cluster.now;
+      },
+      counters: () => cluster.counters(),
+      census: () => parts.session.inspect(hosts, { kind: "census" }),
+    });
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
       failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
@@ -65,6 +78,7 @@ export class Emulation {
   /** Boots a lab's hosts; then it waits before its first step. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents): Promise<Emulation> {
     const recording = new Recording();
+    const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
     const gate = new Gate();
     let session: LabSession | undefined;
     let emulation: Emulation | undefined;
@@ -75,14 +89,14 @@ export class Emulation {
       workers: 1,
       platform: browserPlatform(),
       seed,
-      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, sink: recording },
+      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, sink: recorder.tap(recording) },
       breathe: async () => {
         await pace.breathe(() => emulation?.report());
         await gate.within(() => emulation?.report("paused"));
         emulation?.setRunning();
       },
     });
-    emulation = new Emulation(plan, seed, new Outbox(tell), { session, gate, pace, recording });
+    emulation = new Emulation(plan, seed, new Outbox(tell), { session, gate, pace, recording, recorder });
     emulation.#ended = emulation.#main();
     return emulation;
   }
@@ -112,7 +126,8 @@ export class Emulation {
     /** The terminal of the step that runs. */
     let current: HostTerminal | undefined;
     return {
-      stepStarted: (step, host, terminal, command) => {
+      stepStarted: (step, host, terminal, command, time) => {
+        this.recorder.mark(time, "step", `${terminal === undefined ? host : `${host}/${terminal}`}: ${command}`);
         current = this.#terminals.get(host);
         this.#outbox.push({ kind: "prompt", host, prompt: undefined });
         for (const transcript of [all, current?.transcript]) transcript?.stepStarted(step, host, terminal, command);
@@ -127,7 +142,10 @@ export class Emulation {
         current?.shell.prompt();
         current = undefined;
       },
-      passed: (step, kind, detail) => all.passed(step, kind, detail),
+      passed: (step, kind, detail, time) => {
+        if (kind === "fault" || kind === "workload") this.recorder.mark(time, kind === "fault" ? kind : "step", detail);
+        all.passed(step, kind, detail);
+      },
       lateOutput: (late) => {
         const terminal = this.#terminals.get(late.host);
         all.lateOutput(late);
@@ -153,6 +171,7 @@ export class Emulation {
     const { recording } = this;
     const counts = { step: this.#steps, frames: recording.frames.length, lost: recording.lost };
     const status = { phase, now: this.#session.cluster.now, ...counts, failures: this.#failures };
+    this.recorder.tick();
     this.#outbox.push({ kind: "status", status });
     this.#outbox.flush();
   }
@@ -227,4 +246,5 @@ interface EmulationParts {
   readonly gate: Gate;
   readonly pace: Pace;
   readonly recording: Recording;
+  readonly recorder: Recorder;
 }

@@ -1,5 +1,6 @@
 /** The session worker's entry: the emulation runs here, so that the page never waits for it. */
 import { expose } from "comlink";
+import { chartsApi } from "./charts/api.ts";
 import { SessionContext } from "./context.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
@@ -10,6 +11,7 @@ import { timeApi } from "./time/api.ts";
 
 const context = new SessionContext();
 const api: SessionApi = {
+  ...chartsApi(context),
   ...labsApi(context),
   ...packetsApi(context),
   ...tablesApi(context),

@@ -1,6 +1,7 @@
 /** Answers what is asked of a lab's host without an effect. */
 import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
+import { census } from "./census.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { namespaces } from "./tables/namespaces.ts";
 import { readTable, readTables } from "./tables/read.ts";
@@ -21,6 +22,8 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return namespaces(host);
     case "table":
       return readTable(host, query.table, query.namespace);
+    case "census":
+      return census(host);
     case "tables":
       return readTables(host);
   }

@@ -2,6 +2,7 @@
  * What may be asked of a lab's host without an effect on what happens there: what somebody sees who looks at a stopped
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
+import type { HostCensus } from "./census.ts";
 import type { TableId } from "./tables/list.ts";
 import type { NamespaceEntry } from "./tables/namespaces.ts";
 import type { HostTable } from "./tables/table.ts";
@@ -30,7 +31,8 @@ export type MachineQuery =
   /** @see TABLES; `namespace` by its name or its file in /run/docker/netns, default `host` */
   | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
   /** All tables of one moment. */
-  | { readonly kind: "tables" };
+  | { readonly kind: "tables" }
+  | { readonly kind: "census" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
@@ -38,4 +40,6 @@ export interface MachineAnswers {
   readonly namespaces: readonly NamespaceEntry[];
   readonly table: HostTable;
   readonly tables: readonly NamedTable[];
+  /** Undefined while the host takes part in no gossip. */
+  readonly census: HostCensus | undefined;
 }
