@@ -2,6 +2,7 @@
 import { proxy, type Remote } from "comlink";
 import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { ChartsView } from "./charts/view.ts";
 import { Keys } from "./keys.ts";
 import { Labs } from "./labs/labs.ts";
 import { PacketsView } from "./packets/packets.ts";
@@ -35,6 +36,7 @@ export class App implements Page {
     this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
+    this.#stage.add(new ChartsView(this));
     this.#labs = new Labs(this, this.#stage);
   }
 

@@ -4,12 +4,14 @@ import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
+import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
 import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
+import { Recorder } from "./charts/recorder.ts";
 import { HopWatch } from "./follow/watch.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
@@ -60,6 +62,7 @@ export class Emulation implements Hands {
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
+  readonly recorder: Recorder;
   readonly #session: LabSession;
   readonly #clock: Clock;
   readonly #script: Script;
@@ -90,6 +93,16 @@ export class Emulation implements Hands {
     this.recording = parts.recording;
     this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
+    this.recorder = parts.recorder;
+    const { cluster } = parts.session;
+    const hosts = plan.hosts.map(({ name }) => name);
+    parts.recorder.watch({
+      get now() {
+        return cluster.now;
+      },
+      counters: () => cluster.counters(),
+      census: () => parts.session.inspect(hosts, { kind: "census" }),
+    });
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
       failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
@@ -108,6 +121,7 @@ export class Emulation implements Hands {
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
+    const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
     const session = await LabSession.start(plan, {
@@ -116,10 +130,17 @@ export class Emulation implements Hands {
       workers: 1,
       platform: options.ground.platform,
       seed,
-      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recording) },
+      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recorder.tap(recording)) },
       pace: clock,
     });
-    const emulation = new Emulation(plan, seed, tell, { session, clock, recording, watch, life: options.life });
+    const emulation = new Emulation(plan, seed, tell, {
+      session,
+      clock,
+      recording,
+      recorder,
+      watch,
+      life: options.life,
+    });
     clock.owner = emulation.#script;
     clock.speed = options.speed;
     clock.goal = options.life?.goal;
@@ -153,7 +174,8 @@ export class Emulation implements Hands {
     /** The terminal of the step that runs. */
     let current: HostTerminal | undefined;
     return {
-      stepStarted: (step, host, terminal, command) => {
+      stepStarted: (step, host, terminal, command, time) => {
+        this.recorder.mark(time, "step", `${terminal === undefined ? host : `${host}/${terminal}`}: ${command}`);
         current = this.#terminals.get(host);
         this.#outbox.push({ kind: "prompt", host, prompt: undefined });
         for (const transcript of [all, current?.transcript]) transcript?.stepStarted(step, host, terminal, command);
@@ -168,7 +190,10 @@ export class Emulation implements Hands {
         current?.shell.prompt();
         current = undefined;
       },
-      passed: (step, kind, detail) => all.passed(step, kind, detail),
+      passed: (step, kind, detail, time) => {
+        if (kind === "fault" || kind === "workload") this.recorder.mark(time, kind === "fault" ? kind : "step", detail);
+        all.passed(step, kind, detail);
+      },
       lateOutput: (late) => {
         const terminal = this.#terminals.get(late.host);
         all.lateOutput(late);
@@ -243,6 +268,7 @@ export class Emulation implements Hands {
     if (clock.closed) return;
     const { goal } = clock;
     if (this.#life !== undefined && goal !== this.#life.goal) this.#alive();
+    this.recorder.tick();
     const { journal, waiting } = this.#script;
     this.#outbox.push({
       kind: "status",
@@ -355,4 +381,5 @@ interface EmulationParts {
   readonly recording: Recording;
   readonly life: Life | undefined;
   readonly watch: HopWatch;
+  readonly recorder: Recorder;
 }

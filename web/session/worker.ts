@@ -2,6 +2,7 @@
 import { expose } from "comlink";
 import { loadKernel } from "../kernel.ts";
 import { browserPlatform } from "../platform.ts";
+import { chartsApi } from "./charts/api.ts";
 import { SessionContext } from "./context.ts";
 import { followApi } from "./follow/api.ts";
 import { labsApi } from "./labs/api.ts";
@@ -14,6 +15,7 @@ import { timeApi } from "./time/api.ts";
 
 const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform() });
 const api: SessionApi = {
+  ...chartsApi(context),
   ...followApi(context),
   ...labsApi(context),
   ...packetsApi(context),

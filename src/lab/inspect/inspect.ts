@@ -2,6 +2,7 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { HostPlan } from "../plan.ts";
+import { census } from "./census.ts";
 import { entry } from "./entry.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { deviceCounts, pulse, scene } from "./scene.ts";
@@ -33,6 +34,8 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return readTable(host, query.table, query.namespace);
     case "entry":
       return entry(host, query.entry);
+    case "census":
+      return census(host);
     case "tables":
       return readTables(host);
   }

@@ -2,6 +2,7 @@
  * What may be asked of a lab's host without an effect on what happens there: what somebody sees who looks at a stopped
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
+import type { HostCensus } from "./census.ts";
 import type { EntryQuery, EntryText } from "./entry.ts";
 import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
 import type { TableId } from "./tables/list.ts";
@@ -39,7 +40,8 @@ export type MachineQuery =
   | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
   | { readonly kind: "entry"; readonly entry: EntryQuery }
   /** All tables of one moment. */
-  | { readonly kind: "tables" };
+  | { readonly kind: "tables" }
+  | { readonly kind: "census" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
@@ -52,4 +54,6 @@ export interface MachineAnswers {
   /** Undefined when the namespace is gone. */
   readonly entry: EntryText | undefined;
   readonly tables: readonly NamedTable[];
+  /** Undefined while the host takes part in no gossip. */
+  readonly census: HostCensus | undefined;
 }
