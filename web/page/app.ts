@@ -2,8 +2,10 @@
 import { proxy, type Remote } from "comlink";
 import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { FaultPanel } from "./faults/panel.ts";
 import { Keys } from "./keys.ts";
 import { Labs } from "./labs/labs.ts";
+import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
@@ -34,6 +36,8 @@ export class App implements Page {
     new PacketsView(this, element("packets"), element("bytes"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
     this.#labs = new Labs(this, this.#stage);
+    new FaultPanel(this, element("tools"));
+    new LinkButton(this, element("tools"), () => this.#labs.link());
   }
 
   attempt(action: Promise<unknown>): void {

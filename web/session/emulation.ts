@@ -2,7 +2,8 @@
 import type { Time } from "../../src/base/time.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
-import type { LabPlan } from "../../src/lab/plan.ts";
+import { faultText } from "../../src/lab/parse-fault.ts";
+import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
@@ -13,7 +14,7 @@ import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
 import { HostShell } from "./terminals/shell.ts";
 import { Gate } from "./time/gate.ts";
-import type { JournalAction } from "./time/journal.ts";
+import { Journal, type JournalAction } from "./time/journal.ts";
 import { Pace } from "./time/pace.ts";
 import type { Phase } from "./time/protocol.ts";
 
@@ -31,6 +32,7 @@ export class Emulation {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly recording: Recording;
+  readonly journal = new Journal();
   readonly #session: LabSession;
   readonly #gate: Gate;
   readonly #pace: Pace;
@@ -176,8 +178,15 @@ export class Emulation {
   act(action: JournalAction): void {
     if (action.kind === "line") this.type(action.host, action.line);
     else if (action.kind === "key") this.key(action.host, action.key);
-    else if (action.kind === "fault") this.#session.fault(action.fault);
+    else if (action.kind === "fault") this.#fault(action.fault);
     else if (action.kind === "step") this.step();
+  }
+
+  #fault(fault: Fault): void {
+    this.journal.add({ time: this.#session.cluster.now, place: "within", action: { kind: "fault", fault } });
+    this.#all.passed(this.#steps, "fault", faultText(fault));
+    this.#session.fault(fault);
+    this.report();
   }
 
   /** A line typed on a host's terminal. */

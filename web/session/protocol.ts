@@ -1,4 +1,5 @@
 /** What the page and the session's worker say to each other, through comlink. All of it survives structured cloning. */
+import type { FaultsApi } from "./faults/protocol.ts";
 import type { LabsApi } from "./labs/protocol.ts";
 import type { PacketsApi } from "./packets/protocol.ts";
 import type { TablesApi } from "./tables/protocol.ts";
@@ -19,4 +20,4 @@ export type SessionEvent =
 export type OnEvents = (events: readonly SessionEvent[]) => void;
 
 /** What the page asks of the worker: each area's part stands in its folder. */
-export interface SessionApi extends LabsApi, PacketsApi, TablesApi, TerminalsApi, TimeApi {}
+export interface SessionApi extends FaultsApi, LabsApi, PacketsApi, TablesApi, TerminalsApi, TimeApi {}

@@ -1,6 +1,7 @@
 /** The session worker's entry: the emulation runs here, so that the page never waits for it. */
 import { expose } from "comlink";
 import { SessionContext } from "./context.ts";
+import { faultsApi } from "./faults/api.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
 import type { SessionApi } from "./protocol.ts";
@@ -10,6 +11,7 @@ import { timeApi } from "./time/api.ts";
 
 const context = new SessionContext();
 const api: SessionApi = {
+  ...faultsApi(context),
   ...labsApi(context),
   ...packetsApi(context),
   ...tablesApi(context),
