@@ -1,10 +1,10 @@
 import { EditorState, Transaction } from "@codemirror/state";
 import { describe, expect, it } from "vitest";
+import { galleryNames, readLab } from "../../../src/cli/labs.ts";
 import { indentAfter } from "../../../web/page/labs/editor/commands.ts";
 import { history, historyKeys } from "../../../web/page/labs/editor/history.ts";
 import { runStateOf } from "../../../web/page/labs/editor/run-state.ts";
-import { parseSettings } from "../../../web/page/labs/editor/settings-form.ts";
-import { GALLERY } from "../../../web/page/labs/gallery-list.ts";
+import { parseSettings } from "../../../web/page/labs/editor/settings.ts";
 import { FIRST_LAB, galleryGroups, matches } from "../../../web/page/labs/groups.ts";
 import { checkLab } from "../../../web/session/labs/check.ts";
 import { labEntries } from "../../../web/session/labs/entry.ts";
@@ -33,6 +33,9 @@ describe("the check of a text", () => {
     });
   });
 });
+
+/** As the build lists it. */
+const GALLERY = labEntries(galleryNames().map((name) => [name, readLab(name).text]));
 
 describe("the gallery", () => {
   it("lists every lab once, in its folder's group, the first one first", () => {
