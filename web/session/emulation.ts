@@ -5,6 +5,7 @@ import type { WasmModule } from "../../src/kernel/wasm.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
+import { faultText } from "../../src/lab/parse-fault.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
@@ -339,6 +340,8 @@ export class Emulation implements Hands {
   }
 
   fault(fault: Fault): void {
+    this.#all.passed(this.#steps, "fault", faultText(fault));
+    this.recorder.mark(this.now, "fault", faultText(fault));
     try {
       this.#session.fault(fault);
     } catch (error) {
