@@ -21,7 +21,7 @@ export class App implements Page {
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
     this.#gallery = new Gallery(this, element("labs"));
-    new TerminalsView(this, element("tabs"), element("panels"));
+    new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
     new PacketsView(this, element("packets"), element("bytes"));
   }
 

@@ -30,7 +30,7 @@ export class SaveBar {
       this.#transcript = "";
     });
     page.hub.on("session", (event) => {
-      if (event.kind === "output" && event.host === undefined) this.#transcript += event.text;
+      if (event.kind === "output" && event.terminal === undefined) this.#transcript += event.text;
     });
     page.hub.on("status", ({ frames }) => {
       for (const made of ofFrames) made.disabled = frames === 0;

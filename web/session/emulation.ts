@@ -9,7 +9,7 @@ import { browserPlatform } from "../platform.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
-import { HostShell } from "./terminals/shell.ts";
+import { Terminals } from "./terminals/terminals.ts";
 import { Gate } from "./time/gate.ts";
 import { Pace } from "./time/pace.ts";
 import type { Phase } from "./time/protocol.ts";
@@ -17,23 +17,16 @@ import type { Phase } from "./time/protocol.ts";
 /** Bytes kept of a frame: all of any frame. */
 const FULL_FRAME = 262_144;
 
-/** A host's terminal: the lab's own typing on it, and the user's. */
-interface HostTerminal {
-  readonly transcript: Transcript;
-  readonly shell: HostShell;
-}
-
 /** One lab, from its boot to its close. */
 export class Emulation {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly recording: Recording;
-  readonly #session: LabSession;
+  readonly session: LabSession;
+  readonly terminals: Terminals;
   readonly #gate: Gate;
-  readonly #pace: Pace;
   readonly #outbox: Outbox;
   readonly #all: Transcript;
-  readonly #terminals = new Map<string, HostTerminal>();
   #phase: Phase = "ready";
   #steps = 0;
   #failures = 0;
@@ -43,20 +36,20 @@ export class Emulation {
     this.plan = plan;
     this.seed = seed;
     this.#outbox = outbox;
-    this.#session = parts.session;
+    this.session = parts.session;
     this.#gate = parts.gate;
-    this.#pace = parts.pace;
     this.recording = parts.recording;
-    const to = (host: string | undefined) => ({
-      print: (text: string) => outbox.push({ kind: "output", host, text }),
-      failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
-    });
-    this.#all = new Transcript(to(undefined), false);
-    for (const { name } of plan.hosts) {
-      const prompt = (text: string | undefined): void => outbox.push({ kind: "prompt", host: name, prompt: text });
-      const shell = new HostShell(name, parts.session, parts.pace, { print: to(name).print, prompt });
-      this.#terminals.set(name, { transcript: new Transcript(to(name), true), shell });
-    }
+    const print = (text: string): void => outbox.push({ kind: "output", terminal: undefined, text });
+    this.#all = new Transcript({ print, failed: (text) => print(`${text}\n`) }, false);
+    this.terminals = new Terminals(
+      plan.hosts.map(({ name }) => name),
+      {
+        session: parts.session,
+        tell: (event) => outbox.push(event),
+        typed: (command) => this.#all.typed(command),
+        watch: (watched) => parts.pace.watch(watched),
+      },
+    );
   }
 
   /** Boots a lab's hosts; then it waits before its first step. */
@@ -76,6 +69,7 @@ export class Emulation {
       breathe: async () => {
         await pace.breathe(() => emulation?.report());
         await gate.within(() => emulation?.report("paused"));
+        emulation?.terminals.flush();
         emulation?.setRunning();
       },
     });
@@ -86,12 +80,12 @@ export class Emulation {
 
   async #main(): Promise<void> {
     try {
-      for (const { shell } of this.#terminals.values()) shell.prompt();
-      const result = await runSteps(this.#session, {
+      const result = await runSteps(this.session, {
         observer: this.#observer(),
         before: async (step) => {
           await this.#gate.beforeStep(() => this.report("ready"));
           this.#steps = step + 1;
+          if (this.terminals.pending) this.#passForTerminals();
           this.setRunning();
         },
       });
@@ -103,38 +97,33 @@ export class Emulation {
     }
   }
 
-  /** The whole run is shown in one transcript, and each host's part on its terminal. */
+  /** The whole run is shown in one transcript, and each terminal's part on it. */
   #observer(): LabObserver {
     const all = this.#all;
-    /** The terminal of the step that runs. */
-    let current: HostTerminal | undefined;
+    const { terminals } = this;
     return {
       stepStarted: (step, host, terminal, command) => {
-        current = this.#terminals.get(host);
-        this.#outbox.push({ kind: "prompt", host, prompt: undefined });
-        for (const transcript of [all, current?.transcript]) transcript?.stepStarted(step, host, terminal, command);
+        all.stepStarted(step, host, terminal, command);
+        terminals.stepStarted(host, terminal, command);
       },
+      posted: (host, id) => terminals.stepPosted(host, id),
       output: (stream, text) => {
-        for (const transcript of [all, current?.transcript]) transcript?.output(stream, text);
+        all.output(stream, text);
+        terminals.stepOutput(text);
       },
       stepEnded: (result) => {
         this.#failures += result.failures.length;
-        for (const transcript of [all, current?.transcript]) transcript?.stepEnded(result);
-        current?.transcript.newLine();
-        current?.shell.prompt();
-        current = undefined;
+        all.stepEnded(result);
+        terminals.stepEnded(result);
       },
       passed: (step, kind, detail) => all.passed(step, kind, detail),
       lateOutput: (late) => {
-        const terminal = this.#terminals.get(late.host);
         all.lateOutput(late);
-        if (terminal?.shell.late(late) === true) return;
-        terminal?.transcript.lateOutput(late);
+        terminals.late(late);
       },
       terminalClosed: (closed) => {
-        const terminal = this.#terminals.get(closed.host);
-        for (const transcript of [all, terminal?.transcript]) transcript?.terminalClosed(closed);
-        terminal?.shell.closed(closed.terminal);
+        all.terminalClosed(closed);
+        terminals.closed(closed);
       },
     };
   }
@@ -149,7 +138,7 @@ export class Emulation {
     this.#phase = phase;
     const { recording } = this;
     const counts = { step: this.#steps, frames: recording.frames.length, lost: recording.lost };
-    const status = { phase, now: this.#session.cluster.now, ...counts, failures: this.#failures };
+    const status = { phase, now: this.session.cluster.now, ...counts, failures: this.#failures };
     this.#outbox.push({ kind: "status", status });
     this.#outbox.flush();
   }
@@ -169,31 +158,28 @@ export class Emulation {
     this.#gate.hold();
   }
 
-  /** A line typed on a host's terminal. */
-  type(host: string, line: string): void {
-    const shell = this.#terminals.get(host)?.shell;
-    if (shell !== undefined) this.#gate.enqueue(() => shell.line(line));
+  /** Something was typed, or a terminal was closed: it has its effect as soon as no slice of time is under way. */
+  typed(): void {
+    this.#passForTerminals();
+    this.#outbox.flush();
   }
 
-  /** Ctrl-C or Ctrl-D there. */
-  key(host: string, key: "interrupt" | "eof"): void {
-    const shell = this.#terminals.get(host)?.shell;
-    if (shell === undefined) return;
-    if (!shell.busy) this.#gate.enqueue(() => shell.key(key));
-    else if (key === "interrupt") shell.interrupt();
+  /** Lets time pass between two steps for what was typed; the next step doesn't wait for its end. */
+  #passForTerminals(): void {
+    this.#gate.enqueue(() => this.terminals.pass(() => this.#gate.wanted));
   }
 
   /** The trace up to now. */
   files(): TraceFiles {
-    return this.recording.files(this.plan, this.seed, this.#session.addresses, this.#session.cluster.now);
+    return this.recording.files(this.plan, this.seed, this.session.addresses, this.session.cluster.now);
   }
 
   /** Ends it. */
   async close(): Promise<void> {
-    this.#session.stop();
+    this.session.stop();
     this.#gate.close();
     await this.#ended;
-    await this.#session.close();
+    await this.session.close();
   }
 }
 

@@ -19,6 +19,11 @@ export class Gate {
     return !this.#inStep && this.#steps === 0;
   }
 
+  /** A step may begin. */
+  get wanted(): boolean {
+    return this.#steps > 0;
+  }
+
   get held(): boolean {
     return this.#held;
   }
