@@ -15,7 +15,7 @@ export interface LineEvents {
   columns(): number;
   line(text: string): void;
   key(key: "interrupt" | "eof"): void;
-  /** What fits behind a text. */
+  /** What fits behind a text; never rejects. */
   complete(text: string): Promise<Completion>;
 }
 
@@ -40,6 +40,8 @@ export class LineEditor {
   #search: Search | undefined;
   /** The token before this one. */
   #last = "";
+  /** Keys that wait for what Tab offers; undefined while nobody asks. */
+  #waiting: string[] | undefined;
   /** How often Alt-. was pressed in a row, and what it has put there. */
   #lastWord = { count: 0, length: 0 };
   readonly #keys: Readonly<Record<string, () => void>>;
@@ -82,6 +84,10 @@ export class LineEditor {
   /** Takes what a terminal sends: characters, control characters and sequences, or a pasted text. */
   input(data: string): void {
     for (const token of data.match(TOKEN) ?? []) {
+      if (this.#waiting !== undefined) {
+        this.#waiting.push(token);
+        continue;
+      }
       if (this.#search === undefined || !this.#searching(this.#search, token)) this.#token(token);
       this.#last = token;
     }
@@ -260,17 +266,26 @@ export class LineEditor {
 
   // ------------------------------------------------------------------------------------------ Tab
 
+  /** What is typed before the answer comes waits for it. */
   #complete(): void {
     const again = this.#last === "\t";
-    const { text, before } = this.#line;
+    const { before } = this.#line;
     if (this.#prompt === undefined) return;
+    this.#waiting = [];
     void this.#events.complete(before).then((completion) => {
-      // Something else was typed meanwhile.
-      if (text !== this.#line.text || before !== this.#line.before || this.#prompt === undefined) return;
-      const { candidates, word } = completion;
-      const more = extended(completion);
-      if (more !== "") this.#change((line) => line.insert(more));
-      else if (candidates.length > 1 && again) this.print(listing(candidates, word, this.#events.columns()));
+      this.#offer(completion, again);
+      const waiting = this.#waiting ?? [];
+      this.#waiting = undefined;
+      this.input(waiting.join(""));
     });
+  }
+
+  /** @param list all of them, where nothing more can be said */
+  #offer(completion: Completion, list: boolean): void {
+    const { candidates, word } = completion;
+    const more = extended(completion);
+    if (more !== "") this.#change((line) => line.insert(more));
+    else if (candidates.length > 1 && list && this.#prompt !== undefined)
+      this.print(listing(candidates, word, this.#events.columns()));
   }
 }
