@@ -217,15 +217,74 @@ export const DROP_SCTP_LISTEN_OVERFLOW = 98; // accept queue full
 export const DROP_WIRE_QUEUE = 99; // queue of a switch's link full (tail drop)
 export const DROP_REASONS = 100; // how many there are
 
-/** Capture record (see assembly/link/capture.ts), byte offsets. */
+/** What a run may be stopped for (sim/watch.ts); bits. */
+export const WATCH_FRAME = 1; // a frame is captured for a trace
+export const WATCH_DROP = 2; // a packet is lost: dropped for a reason other than *_CONSUMED
+/** Capture points from this one on are no trace's. */
+export const CAP_PRIVATE = 0x80000000;
+/** Bit of points that are captured for the lives of packets only. */
+export const CAP_HOP = 0x8000;
+
+/** Capture record (see assembly/link/capture.ts), byte offsets. With CAP_POINT 0 it is a mark (link/marks.ts). */
 export const CAP_TIME = 0; // u64 virtual time, ns
 export const CAP_SEQ = 8; // u32 per-host sequence number of the record
 export const CAP_HOST = 12; // u32 host index
-export const CAP_POINT = 16; // u32 capture point id
+export const CAP_POINT = 16; // u32 capture point id; 0: a mark
 export const CAP_LEN = 20; // u32 length on the wire
 export const CAP_CAPLEN = 24; // u32 bytes that follow
-export const CAP_DIR = 28; // u32: 1 inbound, 2 outbound (pcapng epb_flags)
-export const CAP_HEADER = 32; // the record's size is CAP_HEADER + caplen rounded up to 8
+export const CAP_DIR = 28; // u32: 1 inbound, 2 outbound (pcapng epb_flags); of a mark: MARK_*
+export const CAP_JOURNEY = 32; // u64: the packet's journey (link/marks.ts): host index << 32 | number from 1
+export const CAP_HEADER = 40; // the record's size is CAP_HEADER + caplen rounded up to 8
+
+/** Kinds of marks (CAP_DIR of a record whose CAP_POINT is 0). What MARK_ARGS says: u32 each, MAC addresses two words. */
+export const MARK_CAUSE = 1; // the packet is an answer to, or was sent because of, another: its journey, low and high word
+export const MARK_DROP = 2; // reason, next hop, RTN_* of the route, with DROP_PKT_TOO_BIG its MTU, packet mark
+export const MARK_OUTPUT = 3; // a packet goes to LOCAL_OUT: next hop, RTN_*, MTU
+export const MARK_ROUTE = 4; // routed on input, or again after NAT: next hop, RTN_*
+export const MARK_NEIGH = 5; // next hop, NUD_* state, MAC, 1 where the packet waits for it
+export const MARK_FDB = 6; // a bridge's choice: FDB_CHOICE_*, ports of a flood, MAC looked up, ifindex of the bridge
+export const MARK_VXLAN_OUT = 7; // remote VTEP, VNI, own VTEP, UDP source and destination port, MAC looked up, FDB_MATCH_*
+export const MARK_VXLAN_IN = 8; // remote VTEP, VNI, own VTEP, UDP source and destination port, inner source MAC
+export const MARK_NAT = 9; // 1 = destination, old address, old port, new address, new port, NF_* hook, protocol
+export const MARK_RULE = 10; // a rule that decided: TABLE_*, NF_* hook, T_* target, its number from 1 (0 = policy); bytes: chain
+export const MARK_IPVS = 11; // protocol, client, its port, virtual address and port, destination and its port, flags: see IPVS_MARK_*
+export const MARK_ESP_OUT = 12; // SPI, sequence number, source, destination, reqid
+export const MARK_ESP_IN = 13; // the same
+export const MARK_FRAGMENT = 14; // cut into pieces for an MTU: it, the packet's length
+export const MARK_REASSEMBLED = 15; // the whole's length, the largest piece's
+export const MARK_DELIVER = 16; // to a socket or the kernel itself: DELIVER_*, local address and port, remote address and port
+
+/** Body of a mark, byte offsets from CAP_HEADER on; MARK_BYTES of the packet, or what the kind says, follow. */
+export const MARK_NS = 0; // u32: 1 + the host-unique number of the namespace, 0 where there is none
+export const MARK_IFINDEX = 4; // u32 of the device, 0 where there is none
+export const MARK_DEVICE = 8; // 16 bytes: its name, zero-padded
+export const MARK_ARGS = 24; // MARK_WORDS u32
+export const MARK_WORDS = 8;
+export const MARK_BODY = 56;
+export const MARK_PACKET = 128; // bytes of a packet at most
+/** CAP_LEN of a mark with bytes of a packet: its length, and where they begin. */
+export const MARK_AT_IP = 0x80000000; // at an IPv4 header; else an Ethernet header
+/** What a bridge chose (MARK_FDB). */
+export const FDB_CHOICE_PORT = 1; // the device is the port
+export const FDB_CHOICE_FLOOD = 2; // unknown, or for everybody
+export const FDB_CHOICE_LOCAL = 3; // up, to the bridge device itself
+/** How a VXLAN device found the VTEP (MARK_VXLAN_OUT). */
+export const FDB_MATCH_LEARNED = 1;
+export const FDB_MATCH_PERMANENT = 2;
+export const FDB_MATCH_DEFAULT = 3; // no entry of that MAC: the all-zero one
+/** Last word of a MARK_IPVS: VS_CONN_F_FWD_MASK, and these. */
+export const IPVS_MARK_REPLY = 0x100; // from the server, back to the client
+export const IPVS_MARK_NEW = 0x200; // this packet began the connection
+/** Who took a packet (MARK_DELIVER). */
+export const DELIVER_UDP = 1;
+export const DELIVER_TCP = 2;
+export const DELIVER_TCP_LISTEN = 3;
+export const DELIVER_TCP_WAIT = 4; // TIME_WAIT, or a connection request
+export const DELIVER_ICMP = 5; // the kernel's ICMP; local port: the type
+export const DELIVER_RAW = 6; // a raw or ping socket; local port: protocol or id
+export const DELIVER_ARP = 7;
+export const DELIVER_SCTP = 8;
+export const DELIVER_ARP_PROXY = 9; // a VXLAN device answers for the address asked for: local
 
 /** Outbox record: a frame that leaves for another worker, byte offsets. */
 export const OUT_ARRIVAL = 0; // u64 virtual time of the first event that the receiving worker has with it
@@ -237,7 +296,8 @@ export const OUT_FLAGS = 28; // u32 SKB_CSUM_OK travels with the frame
 export const OUT_VIA = 32; // u32 0, or 1 + the spine to whose link it comes (link/fabric.ts); then also:
 export const OUT_FROM = 36; // u32 the sender's port, and whether it is for all of the leaf
 export const OUT_LATE = 40; // u32 ns by which the link is served after it came there
-export const OUT_RECORD = 48;
+export const OUT_JOURNEY = 48; // u64: Skb.journey
+export const OUT_RECORD = 56;
 
 /**
  * Netfilter (netfilter/border.ts). A rule's body: what src/kernel/rules.ts encodes and the kernel keeps

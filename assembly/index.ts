@@ -21,10 +21,12 @@ import { netfilterInit } from "./netfilter/netfilter";
 
 export { captureBuffer, captureClear, captureLost, captureUsed } from "./link/capture";
 export { dropLog } from "./link/drops";
+export { marksSet } from "./link/marks";
 export { inboxReserve, outboxCount, outboxBytes, outboxRecords, outboxUsed } from "./link/outbox";
 export { snmpStray } from "./inet/snmp";
 export { quietSkip, quietUntil } from "./quiet";
 export { scratch } from "./memory/scratch";
+export { watch, watched } from "./sim/watch";
 export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
 export * from "./link/border";
 export * from "./inet/border";
@@ -50,6 +52,8 @@ export function boot(worker: u32): void {
 }
 
 let events: u64 = 0;
+/** When the last one was. */
+let lastAt: i64 = 0;
 
 /**
  * Handles events up to and including `until` (ns). Stops early, at the instant of the event, when a socket
@@ -70,12 +74,23 @@ export function run(until: f64, budget: u32): u32 {
     else downlinkArrived(changetype<Skb>(event));
     softirq();
     if (horizon <= end) end = horizon - 1;
-    if (wakeCount != 0) return RUN_WAKES;
-    if (captureWantsDraining()) return RUN_CAPTURE;
-    if (--left == 0) return RUN_BUDGET;
+    if (wakeCount != 0) return stopped(RUN_WAKES);
+    if (captureWantsDraining()) return stopped(RUN_CAPTURE);
+    if (--left == 0) return stopped(RUN_BUDGET);
   }
+  if (left != budget) lastAt = clock();
   if (now < end) setNow(end);
   return RUN_DONE;
+}
+
+function stopped(why: u32): u32 {
+  lastAt = clock();
+  return why;
+}
+
+/** When the last event was handled, ns. */
+export function lastEvent(): f64 {
+  return <f64>lastAt;
 }
 
 /** The time of day, ns. */
@@ -158,5 +173,5 @@ export function inboxTake(count: u32, from: u32, notBefore: f64): void {
  */
 export function wireImport(port: u32, arrivalHigh: u32, arrivalLow: u32, tieHigh: u32, tieLow: u32, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
   const arrival = <i64>((<u64>arrivalHigh << 32) | <u64>arrivalLow);
-  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags, via, from, late);
+  return importFrame(port, arrival, (<u64>tieHigh << 32) | <u64>tieLow, len, flags, via, from, late, 0);
 }

@@ -18,8 +18,9 @@ import {
   RTN_LOCAL,
   RTN_UNICAST,
   SCOPE_HOST,
-  SCOPE_LINK,
+  SCOPE_LINK, DELIVER_ARP,
 } from "../abi";
+import { markDeliver, marking } from "../link/marks";
 import { NetDev, devXmit } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_HOST, PACKET_OTHERHOST, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
@@ -134,6 +135,7 @@ export function arpRcv(skb: Skb): void {
     return;
   }
   const used = process(dev, skb, op, tip);
+  if (marking && used) markDeliver(skb, DELIVER_ARP, op, 0);
   if (used) consumeSkb(skb);
   else dropSkb(skb, DROP_ARP_CONSUMED);
 }

@@ -239,6 +239,8 @@ function confAt(inet: InetNs, which: usize): usize {
 /** A CONF_* value of conf/all (CONF_ALL), conf/default (CONF_DEFAULT) or a device (its handle). */
 export function inetConfGet(ns: usize, which: usize, id: u32): u32 {
   if (id >= <u32>CONF_COUNT) return 0;
+  // A device has the defaults until its record is made: a look doesn't make it.
+  if (which != CONF_ALL && which != CONF_DEFAULT && changetype<NetDev>(which).inDev == 0) which = CONF_DEFAULT;
   return load<u32>(<usize>load<u32>(confAt(inetOf(changetype<NetNs>(ns)), which)) + (<usize>id << 2));
 }
 

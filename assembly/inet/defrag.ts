@@ -6,8 +6,9 @@
  */
 import {
   DROP_FRAG_DUP, DROP_FRAG_OVERLAP, DROP_FRAG_REASM_TIMEOUT, DROP_FRAG_TOO_FAR, DROP_IP_INHDR, DROP_NS_GONE, RTN_LOCAL, SYS_IPFRAG_HIGH_THRESH,
-  SYS_IPFRAG_MAX_DIST, SYS_IPFRAG_TIME,
+  SYS_IPFRAG_MAX_DIST, SYS_IPFRAG_TIME, MARK_REASSEMBLED,
 } from "../abi";
+import { mark, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
@@ -328,6 +329,7 @@ function assemble(ns: NetNs, queue: FragQueue): usize {
   whole.priority = first.priority;
   whole.inPort = first.inPort;
   whole.time = first.time;
+  whole.journey = first.journey;
   whole.rtDev = first.rtDev;
   whole.rtNextHop = first.rtNextHop;
   whole.rtType = first.rtType;
@@ -341,6 +343,7 @@ function assemble(ns: NetNs, queue: FragQueue): usize {
   store<u8>(ip, <u8>(ipTos(ip) | ecn), 1);
   ipSendCheck(ip);
   snmpInc(ns, SNMP_IP_REASM_OKS);
+  if (marking) mark(MARK_REASSEMBLED, changetype<usize>(ns), whole.dev, whole, whole.len, whole.fragMax);
   finish(queue);
   return changetype<usize>(whole);
 }

@@ -1,5 +1,6 @@
 /** Fragmentation (net/ipv4/ip_output.c ip_fragment, ip_do_fragment; net/ipv4/ip_options.c ip_options_fragment). */
-import { DROP_PKT_TOO_BIG, EMSGSIZE } from "../abi";
+import { DROP_PKT_TOO_BIG, EMSGSIZE, MARK_FRAGMENT } from "../abi";
+import { mark, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import {
@@ -46,6 +47,7 @@ function split(ns: NetNs, skb: Skb, mtu: u32): i32 {
   const end = skb.len - header;
   // IPSKB_FRAG_PMTU: the largest piece had DF, so the new ones have it too.
   const df = flags & IP_DF && skb.flags & SKB_FRAG_REASM ? IP_DF : 0;
+  if (marking) mark(MARK_FRAGMENT, changetype<usize>(ns), skb.rtDev, skb, mtu, skb.len);
   let at: u32 = 0;
   let result: i32 = 0;
   while (at < end) {
@@ -80,6 +82,7 @@ function copyMetadata(to: Skb, from: Skb, nh: usize, th: usize): void {
   to.nh = nh;
   to.th = th;
   to.dev = from.dev;
+  to.journey = from.journey;
   to.pktType = from.pktType;
   to.protocol = from.protocol;
   to.priority = from.priority;

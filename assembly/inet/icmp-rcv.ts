@@ -15,8 +15,9 @@ import {
   RTN_UNICAST,
   SYS_ICMP_ECHO_IGNORE_ALL,
   SYS_ICMP_ECHO_IGNORE_BROADCASTS,
-  SYS_IP_NO_PMTU_DISC,
+  SYS_IP_NO_PMTU_DISC, DELIVER_ICMP,
 } from "../abi";
+import { markDeliver, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_CSUM_OK, Skb, consumeSkb, dropSkb } from "../memory/skb";
@@ -71,6 +72,7 @@ export function icmpRcv(skb: Skb): void {
   }
   const type = icmpType(skb.data);
   countIn(ns, type);
+  if (marking) markDeliver(skb, DELIVER_ICMP, type, icmpCode(skb.data));
   let ok = true;
   if (type == ICMP_ECHO) {
     if (!sysctl(ns, SYS_ICMP_ECHO_IGNORE_ALL)) icmpReply(ns, skb, ICMP_ECHOREPLY);

@@ -10,6 +10,7 @@ import {
   SYS_ICMP_RATELIMIT,
   SYS_ICMP_RATEMASK,
 } from "../abi";
+import { journeyBack, journeyBecause, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, skbPut } from "../memory/skb";
@@ -109,7 +110,9 @@ function emitError(
   countOut(ns, type);
   // The error belongs to the packet's connection, whatever IPVS or NAT made of the addresses (nf_ct_attach in icmp_glue_bits).
   if (icmpIsError(type)) ctAttach(out, skb);
+  const before = marking ? journeyBecause(changetype<usize>(skb)) : <u64>0;
   sendRouted(ns, out, src, dst, IPPROTO_ICMP, 0, tos, false, IPID_HASHED);
+  if (marking) journeyBack(before);
 }
 
 /** Answers a received ICMP message (skb.data at its header) with `type` and the same rest and data (icmp_reply). */

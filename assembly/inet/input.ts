@@ -2,8 +2,9 @@
 import {
   CONF_FORWARDING, DEV_LOOPBACK, DROP_IP_CSUM, DROP_IP_INADDRERRORS, DROP_IP_INHDR, DROP_IP_INNOROUTES, DROP_IP_NOPROTO, DROP_IP_RPFILTER,
   DROP_OTHERHOST, DROP_PKT_TOO_SMALL, EACCES, EHOSTUNREACH, ENETUNREACH, IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NF_ACCEPT, NF_LOCAL_IN,
-  NF_PRE_ROUTING, RTN_UNICAST, RTN_UNREACHABLE, XFRM_POLICY_IN,
+  NF_PRE_ROUTING, RTN_UNICAST, RTN_UNREACHABLE, XFRM_POLICY_IN, MARK_ROUTE,
 } from "../abi";
+import { mark, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import {
@@ -147,6 +148,7 @@ export function ipRcvFinish(ns: NetNs, skb: Skb): void {
     skb.rtType = InRoute.type;
     skb.rtDev = InRoute.outDev;
     skb.rtNextHop = InRoute.nextHop;
+    if (marking) mark(MARK_ROUTE, changetype<usize>(ns), skb.rtDev != 0 ? skb.rtDev : skb.dev, skb, skb.rtNextHop, skb.rtType);
   } else if (skb.rtType == RTN_UNICAST) {
     // The loopback brought it back with its output route, and that has no input (dst_discard).
     dropSkb(skb, DROP_IP_INNOROUTES);

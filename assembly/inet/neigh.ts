@@ -8,6 +8,7 @@ import {
   CONF_UNRES_QLEN_BYTES, DEV_LOOPBACK, DROP_DEV_DOWN, DROP_NEIGH_FAILED, DROP_NEIGH_QUEUEFULL, DROP_NEIGH_TABLE_FULL, ENOBUFS, NUD_DELAY,
   NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE, RTN_BROADCAST, RTN_MULTICAST,
 } from "../abi";
+import { journeyBack, journeyBecause, markNeigh, marking } from "../link/marks";
 import { NetDev, devXmit } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
@@ -238,6 +239,7 @@ function purge(neigh: Neigh, reason: u32): void {
 /** Prepends the Ethernet header and sends (neigh_hh_output). */
 @inline
 function emit(dev: NetDev, neigh: Neigh, skb: Skb): void {
+  if (marking) markNeigh(neigh, skb, 0);
   if (skbHeadroom(skb) < 16) skb = ensureHeadroom(skb, 16);
   // 16 bytes ending where the IP header begins: two of slack, then the header.
   store<u64>(skb.data - 16, neigh.mac << 16);
@@ -295,6 +297,7 @@ function resolveOutput(dev: NetDev, neigh: Neigh, skb: Skb): void {
       neigh.updated = now;
       arm(neigh, now + wait(neigh));
     }
+    if (marking) markNeigh(neigh, skb, 1);
     enqueue(neigh, skb);
     if (start) probe(neigh);
     return;
@@ -339,7 +342,10 @@ function maxProbes(neigh: Neigh): u32 {
 
 /** neigh_probe: one request. The newest waiting packet decides its source address. */
 function probe(neigh: Neigh): void {
-  arpSolicit(neigh, neigh.life == 0 ? 0 : neighLife(neigh).queueTail);
+  const waiting = neigh.life == 0 ? <usize>0 : neighLife(neigh).queueTail;
+  const before = marking ? journeyBecause(waiting) : <u64>0;
+  arpSolicit(neigh, waiting);
+  if (marking) journeyBack(before);
   neigh.probes++;
 }
 

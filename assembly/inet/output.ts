@@ -1,8 +1,9 @@
 /** IPv4 output (net/ipv4/ip_output.c): headers, LOCAL_OUT, POST_ROUTING, fragmentation, the neighbour. */
 import {
   DROP_IP_OUTNOROUTES, EHOSTUNREACH, EPERM, NF_ACCEPT, NF_DROP, NF_LOCAL_OUT, NF_POST_ROUTING, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST,
-  RTN_UNICAST, SYS_IP_DEFAULT_TTL,
+  RTN_UNICAST, SYS_IP_DEFAULT_TTL, MARK_OUTPUT, MARK_ROUTE,
 } from "../abi";
+import { mark, marking, markPacket } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, SKB_HASHED, SKB_L4_HASH, SKB_REROUTE, SKB_XFRM_DONE, Skb, copySkb, dropSkb, ensureHeadroom, skbHeadroom, skbPush } from "../memory/skb";
@@ -36,6 +37,7 @@ export function ipLocalOut(ns: NetNs, skb: Skb): i32 {
   skb.protocol = ETH_P_IP;
   skb.dev = skb.rtDev;
   skb.pktType = PACKET_HOST;
+  if (marking) markPacket(MARK_OUTPUT, changetype<usize>(ns), skb.rtDev, skb, skb.rtNextHop, skb.rtType, skb.rtMtu);
   if (ns.xfrmFlags & XFRM_FLAG_OUT) {
     const error = xfrmLookupRoute(ns, skb);
     if (error != 0) {
@@ -74,6 +76,7 @@ export function routeMeHarder(ns: NetNs, skb: Skb): i32 {
   }
   setRoute(skb);
   skb.dev = skb.rtDev;
+  if (marking) mark(MARK_ROUTE, changetype<usize>(ns), skb.rtDev, skb, skb.rtNextHop, skb.rtType);
   if (!(ns.xfrmFlags & XFRM_FLAG_OUT)) return 0;
   const error = xfrmLookup(ns, skb);
   if (error != 0) reroutedReason = xfrmReason;

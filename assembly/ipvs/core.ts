@@ -6,12 +6,13 @@
 import {
   DEV_LOOPBACK, DROP_IPVS, DROP_IP_OUTNOROUTES, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPS_CONFIRMED, NF_ACCEPT, NF_DROP, NF_FORWARD, NF_LOCAL_IN, NF_LOCAL_OUT,
   NF_STOLEN, RTN_LOCAL, VSCTL_BACKUP_ONLY, VSCTL_CONN_REUSE_MODE, VSCTL_EXPIRE_NODEST_CONN, VSCTL_IGNORE_TUNNELED, VSCTL_NAT_ICMP_SEND, VSCTL_SNAT_REROUTE,
-  VS_CONN_F_NFCT, VS_CONN_F_NOOUTPUT,
+  VS_CONN_F_NFCT, VS_CONN_F_NOOUTPUT, IPVS_MARK_NEW, IPVS_MARK_REPLY, MARK_IPVS, VS_CONN_F_FWD_MASK,
 } from "../abi";
 import { FRAG_VS_FWD, ipDefrag } from "../inet/defrag";
 import { icmpSend } from "../inet/icmp";
 import { dstOutput, routeMeHarder } from "../inet/output";
 import { SNMP_IP_FORW_DATAGRAMS, snmpInc } from "../inet/snmp";
+import { mark, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { PACKET_HOST, SKB_IPVS, Skb, dropSkb } from "../memory/skb";
@@ -122,6 +123,11 @@ function refuse(skb: Skb): u32 {
   return NF_DROP;
 }
 
+function markConn(ns: NetNs, skb: Skb, cp: Conn, flags: u32): void {
+  const own = cp.flags & VS_CONN_F_FWD_MASK;
+  mark(MARK_IPVS, changetype<usize>(ns), skb.dev, skb, cp.protocol | (cp.fwmark << 8), cp.caddr, cp.cport, cp.vaddr, cp.vport, cp.daddr, cp.dport, own | flags);
+}
+
 /** ip_vs_in_hook: a packet of a client, to a virtual service or not. */
 function vsIn(vs: IpvsNs, ns: NetNs, skb: Skb, hook: u32): u32 {
   if (skb.flags & SKB_IPVS) return NF_ACCEPT;
@@ -154,6 +160,7 @@ function vsIn(vs: IpvsNs, ns: NetNs, skb: Skb, hook: u32): u32 {
     cp = changetype<Conn>(made);
   }
   countIn(vs, cp, skb.len);
+  if (marking) markConn(ns, skb, cp, known ? 0 : IPVS_MARK_NEW);
   setState(vs, cp, DIR_INPUT, th, left);
   const verdict = transmit(vs, ns, skb, cp, th, left);
   cp.inPackets++;
@@ -181,6 +188,7 @@ function reply(vs: IpvsNs, ns: NetNs, skb: Skb, hook: u32, cp: Conn, th: usize, 
     return NF_DROP;
   }
   countOut(vs, cp, skb.len);
+  if (marking) markConn(ns, skb, cp, IPVS_MARK_REPLY);
   setState(vs, cp, DIR_OUTPUT, th, left);
   skb.flags |= SKB_IPVS;
   settleConntrack(skb, cp, false);

@@ -10,7 +10,7 @@ import { SKB_HEADROOM, allocSkb, skbPut } from "../memory/skb";
 import { now } from "../sim/event";
 import { Host, hostCreate } from "../sim/host";
 import { bridgeAddPort, bridgeCreate, bridgeMacChanged, bridgeOf, bridgePortGone, bridgePortMtu } from "./bridge";
-import { FDB_LOCAL, FDB_PERMANENT, FdbEntry, FdbList, fdbAddRemote, fdbDelRemote, fdbFind, fdbHasRemote, fdbInsert, fdbNoRemote, fdbRemote, fdbRemove, fdbSetRemote, fdbSweep } from "./fdb";
+import { FDB_LOCAL, FDB_PERMANENT, FdbEntry, FdbList, fdbAddRemote, fdbAged, fdbDelRemote, fdbFind, fdbHasRemote, fdbInsert, fdbNoRemote, fdbRemote, fdbRemove, fdbSetRemote } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devByIndex, devByName, devCreate, devDestroy, devMove, devSetDown, devSetUp, netifRx, softirq } from "./netdev";
 import { NetNs, nsCreate, nsDestroy, nsPark, nsUnpark } from "./netns";
 import { fabricCreate, fabricLink, fabricLinkSet, fabricPlug, leafLatency } from "./fabric";
@@ -69,6 +69,11 @@ export function vethHopCount(): f64 {
 /** A namespace with its loopback, which is down. */
 export function netnsNew(host: usize): usize {
   return changetype<usize>(nsCreate(changetype<Host>(host)));
+}
+
+/** Its number on its host, from 0 (the root). */
+export function netnsNumber(ns: usize): u32 {
+  return changetype<NetNs>(ns).id;
 }
 
 /** Destroys a namespace. NICs must have been moved out before. */
@@ -384,7 +389,8 @@ export function fdbDel(at: usize, high: u32, low: u32, vtep: u32, master: u32): 
 }
 
 /**
- * Lists the entries of a bridge or vxlan device into scratch, from the `skip`-th on; returns how many. Record, 48 bytes:
+ * Lists the entries of a bridge or vxlan device that haven't aged into scratch, from the `skip`-th on; returns how many. Those
+ * that have are left to the next sweep: a look changes nothing. Record, 48 bytes:
  *
  *   +0 mac u64 | +8 flags u32 (FDB_*) | +12 bridge: ifindex of the port u32 | +16 vxlan: VTEP u32 |
  *   +24 updated i64 | +32 used i64
@@ -395,15 +401,16 @@ export function fdbDump(at: usize, skip: u32): u32 {
   const list = listOf(dev);
   const ageing = dev.kind == DEV_BRIDGE ? bridgeOf(dev).ageing : vxlanOf(dev).ageing;
   // A vxlan device without ageing keeps what it has learned; a bridge without it forgets at once.
-  if (ageing != 0 || dev.kind == DEV_BRIDGE) fdbSweep(list, ageing, dev.kind == DEV_VXLAN);
+  const ages = ageing != 0 || dev.kind == DEV_BRIDGE;
   let out = scratch();
   let count: u32 = 0;
   for (let p = list.head; p != 0 && count < 5000; p = changetype<FdbEntry>(p).devNext) {
+    const entry = changetype<FdbEntry>(p);
+    if (ages && fdbAged(entry, ageing, dev.kind == DEV_VXLAN)) continue;
     if (skip > 0) {
       skip--;
       continue;
     }
-    const entry = changetype<FdbEntry>(p);
     store<u64>(out, macOrder(entry.mac));
     store<u32>(out, entry.flags & (FDB_LOCAL | FDB_PERMANENT), 8);
     const tunnel = dev.kind == DEV_VXLAN;

@@ -2,7 +2,7 @@
  * The bridge (net/bridge): learning, ageing, flooding, up to 1023 ports, no STP (Docker's setting: a port
  * that comes up forwards at once). Netfilter sees bridged IPv4 frames where bridge-nf-call-iptables is on.
  */
-import { DEV_BRIDGE, DEV_LOOPBACK, DROP_BRIDGE_INVALID_SOURCE, DROP_BRIDGE_LINK_LOCAL, DROP_BRIDGE_NO_PORT, DROP_DEV_DOWN, DROP_PKT_TOO_BIG, EBUSY, EINVAL, EXFULL, NF_ACCEPT } from "../abi";
+import { DEV_BRIDGE, DEV_LOOPBACK, DROP_BRIDGE_INVALID_SOURCE, DROP_BRIDGE_LINK_LOCAL, DROP_BRIDGE_NO_PORT, DROP_DEV_DOWN, DROP_PKT_TOO_BIG, EBUSY, EINVAL, EXFULL, NF_ACCEPT, FDB_CHOICE_FLOOD, FDB_CHOICE_LOCAL, FDB_CHOICE_PORT } from "../abi";
 import { kfree, kmalloc } from "../memory/arena";
 import { PACKET_HOST, Skb, consumeSkb, copySkb, dropSkb, orphanSkb } from "../memory/skb";
 import { brNfForward, brNfPostRouting, brNfPreRouting } from "../netfilter/nf-bridge";
@@ -10,6 +10,7 @@ import { now } from "../sim/event";
 import { rand64 } from "../sim/host";
 import { ETH_HLEN, ETH_P_IP, ethDst, ethSrc, ethType, isMulticast, isValidUnicast, macOrder } from "../wire/ethernet";
 import { capture } from "./capture";
+import { markFdb, marking } from "./marks";
 import { FDB_LOCAL, FDB_PERMANENT, FdbEntry, FdbList, fdbClear, fdbFind, fdbInsert, fdbRemove, fdbSweep } from "./fdb";
 import { IFF_HAIRPIN, IFF_MAC_SET, IFF_MTU_SET, IFF_UP, NetDev, devCreate, devXmit, forwardable, protocolReceive } from "./netdev";
 import { NetNs, nsHost } from "./netns";
@@ -248,12 +249,14 @@ export function handleFrameFinish(dev: NetDev, port: NetDev, skb: Skb): void {
   }
   const entry = changetype<FdbEntry>(found);
   if (entry.flags & FDB_LOCAL) {
+    if (marking) markFdb(dev, skb, FDB_CHOICE_LOCAL, 0, 0);
     deliverUp(dev, skb);
     return;
   }
   entry.used = now;
   capturePassing(dev, skb);
   const out = changetype<NetDev>(entry.port);
+  if (marking) markFdb(dev, skb, FDB_CHOICE_PORT, entry.port, 1);
   if (shouldDeliver(out, port)) forward(dev, port, out, skb);
   else dropSkb(skb, DROP_BRIDGE_NO_PORT);
 }
@@ -280,6 +283,7 @@ function shouldDeliver(out: NetDev, inPort: NetDev): bool {
 /** br_flood: to all ports but the one it came by, newest port first; optionally to the bridge itself too. */
 function flood(dev: NetDev, inPort: NetDev, skb: Skb, local: bool): void {
   let previous: usize = 0;
+  if (marking) markFdb(dev, skb, FDB_CHOICE_FLOOD, 0, floodPorts(dev, inPort));
   for (let p = bridgeOf(dev).ports; p != 0; p = changetype<NetDev>(p).portNext) {
     if (!shouldDeliver(changetype<NetDev>(p), inPort)) continue;
     if (previous != 0) forward(dev, inPort, changetype<NetDev>(previous), cloneFor(skb));
@@ -290,6 +294,13 @@ function flood(dev: NetDev, inPort: NetDev, skb: Skb, local: bool): void {
     deliverUp(dev, skb);
   } else if (previous != 0) forward(dev, inPort, changetype<NetDev>(previous), skb);
   else dropSkb(skb, DROP_BRIDGE_NO_PORT);
+}
+
+/** To how many ports a flood goes. */
+function floodPorts(dev: NetDev, inPort: NetDev): u32 {
+  let count: u32 = 0;
+  for (let p = bridgeOf(dev).ports; p != 0; p = changetype<NetDev>(p).portNext) if (shouldDeliver(changetype<NetDev>(p), inPort)) count++;
+  return count;
 }
 
 function cloneFor(skb: Skb): Skb {
@@ -340,6 +351,7 @@ export function bridgeXmit(dev: NetDev, skb: Skb): void {
   const entry = changetype<FdbEntry>(found);
   entry.used = now;
   const out = changetype<NetDev>(entry.port);
+  if (marking) markFdb(dev, skb, FDB_CHOICE_PORT, entry.port, 1);
   if ((entry.flags & FDB_LOCAL) || !(out.flags & IFF_UP)) dropSkb(skb, DROP_BRIDGE_NO_PORT);
   else forward(dev, nobody, out, skb);
 }

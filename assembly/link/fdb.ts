@@ -136,14 +136,18 @@ export function fdbClear(list: FdbList): void {
   while (list.head != 0) fdbRemove(list, changetype<FdbEntry>(list.head));
 }
 
-/** Removes a device's entries that have aged; `byUse`: vxlan ages by use, a bridge by update. */
+/** An entry is as good as gone; `byUse`: vxlan ages by use, a bridge by update. */
+export function fdbAged(entry: FdbEntry, ageing: i64, byUse: bool): bool {
+  return !(entry.flags & FDB_PERMANENT) && (byUse ? entry.used : entry.updated) + ageing <= now;
+}
+
+/** Removes a device's entries that have aged. */
 export function fdbSweep(list: FdbList, ageing: i64, byUse: bool): void {
   let p = list.head;
   while (p != 0) {
     const entry = changetype<FdbEntry>(p);
     p = entry.devNext;
-    if (entry.flags & FDB_PERMANENT) continue;
-    if ((byUse ? entry.used : entry.updated) + ageing <= now) fdbRemove(list, entry);
+    if (fdbAged(entry, ageing, byUse)) fdbRemove(list, entry);
   }
 }
 

@@ -3,7 +3,7 @@
  * barrier at the end of a window (src/scheduler/exchange.ts): records and bytes lie side by side, so that a receiver takes
  * a window's frames with two copies, however many they are.
  */
-import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_FROM, OUT_LATE, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE, OUT_VIA } from "../abi";
+import { OUT_ARRIVAL, OUT_DATA, OUT_FLAGS, OUT_FROM, OUT_JOURNEY, OUT_LATE, OUT_LEN, OUT_PORT, OUT_RECORD, OUT_TIE, OUT_VIA } from "../abi";
 import { kfree, kmallocRaw } from "../memory/arena";
 import { SKB_CSUM_OK, Skb, allocOnWire, releaseSent } from "../memory/skb";
 import { EV_DOWNLINK, EV_FRAME, endRunBefore, schedule, skipped } from "../sim/event";
@@ -109,6 +109,7 @@ export function outboxPut(to: Port, skb: Skb, arrival: i64, tie: u64, via: u32):
     store<u32>(at, skb.cb1, OUT_FROM);
     store<u32>(at, skb.cb2, OUT_LATE);
   }
+  store<u64>(at, skb.journey, OUT_JOURNEY);
   endRunBefore(arrival + load<i64>(returns + (<usize>worker << 3)));
   releaseSent(skb);
 }
@@ -172,7 +173,7 @@ export function inboxTake(count: u32, from: u32, notBefore: i64): void {
     assert(arrival >= notBefore, "no frame arrives within the window in which it was sent (lookahead)");
     const len = load<u32>(at, OUT_LEN);
     const data = wireImport(
-      load<u32>(at, OUT_PORT), arrival, load<u64>(at, OUT_TIE), len, load<u32>(at, OUT_FLAGS), load<u32>(at, OUT_VIA), load<u32>(at, OUT_FROM), load<u32>(at, OUT_LATE),
+      load<u32>(at, OUT_PORT), arrival, load<u64>(at, OUT_TIE), len, load<u32>(at, OUT_FLAGS), load<u32>(at, OUT_VIA), load<u32>(at, OUT_FROM), load<u32>(at, OUT_LATE), load<u64>(at, OUT_JOURNEY),
     );
     memory.copy(data, bytes + <usize>(load<u32>(at, OUT_DATA) - from), len);
   }
@@ -180,14 +181,15 @@ export function inboxTake(count: u32, from: u32, notBefore: i64): void {
 
 /**
  * A frame from another worker: makes a buffer for it, queued for its arrival, and returns where its `len`
- * bytes go. `arrival` is a time of day; `via`, `from` and `late` are OUT_VIA, OUT_FROM and OUT_LATE of its record. The
- * caller copies the bytes in before it runs the kernel again.
+ * bytes go. `arrival` is a time of day; `via`, `from`, `late` and `journey` are OUT_VIA, OUT_FROM, OUT_LATE and OUT_JOURNEY of
+ * its record. The caller copies the bytes in before it runs the kernel again.
  */
-export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32, via: u32, from: u32, late: u32): usize {
+export function wireImport(portId: u32, arrival: i64, tie: u64, len: u32, flags: u32, via: u32, from: u32, late: u32, journey: u64): usize {
   const port = portAt(portId);
   assert(port.worker == ownWorker, "frame for another worker");
   const skb = allocOnWire(len);
   skb.flags = flags;
+  skb.journey = journey;
   skb.cb0 = portId;
   skb.evKind = EV_FRAME;
   if (via != 0) {

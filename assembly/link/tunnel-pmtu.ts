@@ -7,6 +7,7 @@ import { PACKET_HOST, SKB_CSUM_OK, SKB_HEADROOM, Skb, allocSkb, dropSkb, skbPut 
 import { checksum, ipHeaderChecksum } from "../wire/checksum";
 import { ETH_HLEN, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isMulticast } from "../wire/ethernet";
 import { Host } from "../sim/host";
+import { journeyBack, journeyBecause, journeyBegin, marking } from "./marks";
 import { NetDev, netifRx } from "./netdev";
 import { countBypass } from "./vxlan";
 
@@ -56,6 +57,11 @@ function fragNeeded(dev: NetDev, host: Host, skb: Skb, ip: usize, mtu: u32): voi
   memory.copy(icmp + 8, ip, quoted);
   store<u16>(icmp, checksum(icmp, 8 + quoted), 2);
   reply.flags |= SKB_CSUM_OK;
+  if (marking) {
+    const before = journeyBecause(changetype<usize>(skb));
+    journeyBegin(reply);
+    journeyBack(before);
+  }
   countBypass(dev, dev, reply.len);
   netifRx(dev, reply);
 }

@@ -11,6 +11,7 @@
  */
 import { DROP_REASONS } from "../abi";
 import { noteDrop } from "../link/drops";
+import { markDrop, marking } from "../link/marks";
 import { Ct, ctPut } from "../netfilter/conntrack";
 import { EventNode } from "../sim/event";
 import { Host } from "../sim/host";
@@ -88,6 +89,8 @@ export class Skb extends EventNode {
   /** Policy (xfrm/) that applies to it on the way out, between route and dst_output; 0 = none. */
   xfrm: usize;
   time: i64; // virtual time of receive or transmit, set by the NIC and by sockets
+  /** Who it is for those who watch (link/marks.ts): kept by copies, fragments, tunnels and wires. 0: nobody has seen it yet. */
+  journey: u64;
 }
 
 const SKB_SIZE: usize = offsetof<Skb>();
@@ -177,6 +180,7 @@ function copyRecord(copy: Skb, skb: Skb): void {
   copy.inPort = skb.inPort;
   copy.fragMax = skb.fragMax;
   copy.time = skb.time;
+  copy.journey = skb.journey;
 }
 
 /** Makes room for `need` more bytes in front; returns the same buffer, or a copy with more headroom (the old one is gone). */
@@ -292,6 +296,7 @@ export function dropSkb(skb: Skb, reason: u32): void {
   const counter = host.drops + (<usize>reason << 3);
   store<u64>(counter, load<u64>(counter) + 1);
   noteDrop(skb, reason);
+  if (marking) markDrop(skb, reason);
   release(skb);
 }
 

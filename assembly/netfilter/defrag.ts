@@ -75,6 +75,7 @@ export function brFragment(port: NetDev, skb: Skb): void {
     out.protocol = skb.protocol;
     out.mark = skb.mark;
     out.priority = skb.priority;
+    out.journey = skb.journey;
     devXmit(port, out);
   }
   consumeSkb(skb);

@@ -21,15 +21,16 @@ import {
   T_RETURN,
   T_SNAT,
 } from "../abi";
+import { journeyBack, journeyBecause, markRule, marking } from "../link/marks";
 import { NetNs } from "../link/netns";
 import { Skb } from "../memory/skb";
 import { IP_CT_UNTRACKED } from "./conntrack";
 import { clearHotdrop, hotdrop, nameOf, ruleMatches } from "./match";
 import { natMasquerade, natRedirect, natTarget } from "./nat";
 import { MANIP_DST, MANIP_SRC } from "./nat-manip";
-import { NfNs, nfOf } from "./nfns";
+import { NfNs, nfOf, tableOf } from "./nfns";
 import { reject } from "./reject";
-import { Chain, MAX_JUMPS, Rule, bodyOf, hookChain } from "./tables";
+import { Chain, MAX_JUMPS, Rule, bodyOf, firstChain, hookChain } from "./tables";
 
 /** Rules to go on with, and where the innermost walk's part begins: REJECT's answer walks tables, too. */
 const stack: usize = memory.data(4 * 256, 16);
@@ -58,7 +59,9 @@ function special(target: u32, nf: NfNs, ns: NetNs, skb: Skb, body: usize, hook: 
       return CONTINUE;
     }
     case T_REJECT: {
+      const before = marking ? journeyBecause(changetype<usize>(skb)) : <u64>0;
       reject(ns, skb, body);
+      if (marking) journeyBack(before);
       return NF_DROP;
     }
     default:
@@ -66,15 +69,36 @@ function special(target: u32, nf: NfNs, ns: NetNs, skb: Skb, body: usize, hook: 
   }
 }
 
+/** Marks a rule that decided; `rule` 0: the policy of the hook's chain. Its chain and number are looked for. */
+function markDecision(nf: NfNs, table: usize, ns: NetNs, hook: u32, skb: Skb, rule: usize, target: u32): void {
+  let which: u32 = 0;
+  while (which < 3 && tableOf(nf, which) != table) which++;
+  if (rule == 0) {
+    markRule(ns, skb, which, hook, target, 0, changetype<Chain>(hookChain(table, hook)).name);
+    return;
+  }
+  for (let c = firstChain(table); c != 0; c = changetype<Chain>(c).next) {
+    let number: u32 = 1;
+    for (let p = changetype<Chain>(c).first; p != 0; p = changetype<Rule>(p).next, number++) {
+      if (p != rule) continue;
+      markRule(ns, skb, which, hook, target, number, changetype<Chain>(c).name);
+      return;
+    }
+  }
+}
+
 /** The verdict of a table's chain at a hook, NF_ACCEPT or NF_DROP; the packet is not freed. */
-export function tableVerdict(record: usize, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usize): u32 {
-  const at = hookChain(record, hook);
+export function tableVerdict(table: usize, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usize): u32 {
+  const at = hookChain(table, hook);
   if (at == 0) return NF_ACCEPT;
   const chain = changetype<Chain>(at);
   const policy: u32 = chain.policy;
   let rule = chain.first;
-  if (rule == 0) return policy;
   const nf = nfOf(ns);
+  if (rule == 0) {
+    if (marking && policy == <u32>NF_DROP) markDecision(nf, table, ns, hook, skb, 0, T_DROP);
+    return policy;
+  }
   const ip = skb.nh;
   const len = <u32>(skb.data + skb.len - ip);
   const inName = nameOf(inDev);
@@ -86,7 +110,10 @@ export function tableVerdict(record: usize, ns: NetNs, hook: u32, skb: Skb, inDe
   clearHotdrop();
   for (;;) {
     if (rule == 0) {
-      if (top == bottom) break;
+      if (top == bottom) {
+        if (marking && policy == <u32>NF_DROP) markDecision(nf, table, ns, hook, skb, 0, T_DROP);
+        break;
+      }
       top -= 4;
       rule = load<u32>(top);
       continue;
@@ -96,7 +123,7 @@ export function tableVerdict(record: usize, ns: NetNs, hook: u32, skb: Skb, inDe
     if (!ruleMatches(body, ns, skb, ip, len, inName, outName)) {
       if (hotdrop) {
         verdict = NF_DROP;
-        break;
+          break;
       }
       rule = record.next;
       continue;
@@ -116,13 +143,15 @@ export function tableVerdict(record: usize, ns: NetNs, hook: u32, skb: Skb, inDe
     }
     if (target == <u32>T_ACCEPT || target == <u32>T_DROP) {
       verdict = target == <u32>T_ACCEPT ? NF_ACCEPT : NF_DROP;
+      if (marking && target == <u32>T_DROP) markDecision(nf, table, ns, hook, skb, rule, target);
       break;
     }
     if (target != <u32>T_NONE) {
+      if (marking) markDecision(nf, table, ns, hook, skb, rule, target);
       const outcome = special(target, nf, ns, skb, body, hook, inDev, outDev);
       if (outcome != CONTINUE) {
         verdict = outcome;
-        break;
+          break;
       }
     }
     rule = record.next;

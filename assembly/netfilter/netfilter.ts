@@ -18,6 +18,7 @@ import {
 } from "../abi";
 import { FRAG_CONNTRACK_IN, ipDefrag } from "../inet/frag";
 import { ipRcvFinish } from "../inet/input";
+import { markNat, marking, natEnd } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kfree, kmalloc } from "../memory/arena";
@@ -213,7 +214,12 @@ function nat(nf: NfNs, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usi
   const manip = hook == <u32>NF_POST_ROUTING || hook == <u32>NF_LOCAL_IN ? MANIP_SRC : MANIP_DST;
   const info = skb.ctInfo;
   const related = info == IP_CT_RELATED || info == IP_CT_RELATED + IP_CT_IS_REPLY;
-  if (related && ipProtocol(skb.nh) == <u32>IPPROTO_ICMP) return natIcmpError(skb, ct, manip) || dropped(skb, DROP_NETFILTER_DROP);
+  const old: u64 = marking ? natEnd(skb.nh, manip) : 0;
+  if (related && ipProtocol(skb.nh) == <u32>IPPROTO_ICMP) {
+    if (!natIcmpError(skb, ct, manip)) return dropped(skb, DROP_NETFILTER_DROP);
+    if (marking) markNat(ns, skb, manip, hook, old);
+    return true;
+  }
   if ((related || info == IP_CT_NEW) && !natInitialized(ct, manip)) {
     if (tableVerdict(nf.table2, ns, hook, skb, inDev, outDev) != <u32>NF_ACCEPT) return dropped(skb, DROP_NETFILTER_DROP);
     if (!natInitialized(ct, manip) && natNullBinding(nf, ct, manip) != <u32>NF_ACCEPT) return dropped(skb, DROP_NETFILTER_DROP);
@@ -221,7 +227,9 @@ function nat(nf: NfNs, ns: NetNs, hook: u32, skb: Skb, inDev: usize, outDev: usi
     ctKill(ct);
     return dropped(skb, DROP_NETFILTER_DROP);
   }
-  return natPacket(skb, ct, manip) || dropped(skb, DROP_NETFILTER_DROP);
+  if (!natPacket(skb, ct, manip)) return dropped(skb, DROP_NETFILTER_DROP);
+  if (marking) markNat(ns, skb, manip, hook, old);
+  return true;
 }
 
 /** nf_confirm: false when the packet was dropped. */

@@ -16,6 +16,8 @@ export class Host {
   counter: u64;
   /** Order of capture records. */
   captureSeq: u32;
+  /** Journeys of packets that began here. */
+  journeys: u32;
   /** Seed of the random generator, and the instant for which its state stands, see rand32. */
   seed0: u64;
   seed1: u64;

@@ -7,8 +7,9 @@ import {
   EINVAL,
   EMSGSIZE,
   IPPROTO_ICMP,
-  RTN_LOCAL,
+  RTN_LOCAL, DELIVER_RAW,
 } from "../abi";
+import { markDeliver, marking } from "../link/marks";
 import { fibAddrType } from "../inet/fib";
 import { countOut } from "../inet/icmp-count";
 import { InetNs, hostInet, inetOf } from "../inet/inet";
@@ -157,6 +158,7 @@ function queueCopy(sk: RawSock, skb: Skb, from: usize, mark: u32, info: u32): vo
   copy.cb0 = mark;
   copy.cb1 = info;
   copy.time = now;
+  if (marking) markDeliver(skb, DELIVER_RAW, sk.type == SOCK_RAW ? sk.protocol : sk.localPort, 0);
   sk.rxPackets++;
   sk.rxTotal += copy.len;
   // A full buffer drops the copy; the packet itself goes on.

@@ -6,11 +6,12 @@
  * sctp-user and sctp-border.
  */
 import {
-  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, DROP_SCTP_CHUNK, DROP_SCTP_CSUM, DROP_SCTP_NO_SOCKET, ENOPROTOOPT, RTN_LOCAL, SCTP_COOKIE_WAIT,
+  DROP_OTHERHOST, DROP_PKT_TOO_SMALL, DROP_SCTP_CHUNK, DROP_SCTP_CSUM, DROP_SCTP_NO_SOCKET, ENOPROTOOPT, RTN_LOCAL, SCTP_COOKIE_WAIT, DELIVER_SCTP,
 } from "../abi";
 import {
   SNMP_SCTP_CHECKSUMERRORS, SNMP_SCTP_INCTRLCHUNKS, SNMP_SCTP_INPKTDISCARDS, SNMP_SCTP_INSCTPPACKS, SNMP_SCTP_OUTOFBLUES, snmpInc,
 } from "../inet/snmp";
+import { markDeliver, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { PACKET_HOST, SKB_CSUM_OK, Skb, consumeSkb, dropSkb } from "../memory/skb";
@@ -47,6 +48,7 @@ export function sctpRcv(skb: Skb): void {
     dropSkb(skb, DROP_SCTP_CSUM);
     return;
   }
+  if (marking) markDeliver(skb, DELIVER_SCTP, get16(skb.th + 2), get16(skb.th));
   const reason = demux(ns, skb);
   if (reason == 0) consumeSkb(skb);
   else dropSkb(skb, reason);

@@ -5,10 +5,11 @@
  */
 import {
   DROP_NS_GONE, DROP_OTHERHOST, DROP_PKT_TOO_SMALL, DROP_TCP_CLOSE, DROP_TCP_CSUM, DROP_TCP_NO_SOCKET, IPPROTO_TCP,
-  TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
+  TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, DELIVER_TCP, DELIVER_TCP_LISTEN, DELIVER_TCP_WAIT,
 } from "../abi";
 import { IPID_ZERO, ipBuildAndSend } from "../inet/output";
 import { SNMP_TCP_CSUMERRORS, SNMP_TCP_INERRS, SNMP_TCP_INSEGS, SNMP_TCP_OUTRSTS, snmpInc } from "../inet/snmp";
+import { markDeliver, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { kfree } from "../memory/arena";
@@ -196,6 +197,7 @@ function demux(ns: NetNs, skb: Skb, src: u32, dst: u32): void {
   let p = ehashLookup(changetype<usize>(ns), dst, tcpDport(th), src, tcpSport(th));
   if (p != 0) {
     const kind = changetype<TcpMini>(p).flags;
+    if (marking) markDeliver(skb, kind & (SOCK_TW | SOCK_REQ) ? DELIVER_TCP_WAIT : DELIVER_TCP, tcpDport(th), tcpSport(th));
     if (kind & SOCK_TW) {
       twRcv(p, skb);
       return;
@@ -210,6 +212,7 @@ function demux(ns: NetNs, skb: Skb, src: u32, dst: u32): void {
       rcvNoSocket(ns, skb);
       return;
     }
+    if (marking) markDeliver(skb, DELIVER_TCP_LISTEN, tcpDport(th), tcpSport(th));
   }
   tcpDoRcv(changetype<TcpSock>(p), skb);
 }

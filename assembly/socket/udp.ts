@@ -2,7 +2,7 @@
 import {
   DROP_PKT_TOO_SMALL, DROP_SOCKET_RCVBUFF, DROP_UDP_CSUM, DROP_UDP_NO_SOCKET, DROP_NS_GONE, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN,
   ECONNREFUSED, EDESTADDRREQ, EHOSTDOWN, EHOSTUNREACH, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENONET, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
-  IPPROTO_UDP, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, SYS_IP_NONLOCAL_BIND,
+  IPPROTO_UDP, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, SYS_IP_NONLOCAL_BIND, DELIVER_UDP,
 } from "../abi";
 import { fibAddrType } from "../inet/fib";
 import { icmpSend } from "../inet/icmp";
@@ -12,6 +12,7 @@ import {
   SNMP_IP_OUT_NO_ROUTES, SNMP_UDP_IN_CSUM_ERRORS, SNMP_UDP_IN_DATAGRAMS, SNMP_UDP_IN_ERRORS, SNMP_UDP_NO_PORTS, SNMP_UDP_OUT_DATAGRAMS,
   SNMP_UDP_RCVBUF_ERRORS, SNMP_UDP_SNDBUF_ERRORS, snmpInc,
 } from "../inet/snmp";
+import { markDeliver, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { kmalloc } from "../memory/arena";
@@ -243,6 +244,7 @@ function queueRcv(ns: NetNs, sk: UdpSock, skb: Skb): void {
     changetype<(skb: usize) => void>(sk.encap)(changetype<usize>(skb));
     return;
   }
+  if (marking) markDeliver(skb, DELIVER_UDP, udpDport(skb.th), udpSport(skb.th));
   if (sk.flags & SOCK_SINK) {
     snmpInc(ns, SNMP_UDP_IN_DATAGRAMS);
     const data = skb.data + UDP_HLEN;

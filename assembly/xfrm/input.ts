@@ -4,9 +4,10 @@
  */
 import {
   DEV_LOOPBACK, DROP_XFRM_IN_ERROR, IPPROTO_ESP, NF_ACCEPT, NF_PRE_ROUTING, XFRM_IN_BUFFER_ERROR, XFRM_IN_HDR_ERROR, XFRM_IN_NO_POLS, XFRM_IN_NO_STATES, XFRM_IN_POL_BLOCK,
-  XFRM_IN_STATE_EXPIRED, XFRM_IN_STATE_INVALID, XFRM_IN_STATE_MISMATCH, XFRM_IN_STATE_PROTO_ERROR, XFRM_IN_STATE_SEQ_ERROR, XFRM_IN_TMPL_MISMATCH, XFRM_POLICY_BLOCK,
+  XFRM_IN_STATE_EXPIRED, XFRM_IN_STATE_INVALID, XFRM_IN_STATE_MISMATCH, XFRM_IN_STATE_PROTO_ERROR, XFRM_IN_STATE_SEQ_ERROR, XFRM_IN_TMPL_MISMATCH, XFRM_POLICY_BLOCK, MARK_ESP_IN,
 } from "../abi";
 import { ipRcvFinish } from "../inet/input";
+import { mark, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_SECPATH, Skb, dropRoute, dropSkb, resetCt } from "../memory/skb";
@@ -60,6 +61,7 @@ function decrypt(xfrm: XfrmNs, skb: Skb, x: XfrmState): i32 {
     return -1;
   }
   replayAdvance(x, seq);
+  if (marking) mark(MARK_ESP_IN, xfrm.ns, skb.dev, skb, x.spi, seq, x.saddr, x.daddr, x.reqid);
   x.bytes += skb.len;
   x.packets++;
   return protocol;

@@ -4,10 +4,11 @@
  */
 import {
   DEV_LOOPBACK, DROP_XFRM_IN_ERROR, DROP_XFRM_POLICY, EAGAIN, EEXIST, EINVAL, EPERM, EREMOTE, NF_ACCEPT, NF_DROP, NF_POST_ROUTING, XFRM_OUT_NO_STATES, XFRM_OUT_POL_BLOCK,
-  XFRM_OUT_POL_ERROR, XFRM_OUT_STATE_EXPIRED, XFRM_OUT_STATE_PROTO_ERROR, XFRM_OUT_STATE_SEQ_ERROR, XFRM_POLICY_BLOCK, XFRM_POLICY_OUT,
+  XFRM_OUT_POL_ERROR, XFRM_OUT_STATE_EXPIRED, XFRM_OUT_STATE_PROTO_ERROR, XFRM_OUT_STATE_SEQ_ERROR, XFRM_POLICY_BLOCK, XFRM_POLICY_OUT, MARK_ESP_OUT,
 } from "../abi";
 import { ipLocalOut, ipOutputDone } from "../inet/output";
 import { devMtu, pmtuGet } from "../inet/route";
+import { mark, marking } from "../link/marks";
 import { NetDev } from "../link/netdev";
 import { NetNs } from "../link/netns";
 import { SKB_SECPATH, SKB_XFRM_DONE, Skb, dropSkb, resetCt } from "../memory/skb";
@@ -239,6 +240,7 @@ function xfrmOutput(ns: NetNs, given: Skb): i32 {
       return refuse(skb, -EINVAL);
     }
     skb = changetype<Skb>(done);
+    if (marking) mark(MARK_ESP_OUT, changetype<usize>(ns), skb.rtDev, skb, x.spi, x.oseq, x.saddr, x.daddr, x.reqid);
   }
   if (skb.ct != 0) resetCt(skb);
   skb.ctInfo = 0;

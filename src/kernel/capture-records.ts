@@ -1,9 +1,10 @@
-/** Captured frames as the kernel writes them: raw records (CAP_* in assembly/abi.ts), one behind the other. */
+/** Captured frames and marks as the kernel writes them: raw records (CAP_* in assembly/abi.ts), one behind the other. */
 import {
   CAP_CAPLEN,
   CAP_DIR,
   CAP_HEADER,
   CAP_HOST,
+  CAP_JOURNEY,
   CAP_LEN,
   CAP_POINT,
   CAP_SEQ,
@@ -11,6 +12,7 @@ import {
 } from "../../assembly/abi.ts";
 import { assert } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
+import { type PacketMark, readMark } from "./marks.ts";
 
 /** One captured frame. `data` is a view into its chunk. */
 export interface CapturedFrame {
@@ -24,10 +26,20 @@ export interface CapturedFrame {
   /** Length on the wire, without the frame check sequence; `data` may be shorter (snapshot length). */
   readonly length: number;
   readonly data: Uint8Array;
+  /**
+   * Which packet it is, over all its hops, copies, fragments and tunnels: a number that doesn't depend on the number of
+   * workers, but on what is captured. It says nothing else; compare it for equality.
+   */
+  readonly journey: number;
 }
 
 /** Walks over the raw records of one worker, which stand in order of time. */
 export class RecordCursor {
+  /** Whether the cursor stands on a mark, not on a frame. */
+  get isMark(): boolean {
+    return this.#view.getUint32(this.#at + CAP_POINT, true) === 0;
+  }
+
   readonly #chunks: readonly Uint8Array[];
   #chunk = -1;
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -63,7 +75,18 @@ export class RecordCursor {
     return true;
   }
 
-  /** The record that the cursor stands on. */
+  /** The mark that the cursor stands on. */
+  mark(): PacketMark {
+    const at = this.#at;
+    const view = this.#view;
+    const { time, hostIndex, seq } = this;
+    const journey = readTime(view, at + CAP_JOURNEY);
+    const body = new DataView(view.buffer, view.byteOffset + at + CAP_HEADER, view.getUint32(at + CAP_CAPLEN, true));
+    const kind = view.getUint32(at + CAP_DIR, true);
+    return { time, hostIndex, seq, journey, ...readMark(kind, view.getUint32(at + CAP_LEN, true), body) };
+  }
+
+  /** The frame that the cursor stands on. */
   frame(): CapturedFrame {
     const view = this.#view;
     const at = this.#at;
@@ -75,6 +98,7 @@ export class RecordCursor {
       direction: view.getUint32(at + CAP_DIR, true),
       length: view.getUint32(at + CAP_LEN, true),
       data: new Uint8Array(view.buffer, view.byteOffset + at + CAP_HEADER, view.getUint32(at + CAP_CAPLEN, true)),
+      journey: readTime(view, at + CAP_JOURNEY),
     };
   }
 }

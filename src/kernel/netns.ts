@@ -101,6 +101,11 @@ export class Namespace implements NetNs {
     return this.#name;
   }
 
+  /** Unique on its host, from 0 (the root), the same in every run: how marks name it. */
+  get number(): number {
+    return this.kernel.exports.netnsNumber(this.handle);
+  }
+
   get alive(): boolean {
     return this.#alive;
   }

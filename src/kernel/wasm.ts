@@ -55,6 +55,9 @@ export interface KernelExports
   time(): number;
   setTime(to: number): void;
   nextEvent(): number;
+  lastEvent(): number;
+  watch(what: number): void;
+  watched(): number;
   quietUntil(): number;
   quietSkip(span: number): void;
   eventCount(): number;
@@ -72,6 +75,7 @@ export interface KernelExports
   captureLost(): number;
   captureClear(): void;
   dropLog(): number;
+  marksSet(on: number): void;
   outboxFlip(): void;
   outboxRecords(worker: number): number;
   outboxCount(worker: number): number;
@@ -113,6 +117,7 @@ interface LinkExports {
   hostDrops(host: number): number;
   hostPackets(host: number): number;
   vethHopCount(): number;
+  netnsNumber(ns: number): number;
   netnsNew(host: number): number;
   netnsDel(ns: number): void;
   netnsPark(ns: number, length: number): void;

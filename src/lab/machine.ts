@@ -156,7 +156,8 @@ export class LabMachine implements HostMachine {
   inspect(query: unknown): unknown {
     const { engine } = this;
     const root = this.#root as ProcessRoot;
-    return inspect({ os: this.#os, engine, root, cwd: this.#shellState?.cwd ?? HOME }, query as MachineQuery);
+    const cwd = this.#shellState?.cwd ?? HOME;
+    return inspect({ os: this.#os, engine, plan: this.#plan, root, cwd }, query as MachineQuery);
   }
 
   /** The engine; undefined while its daemon is stopped. */

@@ -4,8 +4,9 @@ import { formatDuration, MS, SEC } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
 import type { FabricPlan } from "./fabric.ts";
 import { chance, matchHosts, span } from "./fields.ts";
+import type { Path } from "./misfit.ts";
 import type { Fault, HostPlan, Step } from "./plan.ts";
-import type { Path, Source } from "./source.ts";
+import type { Source } from "./source.ts";
 
 /** A fault that passed the schema. */
 export interface RawFault {

@@ -232,6 +232,15 @@ export const LAB_SCHEMA = {
   },
 } as const;
 
+/** How the schema is compiled; `verbose` gives errors the part of the schema that they are about. */
+export const VALIDATOR_OPTIONS = {
+  allErrors: false,
+  verbose: true,
+  allowUnionTypes: true,
+  strict: false,
+  useDefaults: false,
+} as const;
+
 /** What holds schemas of values, of which any may be written with a parameter. */
 const HOLDERS = ["properties", "additionalProperties", "items", "oneOf"];
 

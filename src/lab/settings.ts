@@ -80,7 +80,7 @@ function ownCollections(doc: Document, path: readonly (string | number)[]): void
 }
 
 /** The parameters with scalar values, which the schema wants all of them to be. */
-function paramsOf(doc: Document): Map<string, { value: unknown }> {
+export function paramsOf(doc: Document): Map<string, { value: unknown }> {
   const node: unknown = isMap(doc.contents) ? doc.get("params", true) : undefined;
   const params = new Map<string, { value: unknown }>();
   if (!isMap(node)) return params;

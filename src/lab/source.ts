@@ -1,12 +1,32 @@
 /** A lab file's text: YAML checked against the schema, with the means to point into it. */
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { UserError } from "../base/errors.ts";
-import { LAB_SCHEMA } from "./schema.ts";
-import { applySettings, type Scalar, type Settings } from "./settings.ts";
+import { formatPath, misfitOf, type Path } from "./misfit.ts";
+import { applySettings, paramsOf, type Scalar, type Settings } from "./settings.ts";
 
-/** A field of the file, from the top. */
-export type Path = readonly (string | number)[];
+/** What is wrong with a lab file, and where. */
+export class LabError extends UserError {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+  /** The field and what was expected. */
+  readonly problem: string;
+
+  constructor(file: string, line: number, column: number, problem: string) {
+    super(`${file}:${line}:${column}: ${problem}`);
+    this.file = file;
+    this.line = line;
+    this.column = column;
+    this.problem = problem;
+  }
+
+  /** The same error with something said after it. */
+  with(note: string): LabError {
+    return new LabError(this.file, this.line, this.column, this.problem + note);
+  }
+}
 
 /** A lab file's text with the means to point into it. */
 export class Source {
@@ -15,6 +35,8 @@ export class Source {
   readonly doc: Document;
   /** The settings with the types that they have in the file. */
   readonly settings: Readonly<Record<string, Scalar>>;
+  /** Its parameters, with the values that stand in it. */
+  readonly params: Readonly<Record<string, Scalar>>;
 
   /** @param settings values of parameters and fields, in place of the file's own */
   constructor(file: string, text: string, settings: Settings = {}) {
@@ -23,16 +45,16 @@ export class Source {
     const error = this.doc.errors[0];
     if (error !== undefined) throw this.#at(error.pos[0], error.message);
     this.#checkAliases();
+    this.params = Object.fromEntries([...paramsOf(this.doc)].map(([name, { value }]) => [name, value as Scalar]));
     this.settings = applySettings(file, this.doc, () => this.#plain(), settings);
   }
 
-  /** The file as plain data that fits the schema. @throws UserError that names line, column, field and what was expected */
+  /** The file as plain data that fits the schema. @throws LabError */
   checked(): unknown {
     const raw = this.#plain();
-    if (validate(raw)) return raw;
-    const error = validate.errors?.[0] as ErrorObject;
-    const { extra, expected, atKey } = explain(error);
-    throw this.error([...pointerToPath(error.instancePath, raw), ...extra], expected, atKey);
+    const misfit = misfitOf(raw);
+    if (misfit === undefined) return raw;
+    throw this.error(misfit.path, misfit.expected, misfit.atKey);
   }
 
   /** @throws UserError for an alias without its anchor */
@@ -60,13 +82,22 @@ export class Source {
    * An error at a field; where that is missing, at what it is missing from.
    * @param atKey points at its key, not at its value
    */
-  error(path: Path, expected: string, atKey = false): UserError {
-    let offset = atKey ? this.#keyOffset(path) : undefined;
-    for (let length = path.length; offset === undefined && length >= 0; length--) {
+  error(path: Path, expected: string, atKey = false): LabError {
+    const offset = atKey ? this.#keyOffset(path) : undefined;
+    return this.#at(offset ?? this.#offset(path), `${formatPath(path)}: ${expected}`);
+  }
+
+  /** The line on which a field's value begins, from 1; where that is missing, what it is missing from. */
+  line(path: Path): number {
+    return this.#lines.linePos(this.#offset(path)).line;
+  }
+
+  #offset(path: Path): number {
+    for (let length = path.length; length >= 0; length--) {
       const node: unknown = length === 0 ? this.doc.contents : this.doc.getIn(path.slice(0, length), true);
-      if (isNode(node)) offset = node.range?.[0]; // none: it was set from outside
+      if (isNode(node) && node.range) return node.range[0]; // none: it was set from outside
     }
-    return this.#at(offset ?? 0, `${formatPath(path)}: ${expected}`);
+    return 0;
   }
 
   #keyOffset(path: Path): number | undefined {
@@ -76,79 +107,8 @@ export class Source {
     return isNode(pair?.key) ? pair.key.range?.[0] : undefined;
   }
 
-  #at(offset: number, message: string): UserError {
+  #at(offset: number, problem: string): LabError {
     const { line, col } = this.#lines.linePos(offset);
-    return new UserError(`${this.#file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${message}`);
+    return new LabError(this.#file, Math.max(line, 1), Math.max(col, 1), problem);
   }
-}
-
-function formatPath(path: Path): string {
-  let out = "";
-  for (const part of path) out += typeof part === "number" ? `[${part}]` : out === "" ? part : `.${part}`;
-  return out === "" ? "lab" : out;
-}
-
-const validate = new Ajv2020({
-  allErrors: false,
-  verbose: true,
-  allowUnionTypes: true,
-  strict: false,
-  useDefaults: false,
-}).compile(LAB_SCHEMA);
-
-/** Marks the schema's durations, whose descriptions say what they are for. */
-const DURATION = LAB_SCHEMA.properties.pause.pattern;
-
-/** What a schema error means, in one clause. */
-function explain(error: ErrorObject): { extra: Path; expected: string; atKey?: boolean } {
-  const params = error.params as Record<string, unknown>;
-  const schema = error.parentSchema as { properties?: object; pattern?: string; description?: string };
-  if (error.propertyName !== undefined)
-    return { extra: [error.propertyName], expected: "expected a name of letters, digits and hyphens", atKey: true };
-  if (schema.pattern === DURATION)
-    return { extra: [], expected: "expected a span of time with its unit, e.g. 50us, 1.5s, 12h" };
-  switch (error.keyword) {
-    case "additionalProperties": {
-      const known = Object.keys(schema.properties ?? {});
-      return {
-        extra: [String(params["additionalProperty"])],
-        expected: `unknown key; expected one of ${known.join(", ")}`,
-        atKey: true,
-      };
-    }
-    case "required":
-      return { extra: [String(params["missingProperty"])], expected: "missing" };
-    case "type":
-      return { extra: [], expected: `expected ${[params["type"]].flat().join(" or ")}` };
-    case "enum":
-      return {
-        extra: [],
-        expected: `expected one of ${(params["allowedValues"] as unknown[]).map(String).join(", ")}`,
-      };
-    case "const":
-      return { extra: [], expected: `expected ${String(params["allowedValue"])}` };
-    case "pattern":
-      return {
-        extra: [],
-        expected:
-          schema.description === undefined ? "not in the expected form" : `expected ${lower(schema.description)}`,
-      };
-    default:
-      return { extra: [], expected: error.message ?? "not as expected" };
-  }
-}
-
-function lower(sentence: string): string {
-  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
-}
-
-function pointerToPath(pointer: string, root: unknown): Path {
-  const path: (string | number)[] = [];
-  let at = root;
-  for (const raw of pointer.split("/").slice(1)) {
-    const key = raw.replaceAll("~1", "/").replaceAll("~0", "~");
-    path.push(Array.isArray(at) ? Number(key) : key);
-    at = (at as Record<string, unknown>)[key];
-  }
-  return path;
 }

@@ -1,5 +1,6 @@
 /** What the rest of libnetwork sees of NetworkDB (moby libnetwork/networkdb). */
 import type { Ipv4 } from "../base/addr.ts";
+import type { Time } from "../base/time.ts";
 import type { Channel, Proc } from "../scheduler/process.ts";
 
 /** A change of a table that a watcher is told of. */
@@ -35,6 +36,58 @@ export interface GossipCensus {
   readonly networkNodes: number;
 }
 
+/** A member as memberlist has it. */
+export interface MemberView extends GossipPeer {
+  readonly port: number;
+  readonly state: "alive" | "suspect" | "dead" | "left";
+  readonly incarnation: number;
+  /** When its state changed last. */
+  readonly since: Time;
+}
+
+/** A node as NetworkDB has it. */
+export interface NodeView extends GossipPeer {
+  readonly state: "active" | "left" | "failed";
+  /** Lamport time of the latest event about it. */
+  readonly lTime: number;
+  /** For how long one that failed or left is remembered still, as of the last look; 0 for an active one. */
+  readonly reapTime: Time;
+}
+
+/** A node's part in a network. */
+export interface AttachmentView {
+  readonly node: string;
+  readonly networkId: string;
+  readonly lTime: number;
+  readonly leaving: boolean;
+  /** For how long it is remembered still after it was left, as of the last look. */
+  readonly reapTime: Time;
+}
+
+/** An entry of a table, or the trace of a deleted one. */
+export interface EntryView {
+  readonly networkId: string;
+  readonly table: string;
+  readonly key: string;
+  /** Gossip name of the owner. */
+  readonly node: string;
+  readonly lTime: number;
+  readonly value: Uint8Array;
+  /** A tombstone. */
+  readonly deleting: boolean;
+  /** For how long a tombstone is kept still, as of the last look. */
+  readonly reapTime: Time;
+}
+
+/** All that a node knows, for whoever looks at it: reading changes nothing. */
+export interface GossipView {
+  members(): readonly MemberView[];
+  nodes(): readonly NodeView[];
+  attachments(): readonly AttachmentView[];
+  /** Tombstones included, by network, table and key. */
+  entries(): readonly EntryView[];
+}
+
 /** The gossiped tables as their users see them (networkdb.NetworkDB). */
 export interface NetworkDb {
   /** 12 hex digits, new each time the agent starts; `Peers[].Name` of `network inspect`. */
@@ -56,9 +109,12 @@ export interface NetworkDb {
   unwatch(channel: Channel<TableNote>): void;
   /** Nodes that take part in a network, this one included. */
   networkPeers(networkId: string): readonly GossipPeer[];
+  /** How many of them NetworkDB knows. */
+  networkSize(networkId: string): number;
   clusterPeers(): readonly GossipPeer[];
   /** The same in numbers, for whoever waits until a cluster has converged. */
   census(networkId: string): GossipCensus;
+  readonly view: GossipView;
   /** Installs a key: it decrypts (SetKey). */
   setKey(key: Uint8Array): void;
   /** Makes an installed key the one that encrypts; nothing happens when it isn't installed (SetPrimaryKey). */

@@ -72,6 +72,19 @@ export class ServiceRecords {
     this.#addresses.clear();
   }
 
+  /** All of them, in order of adding: names with their addresses, and addresses with the names that PTR answers. */
+  *entries(): Generator<{
+    readonly type: "A" | "PTR";
+    readonly name: string;
+    readonly ip: Ipv4;
+    readonly serviceId: string;
+  }> {
+    for (const [name, set] of this.#names)
+      for (const { ip, serviceId } of set) yield { type: "A", name, ip, serviceId };
+    for (const [ip, set] of this.#addresses)
+      for (const { name, serviceId } of set) yield { type: "PTR", name, ip, serviceId };
+  }
+
   /** `name address` lines in order, for diagnostics. */
   dump(): string[] {
     const lines: string[] = [];

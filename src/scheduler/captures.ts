@@ -6,13 +6,16 @@
 import type { Ipv4, Mac } from "../base/addr.ts";
 import { FOREVER, type Time } from "../base/time.ts";
 import { type CapturedFrame, RecordCursor } from "../kernel/capture-records.ts";
+import type { PacketMark } from "../kernel/marks.ts";
 
-export type { CapturedFrame };
+export type { CapturedFrame, PacketMark };
 
 /** A device that is captured on; becomes one interface of the capture file. */
 export interface CapturePoint {
-  /** Host index in the upper 16 bits, per-host number from 1 in the lower ones: the same for any number of workers. */
+  /** Host index in the upper 16 bits, per-host number from 1 (and CAP_HOP) in the lower ones: the same for any number of workers. */
   readonly id: number;
+  /** It is captured for the lives of packets only (CaptureConfig.hops): no pattern asks for it. */
+  readonly hop?: boolean;
   readonly hostIndex: number;
   readonly host: string;
   readonly namespace: string;
@@ -40,6 +43,16 @@ export interface CapturedSa {
   readonly icvBytes: number;
 }
 
+/** A network namespace that marks speak of. */
+export interface MarkedNamespace {
+  readonly hostIndex: number;
+  /** Host-unique. */
+  readonly number: number;
+  /** As capture points have it; another one when the namespace is renamed. */
+  readonly name: string;
+  readonly since: Time;
+}
+
 /** Takes captured frames in total order. A point is announced before its first frame. */
 export interface CaptureSink {
   point(point: CapturePoint): void;
@@ -48,6 +61,10 @@ export interface CaptureSink {
   skipped?(from: Time, to: Time, frames: number): void;
   /** Associations come in order of time, then of hosts; those of a batch of windows before its frames. */
   association?(sa: CapturedSa): void;
+  /** What happened to a packet, in one order with the frames; only where marks were asked for (CaptureConfig.hops). */
+  mark?(mark: PacketMark): void;
+  /** A namespace has a name, before the first mark of it at that time or later. */
+  namespace?(namespace: MarkedNamespace): void;
 }
 
 /** What a worker delivers after a batch of windows. */
@@ -56,6 +73,7 @@ export interface CaptureBatch {
   readonly chunks: readonly Uint8Array[];
   readonly points: readonly CapturePoint[];
   readonly associations: readonly CapturedSa[];
+  readonly namespaces: readonly MarkedNamespace[];
 }
 
 /**
@@ -68,28 +86,40 @@ export function mergeCaptures(batches: readonly CaptureBatch[], sink: CaptureSin
     for (const sa of associations) sink.association(sa);
   }
   const points = batches.flatMap((batch) => batch.points).sort((a, b) => a.since - b.since || a.id - b.id);
+  const namespaces = batches.flatMap((batch) => batch.namespaces);
+  namespaces.sort((a, b) => a.since - b.since || a.hostIndex - b.hostIndex || a.number - b.number);
   let nextPoint = 0;
+  let nextNamespace = 0;
+  /** What stands before the records of a time. */
+  const announce = (time: Time): void => {
+    for (let p = points[nextPoint]; p !== undefined && p.since <= time; p = points[++nextPoint]) sink.point(p);
+    for (let n = namespaces[nextNamespace]; n !== undefined && n.since <= time; n = namespaces[++nextNamespace])
+      sink.namespace?.(n);
+  };
   let cursors = batches.map((batch) => new RecordCursor(batch.chunks)).filter((cursor) => cursor.next());
-  const group: CapturedFrame[] = [];
+  const group: (CapturedFrame | PacketMark)[] = [];
   while (cursors.length > 0) {
     let time = FOREVER;
     for (const cursor of cursors) if (cursor.time < time) time = cursor.time;
-    for (let p = points[nextPoint]; p !== undefined && p.since <= time; p = points[++nextPoint]) sink.point(p);
+    announce(time);
     if (takeAll(cursors, time, group)) cursors = cursors.filter((cursor) => !cursor.ended);
     // The kernel's order among hosts at one instant is its worker's; this one is everybody's.
     if (group.length > 1) group.sort((a, b) => a.hostIndex - b.hostIndex || a.seq - b.seq);
-    for (const frame of group) sink.frame(frame);
+    for (const record of group) {
+      if ("kind" in record) sink.mark?.(record);
+      else sink.frame(record);
+    }
     group.length = 0;
   }
-  for (let p = points[nextPoint]; p !== undefined; p = points[++nextPoint]) sink.point(p);
+  announce(FOREVER);
 }
 
 /** Moves the records at `time` into `group`; true when a cursor came to its end. */
-function takeAll(cursors: readonly RecordCursor[], time: Time, group: CapturedFrame[]): boolean {
+function takeAll(cursors: readonly RecordCursor[], time: Time, group: (CapturedFrame | PacketMark)[]): boolean {
   let anyEnded = false;
   for (const cursor of cursors) {
     while (cursor.time === time) {
-      group.push(cursor.frame());
+      group.push(cursor.isMark ? cursor.mark() : cursor.frame());
       if (cursor.next()) continue;
       anyEnded = true;
       break;

@@ -30,7 +30,7 @@ import { ControlClient } from "./control-client.ts";
 import type { Executor } from "./executor.ts";
 import type { Log } from "./manager/component.ts";
 import { type NodeAddresses, NodeRunner, type NodeState, type RunnerOptions } from "./node-runner.ts";
-import type { MemoryStore, StoreAction } from "./store/memory.ts";
+import type { ReadTx, StoreAction } from "./store/memory.ts";
 import { TcpTransport } from "./transport/tcp.ts";
 import type { ClientConn, Transport } from "./transport/transport.ts";
 
@@ -180,10 +180,9 @@ export class SwarmNode {
     return this.#runner?.manager !== undefined;
   }
 
-  /** The swarm's objects as this node has them; undefined where it is no manager that leads. */
-  get store(): MemoryStore | undefined {
-    const manager = this.#runner?.manager;
-    return manager?.leading === true ? manager.state.store : undefined;
+  /** Reads the swarm's objects as this node's manager has them; undefined where it is no manager. Reading changes nothing. */
+  objects<T>(read: (tx: ReadTx) => T): T | undefined {
+    return this.#runner?.manager?.state.store.view(read);
   }
 
   /** True where an agent runs: in a swarm, as worker or manager. */

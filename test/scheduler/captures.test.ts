@@ -37,7 +37,12 @@ describe("merging captures", () => {
         );
         const batches = [0, 1, 2].map((worker) => {
           const own = all.filter((record) => owner[record.host] === worker).sort((a, b) => a.time - b.time);
-          return { chunks: [encode(own.slice(0, cut)), encode(own.slice(cut))], points: [], associations: [] };
+          return {
+            chunks: [encode(own.slice(0, cut)), encode(own.slice(cut))],
+            points: [],
+            associations: [],
+            namespaces: [],
+          };
         });
         const seen: Raw[] = [];
         mergeCaptures(batches, {
@@ -72,8 +77,8 @@ describe("merging captures", () => {
     ]);
     mergeCaptures(
       [
-        { chunks: [chunk], points: [point(3, 12), point(2, 9)], associations: [] },
-        { chunks: [], points: [point(1, 0)], associations: [] },
+        { chunks: [chunk], points: [point(3, 12), point(2, 9)], associations: [], namespaces: [] },
+        { chunks: [], points: [point(1, 0)], associations: [], namespaces: [] },
       ],
       {
         point: (p) => log.push(`point ${p.id}`),
@@ -94,6 +99,7 @@ describe("merging captures", () => {
       const batches = [0, 1, 2].map((worker) => ({
         chunks: [],
         points: [],
+        namespaces: [],
         associations: all.filter(({ hostIndex }) => owner[hostIndex] === worker),
       }));
       mergeCaptures(batches, { point: () => {}, frame: () => {}, association: ({ spi }) => told.push(spi) });
@@ -115,7 +121,10 @@ describe("merging captures", () => {
       { time: 4, host: 0, seq: 1 },
     ]);
     expect(() =>
-      mergeCaptures([{ chunks: [chunk], points: [], associations: [] }], { point: () => {}, frame: () => {} }),
+      mergeCaptures([{ chunks: [chunk], points: [], associations: [], namespaces: [] }], {
+        point: () => {},
+        frame: () => {},
+      }),
     ).toThrow(/order of time/);
   });
 });

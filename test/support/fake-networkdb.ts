@@ -4,7 +4,13 @@
  */
 import { assert } from "../../src/base/errors.ts";
 import type { NetworkDbConfig } from "../../src/libnetwork/agent.ts";
-import type { GossipCensus, GossipPeer, NetworkDb, TableNote } from "../../src/libnetwork/networkdb-types.ts";
+import type {
+  GossipCensus,
+  GossipPeer,
+  GossipView,
+  NetworkDb,
+  TableNote,
+} from "../../src/libnetwork/networkdb-types.ts";
 import { Channel, type Proc } from "../../src/scheduler/process.ts";
 
 interface Entry {
@@ -51,6 +57,17 @@ export class FakeNetworkDb implements NetworkDb {
     this.ring = config.keys.map(({ key }) => key);
     if (config.primary !== undefined) this.setPrimaryKey(config.primary.key);
     this.nodeName = config.os.random.fork("gossip").hex(12);
+  }
+
+  networkSize(networkId: string): number {
+    return this.networkPeers(networkId).length;
+  }
+
+  get view(): GossipView {
+    const entries = this.#cluster.entries.map(({ owner: node, ...entry }) => {
+      return { ...entry, node, lTime: 1, deleting: false, reapTime: 0 };
+    });
+    return { members: () => [], nodes: () => [], attachments: () => [], entries: () => entries };
   }
 
   *join(): Proc<number> {

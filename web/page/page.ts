@@ -1,8 +1,9 @@
 /** What the page's views share: the session, what they tell each other, and how errors are shown. */
 import type { Remote } from "comlink";
-import type { OpenLab } from "../session/labs/protocol.ts";
+import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
 import type { Status } from "../session/time/protocol.ts";
+import type { Keys } from "./keys.ts";
 
 /** What views tell each other, by name. */
 export interface PageEvents {
@@ -41,10 +42,16 @@ export class Hub {
 export interface Page {
   readonly session: Remote<SessionApi>;
   readonly hub: Hub;
+  /** Keys that work all over the page. */
+  readonly keys: Keys;
   /** An action whose error the user is told. */
   attempt(action: Promise<unknown>): void;
-  /** Opens a lab. @param seed instead of its own */
-  open(name: string, seed?: string): Promise<void>;
+  /** What was opened last. */
+  readonly request: LabRequest | undefined;
+  /** Opens a lab in place of the one that is open. */
+  open(request: LabRequest): Promise<void>;
+  /** Opens the lab that is open again. @param seed instead of the one it runs with; "" for the lab's own */
+  restart(seed?: string): Promise<void>;
 }
 
 /** An element of index.html. */

@@ -93,17 +93,16 @@ function namesOf(engine: Engine): DockerNames {
     networks: [...new Set([...local.map(({ name }) => name), ...networks])],
     images: engine.imageList().flatMap((image) => image["RepoTags"] as string[]),
     services: services.map(({ name }) => name),
-    nodes: swarm.store === undefined ? [] : ["self", ...nodes],
+    nodes: swarm.isManager ? ["self", ...nodes] : [],
     stacks: [...new Set(services.flatMap(({ labels }) => labels[NAMESPACE_LABEL] ?? []))],
   };
 }
 
 /** Of the swarm's objects, as a manager has them. */
 function swarmNames({ swarm }: Engine) {
-  const { store } = swarm;
-  const services = store?.view((tx) => tx.all("service")) ?? [];
-  const nodes = store?.view((tx) => tx.all("node")) ?? [];
-  const networks = store?.view((tx) => tx.all("network")) ?? [];
+  const services = swarm.objects((tx) => tx.all("service")) ?? [];
+  const nodes = swarm.objects((tx) => tx.all("node")) ?? [];
+  const networks = swarm.objects((tx) => tx.all("network")) ?? [];
   return {
     services: services.map(({ spec }) => spec.annotations),
     nodes: nodes.map((node) => node.description?.hostname ?? node.id),

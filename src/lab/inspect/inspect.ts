@@ -2,8 +2,14 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { ProcessRoot } from "../../engine/process-runner.ts";
 import type { HostOs } from "../../scheduler/os.ts";
+import type { HostPlan } from "../plan.ts";
+import { census } from "./census.ts";
 import { completion, shell } from "./completion.ts";
+import { entry } from "./entry.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
+import { deviceCounts, pulse, scene } from "./scene.ts";
+import { namespaces } from "./tables/namespaces.ts";
+import { readTable, readTables } from "./tables/read.ts";
 
 /** What can be looked at. */
 export interface Inspected {
@@ -14,6 +20,7 @@ export interface Inspected {
   readonly root: ProcessRoot;
   /** Where its login shell stands. */
   readonly cwd: string;
+  readonly plan: HostPlan;
 }
 
 /** The answer to a question. */
@@ -25,6 +32,22 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return completion(host, query);
     case "shell":
       return shell(host, query.container);
+    case "scene":
+      return scene(host);
+    case "pulse":
+      return pulse(host);
+    case "counts":
+      return deviceCounts(host);
+    case "namespaces":
+      return namespaces(host);
+    case "table":
+      return readTable(host, query.table, query.namespace);
+    case "entry":
+      return entry(host, query.entry);
+    case "census":
+      return census(host);
+    case "tables":
+      return readTables(host);
   }
 }
 

@@ -18,7 +18,7 @@ import type { HostOs } from "../../scheduler/os.ts";
 import { type Channel, type Proc, Signal } from "../../scheduler/process.ts";
 import type { HostState } from "../../scheduler/quiet.ts";
 import { TaskGroup } from "../../scheduler/task-group.ts";
-import type { GossipCensus, GossipKey, GossipPeer, NetworkDb, TableNote } from "../networkdb-types.ts";
+import type { GossipCensus, GossipKey, GossipPeer, GossipView, NetworkDb, TableNote } from "../networkdb-types.ts";
 import type { OwnAttachment } from "./attachments.ts";
 import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
@@ -42,6 +42,7 @@ import { NODE_REAP_PERIOD } from "./nodes.ts";
 import { type GossipRest, replayGossip } from "./quiet.ts";
 import { ClusterState, REAP_ENTRY_INTERVAL, REAP_NETWORK_INTERVAL, REAP_PERIOD } from "./state.ts";
 import type { Entry } from "./table-store.ts";
+import { gossipView } from "./view.ts";
 
 const REJOIN_INTERVAL = MINUTE;
 const BROADCAST_TIMEOUT = 5 * SEC;
@@ -242,9 +243,13 @@ export class NetworkDbNode implements NetworkDb {
   }
 
   census(networkId: string): GossipCensus {
-    const { nodes, attachments } = this.#state;
-    const networkNodes = attachments.nodesOf(networkId).length;
+    const { nodes } = this.#state;
+    const networkNodes = this.networkSize(networkId);
     return { members: this.#memberlist.members.aliveCount, nodes: nodes.active.size, networkNodes };
+  }
+
+  get view(): GossipView {
+    return gossipView(this.#state, () => this.#memberlist.members.ring);
   }
 
   setKey(key: Uint8Array): void {
@@ -285,9 +290,8 @@ export class NetworkDbNode implements NetworkDb {
     const { attachments, networkClock } = this.#state;
     const lTime = networkClock.increment();
     const queue = new BroadcastQueue(() => attachments.nodesOf(networkId).length, LAN.retransmitMult);
-    const own: OwnAttachment = { networkId, lTime, leaving: false, reapTime: 0, queue, inSync: false };
-    attachments.own.set(networkId, own);
-    attachments.addNode(networkId, this.nodeName);
+    const own: OwnAttachment = { networkId, lTime, leaving: false, reapTime: 0, sent: undefined, queue, inSync: false };
+    attachments.join(own);
     const nodes = [...attachments.nodesOf(networkId)];
     this.#sendNetworkEvent(MEMBERSHIP.join, networkId, lTime);
     yield* this.#syncer.withAll(nodes);
@@ -300,7 +304,7 @@ export class NetworkDbNode implements NetworkDb {
     if (own === undefined) throw new NetworkDbError(`could not find network ${networkId} while trying to leave`);
     const lTime = networkClock.increment();
     this.#sendNetworkEvent(MEMBERSHIP.leave, networkId, lTime);
-    attachments.removeNode(networkId, this.nodeName);
+    attachments.leave(networkId);
     this.#state.dropNetwork(networkId);
     own.lTime = lTime;
     own.reapTime = REAP_NETWORK_INTERVAL;
@@ -314,6 +318,10 @@ export class NetworkDbNode implements NetworkDb {
       if (node !== undefined) peers.push({ name, ip: node.member.addr });
     }
     return peers;
+  }
+
+  networkSize(networkId: string): number {
+    return this.#state.attachments.nodesOf(networkId).length;
   }
 
   // ------------------------------------------------------------------------------------------ entries

@@ -40,6 +40,11 @@ const ASSOCIATION_STATES: Readonly<Record<string, string>> = {
   SHUTDOWN_ACK_SENT: "ACK_SENT",
 };
 
+/** A socket's state in the words of ss. */
+export function socketState({ state }: SocketInfo): string {
+  return STATES[state] ?? state;
+}
+
 interface Column {
   readonly head: string;
   readonly right: boolean;
@@ -67,7 +72,7 @@ function host(ip: Ipv4): string {
 }
 
 function cells(socket: SocketInfo, processes: boolean): string[] {
-  const state = STATES[socket.state] ?? socket.state;
+  const state = socketState(socket);
   const queues = [String(socket.rxQueue), String(socket.txQueue)];
   const local = [host(socket.localIp), port(socket.localPort)];
   const peer = [host(socket.remoteIp), port(socket.remotePort)];

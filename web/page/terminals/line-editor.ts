@@ -13,7 +13,8 @@ const TOKEN = new RegExp(`${ESC}\\[[0-9;]*[A-Za-z~]|${ESC}O[A-Z]|${ESC}[a-zA-Z.\
 export interface LineEvents {
   write(text: string): void;
   columns(): number;
-  line(text: string): void;
+  /** @param shown it stands behind a prompt; else nobody has seen it yet */
+  line(text: string, shown: boolean): void;
   key(key: "interrupt" | "eof"): void;
   /** What fits behind a text; never rejects. */
   complete(text: string): Promise<Completion>;
@@ -91,6 +92,12 @@ export class LineEditor {
       if (this.#search === undefined || !this.#searching(this.#search, token)) this.#token(token);
       this.#last = token;
     }
+  }
+
+  /** The terminal is empty again; what is typed so far and the history stay. */
+  reset(): void {
+    this.#prompt = undefined;
+    this.#row = 0;
   }
 
   // ------------------------------------------------------------------------------------------ the screen
@@ -185,9 +192,10 @@ export class LineEditor {
   }
 
   #enter(): void {
+    const shown = this.#prompt !== undefined;
     const line = this.#leave();
     this.#history.add(line);
-    this.#events.line(line);
+    this.#events.line(line, shown);
   }
 
   #give(key: "interrupt" | "eof"): void {

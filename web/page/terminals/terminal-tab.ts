@@ -98,6 +98,12 @@ export class TerminalTab {
     this.#editor?.prompt(prompt);
   }
 
+  /** What it shows is void: all of it comes again. */
+  reset(): void {
+    this.#editor?.reset();
+    this.#terminal.reset();
+  }
+
   focus(): void {
     this.#terminal.focus();
   }

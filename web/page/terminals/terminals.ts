@@ -44,6 +44,7 @@ export class TerminalsView {
     page.hub.on("terminal", ({ host, container }) => this.#open(host, container, false));
     page.hub.on("session", (event) => {
       if (event.kind === "terminal") this.#add(event.terminal);
+      else if (event.kind === "rewound") for (const terminal of this.#terminals.values()) terminal.reset();
       else if (event.kind === "output") this.#terminals.get(event.terminal ?? TRANSCRIPT)?.print(event.text);
       else if (event.kind === "prompt") this.#terminals.get(event.terminal)?.prompt(event.prompt);
     });
@@ -80,7 +81,7 @@ export class TerminalsView {
     this.#histories.set(key, history);
     return {
       history,
-      line: (text) => this.#page.attempt(session.type(name, text)),
+      line: (text, shown) => this.#page.attempt(session.type(name, text, shown)),
       key: (pressed) => this.#page.attempt(session.key(name, pressed)),
       complete: async (text) => {
         try {

@@ -43,8 +43,7 @@ export class TimeBar {
   }
 
   async #restart(): Promise<void> {
-    const { value } = this.#seed;
-    if (this.#lab !== undefined) await this.#page.open(this.#lab.name, value === "" ? undefined : value);
+    await this.#page.restart(this.#seed.value);
   }
 
   #show({ phase, now, step, frames, lost, failures }: Status): void {

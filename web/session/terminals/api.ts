@@ -4,8 +4,8 @@ import type { Emulation } from "../emulation.ts";
 import type { TerminalsApi } from "./protocol.ts";
 
 /** The shell that a container's image has; `sh` where it has none: docker says so then. */
-async function shellOf({ session }: Emulation, host: string, container: string): Promise<string> {
-  const [found] = await session.inspect([host], { kind: "shell", container });
+async function shellOf(emulation: Emulation, host: string, container: string): Promise<string> {
+  const [found] = await emulation.inspect([host], { kind: "shell", container });
   return found ?? "sh";
 }
 
@@ -14,35 +14,39 @@ export function terminalsApi(context: SessionContext): TerminalsApi {
   return {
     async openTerminal(host, container, another) {
       const { emulation } = context;
-      const shell = container === undefined ? "" : await shellOf(emulation, host, container);
-      const name = emulation.terminals.open(host, container, shell, another);
-      emulation.typed();
-      return name;
+      const program = container === undefined ? "" : await shellOf(emulation, host, container);
+      const { entry, begins } = emulation.terminals.open(host, container, program, another);
+      emulation.report();
+      if (begins) emulation.act({ kind: "begin", terminal: entry });
+      return entry.name;
     },
     closeTerminal(name) {
-      context.emulation.terminals.close(name);
-      context.emulation.typed();
+      const { emulation } = context;
+      const terminal = emulation.terminals.hide(name);
+      if (terminal !== undefined) emulation.act({ kind: "close", terminal });
     },
-    type(name, line) {
-      context.emulation.terminals.input(name, { line });
-      context.emulation.typed();
+    type(name, line, shown) {
+      const { emulation } = context;
+      const terminal = emulation.terminals.entry(name);
+      if (terminal !== undefined) emulation.act({ kind: "line", line, shown, terminal });
     },
     key(name, key) {
-      context.emulation.terminals.input(name, { key });
-      context.emulation.typed();
+      const { emulation } = context;
+      const terminal = emulation.terminals.entry(name);
+      if (terminal !== undefined) emulation.act({ kind: "key", key, terminal });
     },
     async complete(name, line) {
-      const { session, terminals } = context.emulation;
-      const at = terminals.completes(name);
+      const { emulation } = context;
+      const at = emulation.terminals.completes(name);
       if (at === undefined) return { candidates: [], word: "" };
       const { host, container, cwd } = at;
-      const [offered] = await session.inspect([host], { kind: "completion", line, container, cwd });
+      const [offered] = await emulation.inspect([host], { kind: "completion", line, container, cwd });
       return offered ?? { candidates: [], word: "" };
     },
     async places() {
-      const { session } = context.emulation;
-      const hosts = session.plan.hosts.map(({ name }) => name);
-      const all = await session.inspect(hosts, { kind: "containers" });
+      const { emulation } = context;
+      const hosts = emulation.plan.hosts.map(({ name }) => name);
+      const all = await emulation.inspect(hosts, { kind: "containers" });
       return hosts.map((host, i) => {
         const running = (all[i] ?? []).filter(({ state }) => state === "running");
         return { host, containers: running.map(({ name }) => name) };

@@ -8,6 +8,8 @@ export interface TerminalEntry {
   readonly host: string;
   /** Undefined: the host's own. */
   readonly container?: string;
+  /** The shell of the container's image; default: sh. */
+  readonly program?: string;
 }
 
 /** A host, and the containers that run there. */
@@ -26,8 +28,11 @@ export interface TerminalsApi {
   openTerminal(host: string, container?: string, another?: boolean): Promise<string>;
   /** Closes it: what runs there ends. */
   closeTerminal(name: string): void;
-  /** A line typed there. It runs at once, whatever runs elsewhere; behind what runs there. */
-  type(name: string, line: string): void;
+  /**
+   * A line typed there. It runs at once, whatever runs elsewhere; behind what runs there.
+   * @param shown it stands behind a prompt already
+   */
+  type(name: string, line: string, shown: boolean): void;
   /** Ctrl-C or Ctrl-D there. */
   key(name: string, key: "interrupt" | "eof"): void;
   /** What Tab offers there behind a line. */

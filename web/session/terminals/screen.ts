@@ -51,6 +51,18 @@ export class Screen {
     if (this.#shown) this.#tell({ kind: "output", terminal: this.name, text });
   }
 
+  /** What was typed, and stands on the page already, unless it is unseen. The prompt that stands there is in it. */
+  echo(text: string, unseen: boolean): void {
+    this.#prompt = undefined;
+    if (unseen) {
+      this.prompt(undefined);
+      this.print(text);
+      return;
+    }
+    this.#log = (this.#log + text).slice(-KEPT);
+    this.#tail = lastLine(text);
+  }
+
   /** Begins a line, unless one has just begun. */
   newLine(): void {
     if (this.#tail !== "") this.print("\n");

@@ -1,5 +1,5 @@
 /** One terminal, typed on by the page's user and by the lab's steps: what `swarmwire shell` does on a real one. */
-import { SEC, type Time } from "../../../src/base/time.ts";
+import { FOREVER, MS, SEC, type Time } from "../../../src/base/time.ts";
 import {
   lastLine,
   type OpenTerminal,
@@ -14,7 +14,11 @@ import type { TerminalEntry } from "./protocol.ts";
 import type { Screen } from "./screen.ts";
 
 /** What is typed: a line, a key, or the command with which a container's terminal begins. */
-export type Typed = { readonly line: string } | { readonly key: "interrupt" | "eof" } | "begin";
+export type Typed =
+  /** `shown`: the page shows it behind the prompt already. */
+  | { readonly kind: "line"; readonly line: string; readonly shown: boolean }
+  | { readonly kind: "key"; readonly key: "interrupt" | "eof" }
+  | { readonly kind: "begin" };
 
 /** A command that was typed and has come to its end, or waits. */
 export interface TypedCommand {
@@ -45,7 +49,10 @@ interface Running {
   /** Its terminal's first request. */
   readonly key: number;
   readonly limit: Time;
-  answered: boolean;
+  /** When the answer came. */
+  answered: Time | undefined;
+  /** The lab goes on beside it. */
+  left: boolean;
 }
 
 /** A terminal. */
@@ -56,8 +63,6 @@ export class HostShell {
   readonly #session: LabSession;
   readonly #begin: string | undefined;
   readonly #typed: (command: TypedCommand) => void;
-  /** What waits to be typed. */
-  #queue: Typed[] = [];
   #open: OpenTerminal | undefined;
   /** The last request on the open terminal. */
   #last = 0;
@@ -66,7 +71,6 @@ export class HostShell {
   #rest: Time | undefined;
   /** The request of a lab's step that runs here; 0 where it isn't known yet. */
   #step: number | undefined;
-  #interrupts = false;
   /** Lines of a command that isn't whole yet. */
   #begun = "";
 
@@ -89,74 +93,87 @@ export class HostShell {
     return promptDirectory(this.#open?.tail);
   }
 
+  /** Time passes for what was typed here. */
+  get awaited(): boolean {
+    return this.pending && this.#running?.left !== true;
+  }
+
+  /** Nobody lets time pass any more for what runs here. */
+  leave(): void {
+    if (this.#running !== undefined) this.#running.left = true;
+  }
+
   /** Something that was typed runs. */
   get busy(): boolean {
-    return this.#running !== undefined && !this.#running.answered;
+    return this.#running !== undefined && this.#running.answered === undefined;
   }
 
-  /** It runs, or has just ended, or waits to be typed. */
+  /** It runs, or has just ended. */
   get pending(): boolean {
-    return this.#running !== undefined || this.#rest !== undefined || this.#queue.length > 0;
+    return this.#running !== undefined || this.#rest !== undefined;
   }
 
-  /** When time need not pass for it any more; undefined while it is busy. */
-  get restEnd(): Time | undefined {
-    return this.#rest;
+  /** When it changes by itself at the latest, though no answer comes. */
+  get due(): Time {
+    return this.#rest ?? this.#running?.limit ?? FOREVER;
   }
 
-  /** Something is typed; it has its effect at the next flush(). */
-  input(typed: Typed): void {
-    const runs = this.busy || this.#step !== undefined;
-    if (typeof typed === "object" && "key" in typed && typed.key === "interrupt" && runs) this.#interrupts = true;
-    else this.#queue.push(typed);
-  }
-
-  /** Types what waits; to be called where no time passes. */
-  flush(): void {
+  /** Takes note of the time; to be called where none passes, and when something is due. */
+  look(): void {
     const { now } = this.#session.cluster;
-    this.#interrupt();
     const running = this.#running;
-    if (running !== undefined && !running.answered && now >= running.limit) this.#giveUp(running);
-    if (running?.answered === true) {
+    if (running !== undefined && running.answered === undefined && now >= running.limit) this.#giveUp(running, now);
+    if (running?.answered !== undefined) {
       this.#running = undefined;
-      this.#rest = now + SEC;
+      // Whoever lets time pass for an answer sees it at the next whole millisecond; a second passes behind it.
+      this.#rest = (Math.floor(running.answered / MS) + 1) * MS + SEC;
     }
-    if (this.#rest !== undefined && now >= this.#rest) {
-      this.#rest = undefined;
-      this.prompt();
-    }
-    while (this.#running === undefined && this.#rest === undefined && this.#step === undefined) {
-      const next = this.#queue.shift();
-      if (next === undefined) return;
-      this.#take(next);
-    }
+    if (this.#rest === undefined || now < this.#rest) return;
+    this.#rest = undefined;
+    this.prompt();
   }
 
-  #interrupt(): void {
-    if (!this.#interrupts) return;
-    this.#interrupts = false;
-    const request = this.#step ?? this.#running?.key ?? 0;
-    if (request !== 0) this.#session.interrupt(this.entry.host, request);
+  /**
+   * Something is typed; to be called where no time passes.
+   * @param again it was typed in an earlier life of the run: the page doesn't show it yet
+   * @returns false where it has to wait for the end of what runs here
+   */
+  type(typed: Typed, again: boolean): boolean {
+    const runs = this.#step ?? (this.#running?.answered === undefined ? this.#running?.key : undefined);
+    if (typed.kind === "key" && typed.key === "interrupt" && runs !== undefined) {
+      this.screen.echo("^C", again);
+      if (runs !== 0) this.#session.interrupt(this.entry.host, runs);
+      return true;
+    }
+    if (runs !== undefined || this.pending) return false;
+    const shown = typed.kind === "line" ? typed.line : typed.kind === "key" && typed.key === "interrupt" ? "^C" : "";
+    const unseen = again || (typed.kind === "line" && !typed.shown);
+    if (typed.kind !== "begin") this.screen.echo(`${this.#prompt}${shown}\n`, unseen);
+    this.#take(typed);
+    return true;
   }
 
   /** Shows where to type. */
   prompt(): void {
-    if (this.#running !== undefined || this.#rest !== undefined || this.#step !== undefined) return;
+    if (this.pending || this.#step !== undefined) return;
+    if (this.#open === undefined) this.screen.newLine();
+    this.screen.prompt(this.#prompt);
+  }
+
+  get #prompt(): string {
     const { host, container } = this.entry;
-    const open = this.#open;
-    if (open === undefined) this.screen.newLine();
     const own = container === undefined ? `${host}$ ` : "[no shell runs; Enter starts one] ";
-    this.screen.prompt(this.#begun !== "" ? "> " : (open?.tail ?? own));
+    return this.#begun !== "" ? "> " : (this.#open?.tail ?? own);
   }
 
   #take(typed: Typed): void {
     const open = this.#open;
-    if (typed === "begin") this.#execute();
-    else if ("key" in typed) {
+    if (typed.kind === "begin") this.#execute();
+    else if (typed.kind === "key") {
       this.#begun = "";
       if (open === undefined) this.prompt();
-      else this.#type({ key: typed.key, into: open.key }, typed.key === "interrupt" ? "^C" : "^D");
-    } else if (open !== undefined) this.#type({ command: typed.line, into: open.key }, typed.line);
+      else this.#start({ key: typed.key, into: open.key }, typed.key === "interrupt" ? "^C" : "^D");
+    } else if (open !== undefined) this.#start({ command: typed.line, into: open.key }, typed.line);
     else if (this.#begin !== undefined) this.#execute();
     else this.#line(typed.line);
   }
@@ -167,7 +184,7 @@ export class HostShell {
     this.screen.prompt(undefined);
     this.screen.newLine();
     this.screen.print(`${this.entry.host}$ ${command}\n`);
-    this.#type({ command }, command);
+    this.#start({ command }, command);
   }
 
   #line(line: string): void {
@@ -179,17 +196,17 @@ export class HostShell {
     const command = this.#begun + line;
     this.#begun = "";
     if (command.trim() === "") this.prompt();
-    else this.#type({ command }, command);
+    else this.#start({ command }, command);
   }
 
-  #type(input: TerminalInput, command: string): void {
+  #start(input: TerminalInput, command: string): void {
     const { host } = this.entry;
     const open = this.#open;
     this.#open = undefined;
     const typed = new TypedOutput(input);
     const show = (_stream: string, output: string): void => this.screen.print(typed.take(output));
     const ended = (outcome: CommandOutcome): void => {
-      running.answered = true;
+      running.answered = outcome.answered ?? 0;
       this.#open = openAfter(outcome, open, typed.tail);
       this.#last = outcome.id;
       if (outcome.refused !== undefined) this.screen.print(`${outcome.refused}\n`);
@@ -198,12 +215,12 @@ export class HostShell {
     };
     const limit = this.#session.cluster.now + TYPED_LIMIT;
     const id = this.#session.begin(host, input, show, ended);
-    const running: Running = { id, key: open?.key ?? id, limit, answered: false };
+    const running: Running = { id, key: open?.key ?? id, limit, answered: undefined, left: false };
     this.#running = running;
   }
 
-  #giveUp(running: Running): void {
-    running.answered = true;
+  #giveUp(running: Running, now: Time): void {
+    running.answered = now;
     this.screen.newLine();
     this.screen.print("no end after an hour of virtual time; interrupted\n");
     this.#session.giveUp(this.entry.host, running.id, running.key);
@@ -212,7 +229,7 @@ export class HostShell {
   /** Ends what runs or waits here; to be called where no time passes. */
   close(): void {
     const { host } = this.entry;
-    if (this.#running !== undefined && !this.#running.answered)
+    if (this.#running !== undefined && this.#running.answered === undefined)
       this.#session.giveUp(host, this.#running.id, this.#running.key);
     else if (this.#open !== undefined) this.#session.hangup(host, this.#open.key);
   }

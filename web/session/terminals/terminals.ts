@@ -1,4 +1,5 @@
 /** The terminals of a lab that runs: the user's typing and the lab's own on them, side by side. */
+import { FOREVER, type Time } from "../../../src/base/time.ts";
 import { lastLine } from "../../../src/lab/open-terminal.ts";
 import type { ClosedTerminal, LateOutput, StepResult } from "../../../src/lab/run.ts";
 import type { LabSession } from "../../../src/lab/session.ts";
@@ -10,14 +11,19 @@ import { HostShell, type Typed, type TypedCommand } from "./shell.ts";
 /** Labs of up to so many hosts have all their terminals open at first. */
 const OPEN_AT_ONCE = 8;
 
+/** What a user does on a terminal, for the journal. */
+export type TerminalAction = { readonly terminal: TerminalEntry } & (
+  | Typed
+  /** It is closed: what runs there ends. */
+  | { readonly kind: "close" }
+);
+
 /** What terminals need of the emulation. */
 export interface TerminalsParts {
   readonly session: LabSession;
   readonly tell: (event: SessionEvent) => void;
   /** Told of each command that was typed, at its end. */
   readonly typed: (command: TypedCommand) => void;
-  /** Somebody watches what comes, or nobody does any more. */
-  readonly watch: (watched: boolean) => void;
 }
 
 /** All terminals, by their names. */
@@ -25,27 +31,34 @@ export class Terminals {
   readonly #session: LabSession;
   readonly #parts: TerminalsParts;
   readonly #shells = new Map<string, HostShell>();
-  /** Things to do where no time passes. */
-  #between: (() => void)[] = [];
   /** The terminal of the step that runs, and the step's request. */
   #step: { readonly shell: HostShell; id: number } | undefined;
-  #watched = false;
 
-  constructor(hosts: readonly string[], parts: TerminalsParts) {
+  /** @param shown those that were shown in an earlier life of the run */
+  constructor(hosts: readonly string[], parts: TerminalsParts, shown?: readonly TerminalEntry[]) {
     this.#session = parts.session;
     this.#parts = parts;
-    if (hosts.length <= OPEN_AT_ONCE) for (const host of hosts) this.#show(this.#own(host));
+    const first = hosts.length <= OPEN_AT_ONCE ? hosts.map((host) => ({ name: host, host })) : [];
+    for (const entry of shown ?? first) this.#show(this.#of(entry));
+  }
+
+  /** Those that the page shows. */
+  get shown(): readonly TerminalEntry[] {
+    return [...this.#shells.values()].filter(({ screen }) => screen.shown).map(({ entry }) => entry);
+  }
+
+  #of(entry: TerminalEntry): HostShell {
+    return this.#shells.get(entry.name) ?? this.#add(entry, entry.name === entry.host);
   }
 
   /** A host's own terminal: there, whether it is shown or not, as soon as anything happens on it. */
   #own(host: string): HostShell {
-    return this.#shells.get(host) ?? this.#add({ name: host, host }, true);
+    return this.#of({ name: host, host });
   }
 
-  /** @param program the shell of a container */
-  #add(entry: TerminalEntry, kept: boolean, program = "sh"): HostShell {
+  #add(entry: TerminalEntry, kept: boolean): HostShell {
     const { session, tell, typed } = this.#parts;
-    const { name, container } = entry;
+    const { name, container, program = "sh" } = entry;
     const begin = container === undefined ? {} : { begin: `docker exec -it ${container} ${program}` };
     const shell = new HostShell(entry, { session, screen: new Screen(name, tell), typed, kept, ...begin });
     this.#shells.set(name, shell);
@@ -62,38 +75,51 @@ export class Terminals {
   // ------------------------------------------------------------------------------------------ the user
 
   /**
-   * Opens a terminal.
+   * Shows a terminal, which has no effect on what happens.
    * @param program with which a container's terminal begins
-   * @returns its name
+   * @returns whose it is, and whether its shell has to begin yet
    */
-  open(host: string, container: string | undefined, program: string, another = false): string {
+  open(
+    host: string,
+    container: string | undefined,
+    program: string,
+    another = false,
+  ): { readonly entry: TerminalEntry; readonly begins: boolean } {
     const first = container === undefined ? host : `${host}/${container}`;
     let name = first;
     for (let n = 2; another && this.#shells.has(name); n++) name = `${first} (${n})`;
     const known = this.#shells.get(name);
-    if (known !== undefined) this.#show(known);
-    else if (container === undefined) this.#show(this.#add({ name, host }, name === host));
-    else {
-      const made = this.#add({ name, host, container }, false, program);
-      this.#show(made);
-      made.input("begin");
-    }
-    return name;
+    const shell = known ?? this.#of(container === undefined ? { name, host } : { name, host, container, program });
+    this.#show(shell);
+    return { entry: shell.entry, begins: known === undefined && container !== undefined };
   }
 
-  /** Closes one. A host's own, and those that the lab's steps have opened, are there again when they are opened again. */
-  close(name: string): void {
+  /**
+   * The page doesn't show a terminal any more.
+   * @returns it, if it is to be closed: not a host's own, and not one that the lab's steps have opened
+   */
+  hide(name: string): TerminalEntry | undefined {
     const shell = this.#shells.get(name);
-    if (shell === undefined) return;
-    shell.screen.hide();
-    if (shell === this.#step?.shell || shell.kept) return;
-    this.#shells.delete(name);
-    this.#between.push(() => shell.close());
+    shell?.screen.hide();
+    return shell === undefined || shell.kept || shell === this.#step?.shell ? undefined : shell.entry;
   }
 
-  /** Something is typed on a terminal. */
-  input(name: string, typed: Typed): void {
-    this.#shells.get(name)?.input(typed);
+  /** A terminal by its name. */
+  entry(name: string): TerminalEntry | undefined {
+    return this.#shells.get(name)?.entry;
+  }
+
+  /**
+   * Something is done on a terminal; to be called where no time passes.
+   * @param again it was done in an earlier life of the run
+   * @returns false where it has to wait
+   */
+  act(action: TerminalAction, again: boolean): boolean {
+    const { terminal } = action;
+    if (action.kind !== "close") return this.#of(terminal).type(action, again);
+    this.#shells.get(terminal.name)?.close();
+    this.#shells.delete(terminal.name);
+    return true;
   }
 
   /** What Tab looks at there; undefined where no shell waits. */
@@ -107,36 +133,39 @@ export class Terminals {
 
   // ------------------------------------------------------------------------------------------ time
 
-  /** Something that was typed runs, or waits for it. */
+  /** Something that was typed runs, or has just ended. */
   get pending(): boolean {
-    return this.#between.length > 0 || [...this.#shells.values()].some((shell) => shell.pending);
+    return [...this.#shells.values()].some((shell) => shell.pending);
   }
 
-  /** Types what waits; to be called where no time passes, and often. */
-  flush(): void {
-    for (const action of this.#between.splice(0)) action();
-    let watched = false;
-    for (const shell of this.#shells.values()) {
-      shell.flush();
-      watched ||= shell.busy;
-    }
-    if (watched !== this.#watched) this.#parts.watch(watched);
-    this.#watched = watched;
+  /** When one of them changes by itself at the latest. */
+  get due(): Time {
+    return Math.min(FOREVER, ...[...this.#shells.values()].map((shell) => shell.due));
+  }
+
+  /** Takes note of the time; to be called where none passes, and when something is due. */
+  look(): void {
+    for (const shell of this.#shells.values()) shell.look();
   }
 
   /**
    * Lets time pass as long as anything runs that was typed, and a second after it.
-   * @param over ends it before
+   * @param over ends it before: what runs then is no longer waited for, and goes on whenever time does
    */
   async pass(over: () => boolean): Promise<void> {
     const session = this.#session;
     for (;;) {
-      this.flush();
-      if (over() || session.stopped || !this.pending) return;
-      const shells = [...this.#shells.values()];
-      const busy = shells.filter((shell) => shell.busy);
-      if (busy.length > 0) await session.slice(Infinity, () => busy.some((shell) => !shell.busy));
-      else await session.wait(Math.max(...shells.map((shell) => shell.restEnd ?? 0)) - session.cluster.now);
+      this.look();
+      const awaited = [...this.#shells.values()].filter((shell) => shell.awaited);
+      if (session.stopped || awaited.length === 0) return;
+      if (over()) {
+        for (const shell of awaited) shell.leave();
+        return;
+      }
+      const busy = awaited.filter((shell) => shell.busy);
+      const due = Math.min(...awaited.map((shell) => shell.due));
+      if (busy.length > 0) await session.slice(due, () => over() || busy.some((shell) => !shell.busy));
+      else await session.wait(due - session.cluster.now);
     }
   }
 
