@@ -4,12 +4,16 @@ import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
+import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
+import { faultText } from "../../src/lab/parse-fault.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
 import { Transcript } from "../../src/lab/transcript.ts";
 import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
+import { Recorder } from "./charts/recorder.ts";
+import { HopWatch } from "./follow/watch.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
@@ -57,6 +61,9 @@ export class Emulation implements Hands {
   readonly seed: string;
   readonly tell: OnEvents;
   readonly recording: Recording;
+  /** What was seen of packets on their way. */
+  readonly watch: HopWatch;
+  readonly recorder: Recorder;
   readonly #session: LabSession;
   readonly #clock: Clock;
   readonly #script: Script;
@@ -85,7 +92,18 @@ export class Emulation implements Hands {
     this.#known = parts.life?.known ?? 0;
     this.#script = new Script(parts.clock, new Journal(parts.life?.entries), this);
     this.recording = parts.recording;
+    this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
+    this.recorder = parts.recorder;
+    const { cluster } = parts.session;
+    const hosts = plan.hosts.map(({ name }) => name);
+    parts.recorder.watch({
+      get now() {
+        return cluster.now;
+      },
+      counters: () => cluster.counters(),
+      census: () => parts.session.inspect(hosts, { kind: "census" }),
+    });
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
       failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
@@ -104,6 +122,8 @@ export class Emulation implements Hands {
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
+    const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
+    const watch = new HopWatch(plan);
     const clock = new Clock();
     const session = await LabSession.start(plan, {
       module: await options.ground.kernel(),
@@ -111,10 +131,17 @@ export class Emulation implements Hands {
       workers: 1,
       platform: options.ground.platform,
       seed,
-      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, sink: recording },
+      capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recorder.tap(recording)) },
       pace: clock,
     });
-    const emulation = new Emulation(plan, seed, tell, { session, clock, recording, life: options.life });
+    const emulation = new Emulation(plan, seed, tell, {
+      session,
+      clock,
+      recording,
+      recorder,
+      watch,
+      life: options.life,
+    });
     clock.owner = emulation.#script;
     clock.speed = options.speed;
     clock.goal = options.life?.goal;
@@ -148,7 +175,8 @@ export class Emulation implements Hands {
     /** The terminal of the step that runs. */
     let current: HostTerminal | undefined;
     return {
-      stepStarted: (step, host, terminal, command) => {
+      stepStarted: (step, host, terminal, command, time) => {
+        this.recorder.mark(time, "step", `${terminal === undefined ? host : `${host}/${terminal}`}: ${command}`);
         current = this.#terminals.get(host);
         this.#outbox.push({ kind: "prompt", host, prompt: undefined });
         for (const transcript of [all, current?.transcript]) transcript?.stepStarted(step, host, terminal, command);
@@ -163,7 +191,10 @@ export class Emulation implements Hands {
         current?.shell.prompt();
         current = undefined;
       },
-      passed: (step, kind, detail) => all.passed(step, kind, detail),
+      passed: (step, kind, detail, time) => {
+        if (kind === "fault" || kind === "workload") this.recorder.mark(time, kind === "fault" ? kind : "step", detail);
+        all.passed(step, kind, detail);
+      },
       lateOutput: (late) => {
         const terminal = this.#terminals.get(late.host);
         all.lateOutput(late);
@@ -176,6 +207,11 @@ export class Emulation implements Hands {
         terminal?.shell.closed(closed.terminal);
       },
     };
+  }
+
+  /** The lab's hosts, to be looked at. */
+  get lab(): LabSession {
+    return this.#session;
   }
 
   // ------------------------------------------------------------------------------------------------ time
@@ -233,6 +269,7 @@ export class Emulation implements Hands {
     if (clock.closed) return;
     const { goal } = clock;
     if (this.#life !== undefined && goal !== this.#life.goal) this.#alive();
+    this.recorder.tick();
     const { journal, waiting } = this.#script;
     this.#outbox.push({
       kind: "status",
@@ -303,6 +340,8 @@ export class Emulation implements Hands {
   }
 
   fault(fault: Fault): void {
+    this.#all.passed(this.#steps, "fault", faultText(fault));
+    this.recorder.mark(this.now, "fault", faultText(fault));
     try {
       this.#session.fault(fault);
     } catch (error) {
@@ -323,9 +362,10 @@ export class Emulation implements Hands {
     return this.#clock.closed ? hosts.map(() => undefined) : await this.#session.inspect(hosts, query);
   }
 
-  /** The trace up to now. */
-  files(): TraceFiles {
-    return this.recording.files(this.plan, this.seed, this.#session.addresses, this.#session.cluster.now);
+  /** The trace up to now, or a part of it. */
+  files(from = 0, to = this.recording.frames.length): TraceFiles {
+    const { plan, seed } = this;
+    return this.recording.files(plan, seed, this.#session.addresses, this.#session.cluster.now, { from, to });
   }
 
   /** Ends it. */
@@ -343,4 +383,6 @@ interface EmulationParts {
   readonly clock: Clock;
   readonly recording: Recording;
   readonly life: Life | undefined;
+  readonly watch: HopWatch;
+  readonly recorder: Recorder;
 }

@@ -1,6 +1,10 @@
 /** What the page and the session's worker say to each other, through comlink. All of it survives structured cloning. */
+import type { ChartsApi } from "./charts/protocol.ts";
+import type { FaultsApi } from "./faults/protocol.ts";
+import type { FollowApi } from "./follow/protocol.ts";
 import type { LabsApi } from "./labs/protocol.ts";
 import type { PacketsApi } from "./packets/protocol.ts";
+import type { SceneApi } from "./scene/protocol.ts";
 import type { TablesApi } from "./tables/protocol.ts";
 import type { TerminalsApi } from "./terminals/protocol.ts";
 import type { Status, TimeApi } from "./time/protocol.ts";
@@ -24,4 +28,13 @@ export type SessionEvent =
 export type OnEvents = (events: readonly SessionEvent[]) => void;
 
 /** What the page asks of the worker: each area's part stands in its folder. */
-export interface SessionApi extends LabsApi, PacketsApi, TablesApi, TerminalsApi, TimeApi {}
+export interface SessionApi
+  extends ChartsApi,
+    FaultsApi,
+    FollowApi,
+    LabsApi,
+    PacketsApi,
+    SceneApi,
+    TablesApi,
+    TerminalsApi,
+    TimeApi {}
