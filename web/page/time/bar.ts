@@ -69,7 +69,7 @@ export class TimeBar {
     place.setAttribute("role", "group");
     place.setAttribute("aria-label", GROUP);
     place.prepend(...this.#parts());
-    place.append(
+    element("tools").append(
       button("Journal", () => this.#journal.open(this.#marks, this.#status?.done ?? 0)),
       button("Keys", () => help.open()),
     );
