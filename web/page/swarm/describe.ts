@@ -1,10 +1,10 @@
 /** What is drawn in words, as `ip -s link`, `docker network inspect` and `docker ps` would put it. */
 import type { LinkStats } from "../../../src/kernel/types.ts";
 import type { SceneContainer, SceneDevice, SceneNamespace } from "../../../src/lab/inspect/scene.ts";
-import type { Selection } from "./draw.ts";
-import { faultWords } from "./draw-underlay.ts";
+import { faultWords } from "./fault-words.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { ShownNetwork } from "./networks.ts";
+import type { Selection } from "./selection.ts";
 import { bitRate, packetRate } from "./units.ts";
 
 /** Something in words. */

@@ -8,16 +8,7 @@ import { drawUnderlay } from "./draw-underlay.ts";
 import { HOST, ROUTER } from "./geometry.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { Pen } from "./pen.ts";
-
-/** A host of fewer pixels' width than this is a box with squares. */
-export const INSIDE_WIDTH = 150;
-
-/** What is selected: a host, and a box or a device in it. */
-export interface Selection {
-  readonly host: number;
-  /** Key of a box, or `namespace/ifindex`; empty: the host. */
-  readonly key: string;
-}
+import { INSIDE_WIDTH, type Selection } from "./selection.ts";
 
 /** What a picture is of, beside the model. */
 export interface Picture {

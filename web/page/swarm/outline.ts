@@ -1,7 +1,8 @@
 /** The drawing as tables: hosts, containers and networks, for those who don't see it and for those who search. */
-import type { Selection } from "./draw.ts";
-import { faultWords } from "./draw-underlay.ts";
+
+import { faultWords } from "./fault-words.ts";
 import type { SwarmModel } from "./model.ts";
+import type { Selection } from "./selection.ts";
 import { bitRate } from "./units.ts";
 
 /** Rows shown at most of a table. */

@@ -4,7 +4,6 @@ import type { SceneUpdate } from "../../session/scene/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
 import { describe, summary } from "./describe.ts";
-import type { Selection } from "./draw.ts";
 import { actionOf, KEY_HELP, type SwarmAction } from "./keys.ts";
 import { Looker } from "./looker.ts";
 import { ContextMenu, type MenuEntry } from "./menu.ts";
@@ -12,6 +11,7 @@ import { SwarmModel } from "./model.ts";
 import { Outline } from "./outline.ts";
 import { keysIn } from "./pick.ts";
 import { Picture } from "./picture.ts";
+import type { Selection } from "./selection.ts";
 
 /** What the menu is about: a host, or a container on it. */
 export interface MenuPlace {

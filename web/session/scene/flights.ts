@@ -23,7 +23,8 @@ export interface FramePoint {
 /** Where frames stand that were captured. */
 export interface FrameSource {
   readonly frames: ArrayLike<CapturedFrame>;
-  pointOf(id: number): FramePoint | undefined;
+  /** By the number that frames bear. */
+  readonly points: ReadonlyMap<number, FramePoint>;
 }
 
 interface End {
@@ -64,12 +65,14 @@ function delay(topology: SceneTopology, from: End, to: End): Time {
   return near + 2 * topology.fabric.latency + far;
 }
 
-/** Finds packets on wires. Made once for a lab, whose cards it gets to know by the frames that they sent. */
+/** Finds packets on wires. Made once for a lab. */
 export class Flights {
   readonly #topology: SceneTopology;
   readonly #wires: readonly ReadonlyMap<string, number>[];
-  /** Cards by address, as far as they were heard of. */
+  /** Cards by address. */
   readonly #cards = new Map<number, End>();
+  /** Points of which it was seen whether they are cards. */
+  #seen = 0;
 
   constructor(topology: SceneTopology) {
     this.#topology = topology;
@@ -102,7 +105,9 @@ export class Flights {
    * @param now the present
    */
   at(source: FrameSource, from: Time, now: Time): { flights: Flight[]; sightings: Sighting[] } {
-    const { frames } = source;
+    const { frames, points } = source;
+    if (points.size !== this.#seen) for (const point of points.values()) this.#end(point);
+    this.#seen = points.size;
     let first = frames.length;
     while (first > 0 && frames.length - first < 4 * MOST && (frames[first - 1] as CapturedFrame).time >= from) first--;
     const arrivals = new Map<string, Time[]>();
@@ -110,7 +115,7 @@ export class Flights {
     const sightings: Sighting[] = [];
     for (let packet = first; packet < frames.length; packet++) {
       const frame = frames[packet] as CapturedFrame;
-      const point = source.pointOf(frame.point);
+      const point = points.get(frame.point);
       if (point === undefined) continue;
       const { protocol, summary } = dissect(frame.data);
       const place = { host: point.hostIndex, point: `${point.namespace}/${point.device}`, time: frame.time };
