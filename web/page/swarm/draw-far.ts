@@ -8,7 +8,7 @@ import { FONT_SIZE, type Pen } from "./pen.ts";
 
 /** From this width on a square shows a state and whether its network is encrypted. */
 const DETAILED = 5;
-const NAME_WIDTH = 44;
+const NAME_WIDTH = 70;
 
 /** Draws it. @param chosen it is selected @param dropped it has the latest drops */
 export function drawFar(pen: Pen, model: SwarmModel, host: HostState, chosen: boolean, dropped: boolean): void {

@@ -58,15 +58,18 @@ function drawLink(pen: Pen, model: SwarmModel, { leaf, spine, points }: FabricLi
 /** Units of a drawing in which texts at links have room. */
 const HOST_ROOM = 600;
 
+/** Wires of hosts that are small aren't wider than these. */
+const WIDEST = 60;
+
 function linkStroke(
-  { palette }: Pen,
+  { palette, camera }: Pen,
   bits: number,
   fault: { readonly down: boolean; readonly loss: number } | undefined,
 ): Stroke {
   if (fault?.down === true) return { colour: palette.wrong, width: 1, dash: BROKEN_DASH };
   if (fault !== undefined && fault.loss > 0) return { colour: palette.wrong, width: 1.5, dash: LOSSY_DASH };
   if (bits < 1) return { colour: palette.line, width: 1 };
-  return { colour: palette.mark, width: loadWidth(bits) };
+  return { colour: palette.mark, width: Math.max(1, Math.min(loadWidth(bits), WIDEST * camera.scale)) };
 }
 
 function drawWires(pen: Pen, host: HostState): void {
