@@ -168,7 +168,7 @@ export class Cluster {
     const config =
       capture === undefined
         ? undefined
-        : { patterns: capture.patterns, snaplen: capture.snaplen, marks: capture.marks === true };
+        : { patterns: capture.patterns, snaplen: capture.snaplen, hops: capture.hops === true };
     const profile = this.#profile !== undefined;
     return { module, config: { worker, owner: this.#owner, topology, capture: config }, profile };
   }

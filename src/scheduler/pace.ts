@@ -3,8 +3,9 @@
  * now, and it may take its time to answer. Where parts end has no effect on what happens: the frames, the events and the
  * stops of a run are the same for any pace.
  */
-import { WATCH_DROP, WATCH_FRAME } from "../../assembly/abi.ts";
+
 import type { Time } from "../base/time.ts";
+import { WATCH_DROP, WATCH_FRAME } from "../kernel/watch.ts";
 
 /** Things after whose instant a part may end: bits, to be or-ed. */
 export const WATCH = {

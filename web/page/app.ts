@@ -2,8 +2,11 @@
 import { proxy, type Remote } from "comlink";
 import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { ChartsView } from "./charts/view.ts";
+import { FaultPanel } from "./faults/panel.ts";
 import { Keys } from "./keys.ts";
 import { Labs } from "./labs/labs.ts";
+import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
@@ -33,9 +36,12 @@ export class App implements Page {
     new SaveBar(this, element("save"));
     new TerminalsView(this, element("tabs"), element("panels"));
     this.#stage.add(new SwarmView(this));
-    new PacketsView(this, element("packets"), element("bytes"));
+    new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
+    this.#stage.add(new ChartsView(this));
     this.#labs = new Labs(this, this.#stage);
+    new FaultPanel(this, element("tools"));
+    new LinkButton(this, element("tools"), () => this.#labs.link());
   }
 
   attempt(action: Promise<unknown>): void {

@@ -2,6 +2,8 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { HostPlan } from "../plan.ts";
+import { census } from "./census.ts";
+import { entry } from "./entry.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { deviceCounts, pulse, scene } from "./scene.ts";
 import { namespaces } from "./tables/namespaces.ts";
@@ -30,6 +32,10 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return namespaces(host);
     case "table":
       return readTable(host, query.table, query.namespace);
+    case "entry":
+      return entry(host, query.entry);
+    case "census":
+      return census(host);
     case "tables":
       return readTables(host);
   }
