@@ -3,6 +3,7 @@ import { createMachine } from "../../src/lab/machine.ts";
 import { runSteps } from "../../src/lab/run.ts";
 import { LabSession } from "../../src/lab/session.ts";
 import { loadKernel } from "../../src/scheduler/node-adapter.ts";
+import { HopWatch } from "../../web/session/follow/watch.ts";
 import { Recording } from "../../web/session/packets/recording.ts";
 import { SceneWatch } from "../../web/session/scene/watch.ts";
 import { labOf } from "./lab.ts";
@@ -35,13 +36,14 @@ export interface Watching {
 /** Runs a lab to its end, and keeps it. Close its session. */
 export async function watchLab(text: string): Promise<Watching> {
   const recording = new Recording();
+  const hops = new HopWatch(labOf(text));
   const session = await LabSession.start(labOf(text), {
     module: await loadKernel(),
     machines: createMachine,
-    capture: { patterns: ["*/host/eth0", "*/nat/eth0"], snaplen: 262_144, sink: recording },
+    capture: { patterns: ["*/host/eth0", "*/nat/eth0"], snaplen: 262_144, ...hops.capture(recording) },
   });
   const result = await runSteps(session, {});
   const failures = result.steps.flatMap((step) => step.failures);
   if (failures.length > 0) throw new Error(failures.join("\n"));
-  return { session, recording, watch: new SceneWatch({ lab: session, frames: recording }) };
+  return { session, recording, watch: new SceneWatch({ lab: session, frames: recording, hops: hops.log }) };
 }

@@ -236,6 +236,7 @@ export class LargeSwarm {
       counts: [],
       flights: [],
       sightings: [],
+      lastDrop: undefined,
     };
   }
 }

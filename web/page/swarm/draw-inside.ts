@@ -23,8 +23,8 @@ const BAR = 12;
 export interface Marked {
   /** Key of the selected box, or `namespace/ifindex` of a device; empty: the host itself; undefined: nothing here. */
   readonly chosen: string | undefined;
-  /** The last packet that was dropped anywhere was dropped here. */
-  readonly dropped: boolean;
+  /** The last packet that was dropped anywhere was dropped here: at that `namespace/device`; "" where that isn't known. */
+  readonly dropped: string | undefined;
   /** The last packet seen at each device, by `namespace/device`. */
   readonly sightings: ReadonlyMap<string, Sighting>;
 }
@@ -37,7 +37,7 @@ export function drawInside(pen: Pen, model: SwarmModel, host: HostState, marked:
   pen.frame(HOST_RECT, { colour: host.off ? palette.wrong : palette.edge, width: 1 });
   if (marked.chosen === "") frameChosen(pen, HOST_RECT);
   drawTitle(pen, host);
-  if (marked.dropped) drawDrop(pen);
+  if (marked.dropped !== undefined) drawDrop(pen, HOST_RECT);
   const interior = host.interior(model.networks);
   if (interior === undefined) {
     if (host.off) pen.cross(pen.x(HOST_RECT.width / 2), pen.y(HOST_RECT.height / 2), 14);
@@ -176,6 +176,7 @@ function drawMarks(pen: Pen, host: HostState, { marks, router }: Interior, marke
     drawMark(pen, mark, host.counts.get(key));
     if (marked.chosen === key) frameChosen(pen, mark.rect);
     if (seen !== undefined) drawSighting(pen, mark, seen);
+    if (marked.dropped === `${names?.name ?? ""}/${mark.device.name}`) drawDrop(pen, mark.rect);
   }
 }
 

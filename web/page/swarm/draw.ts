@@ -43,22 +43,24 @@ export function draw(pen: Pen, model: SwarmModel, { selection, time, still, dens
     const { x, y } = host.box;
     if (!pen.camera.sees({ x, y: y - ROUTER.height, width: HOST.width, height: HOST.height + ROUTER.height })) continue;
     hosts++;
-    const dropped = latest !== undefined && host.lastDrops?.time === latest;
+    const dropped = latest.get(host.index);
     const chosen = selection?.host === host.index ? selection.key : undefined;
     if (near) {
       inside.push(host);
       drawInside(pen, model, host, { chosen, dropped, sightings: sightings.get(host.index) ?? none });
-    } else drawFar(pen, model, host, chosen !== undefined, dropped);
+    } else drawFar(pen, model, host, chosen !== undefined, dropped !== undefined);
   }
   return { hosts, inside, flights: drawFlights(pen, model, time, still) };
 }
 
-/** When packets were seen to be dropped last; undefined: never. */
-export function latestDrops({ hosts }: SwarmModel): Time | undefined {
+/** Hosts that dropped a packet last, with the device where that is known; "" where it isn't. */
+export function latestDrops({ hosts, lastDrop }: SwarmModel): Map<number, string> {
+  if (lastDrop !== undefined) return new Map([[lastDrop.host, lastDrop.point]]);
   let latest: Time | undefined;
   for (const { lastDrops } of hosts)
     if (lastDrops !== undefined && (latest === undefined || lastDrops.time > latest)) latest = lastDrops.time;
-  return latest;
+  if (latest === undefined) return new Map();
+  return new Map(hosts.flatMap(({ index, lastDrops }) => (lastDrops?.time === latest ? [[index, ""]] : [])));
 }
 
 /** The last packet at each device. */

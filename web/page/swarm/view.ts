@@ -14,7 +14,7 @@ import { Picture } from "./picture.ts";
 import type { Selection } from "./selection.ts";
 
 /** What the menu is about: a host, or a container on it. */
-export interface MenuPlace {
+interface MenuPlace {
   readonly host: string;
   readonly container: string | undefined;
 }
@@ -24,7 +24,6 @@ export class SwarmView implements StageView {
   readonly id = "swarm";
   readonly title = "Swarm";
   readonly #page: Page;
-  readonly #more: readonly ((place: MenuPlace) => readonly MenuEntry[])[];
   readonly #looker: Looker;
   readonly #picture = new Picture({
     chosen: (selection) => this.#choose(selection, false),
@@ -41,10 +40,8 @@ export class SwarmView implements StageView {
   #selection: Selection | undefined;
   #phase = "";
 
-  /** @param more further entries of a host's or a container's menu */
-  constructor(page: Page, more: readonly ((place: MenuPlace) => readonly MenuEntry[])[] = []) {
+  constructor(page: Page) {
     this.#page = page;
-    this.#more = more;
     this.#looker = new Looker({
       scene: (look) => page.session.scene(look),
       near: () => this.#picture.near(),
@@ -54,7 +51,7 @@ export class SwarmView implements StageView {
     page.hub.on("lab", () => page.attempt(this.#lab()));
     page.hub.on("status", ({ phase }) => {
       this.#phase = phase;
-      this.#looker.status(phase === "running");
+      this.#looker.status(phase === "running" || phase === "replaying");
     });
     page.hub.on("host", ({ host, container }) => this.#told(host, container));
   }
@@ -180,7 +177,7 @@ export class SwarmView implements StageView {
       { text: `Tables of ${host}`, action: () => this.#tables(selection) },
       { text: "Zoom to it", action: () => this.#picture.zoomTo(selection) },
       { text: "Show all", action: () => this.#act({ kind: "fit" }) },
-      ...this.#more.flatMap((entriesFor) => entriesFor(place)),
+      { text: `Break ${host}…`, action: () => this.#page.hub.tell("break", { host }) },
     ];
     this.#menu.open(container ?? host, entries, x, y);
   }

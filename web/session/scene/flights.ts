@@ -2,7 +2,7 @@
 import type { Time } from "../../../src/base/time.ts";
 import type { CapturedFrame } from "../../../src/scheduler/captures.ts";
 import { dissect } from "../packets/dissect.ts";
-import type { Flight, HostPlace, SceneTopology, Sighting } from "./protocol.ts";
+import type { Flight, HostPlace, SceneTopology } from "./protocol.ts";
 
 /** Packets shown at once at most. */
 const MOST = 400;
@@ -100,11 +100,11 @@ export class Flights {
   }
 
   /**
-   * Packets that were on a wire between two instants, and those that devices have seen in that time.
+   * Packets that were on a wire between two instants.
    * @param from not earlier than that
    * @param now the present
    */
-  at(source: FrameSource, from: Time, now: Time): { flights: Flight[]; sightings: Sighting[] } {
+  at(source: FrameSource, from: Time, now: Time): Flight[] {
     const { frames, points } = source;
     if (points.size !== this.#seen) for (const point of points.values()) this.#end(point);
     this.#seen = points.size;
@@ -112,15 +112,9 @@ export class Flights {
     while (first > 0 && frames.length - first < 4 * MOST && (frames[first - 1] as CapturedFrame).time >= from) first--;
     const arrivals = new Map<string, Time[]>();
     const sent: { packet: number; frame: CapturedFrame; from: End }[] = [];
-    const sightings: Sighting[] = [];
     for (let packet = first; packet < frames.length; packet++) {
       const frame = frames[packet] as CapturedFrame;
-      const point = points.get(frame.point);
-      if (point === undefined) continue;
-      const { protocol, summary } = dissect(frame.data);
-      const place = { host: point.hostIndex, point: `${point.namespace}/${point.device}`, time: frame.time };
-      sightings.push({ packet, ...place, out: frame.direction !== INBOUND, protocol, summary });
-      const end = this.#end(point);
+      const end = this.#end(points.get(frame.point));
       if (end === undefined) continue;
       if (frame.direction !== INBOUND) sent.push({ packet, frame, from: end });
       else {
@@ -128,8 +122,7 @@ export class Flights {
         arrivals.set(key, [...(arrivals.get(key) ?? []), frame.time]);
       }
     }
-    const flights = sent.slice(-MOST).map((one) => this.#flight(one, arrivals, now));
-    return { flights, sightings: sightings.slice(-MOST) };
+    return sent.slice(-MOST).map((one) => this.#flight(one, arrivals, now));
   }
 
   #flight(
