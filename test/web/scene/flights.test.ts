@@ -22,7 +22,7 @@ describe("packets on wires", () => {
   let flights: Flights;
   beforeAll(async () => {
     lab = await watchLab(LAB);
-    flights = new Flights(lab.watch.topology);
+    flights = new Flights(lab.watch.topology, "1");
   });
   afterAll(() => lab.session.close());
 

@@ -75,13 +75,18 @@ function describeWire(host: HostState, i: number): Description | undefined {
   return { title: `${host.place.name} ${wire.point}`, lines };
 }
 
+/** An image as it is asked for. */
+export function withoutDigest(image: string): string {
+  return image.split("@")[0] ?? "";
+}
+
 function describeContainer(
   { networks }: SwarmModel,
   host: HostState,
   { name, id, image, state, service, attachments }: SceneContainer,
 ): Description {
   const lines = [
-    `${id.slice(0, 12)} ${image} ${state}`,
+    `${id.slice(0, 12)} ${withoutDigest(image)} ${state}`,
     ...(service === undefined ? [] : [`task of service ${service}`]),
     ...attachments.map(({ network, address }) => `${networks.byId(network)?.name ?? network.slice(0, 12)} ${address}`),
   ];

@@ -1,11 +1,13 @@
 /** Draws the inside of a host that is large enough on the screen. */
 import type { LinkStats } from "../../../src/kernel/types.ts";
 import type { Sighting } from "../../session/scene/protocol.ts";
+import { withoutDigest } from "./describe.ts";
 import { drawDrop } from "./draw-far.ts";
 import { CARD, HEADER, RAIL, type Rect, TRUNK } from "./geometry.ts";
 import { type Box, type DeviceMark, HOST_RECT, type Interior, type Rail, trunkOf } from "./interior.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { ShownNetwork } from "./networks.ts";
+import { packetWords } from "./packet-words.ts";
 import { networkColour } from "./palette.ts";
 import { FONT_SIZE, LINE_HEIGHT, type Pen, type Stroke, type TextLine } from "./pen.ts";
 import { byteCount } from "./units.ts";
@@ -152,7 +154,7 @@ function drawBox(pen: Pen, { rect, container, name, networks }: Box, chosen: boo
     { text: shortName(name, service), colour: palette.text },
     ...(running ? [] : [{ text: container?.state ?? "", colour: palette.wrong }]),
     ...(service === undefined ? [] : [{ text: service, colour: palette.dim }]),
-    ...(container === undefined ? [] : [{ text: container.image, colour: palette.dim }]),
+    ...(container === undefined ? [] : [{ text: withoutDigest(container.image), colour: palette.dim }]),
     ...(container === undefined ? [] : [{ text: container.id.slice(0, 12), colour: palette.dim }]),
   ];
   pen.lines(below, texts);
@@ -233,7 +235,7 @@ function drawPortName(pen: Pen, { rect, device, ...rest }: DeviceMark, counts: L
 }
 
 /** The last packet that a device saw. */
-function drawSighting(pen: Pen, { rect }: DeviceMark, { out, protocol, summary }: Sighting): void {
+function drawSighting(pen: Pen, { rect }: DeviceMark, sighting: Sighting): void {
   const { palette, context } = pen;
   const out2 = 2 / pen.camera.scale;
   pen.frame(
@@ -241,7 +243,7 @@ function drawSighting(pen: Pen, { rect }: DeviceMark, { out, protocol, summary }
     { colour: palette.mark, width: 2 },
   );
   if (pen.px(rect.height) < 2 * LINE_HEIGHT) return;
-  const text = pen.fit(`${out ? "→" : "←"} ${protocol} ${summary}`, 420);
+  const text = pen.fit(`${sighting.out ? "→" : "←"} ${packetWords(sighting)}`, 420);
   const [x, y] = [pen.x(rect.x), pen.y(rect.y + rect.height) + LINE_HEIGHT];
   context.fillStyle = palette.chosen;
   context.fillRect(x - 2, y - FONT_SIZE, text.length * pen.character + 4, LINE_HEIGHT);

@@ -63,10 +63,12 @@ export function latestDrops({ hosts, lastDrop }: SwarmModel): Map<number, string
   return new Map(hosts.flatMap(({ index, lastDrops }) => (lastDrops?.time === latest ? [[index, ""]] : [])));
 }
 
-/** The last packet at each device. */
-function sightingsByHost({ sightings }: SwarmModel): Map<number, Map<string, Sighting>> {
+/** The last packet at each device, of those that were seen lately. */
+function sightingsByHost({ sightings, trail }: SwarmModel): Map<number, Map<string, Sighting>> {
   const out = new Map<number, Map<string, Sighting>>();
+  const from = (sightings.at(-1)?.time ?? 0) - trail;
   for (const sighting of sightings) {
+    if (sighting.time < from) continue;
     const own = out.get(sighting.host) ?? new Map<string, Sighting>();
     out.set(sighting.host, own.set(sighting.point, sighting));
   }

@@ -109,6 +109,8 @@ export class SwarmModel {
   linkFaults: readonly ChangedLink[] = [];
   flights: readonly Flight[] = [];
   sightings: readonly Sighting[] = [];
+  /** Sightings that are this much older than the last one aren't shown any more, ns. */
+  trail: Time = 0;
   /** Where a packet was dropped last, if that is known. */
   lastDrop: LastDrop | undefined;
 

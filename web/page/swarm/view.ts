@@ -13,6 +13,9 @@ import { keysIn } from "./pick.ts";
 import { Picture } from "./picture.ts";
 import type { Selection } from "./selection.ts";
 
+/** Devices that have seen a packet are marked for so long, ms, and those that saw the last one until the next comes. */
+const TRAIL = 400;
+
 /** What the menu is about: a host, or a container on it. */
 interface MenuPlace {
   readonly host: string;
@@ -79,7 +82,8 @@ export class SwarmView implements StageView {
     this.#details.className = "swarm-details";
     this.#details.setAttribute("role", "status");
     const { canvas } = this.#picture;
-    canvas.title = KEY_HELP;
+    canvas.setAttribute("aria-description", KEY_HELP);
+    for (const event of ["focus", "blur"]) canvas.addEventListener(event, () => this.#describe());
     canvas.addEventListener("keydown", (event) => this.#key(event));
     const picture = document.createElement("div");
     picture.className = "swarm-picture";
@@ -107,12 +111,13 @@ export class SwarmView implements StageView {
     const model = this.#model;
     if (model === undefined) return;
     const before = model.now;
+    model.trail = this.#phase === "running" ? (TRAIL * update.span) / Math.max(1, wall) : 0;
     if (model.apply(update)) this.#picture.changed();
     this.#picture.time(before, update.now, this.#phase === "running" && slow ? wall : 0);
     const text = summary(model);
     if (this.#summary.textContent !== text) {
       this.#summary.textContent = text;
-      this.#picture.canvas.setAttribute("aria-label", `The swarm: ${text}. ${KEY_HELP}`);
+      this.#picture.canvas.setAttribute("aria-label", `The swarm: ${text}`);
     }
     this.#describe();
     this.#outline.update(model);
@@ -122,7 +127,8 @@ export class SwarmView implements StageView {
     const model = this.#model;
     const what = this.#picture.hover ?? this.#selection;
     const found = model === undefined || what === undefined ? undefined : describe(model, what);
-    const text = found === undefined ? "" : [found.title, ...found.lines].join("\n");
+    const help = this.#picture.canvas.matches(":focus-visible") ? KEY_HELP : "";
+    const text = found === undefined ? help : [found.title, ...found.lines].join("\n");
     if (this.#details.textContent !== text) this.#details.textContent = text;
   }
 

@@ -4,8 +4,8 @@ import type { Emulation } from "../emulation.ts";
 import type { SceneApi } from "./protocol.ts";
 import { SceneWatch, type Watched } from "./watch.ts";
 
-function watchedOf({ lab, recording, watch }: Emulation): Watched {
-  return { lab, frames: recording, hops: watch.log };
+function watchedOf({ lab, recording, watch, seed }: Emulation): Watched {
+  return { lab, frames: recording, hops: watch.log, seed };
 }
 
 /** @param context holds the emulation */

@@ -1,8 +1,11 @@
 /** Packets that are on wires, worked out from what was captured at both ends. */
 import type { Time } from "../../../src/base/time.ts";
 import type { CapturedFrame } from "../../../src/scheduler/captures.ts";
+import type { ChangedLink } from "../../../src/scheduler/wires.ts";
 import { dissect } from "../packets/dissect.ts";
-import type { Flight, HostPlace, SceneTopology } from "./protocol.ts";
+import type { Flight, FlightEnd, HostPlace, SceneTopology } from "./protocol.ts";
+import { SpinePicker } from "./spine.ts";
+import { UNDERLAY } from "./topology.ts";
 
 /** Packets shown at once at most. */
 const MOST = 400;
@@ -68,14 +71,18 @@ function delay(topology: SceneTopology, from: End, to: End): Time {
 /** Finds packets on wires. Made once for a lab. */
 export class Flights {
   readonly #topology: SceneTopology;
+  readonly #spines: SpinePicker | undefined;
   readonly #wires: readonly ReadonlyMap<string, number>[];
   /** Cards by address. */
   readonly #cards = new Map<number, End>();
   /** Points of which it was seen whether they are cards. */
   #seen = 0;
 
-  constructor(topology: SceneTopology) {
+  /** @param seed the run's */
+  constructor(topology: SceneTopology, seed: string) {
     this.#topology = topology;
+    const { fabric } = topology;
+    this.#spines = fabric === undefined ? undefined : new SpinePicker(seed, UNDERLAY, fabric.spines);
     this.#wires = topology.hosts.map(({ wires }) => new Map(wires.map(({ point }, wire) => [point, wire])));
   }
 
@@ -103,8 +110,9 @@ export class Flights {
    * Packets that were on a wire between two instants.
    * @param from not earlier than that
    * @param now the present
+   * @param broken links between switches, as they are now
    */
-  at(source: FrameSource, from: Time, now: Time): Flight[] {
+  at(source: FrameSource, from: Time, now: Time, broken: readonly ChangedLink[] = []): Flight[] {
     const { frames, points } = source;
     if (points.size !== this.#seen) for (const point of points.values()) this.#end(point);
     this.#seen = points.size;
@@ -122,13 +130,20 @@ export class Flights {
         arrivals.set(key, [...(arrivals.get(key) ?? []), frame.time]);
       }
     }
-    return sent.slice(-MOST).map((one) => this.#flight(one, arrivals, now));
+    return sent.slice(-MOST).map((one) => this.#flight(one, arrivals, now, broken));
+  }
+
+  #way(frame: Uint8Array, from: End, to: End, broken: readonly ChangedLink[]): FlightEnd {
+    const [a, b] = [this.#topology.hosts[from.host]?.leaf ?? 0, this.#topology.hosts[to.host]?.leaf ?? 0];
+    const spine = a === b || from.wire > 0 ? undefined : this.#spines?.pick(frame, a, b, broken);
+    return spine === undefined ? to : { ...to, spine };
   }
 
   #flight(
     { packet, frame, from }: { packet: number; frame: CapturedFrame; from: End },
     arrivals: ReadonlyMap<string, readonly Time[]>,
     now: Time,
+    broken: readonly ChangedLink[],
   ): Flight {
     const { data, length, time } = frame;
     const target = this.#cards.get(destination(data));
@@ -144,6 +159,7 @@ export class Flights {
     }
     const { protocol, summary } = dissect(data);
     const shown = { length, protocol, summary, vni: vniOf(data) };
-    return { packet, from, to, start: time, end: arrived ? end : Math.max(end, now), arrived, ...shown };
+    const ways = to.map((one): FlightEnd => this.#way(data, from, one, broken));
+    return { packet, from, to: ways, start: time, end: arrived ? end : Math.max(end, now), arrived, ...shown };
   }
 }

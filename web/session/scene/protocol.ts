@@ -79,6 +79,14 @@ export interface FabricRate {
   readonly drops: number;
 }
 
+/** Where a packet goes. */
+export interface FlightEnd {
+  readonly host: number;
+  readonly wire: number;
+  /** Of the spine that it takes, from 0; undefined: none. */
+  readonly spine?: number;
+}
+
 /** A packet on a wire. */
 export interface Flight {
   /** Its place in the packet list. */
@@ -86,7 +94,7 @@ export interface Flight {
   /** Places of hosts in the topology, and of wires in theirs. */
   readonly from: { readonly host: number; readonly wire: number };
   /** Several for a broadcast; none: nobody is known to get it. */
-  readonly to: readonly { readonly host: number; readonly wire: number }[];
+  readonly to: readonly FlightEnd[];
   readonly start: Time;
   /** When it arrives; when it should, if that is still to come. */
   readonly end: Time;

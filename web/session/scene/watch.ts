@@ -29,6 +29,8 @@ export interface Watched {
   readonly lab: Pick<LabSession, "plan" | "inspect" | "cluster">;
   readonly frames: FrameSource;
   readonly hops: HopSource;
+  /** The run's. */
+  readonly seed: string;
 }
 
 /** The page's eye on one lab. */
@@ -45,7 +47,7 @@ export class SceneWatch {
     this.#watched = watched;
     this.topology = sceneTopology(watched.lab.plan);
     this.#names = this.topology.hosts.map(({ name }) => name);
-    this.#flights = new Flights(this.topology);
+    this.#flights = new Flights(this.topology, watched.seed);
     this.#known = this.#names.map(() => ({ ...NOTHING }));
   }
 
@@ -68,15 +70,16 @@ export class SceneWatch {
       { kind: "counts" },
     );
     const links = this.topology.fabric === undefined ? [] : await this.#fabric(span);
+    const faults = lab.cluster.wires();
     return {
       now,
       span,
       hosts,
       more,
       links,
-      faults: lab.cluster.wires(),
+      faults,
       counts: nearby.flatMap((host, i) => (counts[i] === undefined ? [] : [{ host, counts: counts[i] }])),
-      flights: packets > 0 ? this.#flights.at(frames, now - packets, now) : [],
+      flights: packets > 0 ? this.#flights.at(frames, now - packets, now, faults.links) : [],
       sightings: packets > 0 ? sightings(hops, now - packets) : [],
       lastDrop: lastDrop(hops),
     };
