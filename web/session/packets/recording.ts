@@ -53,6 +53,11 @@ export class Recording implements CaptureSink {
     return point === undefined ? "" : `${point.host}/${point.namespace}/${point.device}`;
   }
 
+  /** Where a frame was captured. */
+  pointOf(id: number): CapturePoint | undefined {
+    return this.#points.get(id);
+  }
+
   point(point: CapturePoint): void {
     this.#points.set(point.id, point);
   }
