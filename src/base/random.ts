@@ -79,8 +79,12 @@ export class Random {
   }
 
   bytes(length: number): Uint8Array {
-    const out = new Uint8Array(length);
-    for (let i = 0; i < length; i++) out[i] = this.u32() & 255;
+    return this.fill(new Uint8Array(length));
+  }
+
+  /** Fills an array with random bytes, and returns it. */
+  fill(out: Uint8Array): Uint8Array {
+    for (let i = 0; i < out.length; i++) out[i] = this.u32() & 255;
     return out;
   }
 

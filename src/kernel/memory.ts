@@ -65,6 +65,12 @@ export class KernelMemory {
     return this.bytes.slice(at, at + length);
   }
 
+  /** Copies bytes to the beginning of an array; returns that part of it. */
+  copyInto(into: Uint8Array, at: number, length: number): Uint8Array {
+    into.set(this.bytes.subarray(at, at + length));
+    return into.subarray(0, length);
+  }
+
   /** Reads a zero-padded name. A decoder costs more than so few bytes. */
   name(at: number, size = NAME_SIZE): string {
     const { bytes } = this;

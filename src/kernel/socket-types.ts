@@ -81,7 +81,8 @@ export interface UdpSocket extends Socket {
   /** Throws EMSGSIZE, ENETUNREACH, EHOSTUNREACH, ECONNREFUSED (a pending ICMP error of a connected socket), EPERM (netfilter). */
   sendTo(data: Uint8Array, ip: Ipv4, port: number): void;
   send(data: Uint8Array): void;
-  tryRecv(): Datagram | undefined;
+  /** @param into takes the bytes, if they fit: the datagram's `data` is a view of it then, and of an array of its own otherwise */
+  tryRecv(into?: Uint8Array): Datagram | undefined;
   /**
    * Lets the kernel send `count` datagrams of `size` bytes of a fixed pattern, the first one now and the others every
    * `interval` ns (as pktgen does, but through the socket). Closing the socket ends it. Throws EMSGSIZE.

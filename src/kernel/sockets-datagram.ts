@@ -49,11 +49,12 @@ export abstract class DatagramSocket extends SocketBase {
   }
 
   /** Takes the packet that the kernel has described in scratch (DGRAM_*). */
-  protected take(): Datagram {
+  protected take(into?: Uint8Array): Datagram {
     const { exports, mem } = this.kernel;
     const at = exports.scratch();
+    const [from, length] = [mem.u32(at + abi.DGRAM_DATA), mem.u32(at + abi.DGRAM_LEN)];
     const datagram = {
-      data: mem.copy(mem.u32(at + abi.DGRAM_DATA), mem.u32(at + abi.DGRAM_LEN)),
+      data: into !== undefined && length <= into.length ? mem.copyInto(into, from, length) : mem.copy(from, length),
       src: mem.u32(at + abi.DGRAM_SRC),
       srcPort: mem.u32(at + abi.DGRAM_SPORT),
       dst: mem.u32(at + abi.DGRAM_DST),

@@ -37,9 +37,9 @@ export class UdpSocketImpl extends DatagramSocket implements UdpSocket {
     this.sent(this.kernel.exports.udpSendConnected(this.handle, length), "send");
   }
 
-  tryRecv(): Datagram | undefined {
+  tryRecv(into?: Uint8Array): Datagram | undefined {
     if (this.closed || this.kernel.exports.udpRecv(this.handle) < 0) return undefined;
-    return this.take();
+    return this.take(into);
   }
 
   generate(ip: Ipv4, port: number, size: number, interval: Time, count: number): UdpGenerator {

@@ -99,7 +99,7 @@ function checkFilter(source: Source, filter: string, path: Path): void {
 }
 
 /** `host2: drop udp port 4789`. */
-function faultText(fault: Fault): string {
+export function faultText(fault: Fault): string {
   const parts: string[] = [];
   if (fault.heal) parts.push("heal");
   if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);

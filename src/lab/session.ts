@@ -8,6 +8,7 @@ import type { WasmModule } from "../kernel/wasm.ts";
 import type { CaptureSink } from "../scheduler/captures.ts";
 import { Cluster } from "../scheduler/cluster.ts";
 import type { HostEvent, MachineFactory } from "../scheduler/machine.ts";
+import type { Pace } from "../scheduler/pace.ts";
 import type { CaptureConfig, RefusedCommand } from "../scheduler/partition.ts";
 import type { Platform } from "../scheduler/platform.ts";
 import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
@@ -40,6 +41,8 @@ export interface LabOptions {
   readonly profile?: boolean;
   /** Overrides the lab's seed. */
   readonly seed?: string;
+  /** Decides how fast virtual time goes, from power-on (src/scheduler/pace.ts); needs a platform. */
+  readonly pace?: Pace;
   /** Called now and then while time passes, so that the caller's own events get their turn. */
   readonly breathe?: () => Promise<void>;
 }
@@ -147,6 +150,7 @@ export class LabSession {
       ...(options.platform === undefined ? {} : { platform: options.platform }),
       ...(options.capture === undefined ? {} : { capture: options.capture }),
       ...(options.skip === undefined ? {} : { skip: options.skip }),
+      ...(options.pace === undefined ? {} : { pace: options.pace }),
       ...(options.profile === undefined ? {} : { profile: options.profile }),
       onEvent: (event) => session?.deliver(event),
     });

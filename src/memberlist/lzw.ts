@@ -26,13 +26,16 @@ export function lzwCompress(input: Uint8Array): Uint8Array {
   return lzwPack(input).slice();
 }
 
-/** As lzwCompress; the result is valid until something else is compressed. */
+/** Bytes in front of what lzwPack returns, which are the caller's to fill. */
+export const PACK_ROOM = 32;
+
+/** As lzwCompress; the result, and PACK_ROOM bytes in front of it, are valid until something else is compressed. */
 export function lzwPack(input: Uint8Array): Uint8Array {
   const out = roomFor(input.length);
   // At most 12 bits a code: with less than 8 from before they fit.
   let bits = CLEAR;
   let count = MIN_WIDTH;
-  let length = 0;
+  let length = PACK_ROOM;
   let width = MIN_WIDTH;
   let highest = END;
   const { log, entries: table } = tableFor(input.length);
@@ -95,7 +98,7 @@ export function lzwPack(input: Uint8Array): Uint8Array {
     out[length++] = bits;
     bits >>>= 8;
   }
-  return out.subarray(0, length);
+  return out.subarray(PACK_ROOM, length);
 }
 
 /** The smallest table for inputs of a length: it is emptied sooner. */
@@ -107,7 +110,7 @@ function tableFor(input: number): { readonly log: number; readonly entries: Int3
 
 /** The output buffer, large enough for so many bytes: at most 12 bits each, and the clear and end codes. */
 function roomFor(input: number): Uint8Array {
-  const most = input + (input >> 1) + (input >> 10) + 16;
+  const most = input + (input >> 1) + (input >> 10) + 16 + PACK_ROOM;
   if (packed.length < most) packed = new Uint8Array(2 * most);
   return packed;
 }

@@ -3,11 +3,9 @@
  * state.go, net.go), as programs of an emulated host over UDP and TCP port 7946 of its root namespace.
  */
 import { formatIpv4, type Ipv4 } from "../base/addr.ts";
-import { KernelError, MalformedError } from "../base/errors.ts";
+import { MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
-import type { TcpSocket } from "../kernel/socket-types.ts";
-import { acceptTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
 import { type Proc, Signal, type Waitable } from "../scheduler/process.ts";
 import { TaskGroup } from "../scheduler/task-group.ts";
@@ -21,25 +19,18 @@ import {
   compoundRanges,
   decodeAccusation,
   decodeAck,
-  decodeErr,
   decodeIndirectPing,
   decodeNack,
   decodePing,
-  decodePushPull,
-  decodeUserStream,
-  encodeAck,
-  encodeErr,
-  encodePushPull,
   encodeUser,
-  encodeUserStream,
   MEMBER_STATE,
   MESSAGE,
-  type PushPullMessage,
   recallAlive,
 } from "./messages.ts";
-import { type Part, partsOf, rememberParts, userPart, wholePart } from "./parts.ts";
+import { type Part, userPart } from "./parts.ts";
 import { Prober } from "./prober.ts";
-import { pickRandom, pushPullScale } from "./scale.ts";
+import { pickRandom } from "./scale.ts";
+import { Streams } from "./streams.ts";
 import { Transport } from "./transport.ts";
 
 const COMPOUND_HEADER_OVERHEAD = 2;
@@ -70,19 +61,14 @@ export class Memberlist {
   readonly #config: MemberlistConfig;
   readonly #tasks: TaskGroup;
   readonly #random: Random;
-  readonly #pushPullRandom: Random;
   readonly #started: Time;
   readonly #broadcasts: BroadcastQueue;
   readonly #transport: Transport;
   readonly #prober: Prober;
+  readonly #streams: Streams;
   /** Messages that wait until the packet they came in has been read: alive first, then the newest. */
   #alivePending: Part[] = [];
   #pending: Part[] = [];
-  /** Push/pulls that are being answered, streams that are being served, and this node's own exchanges. */
-  #pushPulls = 0;
-  #serving = 0;
-  #exchanges = 0;
-  #pushPullDue: Time = 0;
 
   /**
    * Binds UDP and TCP port 7946 and starts probing and gossiping.
@@ -93,7 +79,6 @@ export class Memberlist {
     this.#config = config;
     this.#tasks = new TaskGroup(host);
     this.#random = host.random.fork(`memberlist/${config.name}`);
-    this.#pushPullRandom = this.#random.fork("push/pull");
     this.#started = host.now();
     this.#broadcasts = new BroadcastQueue(() => this.members.count, LAN.retransmitMult);
     this.members = new Members(config, this.#tasks, this.#random.fork("members"), this.#broadcasts);
@@ -107,6 +92,14 @@ export class Memberlist {
       transport: this.#transport,
       send: (addr, port, message) => this.#sendMessage(addr, port, message),
     });
+    this.#streams = new Streams({
+      host,
+      config,
+      tasks: this.#tasks,
+      random: this.#random.fork("push/pull"),
+      members: this.members,
+      transport: this.#transport,
+    });
     this.#start();
   }
 
@@ -117,10 +110,10 @@ export class Memberlist {
       "memberlist udp",
       this.#transport.receive((packet) => this.#handlePacket(packet.data, packet.src, packet.srcPort)),
     );
-    tasks.spawn("memberlist tcp", this.#accept());
+    tasks.spawn("memberlist tcp", this.#streams.accept());
     this.members.start(VSN);
     tasks.every("memberlist probe", LAN.probeInterval, () => this.#prober.probe());
-    tasks.spawn("memberlist push/pull", this.#pushPullLoop());
+    tasks.spawn("memberlist push/pull", this.#streams.pushPullLoop());
     tasks.spawn("memberlist gossip", this.#gossipLoop());
   }
 
@@ -130,7 +123,7 @@ export class Memberlist {
   unrest(): string | undefined {
     if (this.#gossipWaits) return "messages wait to be gossiped";
     if (this.#prober.busy) return "a probe is under way";
-    if (this.#serving > 0 || this.#exchanges > 0) return "states are being exchanged";
+    if (this.#streams.busy) return "states are being exchanged";
     return this.members.unrest();
   }
 
@@ -140,9 +133,9 @@ export class Memberlist {
       started: this.#started,
       ring: this.members.ring.map((member) => member.name),
       ...this.#prober.position,
-      pushPullDue: this.#pushPullDue,
+      pushPullDue: this.#streams.pushPullDue,
       shuffleKey: this.members.shuffleKey,
-      pushPullKey: this.#pushPullRandom.key,
+      pushPullKey: this.#streams.randomKey,
     };
   }
 
@@ -150,7 +143,7 @@ export class Memberlist {
   resume(rest: MemberlistRest): void {
     this.members.order(rest.ring);
     this.#prober.position = rest;
-    this.#pushPullDue = rest.pushPullDue;
+    this.#streams.pushPullDue = rest.pushPullDue;
   }
 
   /** Packets and frames dropped so far, by reason. */
@@ -167,7 +160,7 @@ export class Memberlist {
   *join(addresses: readonly Ipv4[]): Proc<number> {
     let answered = 0;
     for (const address of addresses) {
-      const error = yield* this.#pushPullWith(address, LAN.port, true);
+      const error = yield* this.#streams.pushPullWith(address, LAN.port, true);
       if (error === undefined) answered++;
       else this.#log("debug", `memberlist: Failed to join ${formatIpv4(address)}:${LAN.port}: ${error}`);
     }
@@ -202,8 +195,8 @@ export class Memberlist {
    */
   sendBestEffort(members: readonly Member[], message: Uint8Array, meaning?: unknown): void {
     const packet = encodeUser(message);
-    if (meaning !== undefined) rememberParts(packet, [userPart(message, meaning)]);
-    for (const member of members) this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
+    const parts = meaning === undefined ? undefined : [userPart(message, meaning)];
+    for (const member of members) this.#transport.send(member.addr, member.port, packet, speaksCrc(member), parts);
   }
 
   /**
@@ -212,20 +205,7 @@ export class Memberlist {
    * @throws KernelError when it cannot be delivered to the other side's kernel within 10 s
    */
   *sendReliable(member: Member, message: Uint8Array, meaning?: unknown): Proc {
-    const until = this.#host.now() + LAN.tcpTimeout;
-    this.#exchanges++;
-    try {
-      const socket = yield* this.#transport.dial(member.addr, member.port, until);
-      try {
-        const stream = encodeUserStream(message);
-        if (meaning !== undefined) rememberParts(stream, [userPart(message, meaning)]);
-        yield* this.#transport.sendStream(socket, stream, until);
-      } finally {
-        socket.close();
-      }
-    } finally {
-      this.#exchanges--;
-    }
+    yield* this.#streams.sendReliable(member, message, meaning);
   }
 
   #log(level: "debug" | "info" | "warning" | "error", text: string): void {
@@ -243,8 +223,8 @@ export class Memberlist {
   #sendMessage(addr: Ipv4, port: number, message: Uint8Array): void {
     const { own, foreign } = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget - message.length);
     const alone = own.length + foreign.length === 0;
-    const packet = alone ? message : encodeGossip([{ message, part: wholePart(message) }, ...own], foreign);
-    this.#transport.send(addr, port, packet, false);
+    const packet = alone ? { message, parts: undefined } : encodeGossip([{ message }, ...own], foreign);
+    this.#transport.send(addr, port, packet.message, false, packet.parts);
   }
 
   /** Messages of memberlist's own, and of the delegate in the room that they leave. */
@@ -282,8 +262,8 @@ export class Memberlist {
     for (const member of targets) {
       const { own, foreign } = this.#takeBroadcasts(COMPOUND_OVERHEAD, this.#packetBudget);
       if (own.length + foreign.length === 0) return;
-      for (const packet of encodeGossips(own, foreign)) {
-        this.#transport.send(member.addr, member.port, packet, speaksCrc(member));
+      for (const { message, parts } of encodeGossips(own, foreign)) {
+        this.#transport.send(member.addr, member.port, message, speaksCrc(member), parts);
       }
     }
   }
@@ -291,21 +271,33 @@ export class Memberlist {
   // ------------------------------------------------------------------------------------------ packets
 
   #handlePacket(packet: Uint8Array, src: Ipv4, srcPort: number): void {
-    const message = this.#transport.unpack(packet);
-    if (message === undefined) return;
-    const parts = partsOf(message);
-    if (parts === undefined) this.#transport.guard(() => this.#handleMessage(message, 0, message.length, src, srcPort));
-    else this.#handleParts(parts, src, srcPort);
+    const unpacked = this.#transport.unpack(packet);
+    if (unpacked === undefined) return;
+    const { message, parts } = unpacked;
+    if (parts !== undefined) {
+      this.#handleParts(parts, src, srcPort);
+      return;
+    }
+    this.#transport.guard(() => this.#handleMessage(message, 0, message.length, src, srcPort));
     this.#handlePending();
   }
 
-  /** The messages of a packet in order. */
+  /**
+   * The messages of a packet that a host of this worker has made: in the order in which they would come out of the queues, of
+   * which so few fill none. Those that are no gossip come alone or first, and are never compound or compressed.
+   */
   #handleParts(parts: readonly Part[], src: Ipv4, srcPort: number): void {
     for (const part of parts) {
-      const { type, data, end } = part;
-      if (type === MESSAGE.alive) this.#handOff(this.#alivePending, part);
-      else if (isGossip(type)) this.#handOff(this.#pending, part);
-      else this.#transport.guard(() => this.#handleMessage(data, part.start - 1, end, src, srcPort));
+      if (isGossip(part.type)) continue;
+      this.#transport.guard(() => this.#handleMessage(part.data, part.start - 1, part.end, src, srcPort));
+    }
+    for (let i = parts.length - 1; i >= 0; i--) {
+      const part = parts[i] as Part;
+      if (part.type === MESSAGE.alive) this.#handleGuarded(part);
+    }
+    for (let i = parts.length - 1; i >= 0; i--) {
+      const part = parts[i] as Part;
+      if (isGossip(part.type) && part.type !== MESSAGE.alive) this.#handleGuarded(part);
     }
   }
 
@@ -358,11 +350,15 @@ export class Memberlist {
     for (;;) {
       const next = this.#alivePending.pop() ?? this.#pending.pop();
       if (next === undefined) return;
-      try {
-        this.#handleHandedOff(next);
-      } catch (error) {
-        this.#transport.malformed(error);
-      }
+      this.#handleGuarded(next);
+    }
+  }
+
+  #handleGuarded(part: Part): void {
+    try {
+      this.#handleHandedOff(part);
+    } catch (error) {
+      this.#transport.malformed(error);
     }
   }
 
@@ -372,147 +368,6 @@ export class Memberlist {
     else if (type === MESSAGE.suspect) this.members.suspect(decodeAccusation(data.subarray(start, end)));
     else this.members.dead(decodeAccusation(data.subarray(start, end)));
   }
-
-  // ------------------------------------------------------------------------------------------ streams
-
-  *#accept(): Proc {
-    for (;;) {
-      const socket = yield* acceptTcp(this.#transport.listener);
-      if (socket === undefined) return;
-      this.#tasks.spawn("memberlist connection", this.#serve(socket));
-    }
-  }
-
-  *#serve(socket: TcpSocket): Proc {
-    const until = this.#host.now() + LAN.tcpTimeout;
-    this.#serving++;
-    try {
-      const message = yield* this.#transport.receiveStream(socket, until);
-      if (message !== undefined) yield* this.#handleStream(socket, message, until);
-    } catch (error) {
-      if (error instanceof MalformedError) {
-        this.#transport.drop(error.reason);
-        yield* this.#answerError(socket, error.reason, until);
-      } else if (!(error instanceof KernelError)) throw error;
-    } finally {
-      this.#serving--;
-      this.#transport.finish(socket);
-    }
-  }
-
-  *#answerError(socket: TcpSocket, text: string, until: number): Proc {
-    try {
-      yield* this.#transport.sendStream(socket, encodeErr(text), until);
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-    }
-  }
-
-  *#handleStream(socket: TcpSocket, message: Uint8Array, until: number): Proc {
-    const body = message.subarray(1);
-    switch (message[0]) {
-      case MESSAGE.user: {
-        const [known] = partsOf(message) ?? [];
-        if (known !== undefined) {
-          this.#config.delegate.notifyMessage(known.data, known.start, known.end, known.meaning);
-          return;
-        }
-        const user = decodeUserStream(body);
-        this.#config.delegate.notifyMessage(user, 0, user.length);
-        return;
-      }
-      case MESSAGE.ping: {
-        const ping = decodePing(body);
-        if (ping.node !== "" && ping.node !== this.#config.name) {
-          this.#transport.drop("ping for another node");
-          return;
-        }
-        yield* this.#transport.sendStream(socket, encodeAck({ seqNo: ping.seqNo, payload: null }), until);
-        return;
-      }
-      case MESSAGE.pushPull:
-        yield* this.#answerPushPull(socket, readPushPull(message), until);
-        return;
-      default:
-        throw new MalformedError("message type");
-    }
-  }
-
-  *#answerPushPull(socket: TcpSocket, remote: PushPullMessage, until: number): Proc {
-    if (this.#pushPulls >= LAN.maxPushPulls) {
-      this.#transport.drop("too many push/pulls");
-      return;
-    }
-    this.#pushPulls++;
-    try {
-      yield* this.#transport.sendStream(socket, this.#localState(remote.join), until);
-      this.#mergeState(remote, remote.join);
-    } finally {
-      this.#pushPulls--;
-    }
-  }
-
-  #localState(join: boolean): Uint8Array {
-    const nodes = this.members.snapshot();
-    const state: PushPullMessage = { join, nodes, userState: this.#config.delegate.localState(join) };
-    const message = encodePushPull(state);
-    rememberParts(message, [wholePart(message, state)]);
-    return message;
-  }
-
-  #mergeState(remote: PushPullMessage, join: boolean): void {
-    this.members.merge(remote.nodes);
-    if (remote.userState.length > 0) this.#config.delegate.mergeRemoteState(remote.userState, join);
-  }
-
-  /** The first one at a random time, then one an interval: its own duration doesn't count. */
-  *#pushPullLoop(): Proc {
-    const random = this.#pushPullRandom;
-    this.#pushPullDue = this.#host.now() + Math.floor(random.float() * LAN.pushPullInterval);
-    for (;;) {
-      this.#pushPullDue += pushPullScale(LAN.pushPullInterval, this.members.count);
-      // After a skip the next one is due when resume() said.
-      while (this.#host.now() < this.#pushPullDue) yield { until: this.#pushPullDue, upkeep: true };
-      const isPeer = (member: Member) => member.name !== this.#config.name && member.state === MEMBER_STATE.alive;
-      const [peer] = pickRandom(random.seek(this.#pushPullDue), 1, this.members.ring, isPeer);
-      if (peer === undefined) continue;
-      const error = yield* this.#pushPullWith(peer.addr, peer.port, false);
-      if (error !== undefined) this.#log("error", `memberlist: Push/Pull with ${peer.name} failed: ${error}`);
-    }
-  }
-
-  /** Sends the local state and merges the answer. @returns what went wrong, if anything */
-  *#pushPullWith(addr: Ipv4, port: number, join: boolean): Proc<string | undefined> {
-    let socket: TcpSocket | undefined;
-    this.#exchanges++;
-    try {
-      socket = yield* this.#transport.dial(addr, port, this.#host.now() + LAN.tcpTimeout);
-      const until = this.#host.now() + LAN.tcpTimeout;
-      yield* this.#transport.sendStream(socket, this.#localState(join), until);
-      const message = yield* this.#transport.receiveStream(socket, until);
-      if (message === undefined) return "EOF";
-      if (message[0] === MESSAGE.err) return `remote error: ${decodeErr(message.subarray(1))}`;
-      if (message[0] !== MESSAGE.pushPull) throw new MalformedError("message type");
-      this.#mergeState(readPushPull(message), join);
-      return undefined;
-    } catch (error) {
-      if (error instanceof MalformedError) {
-        this.#transport.drop(error.reason);
-        return error.reason;
-      }
-      if (error instanceof KernelError) return error.message;
-      throw error;
-    } finally {
-      this.#exchanges--;
-      socket?.close();
-    }
-  }
-}
-
-/** The state in a push/pull message with its type byte. */
-function readPushPull(message: Uint8Array): PushPullMessage {
-  const [known] = partsOf(message) ?? [];
-  return (known?.meaning as PushPullMessage | undefined) ?? decodePushPull(message.subarray(1));
 }
 
 /** Whether messages of a type wait until their packet has been read. */

@@ -16,16 +16,11 @@ export interface Part {
   readonly meaning?: unknown;
 }
 
-const known = new WeakMap<Uint8Array, readonly Part[]>();
-
-/** Notes what is in a message: a single one, or a compound one of these. Nobody changes its bytes afterwards. */
-export function rememberParts(message: Uint8Array, parts: readonly Part[]): void {
-  known.set(message, parts);
-}
-
-/** What is in a message, in order; undefined when it must be read. */
-export function partsOf(message: Uint8Array): readonly Part[] | undefined {
-  return known.get(message);
+/** A message with its type byte: a single one, or a compound one of its parts. Nobody changes its bytes any more. */
+export interface Packet {
+  readonly message: Uint8Array;
+  /** What is in it, in order; undefined when it must be read. */
+  readonly parts: readonly Part[] | undefined;
 }
 
 /** A message with its type byte as a part. */

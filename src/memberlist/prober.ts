@@ -188,8 +188,8 @@ export class Prober {
       yield* transport.sendStream(socket, encodePing(ping), until);
       const answer = yield* transport.receiveStream(socket, until);
       if (answer === undefined) return;
-      if (answer[0] !== MESSAGE.ackResp) throw new MalformedError("message type");
-      if (decodeAck(answer.subarray(1)).seqNo !== ping.seqNo) throw new MalformedError("ack sequence number");
+      if (answer.message[0] !== MESSAGE.ackResp) throw new MalformedError("message type");
+      if (decodeAck(answer.message.subarray(1)).seqNo !== ping.seqNo) throw new MalformedError("ack sequence number");
       contact.made = true;
     } catch (error) {
       if (error instanceof MalformedError) transport.drop(error.reason);

@@ -4,6 +4,7 @@
  * work alone: bytes that differ in one bit, or another key, take the whole road.
  */
 import { sameBytes } from "../base/byte-cache.ts";
+import type { Packet, Part } from "./parts.ts";
 
 /** Bytes that are kept at most; the oldest make room. */
 const MOST_BYTES = 32 * 1024 * 1024;
@@ -11,11 +12,10 @@ const MOST_BYTES = 32 * 1024 * 1024;
 const NONCE = 1;
 const SHORTEST = 29;
 
-interface Sealed {
+interface Sealed extends Packet {
   readonly bytes: Uint8Array;
   readonly aad: Uint8Array;
   readonly key: Uint8Array;
-  readonly message: Uint8Array;
 }
 
 /** By part of the nonce, in the order in which they were sealed. */
@@ -41,12 +41,19 @@ function idOf(bytes: Uint8Array): number {
  * Keeps what was sealed. None of the arrays is changed afterwards, by nobody.
  * @param bytes version, nonce, ciphertext, tag
  * @param message what whoever opens them gets in the end
+ * @param parts what is in the message, if that is known
  */
-export function rememberSealed(bytes: Uint8Array, aad: Uint8Array, key: Uint8Array, message: Uint8Array): void {
+export function rememberSealed(
+  bytes: Uint8Array,
+  aad: Uint8Array,
+  key: Uint8Array,
+  message: Uint8Array,
+  parts?: readonly Part[],
+): void {
   const id = idOf(bytes);
   const old = recent.get(id);
   if (old !== undefined) forget(id, old);
-  const sealed = { bytes, aad, key, message };
+  const sealed = { bytes, aad, key, message, parts };
   recent.set(id, sealed);
   held += sizeOf(sealed);
   if (held <= MOST_BYTES) return;
@@ -61,12 +68,12 @@ export function takeSealed(
   bytes: Uint8Array,
   aad: Uint8Array,
   hasKey: (key: Uint8Array) => boolean,
-): Uint8Array | undefined {
+): Packet | undefined {
   if (bytes.length < SHORTEST) return undefined;
   const id = idOf(bytes);
   const sealed = recent.get(id);
   if (sealed === undefined || !sameBytes(sealed.bytes, bytes) || !sameBytes(sealed.aad, aad)) return undefined;
   if (!hasKey(sealed.key)) return undefined;
   forget(id, sealed);
-  return sealed.message;
+  return sealed;
 }

@@ -4,9 +4,9 @@ import { KernelError, MalformedError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
 import type { Datagram, TcpSocket, UdpSocket } from "../kernel/socket-types.ts";
-import { connectTcp, recvExactly, recvFrom, recvTcp, sendTcp } from "../scheduler/io.ts";
+import { connectTcp, recvExactly, recvTcp, sendTcp } from "../scheduler/io.ts";
 import type { HostOs } from "../scheduler/os.ts";
-import type { Proc } from "../scheduler/process.ts";
+import type { Proc, Waitable } from "../scheduler/process.ts";
 import { LAN } from "./config.ts";
 import {
   decompress,
@@ -15,13 +15,17 @@ import {
   framePacket,
   frameStream,
   MAX_STREAM_BYTES,
+  openPacket,
+  openStream,
   STREAM_HEADER,
-  unframePacket,
-  unframeStream,
 } from "./framing.ts";
 import type { Keyring } from "./keyring.ts";
 import { concat, decodePushPull, decodeUserStream, MESSAGE } from "./messages.ts";
 import { decodeStruct } from "./msgpack.ts";
+import type { Packet, Part } from "./parts.ts";
+
+/** Where a datagram stands while it is handled: the longest that there are fit. */
+const received = new Uint8Array(65536);
 
 /** UDP packets and TCP streams of a node, framed, encrypted, with checksums (net.go, net_transport.go). */
 export class Transport {
@@ -95,21 +99,30 @@ export class Transport {
     this.drop(error.reason);
   }
 
-  /** Sends one UDP packet; that the kernel refuses it is no error of the protocol, and counted. */
-  send(addr: Ipv4, port: number, message: Uint8Array, crc: boolean): void {
+  /**
+   * Sends one UDP packet; that the kernel refuses it is no error of the protocol, and counted.
+   * @param parts what is in it, if that is known
+   */
+  send(addr: Ipv4, port: number, message: Uint8Array, crc: boolean, parts?: readonly Part[]): void {
     try {
-      this.#udp.sendTo(framePacket(message, crc, this.#keyring, this.#nonces), addr, port);
+      this.#udp.sendTo(framePacket(message, crc, this.#keyring, this.#nonces, parts), addr, port);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       this.drop(`send: ${error.code}`);
     }
   }
 
+  /** @param handle gets a datagram's bytes for as long as it runs */
   *receive(handle: (datagram: Datagram) => void): Proc {
-    while (!this.#udp.closed) {
+    const socket = this.#udp;
+    const wait = { on: [socket as Waitable] };
+    while (!socket.closed) {
       try {
-        const datagram = yield* recvFrom(this.#udp);
-        if (datagram !== undefined) handle(datagram);
+        const error = socket.takeError();
+        if (error !== undefined) throw new KernelError(error, "recvfrom");
+        const datagram = socket.tryRecv(received);
+        if (datagram === undefined) yield wait;
+        else handle(datagram);
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
         this.drop(`receive: ${error.code}`);
@@ -118,9 +131,9 @@ export class Transport {
   }
 
   /** The message of a UDP packet; undefined when it was dropped. */
-  unpack(packet: Uint8Array): Uint8Array | undefined {
+  unpack(packet: Uint8Array): Packet | undefined {
     try {
-      return unframePacket(packet, this.#keyring);
+      return openPacket(packet, this.#keyring);
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.drop(error.reason);
@@ -134,9 +147,13 @@ export class Transport {
     return socket;
   }
 
-  /** @throws KernelError; ETIMEDOUT when the deadline came */
-  *sendStream(socket: TcpSocket, message: Uint8Array, until: Time): Proc {
-    const sent = yield* sendTcp(socket, frameStream(message, this.#keyring, this.#nonces), until);
+  /**
+   * Sends the one message of a stream.
+   * @param parts what is in it, if that is known
+   * @throws KernelError; ETIMEDOUT when the deadline came
+   */
+  *sendStream(socket: TcpSocket, message: Uint8Array, until: Time, parts?: readonly Part[]): Proc {
+    const sent = yield* sendTcp(socket, frameStream(message, this.#keyring, this.#nonces, parts), until);
     if (!sent) throw new KernelError("ETIMEDOUT", "write");
   }
 
@@ -144,8 +161,11 @@ export class Transport {
    * The one message of a stream, decrypted and unpacked; undefined when the stream ended or the deadline came first.
    * @throws MalformedError, KernelError
    */
-  *receiveStream(socket: TcpSocket, until: Time): Proc<Uint8Array | undefined> {
-    if (this.#keyring.size === 0) return yield* this.#receiveClear(socket, until);
+  *receiveStream(socket: TcpSocket, until: Time): Proc<Packet | undefined> {
+    if (this.#keyring.size === 0) {
+      const message = yield* this.#receiveClear(socket, until);
+      return message === undefined ? undefined : { message, parts: undefined };
+    }
     const header = yield* recvExactly(socket, 1, until);
     if (header === undefined) return undefined;
     if (header[0] !== MESSAGE.encrypt) {
@@ -157,7 +177,7 @@ export class Transport {
     if (size > MAX_STREAM_BYTES) throw new MalformedError("remote node state is larger than limit");
     const frame = yield* recvExactly(socket, size, until);
     if (frame === undefined) throw new MalformedError("stream is cut short");
-    return unframeStream(concat([header, length]), frame, this.#keyring);
+    return openStream(concat([header, length]), frame, this.#keyring);
   }
 
   /** Closes an accepted connection. What was not read yet is, lest the kernel answer it with a reset. */

@@ -46,6 +46,8 @@ export interface Page {
   readonly keys: Keys;
   /** An action whose error the user is told. */
   attempt(action: Promise<unknown>): void;
+  /** What was opened last. */
+  readonly request: LabRequest | undefined;
   /** Opens a lab in place of the one that is open. */
   open(request: LabRequest): Promise<void>;
   /** Opens the lab that is open again. @param seed instead of the one it runs with; "" for the lab's own */

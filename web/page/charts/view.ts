@@ -9,6 +9,8 @@ import { Plot, type Shared } from "./plot.ts";
 
 /** Wall time between two looks while time runs, ms; longer where a look takes long. */
 const PERIOD_MS = 500;
+/** … but no longer than this: a busy worker's answer takes long, too. */
+const MOST_MS = 2000;
 const COST_FACTOR = 6;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -127,7 +129,8 @@ export class ChartsView implements StageView {
       if (lab === this.#lab) this.#take(charts);
     } finally {
       this.#busy = false;
-      this.#next = performance.now() + Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began));
+      this.#next =
+        performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began)), MOST_MS);
       this.#schedule();
     }
   }

@@ -21,6 +21,8 @@ import { type Against, Pickers } from "./pickers.ts";
 
 /** Wall time between two looks while time runs, ms; longer where a look takes long. */
 const PERIOD_MS = 250;
+/** … but no longer than this: a busy worker's answer takes long, too. */
+const MOST_MS = 2000;
 const COST_FACTOR = 8;
 
 function check(
@@ -191,7 +193,8 @@ export class TablesView implements StageView {
       if (request === this.#request) this.#take(table, what, JSON.stringify([choice, against]));
     } finally {
       this.#busy = false;
-      this.#next = performance.now() + Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began));
+      this.#next =
+        performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began)), MOST_MS);
       this.#schedule();
     }
   }

@@ -69,8 +69,8 @@ export class Recorder {
     this.#wire = new WireMeter(this.timeline, ({ namespace }) => namespace === natNamespace);
   }
 
-  /** What is to be sampled from now on. */
-  watch(sampled: Sampled): void {
+  /** What is to be sampled from now on; undefined: nothing any more. */
+  watch(sampled: Sampled | undefined): void {
     this.#sampled = sampled;
   }
 
@@ -135,7 +135,8 @@ export class Recorder {
     }
     if (stood) this.#paced = undefined;
     this.#next = sampled.now + this.timeline.width / 2;
-    if (this.#credit > 0) void this.#sample(sampled);
+    // An emulation that ends meanwhile has no answer: its last sample is the one before.
+    if (this.#credit > 0) this.#sample(sampled).catch(() => this.watch(undefined));
   }
 
   async #sample(sampled: Sampled): Promise<void> {
