@@ -3,8 +3,10 @@ import { proxy, type Remote } from "comlink";
 import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
 import { ChartsView } from "./charts/view.ts";
+import { FaultPanel } from "./faults/panel.ts";
 import { Keys } from "./keys.ts";
 import { Labs } from "./labs/labs.ts";
+import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
@@ -38,6 +40,8 @@ export class App implements Page {
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
     this.#stage.add(new ChartsView(this));
     this.#labs = new Labs(this, this.#stage);
+    new FaultPanel(this, element("tools"));
+    new LinkButton(this, element("tools"), () => this.#labs.link());
   }
 
   attempt(action: Promise<unknown>): void {

@@ -95,9 +95,9 @@ export class Emulation implements Hands {
     this.#script = new Script(parts.clock, new Journal(parts.life?.entries), this);
     this.recording = parts.recording;
     this.watch = parts.watch;
+    if (parts.life !== undefined) outbox.hold();
     this.recorder = parts.recorder;
     this.recorder.watch(this);
-    if (parts.life !== undefined) outbox.hold();
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
       failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
@@ -116,8 +116,8 @@ export class Emulation implements Hands {
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
-    const watch = new HopWatch(plan);
     const recorder = new Recorder(options.ground.platform.clock, NAT_NAMESPACE);
+    const watch = new HopWatch(plan);
     const clock = new Clock();
     const session = await LabSession.start(plan, {
       module: await options.ground.kernel(),
@@ -132,8 +132,8 @@ export class Emulation implements Hands {
       session,
       clock,
       recording,
-      watch,
       recorder,
+      watch,
       life: options.life,
     });
     clock.owner = emulation.#script;
@@ -334,9 +334,10 @@ export class Emulation implements Hands {
   }
 
   fault(fault: Fault): void {
+    this.#all.passed(this.#steps, "fault", faultText(fault));
+    this.recorder.mark(this.now, "fault", faultText(fault));
     try {
       this.#session.fault(fault);
-      this.recorder.mark(this.now, "fault", faultText(fault));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       this.#outbox.push({ kind: "failed", message: error.message });

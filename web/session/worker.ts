@@ -4,6 +4,7 @@ import { loadKernel } from "../kernel.ts";
 import { browserPlatform } from "../platform.ts";
 import { chartsApi } from "./charts/api.ts";
 import { SessionContext } from "./context.ts";
+import { faultsApi } from "./faults/api.ts";
 import { followApi } from "./follow/api.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
@@ -16,6 +17,7 @@ import { timeApi } from "./time/api.ts";
 const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform() });
 const api: SessionApi = {
   ...chartsApi(context),
+  ...faultsApi(context),
   ...followApi(context),
   ...labsApi(context),
   ...packetsApi(context),

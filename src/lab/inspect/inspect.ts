@@ -32,10 +32,10 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
       return namespaces(host);
     case "table":
       return readTable(host, query.table, query.namespace);
-    case "census":
-      return census(host);
     case "entry":
       return entry(host, query.entry);
+    case "census":
+      return census(host);
     case "tables":
       return readTables(host);
   }
