@@ -53,6 +53,11 @@ describePage("tables and charts", ({ openPage }) => {
     expect(lines).toEqual(printed.map((line) => line.trim()));
     expect(lines.filter((line) => / dst 192\.168\.77\.13 self permanent$/.test(line)).length).toBe(2);
 
+    // From a cell to the packets of its address.
+    await page.locator(".table-body span", { hasText: "192.168.77.13" }).first().click();
+    await page.click("#table-packets");
+    expect(await page.locator("#filter").inputValue()).toMatch(/192\.168\.77\.13$/);
+
     // Before the fault everybody agrees; a minute after it, worker-2 is on its own.
     await page.selectOption("#table-against", "all");
     await said(page, /3 hosts have it · 0 of \d+ rows not the same everywhere/);

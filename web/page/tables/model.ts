@@ -204,3 +204,18 @@ export function widths({ columns, rows }: GridTable): number[] {
     return Math.min(width, WIDEST);
   });
 }
+
+/** Filters of the packet list for the first address, IPv4 or MAC, in a text; undefined where there is none. */
+export function filterFor(
+  text: string,
+): { readonly address: string; readonly wireshark: string; readonly plain: string } | undefined {
+  const ip = /\b\d{1,3}(?:\.\d{1,3}){3}\b/.exec(text)?.[0];
+  if (ip !== undefined)
+    return {
+      address: ip,
+      wireshark: `ip.addr == ${ip} or arp.src.proto_ipv4 == ${ip} or arp.dst.proto_ipv4 == ${ip}`,
+      plain: `host=${ip}`,
+    };
+  const mac = /\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/.exec(text)?.[0];
+  return mac === undefined ? undefined : { address: mac, wireshark: `eth.addr == ${mac}`, plain: mac };
+}
