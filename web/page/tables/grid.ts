@@ -128,8 +128,7 @@ export class TableGrid {
       row: -1,
       column,
     });
-    cell.title = `Sort by ${title === "" ? "the sign" : title}`;
-    if (title === "") cell.setAttribute("aria-label", "sign");
+    cell.title = `Sort by ${title === "±" ? "the sign" : title}`;
     cell.setAttribute("aria-sort", sort === undefined ? "none" : sort.descending ? "descending" : "ascending");
     return cell;
   }

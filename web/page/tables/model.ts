@@ -85,7 +85,7 @@ export function plainGrid({ columns, rows }: HostTable): GridTable {
 export function comparedGrid({ columns, rows }: Comparison): GridTable {
   const keyOf = keys();
   return {
-    columns: [{ title: "", right: false }, ...columns.map(gridColumn)],
+    columns: [{ title: "±", right: false }, ...columns.map(gridColumn)],
     rows: rows.map(({ mark, left, right, changed }) => {
       const row = left ?? right ?? [];
       const texts = row.map((cell, i) => {
@@ -126,7 +126,7 @@ function whoDiffers({ missing, others }: AgreedRow, columns: readonly Column[], 
 export function hostsGrid({ columns, rows }: HostsTable): GridTable {
   const keyOf = keys();
   const head: GridColumn[] = [
-    { title: "", right: false },
+    { title: "±", right: false },
     { title: "hosts", right: true },
     { title: "who differs", right: false },
   ];
@@ -192,7 +192,7 @@ export function copyText(columns: readonly GridColumn[], rows: readonly GridRow[
 }
 
 /** Widest column, in characters. */
-const WIDEST = 44;
+const WIDEST = 96;
 /** Rows that are looked at for widths. */
 const MEASURED = 300;
 

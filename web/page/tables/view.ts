@@ -13,6 +13,8 @@ import { readShown } from "./shown.ts";
 const PERIOD_MS = 250;
 /** … but no longer than this: a busy worker's answer takes long, too. */
 const MOST_MS = 2000;
+/** … and of all hosts, which is much work. */
+const MOST_ALL_MS = 30_000;
 const COST_FACTOR = 8;
 
 function check(
@@ -76,7 +78,10 @@ export class TablesView implements StageView {
     this.#said.className = "tables-said";
     this.#said.setAttribute("role", "status");
     this.#root.className = "tables";
-    this.#root.append(bar, this.#tools(), this.#said, this.#grid.element);
+    const tools = document.createElement("div");
+    tools.className = "tables-tools";
+    tools.append(bar, this.#tools());
+    this.#root.append(tools, this.#said, this.#grid.element);
     this.#listen();
   }
 
@@ -191,8 +196,9 @@ export class TablesView implements StageView {
       if (request === this.#request) this.#take(table, what, JSON.stringify([choice, against]));
     } finally {
       this.#busy = false;
-      this.#next =
-        performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began)), MOST_MS);
+      const most = this.#pickers.against.kind === "all" ? MOST_ALL_MS : MOST_MS;
+      const took = performance.now() - began;
+      this.#next = performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * took), most);
       this.#schedule();
     }
   }
