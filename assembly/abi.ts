@@ -222,6 +222,8 @@ export const WATCH_FRAME = 1; // a frame is captured for a trace
 export const WATCH_DROP = 2; // a packet is lost: dropped for a reason other than *_CONSUMED
 /** Capture points from this one on are no trace's. */
 export const CAP_PRIVATE = 0x80000000;
+/** Bit of points that are captured for the lives of packets only. */
+export const CAP_HOP = 0x8000;
 
 /** Capture record (see assembly/link/capture.ts), byte offsets. With CAP_POINT 0 it is a mark (link/marks.ts). */
 export const CAP_TIME = 0; // u64 virtual time, ns
@@ -282,6 +284,7 @@ export const DELIVER_ICMP = 5; // the kernel's ICMP; local port: the type
 export const DELIVER_RAW = 6; // a raw or ping socket; local port: protocol or id
 export const DELIVER_ARP = 7;
 export const DELIVER_SCTP = 8;
+export const DELIVER_ARP_PROXY = 9; // a VXLAN device answers for the address asked for: local
 
 /** Outbox record: a frame that leaves for another worker, byte offsets. */
 export const OUT_ARRIVAL = 0; // u64 virtual time of the first event that the receiving worker has with it

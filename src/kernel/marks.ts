@@ -46,6 +46,7 @@ export type ReceiverName =
   | "ICMP"
   | "raw"
   | "ARP"
+  | "ARP proxy"
   | "SCTP";
 
 /** What happened. */
@@ -221,6 +222,7 @@ const RECEIVERS: readonly ReceiverName[] = [
   "raw",
   "ARP",
   "SCTP",
+  "ARP proxy",
 ];
 
 /** What a mark says of its place, without time and journey. */

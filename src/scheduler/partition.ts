@@ -5,6 +5,7 @@
  * program lets it run before the next packet), then commands from outside, then deadlines of programs. Nothing
  * that a host sees depends on which other hosts share its worker.
  */
+import { CAP_HOP } from "../../assembly/abi.ts";
 import { assert, UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
@@ -31,8 +32,8 @@ import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
 import { type HostConfig, type NicConfig, type Topology, wireBytes } from "./topology.ts";
 
-/** Captured points of one host at most: the lower half of a point's id. */
-const MAX_POINTS = 0xffff;
+/** Captured points of one host at most: the lower half of a point's id, less CAP_HOP. */
+const MAX_POINTS = 0x7fff;
 
 /** What is captured, and how many bytes of a frame. */
 export interface CaptureConfig {
@@ -40,8 +41,12 @@ export interface CaptureConfig {
   readonly patterns: readonly string[];
   /** Bytes kept of each frame. */
   readonly snaplen: number;
-  /** Whether it is told, too, what happens to packets between devices (CaptureSink.mark). Default false. */
-  readonly marks?: boolean;
+  /**
+   * Whether every other device is captured, too, and marks are written of what happens between devices (CaptureSink.mark).
+   * Not bridges: one that is captured is promiscuous, as its counters show, and nothing may change by being watched.
+   * Default false.
+   */
+  readonly hops?: boolean;
 }
 
 /** What all workers are told alike, and which of them this is. Plain data. */
@@ -146,11 +151,11 @@ export class Partition {
     if (config.capture !== undefined) {
       this.kernel.onLink((ns, link, kind) => {
         if (kind === "del") return;
-        if (config.capture?.marks === true) this.#nameNamespace(ns);
+        if (config.capture?.hops === true) this.#nameNamespace(ns);
         this.#selectCapture(ns, link);
       });
       this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
-      this.kernel.setMarks(config.capture.marks === true);
+      this.kernel.setMarks(config.capture.hops === true);
     }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
@@ -505,18 +510,21 @@ export class Partition {
   #selectCapture(ns: NetNs, link: LinkInfo): void {
     if (this.#patterns === undefined || this.#config.capture === undefined) return;
     const matches = this.#patterns.matches(ns.host.name, ns.name, link.name);
-    const id = matches ? this.#pointOf(ns, link) : 0;
+    const watched = this.#config.capture.hops === true && link.kind !== "bridge";
+    const id = matches || watched ? this.#pointOf(ns, link, matches ? 0 : CAP_HOP) : 0;
     this.kernel.setCapture(ns, link.index, id, this.#config.capture.snaplen);
   }
 
-  #pointOf(ns: NetNs, link: LinkInfo): number {
-    const key = `${ns.host.index}/${ns.name}/${link.name}/${link.mac}/${link.mtu}`;
+  /** @param flag CAP_HOP or 0; without a number left, a device that is captured for its hops only is not */
+  #pointOf(ns: NetNs, link: LinkInfo, flag: number): number {
+    const key = `${flag}/${ns.host.index}/${ns.name}/${link.name}/${link.mac}/${link.mtu}`;
     const known = this.#pointIds.get(key);
     if (known !== undefined) return known;
     const number = (this.#pointCounts.get(ns.host.index) ?? 0) + 1;
+    if (number > MAX_POINTS && flag !== 0) return 0;
     if (number > MAX_POINTS) throw new UserError(`host ${ns.host.name}: more than ${MAX_POINTS} capture points`);
     this.#pointCounts.set(ns.host.index, number);
-    const id = ns.host.index * 0x10000 + number;
+    const id = ns.host.index * 0x10000 + flag + number;
     this.#pointIds.set(key, id);
     this.#points.push({
       id,
@@ -528,6 +536,7 @@ export class Partition {
       mtu: link.mtu,
       speed: this.#ports.find((port) => port.host === ns.host.index && port.nic.mac === link.mac)?.nic.bandwidth ?? 0,
       since: this.#scheduler.now,
+      ...(flag === 0 ? {} : { hop: true }),
     });
     return id;
   }

@@ -130,7 +130,7 @@ export class Labs {
   #listKept(): void {
     const { name, own } = this.#view.file;
     this.#delete.hidden = !own || this.#kept.text(name) === undefined;
-    this.#gallery.own(this.#kept.list(), own ? name : undefined);
+    this.#gallery.own(this.#kept.list(), own ? name : undefined, (lab) => this.#page.attempt(this.#openText(lab)));
   }
 }
 
