@@ -41,7 +41,7 @@ export class App implements Page {
     this.#stage.add(new ChartsView(this));
     this.#labs = new Labs(this, this.#stage);
     new FaultPanel(this, element("tools"));
-    new LinkButton(this, element("tools"), () => this.#labs.link());
+    new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 
   attempt(action: Promise<unknown>): void {
