@@ -2,6 +2,8 @@
 import { proxy, type Remote } from "comlink";
 import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { DropsView } from "./follow/drops.ts";
+import { FollowView } from "./follow/view.ts";
 import { Keys } from "./keys.ts";
 import { Labs } from "./labs/labs.ts";
 import { PacketsView } from "./packets/packets.ts";
@@ -33,6 +35,9 @@ export class App implements Page {
     new TerminalsView(this, element("tabs"), element("panels"));
     new PacketsView(this, element("packets"), element("bytes"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
+    const follow = new FollowView(this, () => this.#stage.choose("follow"));
+    this.#stage.add(follow);
+    this.#stage.add(new DropsView(this, (journey) => follow.open(journey)));
     this.#labs = new Labs(this, this.#stage);
   }
 
