@@ -181,8 +181,10 @@ function deliverText({ to, local, remote, device }: Of<"deliver">): StageText {
     return { kind: "deliver", title: "delivered: ICMP", detail: `${name}, to the kernel`, ref: undefined };
   }
   if (to === "ARP") {
-    const ref: EntryRef | undefined = undefined;
-    return { kind: "deliver", title: "delivered: ARP", detail: local.port === 1 ? "request" : "reply", ref };
+    const asked = local.port === 1;
+    const detail = asked ? `request for ${formatIpv4(local.ip)}` : `reply from ${formatIpv4(remote.ip)}`;
+    const ref: EntryRef = { table: "neighbours", device, ip: remote.ip };
+    return { kind: "deliver", title: "delivered: ARP", detail, ref };
   }
   if (to === "ARP proxy") {
     const ref: EntryRef = { table: "neighbours", device, ip: local.ip };
