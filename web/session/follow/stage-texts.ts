@@ -190,7 +190,8 @@ function deliverText({ to, local, remote, device }: Of<"deliver">): StageText {
     const ref: EntryRef = { table: "neighbours", device, ip: local.ip };
     return { kind: "deliver", title: "answered by the VXLAN device", detail: `for ${formatIpv4(local.ip)}`, ref };
   }
-  if (to === "raw") return { kind: "deliver", title: "delivered: raw socket", detail: `${local.port}`, ref: undefined };
+  if (to === "raw")
+    return { kind: "deliver", title: "delivered: raw socket", detail: `id or protocol ${local.port}`, ref: undefined };
   const protocol = to === "UDP" ? "udp" : to === "SCTP" ? "sctp" : "tcp";
   const detail = `${endText(local)} from ${endText(remote)}`;
   return { kind: "deliver", title: `delivered: ${to}`, detail, ref: { table: "sockets", protocol, port: local.port } };
@@ -219,6 +220,8 @@ function dropRef(mark: Of<"drop">, known: Known): EntryRef | undefined {
   if (reason === "IPVS")
     return { table: "ipvs", fwmark: mark.packetMark, protocol: name ?? "tcp", service: destination };
   if (reason === "IP_RPFILTER") return { table: "routes", ip: source.ip };
+  if (reason === "DEV_DOWN" || (reason === "PKT_TOO_BIG" && mark.route === "none"))
+    return device === "" ? undefined : { table: "links", device };
   if (ROUTE_REASONS.has(reason)) return { table: "routes", ip: destination.ip };
   if (reason.startsWith("NF_CT_") || reason === "NETFILTER_DROP")
     return { table: "conntrack", protocol, source, destination };
