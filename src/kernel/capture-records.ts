@@ -3,6 +3,7 @@ import {
   CAP_CAPLEN,
   CAP_DIR,
   CAP_HEADER,
+  CAP_HOP,
   CAP_HOST,
   CAP_JOURNEY,
   CAP_LEN,
@@ -13,6 +14,9 @@ import {
 import { assert } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
 import { type PacketMark, readMark } from "./marks.ts";
+
+/** Bit in the ids of points that are captured for the lives of packets only. */
+export const HOP_POINT: number = CAP_HOP;
 
 /** One captured frame. `data` is a view into its chunk. */
 export interface CapturedFrame {
