@@ -3,6 +3,8 @@
  * gives the same value each time. It is a saving of work alone: a message that isn't here is read again.
  */
 
+import { BytePool } from "./byte-pool.ts";
+
 interface Slot<T> {
   readonly bytes: Uint8Array;
   readonly value: T;
@@ -12,6 +14,7 @@ interface Slot<T> {
 export class ByteCache<T> {
   readonly #slots: (Slot<T> | undefined)[];
   readonly #longest: number;
+  readonly #room = new BytePool();
 
   /**
    * @param places a power of two
@@ -30,10 +33,14 @@ export class ByteCache<T> {
   of(bytes: Uint8Array, read: (bytes: Uint8Array) => T, start = 0, end: number = bytes.length): T {
     if (end - start > this.#longest) return read(bytes.slice(start, end));
     const place = hashOf(bytes, start, end) & (this.#slots.length - 1);
+    // Two places for each, so that two that meet don't drive each other out all the time.
     const slot = this.#slots[place];
     if (slot !== undefined && holds(slot.bytes, bytes, start, end)) return slot.value;
-    const own = bytes.slice(start, end);
+    const other = this.#slots[place ^ 1];
+    if (other !== undefined && holds(other.bytes, bytes, start, end)) return other.value;
+    const own = this.#room.copy(bytes, start, end);
     const value = read(own);
+    if (slot !== undefined) this.#slots[place ^ 1] = slot;
     this.#slots[place] = { bytes: own, value };
     return value;
   }

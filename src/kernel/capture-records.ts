@@ -3,7 +3,6 @@ import {
   CAP_CAPLEN,
   CAP_DIR,
   CAP_HEADER,
-  CAP_HOP,
   CAP_HOST,
   CAP_JOURNEY,
   CAP_LEN,
@@ -11,12 +10,12 @@ import {
   CAP_SEQ,
   CAP_TIME,
 } from "../../assembly/abi.ts";
+
+export { CAP_HOP } from "../../assembly/abi.ts";
+
 import { assert } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
 import { type PacketMark, readMark } from "./marks.ts";
-
-/** Bit in the ids of points that are captured for the lives of packets only. */
-export const HOP_POINT: number = CAP_HOP;
 
 /** One captured frame. `data` is a view into its chunk. */
 export interface CapturedFrame {

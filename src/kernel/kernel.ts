@@ -255,6 +255,7 @@ export class Kernel {
 
   /** Called by the link layer. */
   linkEvent(ns: Namespace, dev: number, kind: LinkEventKind): void {
+    ns.owner.linkChanged();
     if (kind === "del") this.taps.forget(dev);
     if (this.#listeners.length === 0) return;
     const info = ns.readLink(dev);

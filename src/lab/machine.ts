@@ -157,7 +157,7 @@ export class LabMachine implements HostMachine {
   }
 
   inspect(query: unknown): unknown {
-    return inspect({ os: this.#os, engine: this.engine }, query as MachineQuery);
+    return inspect({ os: this.#os, engine: this.engine, plan: this.#plan }, query as MachineQuery);
   }
 
   /** The engine; undefined while its daemon is stopped. */

@@ -1,11 +1,11 @@
 /** Faults of a lab file: what is broken or mended, checked against the lab's hosts, networks and switches. */
-import { UserError } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import { formatDuration, MS, SEC } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
 import type { FabricPlan } from "./fabric.ts";
 import { chance, matchHosts, span } from "./fields.ts";
-import type { Path } from "./misfit.ts";
-import type { Fault, HostPlan, Step } from "./plan.ts";
+import { formatPath, misfitOf, type Path } from "./misfit.ts";
+import type { Fault, HostPlan, LabPlan, Step } from "./plan.ts";
 import type { Source } from "./source.ts";
 
 /** A fault that passed the schema. */
@@ -24,8 +24,27 @@ export interface RawFault {
   spine?: number;
 }
 
+/** Says what is wrong with a field. */
+type Refusing = Pick<Source, "error">;
+
+/**
+ * A fault from outside a lab file: checked as one that stands in the lab's steps.
+ * @param raw as a file's `fault:` says it, as plain data
+ * @throws UserError that names the field and what was expected
+ */
+export function parseFault(plan: LabPlan, raw: unknown): { readonly fault: Fault; readonly text: string } {
+  const refuse = (path: Path, expected: string): UserError =>
+    new UserError(`${formatPath(path, "fault")}: ${expected}`);
+  const place = ["steps", 0, "fault"];
+  const misfit = misfitOf({ hosts: { host: null }, steps: [{ fault: raw }] });
+  if (misfit !== undefined) throw refuse(misfit.path.slice(place.length), misfit.expected);
+  const step = resolveFault({ error: refuse as Refusing["error"] }, raw as RawFault, [], plan.hosts, plan.fabric);
+  assert(step.kind === "fault", "a fault is a fault step", step.kind);
+  return step;
+}
+
 /** Faults of links between switches, which have no hosts. @throws UserError */
-function checkSwitches(source: Source, raw: RawFault, path: Path, fabric: FabricPlan | undefined): void {
+function checkSwitches(source: Refusing, raw: RawFault, path: Path, fabric: FabricPlan | undefined): void {
   const named = (["leaf", "spine"] as const).filter((field) => raw[field] !== undefined);
   for (const field of named) {
     if (fabric === undefined) throw source.error([...path, field], "means nothing without network.fabric", true);
@@ -44,7 +63,7 @@ function checkSwitches(source: Source, raw: RawFault, path: Path, fabric: Fabric
 
 /** A fault step's plan. @throws UserError */
 export function resolveFault(
-  source: Source,
+  source: Refusing,
   raw: RawFault,
   path: Path,
   hosts: readonly HostPlan[],
@@ -89,7 +108,7 @@ export function resolveFault(
   return { kind: "fault", fault, text: faultText(fault) };
 }
 
-function checkFilter(source: Source, filter: string, path: Path): void {
+function checkFilter(source: Refusing, filter: string, path: Path): void {
   try {
     parseFilter(filter);
   } catch (error) {
@@ -98,8 +117,8 @@ function checkFilter(source: Source, filter: string, path: Path): void {
   }
 }
 
-/** `host2: drop udp port 4789`. */
-function faultText(fault: Fault): string {
+/** A fault in words: `host2: drop udp port 4789`. */
+export function faultText(fault: Fault): string {
   const parts: string[] = [];
   if (fault.heal) parts.push("heal");
   if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);

@@ -83,6 +83,8 @@ interface Neighbor {
   readonly mac: Mac;
   readonly bridgeFamily: boolean;
   readonly linkName: string;
+  /** The next one with the same last 32 bits of the MAC address. */
+  next: Neighbor | undefined;
 }
 
 /** A permanent neighbour, or with `bridgeFamily` a permanent FDB entry of the device itself (programNeighbor of neigh_linux.go). */
@@ -100,7 +102,8 @@ export class OslNamespace {
   readonly #interfaces: OslInterface[] = [];
   /** Next number of each prefix (`eth`, `veth`, `br`, `vxlan`); 20.10 never uses one twice. */
   readonly #nextIndex = new Map<string, number>();
-  readonly #neighbors: Neighbor[] = [];
+  /** By the last 32 bits of the MAC address: a host of a large overlay has thousands. */
+  readonly #neighbors = new Map<number, Neighbor>();
   #gateway: Ipv4 | undefined;
 
   constructor(ns: NetNs, isDefault: boolean, log: DaemonLog) {
@@ -196,8 +199,18 @@ export class OslNamespace {
     this.ns.route.del({ dst, via });
   }
 
-  #find(ip: Ipv4, mac: Mac): number {
-    return this.#neighbors.findIndex((n) => n.ip === ip && n.mac === mac);
+  #find(ip: Ipv4, mac: Mac): Neighbor | undefined {
+    let neighbor = this.#neighbors.get(mac | 0);
+    while (neighbor !== undefined && (neighbor.ip !== ip || neighbor.mac !== mac)) neighbor = neighbor.next;
+    return neighbor;
+  }
+
+  #forget(gone: Neighbor): void {
+    const place = gone.mac | 0;
+    const first = this.#neighbors.get(place);
+    if (first === gone && gone.next === undefined) this.#neighbors.delete(place);
+    else if (first === gone && gone.next !== undefined) this.#neighbors.set(place, gone.next);
+    for (let at = first; at !== undefined; at = at.next) if (at.next === gone) at.next = gone.next;
   }
 
   /**
@@ -205,17 +218,16 @@ export class OslNamespace {
    * Throws NeighborSearchError when the same pair is there.
    */
   addNeighbor(ip: Ipv4, mac: Mac, linkName: string, bridgeFamily: boolean): void {
-    if (this.#find(ip, mac) >= 0) throw new NeighborSearchError(ip, mac, true);
+    if (this.#find(ip, mac) !== undefined) throw new NeighborSearchError(ip, mac, true);
     const dev = this.findDst(linkName);
     if (dev === undefined) throw new Error(`could not find the interface with name ${linkName}`);
     programNeighbor(this.ns, dev, ip, mac, bridgeFamily);
-    this.#neighbors.push({ ip, mac, bridgeFamily, linkName });
+    this.#neighbors.set(mac | 0, { ip, mac, bridgeFamily, linkName, next: this.#neighbors.get(mac | 0) });
   }
 
   /** Removes what addNeighbor made, and the entry the bridge may have learnt. Throws NeighborSearchError when it is not there. */
   deleteNeighbor(ip: Ipv4, mac: Mac): void {
-    const at = this.#find(ip, mac);
-    const entry = this.#neighbors[at];
+    const entry = this.#find(ip, mac);
     if (entry === undefined) throw new NeighborSearchError(ip, mac, false);
     const dev = this.findDst(entry.linkName);
     if (dev !== undefined) {
@@ -226,7 +238,7 @@ export class OslNamespace {
         this.#tryDelete(() => this.ns.neigh.del(dev, ip), "neighbor entry", mac);
       }
     }
-    this.#neighbors.splice(at, 1);
+    this.#forget(entry);
   }
 
   /** A kernel that refuses a deletion is only worth a line in the log: the entry leaves libnetwork's list all the same. */

@@ -4,6 +4,7 @@
  */
 import { formatIpv4, type Ipv4 } from "../base/addr.ts";
 import type { Random } from "../base/random.ts";
+import { RecentNumbers } from "../base/recent-numbers.ts";
 import type { Time } from "../base/time.ts";
 import type { Process } from "../scheduler/process.ts";
 import type { TaskGroup } from "../scheduler/task-group.ts";
@@ -40,10 +41,37 @@ export interface Member {
   readonly stateChange: Time;
 }
 
-type MutableMember = { -readonly [K in keyof Member]: Member[K] } & {
-  /** The message that it was last known alive by. */
-  heard: AliveMessage | undefined;
-};
+/** A member by the message that it was last known alive by, which all nodes of a worker share: there are n² members. */
+class KnownMember implements Member {
+  heard: AliveMessage;
+  incarnation = 0;
+  state: MemberState = MEMBER_STATE.dead;
+  stateChange: Time = 0;
+
+  constructor(heard: AliveMessage) {
+    this.heard = heard;
+  }
+
+  get name(): string {
+    return this.heard.node;
+  }
+
+  get addr(): Ipv4 {
+    return this.heard.addr;
+  }
+
+  get port(): number {
+    return this.heard.port;
+  }
+
+  get meta(): Uint8Array | null {
+    return this.heard.meta;
+  }
+
+  get vsn(): Uint8Array {
+    return this.heard.vsn;
+  }
+}
 
 /** A suspicion that runs against a member. */
 interface Suspicion {
@@ -68,9 +96,11 @@ export class Members {
   readonly #tasks: TaskGroup;
   readonly #random: Random;
   readonly #broadcasts: BroadcastQueue;
-  readonly #byName = new Map<string, MutableMember>();
+  readonly #byName = new Map<string, KnownMember>();
   readonly #suspicions = new Map<string, Suspicion>();
-  #ring: MutableMember[] = [];
+  #ring: KnownMember[] = [];
+  /** Alive messages of others that are no news: neither newer than what is known, nor from elsewhere. */
+  readonly #old = new RecentNumbers();
   #incarnation = 0;
   #health = 0;
   #leaving = false;
@@ -151,7 +181,7 @@ export class Members {
 
   /** Puts the ring into an order of names, which are those of its members. */
   order(names: readonly string[]): void {
-    this.#ring = names.map((name) => this.#byName.get(name) as MutableMember);
+    this.#ring = names.map((name) => this.#byName.get(name) as KnownMember);
   }
 
   /** What reshuffle() draws from at a time. */
@@ -163,16 +193,24 @@ export class Members {
   reshuffle(): void {
     const oldest = this.#tasks.host.now() - LAN.gossipToTheDead;
     const kept = this.#ring.filter((member) => !isGone(member) || member.stateChange >= oldest);
-    for (const member of this.#ring) if (!kept.includes(member)) this.#byName.delete(member.name);
+    if (kept.length < this.#ring.length) {
+      for (const member of this.#ring) if (!kept.includes(member)) this.#byName.delete(member.name);
+      this.#old.clear();
+    }
     this.#ring = this.#random.seek(this.#tasks.host.now()).shuffle(kept);
   }
 
   /** An alive message or an alive node of a push/pull. */
   alive(message: AliveMessage): void {
+    const { serial } = message;
+    if (serial !== undefined && this.#old.has(serial)) return;
     const known = this.#byName.get(message.node);
     // Most are no news: of others only what is newer than what is known, or comes from elsewhere.
     if (known !== undefined && message.incarnation <= known.incarnation && known.name !== this.#config.name) {
-      if (known.addr === message.addr && known.port === message.port) return;
+      if (known.addr === message.addr && known.port === message.port) {
+        if (serial !== undefined) this.#old.add(serial);
+        return;
+      }
     }
     // Go's msgpack codec leaves a nil slice where an empty one was sent.
     this.#alive(message.meta?.length === 0 ? withoutMeta(message) : message, false);
@@ -194,6 +232,7 @@ export class Members {
         return;
       }
       moved = true;
+      this.#old.clear();
     }
     if (message.incarnation <= member.incarnation && !isSelf && !moved) return;
     if (message.incarnation < member.incarnation && isSelf) return;
@@ -207,40 +246,24 @@ export class Members {
     this.#adopt(member, message);
   }
 
-  #adopt(member: MutableMember, message: AliveMessage): void {
+  #adopt(member: KnownMember, message: AliveMessage): void {
     const wasGone = isGone(member);
     const sameMeta = sameBytes(member.meta, message.meta);
     member.incarnation = message.incarnation;
-    member.addr = message.addr;
-    member.port = message.port;
-    member.meta = message.meta;
-    member.heard = message;
-    if (message.vsn.length > 0) member.vsn = message.vsn;
+    member.heard = message.vsn.length > 0 ? message : { ...message, vsn: member.vsn };
     this.#setState(member, MEMBER_STATE.alive);
     if (wasGone) this.#config.events.joined(member);
     else if (!sameMeta) this.#config.events.updated(member);
   }
 
-  #add(message: AliveMessage): MutableMember {
-    const { node: name, addr, port, meta, vsn } = message;
-    const state = MEMBER_STATE.dead;
-    const member: MutableMember = {
-      name,
-      addr,
-      port,
-      meta,
-      vsn,
-      incarnation: 0,
-      state,
-      stateChange: 0,
-      heard: undefined,
-    };
-    this.#byName.set(name, member);
+  #add(message: AliveMessage): KnownMember {
+    const member = new KnownMember(message);
+    this.#byName.set(member.name, member);
     // At a random place, so that the time until it is probed does not depend on the order of joining.
     const last = this.#ring.length;
     const place = last === 0 ? 0 : this.#random.below(last);
     this.#ring.push(member);
-    [this.#ring[place], this.#ring[last]] = [member, this.#ring[place] as MutableMember];
+    [this.#ring[place], this.#ring[last]] = [member, this.#ring[place] as KnownMember];
     return member;
   }
 
@@ -305,21 +328,21 @@ export class Members {
   /** What a push/pull sends: the same objects as before for members that are alive, so that encodings can be kept. */
   snapshot(): NodeStateMessage[] {
     return this.#ring.map((member) => {
-      const alive = member.heard === undefined ? undefined : aliveState(member.heard);
-      if (alive !== undefined && sameState(alive, member)) return alive;
+      const alive = aliveState(member.heard);
+      if (sameState(alive, member)) return alive;
       const { name, addr, port, meta, incarnation, state, vsn } = member;
       return { name, addr, port, meta, incarnation, state, vsn };
     });
   }
 
-  #setState(member: MutableMember, state: MemberState): void {
+  #setState(member: KnownMember, state: MemberState): void {
     if (member.state === state) return;
     member.state = state;
     member.stateChange = this.#tasks.host.now();
   }
 
   /** Beats an accusation with a higher incarnation. */
-  #refute(self: MutableMember, accused: number): void {
+  #refute(self: KnownMember, accused: number): void {
     this.#incarnation = Math.max(this.#incarnation, accused) + 1;
     self.incarnation = this.#incarnation;
     this.changeHealth(1);
@@ -331,7 +354,7 @@ export class Members {
     this.#broadcasts.queue(finished === undefined ? { name, message } : { name, message, finished });
   }
 
-  #beginSuspicion(member: MutableMember, from: string): void {
+  #beginSuspicion(member: KnownMember, from: string): void {
     const n = this.count;
     // Two others must be able to confirm, besides this node and the suspect.
     const wanted = n - 2 < LAN.suspicionMult - 2 ? 0 : LAN.suspicionMult - 2;
@@ -352,7 +375,7 @@ export class Members {
     suspicion.timer = this.#tasks.after("memberlist suspicion", wanted === 0 ? min : max, suspicion.expire);
   }
 
-  #suspicionExpired(member: MutableMember, suspicion: Suspicion): void {
+  #suspicionExpired(member: KnownMember, suspicion: Suspicion): void {
     if (this.#byName.get(member.name) !== member || member.state !== MEMBER_STATE.suspect) return;
     const text = `Marking ${member.name} as failed, suspect timeout reached`;
     this.#config.log?.("info", `memberlist: ${text} (${suspicion.confirmations} peer confirmations)`);

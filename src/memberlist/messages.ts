@@ -88,6 +88,8 @@ export interface AliveMessage {
   readonly meta: Uint8Array | null;
   /** pmin, pmax, pcur, dmin, dmax, dcur. */
   readonly vsn: Uint8Array;
+  /** A number of its own, from 1, which one that recallAlive has given bears. */
+  readonly serial?: number;
 }
 
 /** One node of a push/pull. */
@@ -251,12 +253,19 @@ export function decodeAlive(data: Uint8Array): AliveMessage {
   };
 }
 
+let serials = 0;
+
+function decodeAliveOnce(data: Uint8Array): AliveMessage {
+  serials = (serials + 1) & 0x7fffffff || 1;
+  return { ...decodeAlive(data), serial: serials };
+}
+
 /** Alive messages that came: every node hears the same ones many times, and passes them on. */
 const heard = new ByteCache<AliveMessage>(16384, 512);
 
 /** As decodeAlive, of a part of the bytes; the same object each time that the same message comes. Throws on damage. */
 export function recallAlive(data: Uint8Array, start: number, end: number): AliveMessage {
-  return heard.of(data, decodeAlive, start, end);
+  return heard.of(data, decodeAliveOnce, start, end);
 }
 
 /** What is made of alive messages, for as long as anybody holds them. */

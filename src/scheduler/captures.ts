@@ -12,7 +12,7 @@ export type { CapturedFrame, PacketMark };
 
 /** A device that is captured on; becomes one interface of the capture file. */
 export interface CapturePoint {
-  /** Host index in the upper 16 bits, per-host number from 1 (and HOP_POINT) in the lower ones: the same for any number of workers. */
+  /** Host index in the upper 16 bits, per-host number from 1 (and CAP_HOP) in the lower ones: the same for any number of workers. */
   readonly id: number;
   /** It is captured for the lives of packets only (CaptureConfig.hops): no pattern asks for it. */
   readonly hop?: boolean;

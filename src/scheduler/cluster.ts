@@ -21,6 +21,7 @@ import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
 import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
 import { lookaheads, type Topology } from "./topology.ts";
 import { closeDelays, gridAfter } from "./window.ts";
+import { type ChangedWires, WireStates } from "./wires.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
 /** How a simulation runs: workers, seed, captures. */
@@ -85,6 +86,7 @@ export class Cluster {
   /** Rejects when a thread dies. */
   #died: Promise<never> = new Promise(() => {});
   #topology: Topology;
+  readonly #wires: WireStates;
   #now: Time = 0;
   #windows = 0;
   #nextCommand = 1;
@@ -108,6 +110,7 @@ export class Cluster {
     if (profile && platform !== undefined) this.#profile = new Profile(platform.clock);
     this.#options = options;
     this.#topology = options.topology;
+    this.#wires = new WireStates(options.topology);
     this.#owner = partitionHosts(options.topology, options.workers ?? 1, options.affinities);
   }
 
@@ -331,7 +334,10 @@ export class Cluster {
   #takeFaults(): ResolvedFault[] {
     const due = this.#faults.filter((fault) => fault.time <= this.#now);
     this.#faults = this.#faults.filter((fault) => fault.time > this.#now);
-    for (const fault of due) this.#topology = applyLatency(this.#topology, fault);
+    for (const fault of due) {
+      this.#topology = applyLatency(this.#topology, fault);
+      this.#wires.apply(fault);
+    }
     return due;
   }
 
@@ -385,6 +391,11 @@ export class Cluster {
       this.#options.onEvent?.(event);
       onEvent(event);
     }
+  }
+
+  /** Wires and switch links that faults have changed, as they are now. */
+  wires(): ChangedWires {
+    return this.#wires.changed();
   }
 
   /** When something happens next on any host; FOREVER when nothing is due. Not before now. */

@@ -5,10 +5,11 @@
  * program lets it run before the next packet), then commands from outside, then deadlines of programs. Nothing
  * that a host sees depends on which other hosts share its worker.
  */
+
 import { assert, UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
-import { HOP_POINT } from "../kernel/capture-records.ts";
+import { CAP_HOP } from "../kernel/capture-records.ts";
 import type { Host, PacketCounters } from "../kernel/host.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { LinkInfo, NetNs } from "../kernel/types.ts";
@@ -32,7 +33,7 @@ import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
 import { type HostConfig, type NicConfig, type Topology, wireBytes } from "./topology.ts";
 
-/** Captured points of one host at most: the lower half of a point's id, less HOP_POINT. */
+/** Captured points of one host at most: the lower half of a point's id, less CAP_HOP. */
 const MAX_POINTS = 0x7fff;
 
 /** What is captured, and how many bytes of a frame. */
@@ -511,11 +512,11 @@ export class Partition {
     if (this.#patterns === undefined || this.#config.capture === undefined) return;
     const matches = this.#patterns.matches(ns.host.name, ns.name, link.name);
     const watched = this.#config.capture.hops === true && link.kind !== "bridge";
-    const id = matches || watched ? this.#pointOf(ns, link, matches ? 0 : HOP_POINT) : 0;
+    const id = matches || watched ? this.#pointOf(ns, link, matches ? 0 : CAP_HOP) : 0;
     this.kernel.setCapture(ns, link.index, id, this.#config.capture.snaplen);
   }
 
-  /** @param flag HOP_POINT or 0; without a number left, a device that is captured for its hops only is not */
+  /** @param flag CAP_HOP or 0; without a number left, a device that is captured for its hops only is not */
   #pointOf(ns: NetNs, link: LinkInfo, flag: number): number {
     const key = `${flag}/${ns.host.index}/${ns.name}/${link.name}/${link.mac}/${link.mtu}`;
     const known = this.#pointIds.get(key);

@@ -20,6 +20,8 @@ export interface PageEvents {
   readonly host: { readonly host: string; readonly container?: string };
   /** The user wants to type there. */
   readonly terminal: { readonly host: string; readonly container?: string };
+  /** The user wants to break something, of this host if one is named. */
+  readonly break: { readonly host?: string };
   /** The user wants to see a table of a host. */
   readonly table: { readonly host: string; readonly table: string; readonly namespace?: string };
 }

@@ -31,6 +31,7 @@ export class SaveBar {
     });
     page.hub.on("session", (event) => {
       if (event.kind === "output" && event.host === undefined) this.#transcript += event.text;
+      else if (event.kind === "rewound") this.#transcript = "";
     });
     page.hub.on("status", ({ frames }) => {
       for (const made of ofFrames) made.disabled = frames === 0;

@@ -2,7 +2,9 @@
  * What may be asked of a lab's host without an effect on what happens there: what somebody sees who looks at a stopped
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
+import type { HostCensus } from "./census.ts";
 import type { EntryQuery, EntryText } from "./entry.ts";
+import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
 import type { TableId } from "./tables/list.ts";
 import type { NamespaceEntry } from "./tables/namespaces.ts";
 import type { HostTable } from "./tables/table.ts";
@@ -27,19 +29,31 @@ export interface NamedTable {
 /** A question. */
 export type MachineQuery =
   | { readonly kind: "containers" }
+  /** All that a host is built of (scene.ts). */
+  | { readonly kind: "scene" }
+  /** Whether its scene has changed, and what its wires have carried. */
+  | { readonly kind: "pulse" }
+  /** Counters of its devices. */
+  | { readonly kind: "counts" }
   | { readonly kind: "namespaces" }
   /** @see TABLES; `namespace` by its name or its file in /run/docker/netns, default `host` */
   | { readonly kind: "table"; readonly table: TableId; readonly namespace?: string }
   | { readonly kind: "entry"; readonly entry: EntryQuery }
   /** All tables of one moment. */
-  | { readonly kind: "tables" };
+  | { readonly kind: "tables" }
+  | { readonly kind: "census" };
 
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
   readonly containers: readonly ContainerEntry[];
+  readonly scene: HostScene;
+  readonly pulse: HostPulse;
+  readonly counts: readonly DeviceCount[];
   readonly namespaces: readonly NamespaceEntry[];
   readonly table: HostTable;
   /** Undefined when the namespace is gone. */
   readonly entry: EntryText | undefined;
   readonly tables: readonly NamedTable[];
+  /** Undefined while the host takes part in no gossip. */
+  readonly census: HostCensus | undefined;
 }

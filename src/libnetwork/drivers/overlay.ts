@@ -219,21 +219,13 @@ export class OverlayDriver implements Driver {
       this.#log("error", `Unexpected table notification for table ${note.table} received`);
       return;
     }
-    const record = decodePeerRecord(note.value);
-    if (record === undefined) {
+    const entry = peerOf(note);
+    if (entry === undefined) {
       this.#log("error", `Failed to unmarshal peer record: ${note.key}`);
       return;
     }
     // Records about our own endpoints are no peers and must not reach the FDB.
-    if (record.tunnelEndpointIp === this.#advertiseAddress) return;
-    const entry: PeerEntry = {
-      endpointId: note.key,
-      ip: record.endpointIp.ip,
-      prefix: record.endpointIp.prefix,
-      mac: record.endpointMac,
-      vtep: record.tunnelEndpointIp,
-      local: false,
-    };
+    if (entry.vtep === this.#advertiseAddress) return;
     if (note.type === "delete") this.#peerDelete(note.networkId, entry);
     else this.#peerAdd(note.networkId, entry, true);
   }
@@ -315,4 +307,19 @@ export class OverlayDriver implements Driver {
     const next = this.#peers.search(networkId, entry.ip);
     if (next !== undefined) this.#peerAdd(networkId, next, false);
   }
+}
+
+/** What records say: those who heard the same one hold the same bytes of it. */
+const peers = new WeakMap<Uint8Array, PeerEntry>();
+
+/** The endpoint that a record tells of; undefined when it can't be read. */
+function peerOf({ key: endpointId, value }: TableNote): PeerEntry | undefined {
+  const known = peers.get(value);
+  if (known?.endpointId === endpointId) return known;
+  const record = decodePeerRecord(value);
+  if (record === undefined) return undefined;
+  const { endpointIp, endpointMac: mac, tunnelEndpointIp: vtep } = record;
+  const entry = { endpointId, ip: endpointIp.ip, prefix: endpointIp.prefix, mac, vtep, local: false };
+  peers.set(value, entry);
+  return entry;
 }

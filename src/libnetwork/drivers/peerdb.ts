@@ -19,6 +19,18 @@ function sameEntry(a: PeerEntry, b: PeerEntry): boolean {
   return a.endpointId === b.endpointId && a.vtep === b.vtep && a.prefix === b.prefix && a.local === b.local;
 }
 
+/** Hosts that heard the same record have the same entry, and the same key. */
+const keys = new WeakMap<PeerEntry, string>();
+
+function keyOf(entry: PeerEntry): string {
+  let key = keys.get(entry);
+  if (key === undefined) {
+    key = `${formatIpv4(entry.ip)} ${formatMac(entry.mac)}`;
+    keys.set(entry, key);
+  }
+  return key;
+}
+
 /** The endpoints of a network that gossip told of (drivers/overlay/peerdb.go). */
 export class PeerDb {
   /** Network ID → `ip mac` → entries, first added first. */
@@ -27,27 +39,23 @@ export class PeerDb {
   /** Network ID → entries of other hosts. */
   readonly #remote = new Map<string, number>();
 
-  static #key(ip: Ipv4, mac: Mac): string {
-    return `${formatIpv4(ip)} ${formatMac(mac)}`;
-  }
-
   /** @returns whether the entry is new, and how many its key has now */
   add(networkId: string, entry: PeerEntry): { inserted: boolean; count: number } {
     const network = this.#networks.get(networkId) ?? new Map<string, PeerEntry[]>();
     this.#networks.set(networkId, network);
-    const key = PeerDb.#key(entry.ip, entry.mac);
-    const set = network.get(key) ?? [];
-    network.set(key, set);
-    if (set.some((e) => sameEntry(e, entry))) return { inserted: false, count: set.length };
-    set.push(entry);
+    const key = keyOf(entry);
+    const set = network.get(key);
+    if (set?.some((e) => sameEntry(e, entry))) return { inserted: false, count: set.length };
+    if (set === undefined) network.set(key, [entry]);
+    else set.push(entry);
     this.#countRemote(networkId, entry, 1);
-    return { inserted: true, count: set.length };
+    return { inserted: true, count: set?.length ?? 1 };
   }
 
   /** @returns whether the entry was there, and how many its key has left */
   delete(networkId: string, entry: PeerEntry): { deleted: boolean; count: number } {
     const network = this.#networks.get(networkId);
-    const key = PeerDb.#key(entry.ip, entry.mac);
+    const key = keyOf(entry);
     const set = network?.get(key);
     if (network === undefined || set === undefined) return { deleted: false, count: 0 };
     const at = set.findIndex((e) => sameEntry(e, entry));

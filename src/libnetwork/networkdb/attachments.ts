@@ -10,13 +10,12 @@ export interface Attachment {
   leaving: boolean;
   reapTime: Time;
   /** As it was last sent in a push/pull. */
-  sent?: NetworkEntry;
+  sent: NetworkEntry | undefined;
 }
 
-/** The nodes of a network, in the order in which they joined. */
-interface NetworkNodes {
-  readonly order: string[];
-  readonly names: Set<string>;
+/** Another node's: a link of the chain of its networks, in the order in which it joined them. */
+export interface ForeignAttachment extends Attachment {
+  next: ForeignAttachment | undefined;
 }
 
 /** This node's own. */
@@ -30,84 +29,117 @@ export interface OwnAttachment extends Attachment {
 /** Which nodes are in which network, and since when. */
 export class Attachments {
   readonly own = new Map<string, OwnAttachment>();
-  /** Attachments of other nodes by node and network, and by network and node. */
-  readonly #foreign = new Map<string, Map<string, Attachment>>();
-  readonly #byNetwork = new Map<string, Map<string, Attachment>>();
-  readonly #nodesOf = new Map<string, NetworkNodes>();
+  /**
+   * Attachments of other nodes by node, the first of each (undefined when it has none left), and by network and node. In a
+   * cluster of n nodes there are n² of them: so these are chains, where maps would be the simpler thing.
+   */
+  readonly #foreign = new Map<string, ForeignAttachment | undefined>();
+  readonly #byNetwork = new Map<string, Map<string, ForeignAttachment>>();
+  /** Nodes that take part, in the order in which they joined. */
+  readonly #nodesOf = new Map<string, string[]>();
   readonly #self: string;
+  #forgotten = 0;
 
   /** @param self this node's gossip name */
   constructor(self: string) {
     this.#self = self;
   }
 
-  /** Attachments of a node by network; undefined when nothing was heard of it. */
-  of(node: string): ReadonlyMap<string, Attachment> | undefined {
-    return node === this.#self ? this.own : this.#foreign.get(node);
+  /** How many attachments were forgotten so far. */
+  get forgotten(): number {
+    return this.#forgotten;
   }
 
-  /** Another node's attachment to a network, as of(node)?.get(networkId) has it. */
+  /** Another node's attachment to a network. */
   foreign(networkId: string, node: string): Attachment | undefined {
     return this.#byNetwork.get(networkId)?.get(node);
   }
 
-  addForeign(node: string, attachment: Attachment): void {
-    const { networkId } = attachment;
-    const networks = this.#foreign.get(node) ?? new Map<string, Attachment>();
-    this.#foreign.set(node, networks.set(networkId, attachment));
-    const nodes = this.#byNetwork.get(networkId) ?? new Map<string, Attachment>();
-    this.#byNetwork.set(networkId, nodes.set(node, attachment));
+  /** Notes that another node has joined a network, of which it had no attachment. */
+  addForeign(node: string, networkId: string, lTime: number): void {
+    const added = { networkId, lTime, leaving: false, reapTime: 0, sent: undefined, next: undefined };
+    let last = this.#foreign.get(node);
+    if (last === undefined) this.#foreign.set(node, added);
+    else {
+      while (last.next !== undefined) last = last.next;
+      last.next = added;
+    }
+    const nodes = this.#byNetwork.get(networkId) ?? new Map<string, ForeignAttachment>();
+    this.#byNetwork.set(networkId, nodes.set(node, added));
+    this.#addNode(networkId, node);
   }
 
-  #removeForeign(node: string, networkId: string): void {
-    this.#foreign.get(node)?.delete(networkId);
-    const nodes = this.#byNetwork.get(networkId);
+  /** Another node has left a network that it was in, or joined one that it had left. */
+  change(node: string, attachment: Attachment, leaving: boolean): void {
+    if (attachment.leaving === leaving) return;
+    attachment.leaving = leaving;
+    if (leaving) this.#removeNode(attachment.networkId, node);
+    else this.#addNode(attachment.networkId, node);
+  }
+
+  #removeForeign(node: string, gone: ForeignAttachment): void {
+    this.#forgotten++;
+    const first = this.#foreign.get(node);
+    if (first === gone) this.#foreign.set(node, gone.next);
+    for (let at = first; at !== undefined; at = at.next) if (at.next === gone) at.next = gone.next;
+    const nodes = this.#byNetwork.get(gone.networkId);
     nodes?.delete(node);
-    if (nodes?.size === 0) this.#byNetwork.delete(networkId);
+    if (nodes?.size === 0) this.#byNetwork.delete(gone.networkId);
   }
 
   /** Names of the nodes that take part in a network, in the order in which they joined; it changes as they come and go. */
   nodesOf(networkId: string): readonly string[] {
-    return this.#nodesOf.get(networkId)?.order ?? [];
+    return this.#nodesOf.get(networkId) ?? [];
   }
 
-  /** Whether a node takes part in a network. */
+  /** Whether another node takes part in a network: the list says the same, but is long. */
   hasNode(networkId: string, node: string): boolean {
-    return this.#nodesOf.get(networkId)?.names.has(node) ?? false;
+    return this.foreign(networkId, node)?.leaving === false;
   }
 
-  addNode(networkId: string, node: string): void {
-    const nodes = this.#nodesOf.get(networkId) ?? { order: [], names: new Set<string>() };
-    this.#nodesOf.set(networkId, nodes);
-    if (nodes.names.has(node)) return;
-    nodes.names.add(node);
-    nodes.order.push(node);
+  /** This node joins a network. */
+  join(own: OwnAttachment): void {
+    const { networkId } = own;
+    this.own.set(networkId, own);
+    if (!this.nodesOf(networkId).includes(this.#self)) this.#addNode(networkId, this.#self);
   }
 
-  removeNode(networkId: string, node: string): void {
+  /** This node leaves a network; its attachment is remembered for a while. */
+  leave(networkId: string): void {
+    this.#removeNode(networkId, this.#self);
+  }
+
+  #addNode(networkId: string, node: string): void {
     const nodes = this.#nodesOf.get(networkId);
-    if (nodes === undefined || !nodes.names.delete(node)) return;
-    nodes.order.splice(nodes.order.indexOf(node), 1);
-    if (nodes.order.length === 0) this.#nodesOf.delete(networkId);
+    if (nodes === undefined) this.#nodesOf.set(networkId, [node]);
+    else nodes.push(node);
+  }
+
+  #removeNode(networkId: string, node: string): void {
+    const nodes = this.#nodesOf.get(networkId);
+    const at = nodes?.indexOf(node) ?? -1;
+    if (at >= 0) nodes?.splice(at, 1);
+    if (nodes?.length === 0) this.#nodesOf.delete(networkId);
   }
 
   /** Forgets a node that failed or left the cluster. */
   forget(node: string): void {
-    for (const networkId of [...this.#nodesOf.keys()]) this.removeNode(networkId, node);
-    for (const networkId of [...(this.#foreign.get(node)?.keys() ?? [])]) this.#removeForeign(node, networkId);
+    for (let at = this.#foreign.get(node); at !== undefined; at = at.next) {
+      if (!at.leaving) this.#removeNode(at.networkId, node);
+      this.#removeForeign(node, at);
+    }
     this.#foreign.delete(node);
   }
 
   /** Networks that this node and another one have both joined. */
   common(node: string): string[] {
-    const theirs = this.of(node);
-    return [...this.own.keys()].filter((networkId) => theirs?.get(networkId)?.leaving === false);
+    return [...this.own.keys()].filter((networkId) => this.foreign(networkId, node)?.leaving === false);
   }
 
   /** All attachments with their nodes, this one's first. */
   *all(): Generator<[node: string, attachment: Attachment]> {
     for (const attachment of this.own.values()) yield [this.#self, attachment];
-    for (const [node, networks] of this.#foreign) for (const attachment of networks.values()) yield [node, attachment];
+    for (const [node, first] of this.#foreign) for (let at = first; at !== undefined; at = at.next) yield [node, at];
   }
 
   /** Counts down the attachments that were left, and forgets them in the end. */
@@ -115,9 +147,9 @@ export class Attachments {
     for (const attachment of this.own.values()) {
       if (attachment.leaving && !countedDown(attachment, period)) this.own.delete(attachment.networkId);
     }
-    for (const [node, networks] of this.#foreign) {
-      for (const attachment of networks.values()) {
-        if (attachment.leaving && !countedDown(attachment, period)) this.#removeForeign(node, attachment.networkId);
+    for (const [node, first] of this.#foreign) {
+      for (let at = first; at !== undefined; at = at.next) {
+        if (at.leaving && !countedDown(at, period)) this.#removeForeign(node, at);
       }
     }
   }

@@ -1,5 +1,6 @@
 /** What happens to a received NetworkDB message, and what of it is passed on (moby libnetwork/networkdb delegate.go). */
 import { MalformedError } from "../../base/errors.ts";
+import { RecentNumbers } from "../../base/recent-numbers.ts";
 import type { Broadcast, BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
 import {
   type BulkSync,
@@ -15,6 +16,7 @@ import {
   recallEvent,
   recallPushPullState,
   type TableEvent,
+  type Told,
 } from "./messages.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -29,6 +31,9 @@ export class MessageHandler {
   readonly #networkEvents: BroadcastQueue;
   readonly #nodeEvents: BroadcastQueue;
   readonly #bulkSync: (sync: BulkSync) => void;
+  /** Events that are no news, and won't be any until something is forgotten. */
+  readonly #old = new RecentNumbers();
+  #forgotten = 0;
 
   /** @param bulkSync called when the entries of a bulk sync have been taken in */
   constructor(
@@ -119,7 +124,18 @@ export class MessageHandler {
     }
   }
 
-  #handleEvent({ told, broadcast }: HeardEvent, bulk: boolean): void {
+  #handleEvent(heard: HeardEvent, bulk: boolean): void {
+    const { told, broadcast, serial } = heard;
+    if (this.#state.forgotten !== this.#forgotten) {
+      this.#forgotten = this.#state.forgotten;
+      this.#old.clear();
+    }
+    if (this.#old.has(serial)) return;
+    this.#handleNew(told, broadcast, bulk);
+    if (this.#state.knows(told)) this.#old.add(serial);
+  }
+
+  #handleNew(told: Told, broadcast: Broadcast, bulk: boolean): void {
     if (told.type === GOSSIP.tableEvent) this.#handleTableEvent(told.event, broadcast, bulk);
     else if (told.type === GOSSIP.nodeEvent) {
       if (this.#state.nodeEvent(told.event)) this.#nodeEvents.queue(broadcast);

@@ -237,19 +237,25 @@ export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
 }
 
 /** What an envelope with an event says. */
-type Told =
+export type Told =
   | { readonly type: typeof GOSSIP.nodeEvent; readonly event: NodeEvent }
   | { readonly type: typeof GOSSIP.networkEvent; readonly event: NetworkEvent }
   | { readonly type: typeof GOSSIP.tableEvent; readonly event: TableEvent };
+
+let serials = 0;
 
 /** A node, network or table event that came, and as what it is passed on: the same for all who hear it. */
 export class HeardEvent {
   readonly told: Told;
   readonly broadcast: Broadcast;
+  /** A number of its own, from 1. */
+  readonly serial: number;
 
   /** @param envelope in which it is passed on */
   constructor(told: Told, envelope: Uint8Array) {
     this.told = told;
+    serials = (serials + 1) & 0x7fffffff || 1;
+    this.serial = serials;
     const part = userPart(envelope, this);
     const name = nameOf(told);
     this.broadcast = name === undefined ? { message: envelope, part } : { name, message: envelope, part };

@@ -243,8 +243,8 @@ export class NetworkDbNode implements NetworkDb {
   }
 
   census(networkId: string): GossipCensus {
-    const { nodes, attachments } = this.#state;
-    const networkNodes = attachments.nodesOf(networkId).length;
+    const { nodes } = this.#state;
+    const networkNodes = this.networkSize(networkId);
     return { members: this.#memberlist.members.aliveCount, nodes: nodes.active.size, networkNodes };
   }
 
@@ -290,9 +290,8 @@ export class NetworkDbNode implements NetworkDb {
     const { attachments, networkClock } = this.#state;
     const lTime = networkClock.increment();
     const queue = new BroadcastQueue(() => attachments.nodesOf(networkId).length, LAN.retransmitMult);
-    const own: OwnAttachment = { networkId, lTime, leaving: false, reapTime: 0, queue, inSync: false };
-    attachments.own.set(networkId, own);
-    attachments.addNode(networkId, this.nodeName);
+    const own: OwnAttachment = { networkId, lTime, leaving: false, reapTime: 0, sent: undefined, queue, inSync: false };
+    attachments.join(own);
     const nodes = [...attachments.nodesOf(networkId)];
     this.#sendNetworkEvent(MEMBERSHIP.join, networkId, lTime);
     yield* this.#syncer.withAll(nodes);
@@ -305,7 +304,7 @@ export class NetworkDbNode implements NetworkDb {
     if (own === undefined) throw new NetworkDbError(`could not find network ${networkId} while trying to leave`);
     const lTime = networkClock.increment();
     this.#sendNetworkEvent(MEMBERSHIP.leave, networkId, lTime);
-    attachments.removeNode(networkId, this.nodeName);
+    attachments.leave(networkId);
     this.#state.dropNetwork(networkId);
     own.lTime = lTime;
     own.reapTime = REAP_NETWORK_INTERVAL;
@@ -319,6 +318,10 @@ export class NetworkDbNode implements NetworkDb {
       if (node !== undefined) peers.push({ name, ip: node.member.addr });
     }
     return peers;
+  }
+
+  networkSize(networkId: string): number {
+    return this.#state.attachments.nodesOf(networkId).length;
   }
 
   // ------------------------------------------------------------------------------------------ entries

@@ -9,6 +9,8 @@ export const NODE_REAP_PERIOD: Time = 2 * HOUR;
 /** Which list of nodes one is in. */
 export type NodeState = "active" | "left" | "failed";
 
+const STATES = ["active", "left", "failed"] as const;
+
 /** Another node of the cluster. */
 export interface GossipNode {
   readonly member: Member;
@@ -25,15 +27,21 @@ export class Nodes {
   readonly #gone: (name: string) => void;
   /** Addresses that some node has or had: at any other one there is nobody to look for. */
   readonly #addresses = new Set<number>();
+  #forgotten = 0;
 
   /** @param gone called when a node leaves or fails: its attachments and entries are to be deleted */
   constructor(gone: (name: string) => void) {
     this.#gone = gone;
   }
 
+  /** How many nodes were forgotten so far. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
   find(name: string): { node: GossipNode; state: NodeState } | undefined {
-    for (const [state, map] of this.#maps()) {
-      const node = map.get(name);
+    for (const state of STATES) {
+      const node = this[state].get(name);
       if (node !== undefined) return { node, state };
     }
     return undefined;
@@ -67,8 +75,8 @@ export class Nodes {
   /** A new name at a known address and port is the old node after a restart: the old name has left. */
   purgeReincarnation(member: Member): void {
     if (!this.#addresses.has(member.addr)) return;
-    for (const [, map] of this.#maps(["active", "failed", "left"])) {
-      for (const [name, { member: other }] of map) {
+    for (const state of ["active", "failed", "left"] as const) {
+      for (const [name, { member: other }] of this[state]) {
         if (other.addr !== member.addr || other.port !== member.port || name === member.name) continue;
         this.change(name, "left");
         return;
@@ -81,12 +89,11 @@ export class Nodes {
     for (const map of [this.failed, this.left]) {
       for (const [name, node] of map) {
         if (node.reapTime > NODE_REAP_PERIOD) node.reapTime -= NODE_REAP_PERIOD;
-        else map.delete(name);
+        else {
+          map.delete(name);
+          this.#forgotten++;
+        }
       }
     }
-  }
-
-  #maps(order: readonly NodeState[] = ["active", "left", "failed"]): [NodeState, Map<string, GossipNode>][] {
-    return order.map((state) => [state, this[state]]);
   }
 }

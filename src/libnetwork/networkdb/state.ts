@@ -9,6 +9,7 @@ import { type Attachment, Attachments } from "./attachments.ts";
 import { LamportClock } from "./lamport.ts";
 import {
   commonEntry,
+  GOSSIP,
   MEMBERSHIP,
   type NetworkEntry,
   type NetworkEvent,
@@ -16,6 +17,7 @@ import {
   type NodeEvent,
   TABLE_CHANGE,
   type TableEvent,
+  type Told,
 } from "./messages.ts";
 import { Nodes } from "./nodes.ts";
 import { type Entry, TableStore } from "./table-store.ts";
@@ -82,17 +84,15 @@ export class ClusterState {
     if (known === undefined) {
       // A node unknown to memberlist would never be reported as failed, and stay for ever.
       if (leaving || !this.nodes.active.has(nodeName)) return false;
-      this.attachments.addForeign(nodeName, { networkId, lTime, leaving: false, reapTime: 0 });
-      this.attachments.addNode(networkId, nodeName);
+      this.attachments.addForeign(nodeName, networkId, lTime);
       return true;
     }
     known.lTime = lTime;
-    known.leaving = leaving;
     if (leaving) {
       known.reapTime = REAP_NETWORK_INTERVAL;
       this.#buryEntries(networkId, nodeName);
-      this.attachments.removeNode(networkId, nodeName);
-    } else this.attachments.addNode(networkId, nodeName);
+    }
+    this.attachments.change(nodeName, known, leaving);
     return true;
   }
 
@@ -126,6 +126,23 @@ export class ClusterState {
     if (known === undefined && deleting) return own.inSync && reapTime > REAP_ENTRY_INTERVAL / 6;
     this.#note(NOTE_TYPE[event.type], entry);
     return own.inSync;
+  }
+
+  /**
+   * Whether an event is no news: it is older than what is known, or as old, or this node's own. The Lamport clock has
+   * witnessed it. It stays so until something is forgotten.
+   */
+  knows({ type, event }: Told): boolean {
+    if (type === GOSSIP.nodeEvent) return (this.nodes.find(event.nodeName)?.node.lTime ?? -1) >= event.lTime;
+    if (event.nodeName === this.self) return true;
+    if (type === GOSSIP.networkEvent)
+      return (this.attachments.foreign(event.networkId, event.nodeName)?.lTime ?? -1) >= event.lTime;
+    return (this.store.get(event.tableName, event.networkId, event.key)?.lTime ?? -1) >= event.lTime;
+  }
+
+  /** How often a node, an attachment or an entry was forgotten. */
+  get forgotten(): number {
+    return this.nodes.forgotten + this.attachments.forgotten + this.store.forgotten;
   }
 
   /** The state that came with a push/pull. */

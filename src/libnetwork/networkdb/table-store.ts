@@ -23,6 +23,12 @@ export class TableStore {
   /** Keys of tables in order, as they were when they were last asked for. */
   readonly #orders = new WeakMap<Map<string, Entry>, string[]>();
   readonly #tombstones = new Set<Entry>();
+  #forgotten = 0;
+
+  /** How many entries were forgotten so far. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
 
   /** Networks of which there are entries, in order of ID. */
   networks(): string[] {
@@ -47,6 +53,7 @@ export class TableStore {
     const tables = this.#networks.get(entry.networkId);
     const entries = tables?.get(entry.table);
     if (tables === undefined || entries?.get(entry.key) !== entry) return;
+    this.#forgotten++;
     this.#tombstones.delete(entry);
     entries.delete(entry.key);
     if (entries.size === 0) tables.delete(entry.table);

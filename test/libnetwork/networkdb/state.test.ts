@@ -21,9 +21,8 @@ function setup() {
   state.nodes.add(memberOf("me", 1));
   state.nodes.add(memberOf("peer", 2));
   const queue = new BroadcastQueue(() => 2, 4);
-  const own = { networkId: "net", lTime: 1, leaving: false, reapTime: 0, queue, inSync: true };
-  state.attachments.own.set("net", own);
-  state.attachments.addNode("net", "me");
+  const own = { networkId: "net", lTime: 1, leaving: false, reapTime: 0, sent: undefined, queue, inSync: true };
+  state.attachments.join(own);
   state.networkEvent({ type: join, lTime: 5, nodeName: "peer", networkId: "net" });
   return { state, own, notes: state.watch("t", "net") };
 }
@@ -115,7 +114,8 @@ describe("membership events", () => {
     state.tableEvent(tableEvent(create, 7), false);
     expect(state.nodes.change("peer", "failed")).toBe(true);
     expect(state.store.get("t", "net", "k")).toBeUndefined();
-    expect(state.attachments.of("peer")).toBeUndefined();
+    expect([...state.attachments.all()].map(([node]) => node)).toEqual(["me"]);
+    expect(state.attachments.foreign("net", "peer")).toBeUndefined();
     expect([notes.tryPop()?.type, notes.tryPop()?.type]).toEqual(["create", "delete"]);
     expect(state.nodes.change("peer", "active")).toBe(true);
     state.merge({

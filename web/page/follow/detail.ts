@@ -2,8 +2,8 @@
 import { formatDuration } from "../../../src/base/time.ts";
 import { DROP_REASON_TEXTS } from "../../../src/kernel/reason-texts.ts";
 import type { Journey, Stage } from "../../session/follow/protocol.ts";
-import { hexDump } from "../packets/hex-dump.ts";
 import { button, type Page } from "../page.ts";
+import { hexDump } from "./hex-dump.ts";
 import { changeText, momentText } from "./model.ts";
 
 function heading(text: string): HTMLElement {

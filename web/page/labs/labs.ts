@@ -8,7 +8,7 @@ import { type LabFileShown, LabView } from "./editor/view.ts";
 import { chooseFile, type LabText, takeDrops } from "./files.ts";
 import { Gallery } from "./gallery.ts";
 import { FIRST_LAB } from "./groups.ts";
-import { browserStorage, KeptLabs } from "./kept.ts";
+import { KeptLabs, type TextStorage } from "./kept.ts";
 
 /** What a new lab begins with. */
 const NEW_LAB = `description: ""
@@ -131,6 +131,15 @@ export class Labs {
     const { name, own } = this.#view.file;
     this.#delete.hidden = !own || this.#kept.text(name) === undefined;
     this.#gallery.own(this.#kept.list(), own ? name : undefined);
+  }
+}
+
+/** The browser's storage for this page; undefined where it gives none. */
+function browserStorage(): TextStorage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
   }
 }
 

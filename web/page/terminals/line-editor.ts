@@ -50,6 +50,12 @@ export class LineEditor {
     this.#draw();
   }
 
+  /** The terminal is empty again; what is typed so far and the history stay. */
+  reset(): void {
+    this.#prompt = undefined;
+    this.#row = 0;
+  }
+
   #erase(): void {
     this.#events.write(`${this.#row > 0 ? `${ESC}[${this.#row}A` : ""}\r${ESC}[J`);
     this.#row = 0;

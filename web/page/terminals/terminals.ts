@@ -51,6 +51,7 @@ export class TerminalsView {
     });
     page.hub.on("session", (event) => {
       if (event.kind === "output") this.#print(event.host ?? TRANSCRIPT, event.text);
+      else if (event.kind === "rewound") this.#rewind();
       else if (event.kind === "prompt") this.#screens.get(event.host)?.editor?.prompt(event.prompt);
     });
     dark.addEventListener("change", () => {
@@ -65,6 +66,14 @@ export class TerminalsView {
     this.#tabs.clear();
     this.#make(TRANSCRIPT, undefined);
     for (const host of hosts) this.#make(host, host);
+  }
+
+  /** What they show is void: all of it comes again. */
+  #rewind(): void {
+    for (const { terminal, editor } of this.#screens.values()) {
+      editor?.reset();
+      terminal.reset();
+    }
   }
 
   #make(key: string, host: string | undefined): void {

@@ -19,6 +19,12 @@ interface Gap {
   readonly frames: number;
 }
 
+/** Places of frames: `to` is behind the last one. */
+export interface FrameRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A trace as files. */
 export interface TraceFiles {
   /** pcapng. */
@@ -47,6 +53,11 @@ export class Recording implements CaptureSink {
     return point === undefined ? "" : `${point.host}/${point.namespace}/${point.device}`;
   }
 
+  /** Where a frame was captured. */
+  pointOf(id: number): CapturePoint | undefined {
+    return this.#points.get(id);
+  }
+
   point(point: CapturePoint): void {
     this.#points.set(point.id, point);
   }
@@ -72,22 +83,31 @@ export class Recording implements CaptureSink {
    * The trace that the command line would have written up to now.
    * @param seed the one the lab is run with
    * @param names containers' names by address
+   * @param range only the frames from one place up to another, and what was skipped between them
    */
-  files(plan: LabPlan, seed: string, names: ReadonlyMap<string, readonly string[]>, now: Time): TraceFiles {
+  files(
+    plan: LabPlan,
+    seed: string,
+    names: ReadonlyMap<string, readonly string[]>,
+    now: Time,
+    { from, to }: FrameRange = { from: 0, to: this.frames.length },
+  ): TraceFiles {
     const sink = new MemorySink();
     const trace = new LabTrace(sink, plan, seed);
     for (const point of this.#points.values()) trace.point(point);
     for (const sa of this.#associations) trace.association(sa);
-    let gap = 0;
+    let gap = from === 0 ? 0 : this.#gaps.findIndex(({ before }) => before >= from);
+    if (gap < 0) gap = this.#gaps.length;
     const skipTo = (index: number): void => {
       for (let next = this.#gaps[gap]; next !== undefined && next.before <= index; next = this.#gaps[++gap])
         trace.skipped(next.from, next.to, next.frames);
     };
-    for (const [index, frame] of this.frames.entries()) {
+    for (let index = from; index < to; index++) {
       skipTo(index);
-      trace.frame(frame);
+      const frame = this.frames[index];
+      if (frame !== undefined) trace.frame(frame);
     }
-    skipTo(this.frames.length);
+    skipTo(to);
     trace.names([...names].map(([address, all]) => ({ address, names: all })));
     trace.close(now);
     return { trace: sink.bytes(), keys: trace.espSa.toString() };

@@ -5,7 +5,7 @@ import type { TerminalsApi } from "./protocol.ts";
 /** @param context holds the emulation */
 export function terminalsApi(context: SessionContext): TerminalsApi {
   return {
-    type: (host, line) => context.emulation.type(host, line),
-    key: (host, key) => context.emulation.key(host, key),
+    type: (host, line) => context.emulation.act({ kind: "line", host, line }),
+    key: (host, key) => context.emulation.act({ kind: "key", host, key }),
   };
 }

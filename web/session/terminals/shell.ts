@@ -5,7 +5,6 @@ import { lastLine, type OpenTerminal, openAfter, TYPED_LIMIT, TypedOutput } from
 import type { LateOutput } from "../../../src/lab/run.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../../../src/lab/session.ts";
 import { incomplete } from "../../../src/shell/sh/sh.ts";
-import type { Pace } from "../time/pace.ts";
 
 /** Where the terminal's text and prompt go. */
 export interface ShellOutput {
@@ -13,11 +12,14 @@ export interface ShellOutput {
   prompt(prompt: string | undefined): void;
 }
 
+/** Told whether something typed runs. */
+export type OnTyped = (typed: boolean) => void;
+
 /** A host's terminal. Commands are run one after the other by whoever holds it. */
 export class HostShell {
   readonly #host: string;
   readonly #session: LabSession;
-  readonly #pace: Pace;
+  readonly #typed: OnTyped;
   readonly #out: ShellOutput;
   #open: OpenTerminal | undefined;
   /** The terminal on which a command runs now. */
@@ -27,10 +29,10 @@ export class HostShell {
   /** The last line of what was printed. */
   #tail = "";
 
-  constructor(host: string, session: LabSession, pace: Pace, out: ShellOutput) {
+  constructor(host: string, session: LabSession, typed: OnTyped, out: ShellOutput) {
     this.#host = host;
     this.#session = session;
-    this.#pace = pace;
+    this.#typed = typed;
     this.#out = out;
   }
 
@@ -48,11 +50,22 @@ export class HostShell {
   prompt(): void {
     if (this.#open === undefined && this.#tail !== "") this.#print("\n");
     this.#tail = "";
-    this.#out.prompt(this.#begun !== "" ? "> " : (this.#open?.tail ?? `${this.#host}$ `));
+    this.#out.prompt(this.#prompt);
   }
 
-  /** A line was typed, which the page shows already. */
-  async line(line: string): Promise<void> {
+  get #prompt(): string {
+    return this.#begun !== "" ? "> " : (this.#open?.tail ?? `${this.#host}$ `);
+  }
+
+  /** Shows what was typed when nobody typed it now. */
+  #echo(text: string): void {
+    this.#out.prompt(undefined);
+    this.#out.print(text);
+  }
+
+  /** A line was typed. @param again it was typed in an earlier life of the run: the page doesn't show it yet */
+  async line(line: string, again: boolean): Promise<void> {
+    if (again) this.#echo(`${this.#prompt}${line}\n`);
     const open = this.#open;
     if (open !== undefined) await this.#type({ command: line, into: open.key });
     else if (incomplete(`${this.#begun}${line}`)) this.#begun += `${line}\n`;
@@ -65,14 +78,16 @@ export class HostShell {
   }
 
   /** Ctrl-C or Ctrl-D while nothing runs: for the program that waits, if one does. */
-  async key(key: "interrupt" | "eof"): Promise<void> {
+  async key(key: "interrupt" | "eof", again: boolean): Promise<void> {
+    if (again && key === "interrupt") this.#echo(`${this.#prompt}^C\n`);
     this.#begun = "";
     if (this.#open !== undefined) await this.#type({ key, into: this.#open.key });
     this.prompt();
   }
 
   /** Ctrl-C while something runs. */
-  interrupt(): void {
+  interrupt(again: boolean): void {
+    if (again) this.#out.print("^C");
     if (this.#busy !== undefined) this.#session.interrupt(this.#host, this.#busy);
   }
 
@@ -83,7 +98,7 @@ export class HostShell {
     this.#open = undefined;
     const typed = new TypedOutput(input);
     const show = (_stream: string, output: string): void => this.#print(typed.take(output));
-    this.#pace.watch(true);
+    this.#typed(true);
     try {
       const outcome = await this.#session.command(this.#host, input, cluster.now + TYPED_LIMIT, show, (id) => {
         this.#busy = open?.key ?? id;
@@ -94,7 +109,7 @@ export class HostShell {
       this.#print(`${error.message}\n`);
     } finally {
       this.#busy = undefined;
-      this.#pace.watch(false);
+      this.#typed(false);
     }
     await this.#session.wait(SEC);
   }

@@ -34,6 +34,15 @@ export interface JournalEntry {
   readonly action: JournalAction;
 }
 
+/** Time that passes on after it was stopped is one entry. */
+function append(list: JournalEntry[], entry: JournalEntry): void {
+  const last = list.at(-1);
+  const [before, action] = [last?.action, entry.action];
+  const goesOn = before?.kind === "pass" && action.kind === "pass" && before.horizon === action.horizon;
+  if (last !== undefined && goesOn && before.end === entry.time) list[list.length - 1] = { ...last, action };
+  else list.push(entry);
+}
+
 /**
  * The entries that were done, and after going back those that come again, unless the user does something else: then
  * they are dropped, since what they would find is no longer what they were meant for.
@@ -44,7 +53,8 @@ export class Journal {
 
   /** @param ahead what comes again */
   constructor(ahead: readonly JournalEntry[] = []) {
-    this.#ahead = [...ahead];
+    this.#ahead = [];
+    for (const entry of ahead) append(this.#ahead, entry);
   }
 
   /** Done so far, in order. */
@@ -65,7 +75,15 @@ export class Journal {
   /** The user does something new. */
   add(entry: JournalEntry): void {
     this.#ahead = [];
-    this.#done.push(entry);
+    append(this.#done, entry);
+  }
+
+  /** The entry that was taken last has been done in part only: the rest of it comes next. */
+  divide(time: Time, done: JournalAction, rest: JournalAction): void {
+    const last = this.#done.pop();
+    if (last === undefined) return;
+    this.#done.push({ ...last, action: done });
+    this.#ahead = [{ ...last, time, action: rest }, ...this.#ahead];
   }
 
   /** The entry that comes next, if it comes at this place and its time has come; it counts as done. */
@@ -73,7 +91,7 @@ export class Journal {
     const next = this.#ahead[0];
     if (next === undefined || next.place !== place || next.time > now) return undefined;
     this.#ahead = this.#ahead.slice(1);
-    this.#done.push(next);
+    append(this.#done, next);
     return next;
   }
 }
