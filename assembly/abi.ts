@@ -217,6 +217,14 @@ export const DROP_SCTP_LISTEN_OVERFLOW = 98; // accept queue full
 export const DROP_WIRE_QUEUE = 99; // queue of a switch's link full (tail drop)
 export const DROP_REASONS = 100; // how many there are
 
+/** What a run may be stopped for (sim/watch.ts); bits. */
+export const WATCH_FRAME = 1; // a frame is captured for a trace
+export const WATCH_DROP = 2; // a packet is lost: dropped for a reason other than *_CONSUMED
+/** Capture points from this one on are no trace's. */
+export const CAP_PRIVATE = 0x80000000;
+/** Bit of points that are captured for the lives of packets only. */
+export const CAP_HOP = 0x8000;
+
 /** Capture record (see assembly/link/capture.ts), byte offsets. With CAP_POINT 0 it is a mark (link/marks.ts). */
 export const CAP_TIME = 0; // u64 virtual time, ns
 export const CAP_SEQ = 8; // u32 per-host sequence number of the record
@@ -230,7 +238,7 @@ export const CAP_HEADER = 40; // the record's size is CAP_HEADER + caplen rounde
 
 /** Kinds of marks (CAP_DIR of a record whose CAP_POINT is 0). What MARK_ARGS says: u32 each, MAC addresses two words. */
 export const MARK_CAUSE = 1; // the packet is an answer to, or was sent because of, another: its journey, low and high word
-export const MARK_DROP = 2; // reason, next hop, RTN_* of the route, MTU of the route, packet mark
+export const MARK_DROP = 2; // reason, next hop, RTN_* of the route, with DROP_PKT_TOO_BIG its MTU, packet mark
 export const MARK_OUTPUT = 3; // a packet goes to LOCAL_OUT: next hop, RTN_*, MTU
 export const MARK_ROUTE = 4; // routed on input, or again after NAT: next hop, RTN_*
 export const MARK_NEIGH = 5; // next hop, NUD_* state, MAC, 1 where the packet waits for it
@@ -276,6 +284,7 @@ export const DELIVER_ICMP = 5; // the kernel's ICMP; local port: the type
 export const DELIVER_RAW = 6; // a raw or ping socket; local port: protocol or id
 export const DELIVER_ARP = 7;
 export const DELIVER_SCTP = 8;
+export const DELIVER_ARP_PROXY = 9; // a VXLAN device answers for the address asked for: local
 
 /** Outbox record: a frame that leaves for another worker, byte offsets. */
 export const OUT_ARRIVAL = 0; // u64 virtual time of the first event that the receiving worker has with it

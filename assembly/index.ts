@@ -26,6 +26,7 @@ export { inboxReserve, outboxCount, outboxBytes, outboxRecords, outboxUsed } fro
 export { snmpStray } from "./inet/snmp";
 export { quietSkip, quietUntil } from "./quiet";
 export { scratch } from "./memory/scratch";
+export { watch, watched } from "./sim/watch";
 export { clearWakes, sockTakeError, wakeList } from "./socket/socket";
 export * from "./link/border";
 export * from "./inet/border";
@@ -51,6 +52,8 @@ export function boot(worker: u32): void {
 }
 
 let events: u64 = 0;
+/** When the last one was. */
+let lastAt: i64 = 0;
 
 /**
  * Handles events up to and including `until` (ns). Stops early, at the instant of the event, when a socket
@@ -71,12 +74,23 @@ export function run(until: f64, budget: u32): u32 {
     else downlinkArrived(changetype<Skb>(event));
     softirq();
     if (horizon <= end) end = horizon - 1;
-    if (wakeCount != 0) return RUN_WAKES;
-    if (captureWantsDraining()) return RUN_CAPTURE;
-    if (--left == 0) return RUN_BUDGET;
+    if (wakeCount != 0) return stopped(RUN_WAKES);
+    if (captureWantsDraining()) return stopped(RUN_CAPTURE);
+    if (--left == 0) return stopped(RUN_BUDGET);
   }
+  if (left != budget) lastAt = clock();
   if (now < end) setNow(end);
   return RUN_DONE;
+}
+
+function stopped(why: u32): u32 {
+  lastAt = clock();
+  return why;
+}
+
+/** When the last event was handled, ns. */
+export function lastEvent(): f64 {
+  return <f64>lastAt;
 }
 
 /** The time of day, ns. */

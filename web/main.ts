@@ -18,9 +18,8 @@ async function start(): Promise<void> {
   worker.addEventListener("error", (event) =>
     showProblem(`The emulation ended: ${event.message || "its worker died"}`),
   );
-  const asked = new URLSearchParams(location.search).get("lab") ?? undefined;
   try {
-    await new App(wrap<SessionApi>(worker)).start(asked);
+    await new App(wrap<SessionApi>(worker)).start();
   } catch (error) {
     showProblem(error instanceof Error ? error.message : String(error));
   }

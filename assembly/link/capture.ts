@@ -3,11 +3,12 @@
  * worker's program drains when run() returns RUN_CAPTURE or at the end of a window. The buffer is checked
  * between events; for one event that records more than the reserve (a flood through a large bridge) it grows.
  */
-import { CAP_CAPLEN, CAP_DIR, CAP_HEADER, CAP_HOST, CAP_JOURNEY, CAP_LEN, CAP_POINT, CAP_SEQ, CAP_TIME } from "../abi";
+import { CAP_CAPLEN, CAP_DIR, CAP_HEADER, CAP_HOP, CAP_HOST, CAP_JOURNEY, CAP_LEN, CAP_POINT, CAP_PRIVATE, CAP_SEQ, CAP_TIME, WATCH_FRAME } from "../abi";
 import { kfree, kmallocRaw } from "../memory/arena";
 import { Skb } from "../memory/skb";
 import { clock } from "../sim/event";
 import { Host } from "../sim/host";
+import { note } from "../sim/watch";
 import { journeyBegin } from "./marks";
 import { NetDev } from "./netdev";
 
@@ -66,6 +67,7 @@ export function capture(dev: NetDev, skb: Skb, dir: u32): void {
   if (skb.journey == 0) journeyBegin(skb);
   const to = captureRecord(host, dev.capId, dir, skb.journey, skb.len, caplen);
   if (to != 0) memory.copy(to, skb.data, caplen);
+  if (dev.capId < CAP_PRIVATE && !(dev.capId & CAP_HOP)) note(WATCH_FRAME);
 }
 
 /** The buffer is so full that the run should stop for it to be emptied. */

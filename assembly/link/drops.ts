@@ -5,9 +5,11 @@
  *   record, 32 bytes: +0 time i64 | +8 host u32 | +12 reason u32 | +16 device ptr u32 | +20 ifindex u32 |
  *                     +24 namespace ptr u32 | +28 length u32
  */
+import { DROP_ARP_CONSUMED, DROP_ARP_PROXY_CONSUMED, WATCH_DROP } from "../abi";
 import { Skb } from "../memory/skb";
 import { clock } from "../sim/event";
 import { Host } from "../sim/host";
+import { note } from "../sim/watch";
 import { NetDev } from "./netdev";
 
 /** Drops that are remembered. */
@@ -37,4 +39,5 @@ export function noteDrop(skb: Skb, reason: u32): void {
   store<u32>(at, skb.dev != 0 ? dev.ifindex : 0, 20);
   store<u32>(at, skb.dev != 0 ? <u32>dev.ns : 0, 24);
   store<u32>(at, skb.len, 28);
+  if (reason != DROP_ARP_CONSUMED && reason != DROP_ARP_PROXY_CONSUMED) note(WATCH_DROP);
 }

@@ -8,7 +8,7 @@
  * memory: they are the same for any number of workers.
  */
 import {
-  CHAIN_NAME, FDB_MATCH_DEFAULT, FDB_MATCH_LEARNED, FDB_MATCH_PERMANENT, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, MARK_ARGS, MARK_AT_IP, MARK_BODY,
+  CHAIN_NAME, DROP_PKT_TOO_BIG, FDB_MATCH_DEFAULT, FDB_MATCH_LEARNED, FDB_MATCH_PERMANENT, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, MARK_ARGS, MARK_AT_IP, MARK_BODY,
   MARK_CAUSE, MARK_DELIVER, MARK_DEVICE, MARK_DROP, MARK_FDB, MARK_IFINDEX, MARK_NAT, MARK_NEIGH, MARK_NS, MARK_PACKET, MARK_RULE, MARK_VXLAN_IN, MARK_VXLAN_OUT,
 } from "../abi";
 import { Neigh } from "../inet/neigh";
@@ -125,7 +125,9 @@ export function markPacket(kind: u32, ns: usize, dev: usize, skb: Skb, a: u32, b
 export function markDrop(skb: Skb, reason: u32): void {
   const dev = skb.dev;
   const ns: usize = dev != 0 ? changetype<NetDev>(dev).ns : 0;
-  markPacket(MARK_DROP, ns, dev, skb, reason, skb.rtNextHop, skb.rtType, skb.rtMtu, skb.mark);
+  // A route's MTU is set when it is asked for: before, the word is what an earlier route left in the buffer.
+  const mtu: u32 = reason == <u32>DROP_PKT_TOO_BIG && skb.rtType != 0 ? skb.rtMtu : 0;
+  markPacket(MARK_DROP, ns, dev, skb, reason, skb.rtNextHop, skb.rtType, mtu, skb.mark);
 }
 
 /** A bridge chose: `out` is the port, 0 where there is none. */

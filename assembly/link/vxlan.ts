@@ -3,7 +3,7 @@
  * l3miss, learning, outer UDP checksum. Its UDP socket, routing and netfilter are those of the namespace
  * in which it was made; the device itself may have been moved to another.
  */
-import { DEV_VXLAN, DROP_ARP_PROXY_CONSUMED, DROP_PKT_TOO_SMALL, DROP_VXLAN_ECN, DROP_VXLAN_HDR, DROP_VXLAN_L2MISS, DROP_VXLAN_MAC_MOVED, DROP_VXLAN_OWN_MAC, DROP_VXLAN_REMOTE_ZERO, DROP_VXLAN_VNI, DROP_DEV_DOWN, DROP_IP_OUTNOROUTES, EEXIST, IPPROTO_UDP, RTN_LOCAL, SYS_LOCAL_PORT_MAX, SYS_LOCAL_PORT_MIN } from "../abi";
+import { DELIVER_ARP_PROXY, DEV_VXLAN, DROP_ARP_PROXY_CONSUMED, DROP_PKT_TOO_SMALL, DROP_VXLAN_ECN, DROP_VXLAN_HDR, DROP_VXLAN_L2MISS, DROP_VXLAN_MAC_MOVED, DROP_VXLAN_OWN_MAC, DROP_VXLAN_REMOTE_ZERO, DROP_VXLAN_VNI, DROP_DEV_DOWN, DROP_IP_OUTNOROUTES, EEXIST, IPPROTO_UDP, MARK_DELIVER, RTN_LOCAL, SYS_LOCAL_PORT_MAX, SYS_LOCAL_PORT_MIN } from "../abi";
 import { skbGetHash } from "../hash/flow";
 import { neighConnected, neighLookup, Neigh } from "../inet/neigh";
 import { ipTunnelXmit } from "../inet/output";
@@ -19,7 +19,7 @@ import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, emitEth, ethDst, ethSrc, ethType, isVali
 import { innerSum } from "../wire/lco";
 import { xfrmMtu } from "../xfrm/output";
 import { FDB_PERMANENT, FdbEntry, FdbList, fdbAddRemote, fdbClear, fdbFind, fdbInsert, fdbMore, fdbMoreIp, fdbMoreNext, fdbNoRemote, fdbRemote, fdbRemove, fdbSetRemote, fdbSweep } from "./fdb";
-import { journeyTurned, markVxlanIn, markVxlanOut, marking } from "./marks";
+import { journeyTurned, mark, markVxlanIn, markVxlanOut, marking } from "./marks";
 import { IFF_UP, NetDev, devCreate, devDestroy, netifRx, scrub } from "./netdev";
 import { NetNs } from "./netns";
 import { tunnelPmtuExceeded } from "./tunnel-pmtu";
@@ -309,7 +309,10 @@ function arpReduce(dev: NetDev, vx: VxlanDev, skb: Skb): void {
   storeMac(arp + 18, requester);
   store<u32>(arp, requesterIp, 24);
   skb.len = ETH_HLEN + 28;
-  if (marking) journeyTurned(skb);
+  if (marking) {
+    mark(MARK_DELIVER, dev.ns, changetype<usize>(dev), skb, DELIVER_ARP_PROXY, target, 0, bswap<u32>(requesterIp), 0);
+    journeyTurned(skb);
+  }
   scrub(skb, false);
   netifRx(dev, skb);
 }

@@ -97,12 +97,14 @@ export class Addresses implements AddrApi {
     // inet_rtm_newaddr; ip-address(8) gives loopback addresses the scope host.
     const scope = options.scope ?? (cidrContains({ ip: 0x7f000000, prefix: 8 }, addr.ip) ? "host" : "global");
     const { exports } = this.#ns.kernel;
+    this.#ns.owner.linkChanged();
     check(exports.addressAdd(handle, addr.ip, addr.prefix, options.broadcast ?? 0, SCOPES[scope]), operation);
   }
 
   del(dev: DevRef, addr: Cidr): void {
     const operation = `ip addr del ${formatCidr(addr)} dev ${dev}`;
     const handle = deviceOf(this.#ns, dev, operation);
+    this.#ns.owner.linkChanged();
     check(this.#ns.kernel.exports.addressDel(handle, addr.ip, addr.prefix), operation);
   }
 

@@ -48,6 +48,7 @@ export class Host implements HostKernel {
   readonly #aeads = new Set<KernelAead>();
   readonly #meters = new Set<KernelMeter>();
   #root: Namespace | undefined;
+  #linkChanges = 0;
 
   /** Made by Kernel.addHost. */
   constructor(kernel: Kernel, name: string, index: number, random: Random) {
@@ -68,6 +69,15 @@ export class Host implements HostKernel {
 
   get poweredOn(): boolean {
     return this.#root !== undefined;
+  }
+
+  get linkChanges(): number {
+    return this.#linkChanges;
+  }
+
+  /** A link or an address of it has changed. */
+  linkChanged(): void {
+    this.#linkChanges++;
   }
 
   createNs(name: string): NetNs {

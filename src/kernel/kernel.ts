@@ -21,6 +21,8 @@ import type { XfrmEvent } from "./xfrm-types.ts";
 
 /** Events handled in one call of run(), so that a run that never rests is noticed and can be interrupted. */
 const EVENT_BUDGET = 1 << 20;
+/** And where somebody wants to look up now and then: some hundred microseconds of work. */
+const SMALL_BUDGET = 1 << 9;
 
 /** What happened to a link; "change" is a new name, MAC, MTU or namespace (the link's or its namespace's own name). */
 export type LinkEventKind = "add" | "del" | "change";
@@ -163,10 +165,31 @@ export class Kernel {
     this.exports.quietSkip(span);
   }
 
-  /** Handles events up to and including `until`, unless it has reason to stop before. Sockets that have news tell their waiters. */
-  run(until: Time): RunStop {
+  /** When the last event was handled. */
+  lastEvent(): Time {
+    return this.exports.lastEvent();
+  }
+
+  /**
+   * Ends the present window, and each one from now on, after the instant at which something happens.
+   * @param what WATCH_* of assembly/abi.ts, or-ed; 0 for nothing
+   */
+  watch(what: number): void {
+    this.exports.watch(what);
+  }
+
+  /** What of it has happened, WATCH_*. */
+  watched(): number {
+    return this.exports.watched();
+  }
+
+  /**
+   * Handles events up to and including `until`, unless it has reason to stop before. Sockets that have news tell their waiters.
+   * @param often it stops after few events, too
+   */
+  run(until: Time, often = false): RunStop {
     if (this.deliverWakes()) return "wakes";
-    const stop = this.exports.run(until, EVENT_BUDGET);
+    const stop = this.exports.run(until, often ? SMALL_BUDGET : EVENT_BUDGET);
     if (stop === RUN_DONE) return "done";
     if (stop !== RUN_WAKES) return "pause";
     this.deliverWakes();
@@ -232,6 +255,7 @@ export class Kernel {
 
   /** Called by the link layer. */
   linkEvent(ns: Namespace, dev: number, kind: LinkEventKind): void {
+    ns.owner.linkChanged();
     if (kind === "del") this.taps.forget(dev);
     if (this.#listeners.length === 0) return;
     const info = ns.readLink(dev);

@@ -248,6 +248,7 @@ export class Links implements LinkApi {
     const { exports } = this.#ns.kernel;
     const handle = deviceOf(this.#ns, dev, operation);
     let ns = this.#ns;
+    ns.owner.linkChanged();
     if (change.ns !== undefined) ns = this.#move(handle, ns.kernel.namespaceOf(change.ns), operation);
     if (change.mac !== undefined) exports.linkSetMac(handle, macHigh(change.mac), macLow(change.mac));
     if (change.mtu !== undefined) check(exports.linkSetMtu(handle, change.mtu), operation);

@@ -46,6 +46,7 @@ export type ReceiverName =
   | "ICMP"
   | "raw"
   | "ARP"
+  | "ARP proxy"
   | "SCTP";
 
 /** What happened. */
@@ -60,6 +61,7 @@ export type MarkEvent =
       /** Where it was going: 0 and "none" where it wasn't routed. */
       readonly nextHop: Ipv4;
       readonly route: RouteTypeName;
+      /** Of the route, where the packet was too long for it; else 0. */
       readonly mtu: number;
       readonly packetMark: number;
       readonly packet: MarkedPacket;
@@ -220,6 +222,7 @@ const RECEIVERS: readonly ReceiverName[] = [
   "raw",
   "ARP",
   "SCTP",
+  "ARP proxy",
 ];
 
 /** What a mark says of its place, without time and journey. */

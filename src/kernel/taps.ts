@@ -2,14 +2,14 @@
  * Packet sockets of programs (AF_PACKET, net/packet/af_packet.c) on the kernel's capture points. A device has one point
  * in the kernel: a program's tap and a trace share its records, which are told apart here.
  */
-import { CAP_CAPLEN, CAP_HEADER, CAP_POINT } from "../../assembly/abi.ts";
+import { CAP_CAPLEN, CAP_HEADER, CAP_POINT, CAP_PRIVATE } from "../../assembly/abi.ts";
 import type { Time } from "../base/time.ts";
 import { RecordCursor } from "./capture-records.ts";
 import type { PacketTap, TappedFrame } from "./types.ts";
 import type { KernelExports } from "./wasm.ts";
 
 /** Points of taps alone: above those of traces, which begin with a host's index. */
-const TAP_POINTS = 0x80000000;
+const TAP_POINTS = CAP_PRIVATE;
 /** Direction of a record: sent by the device. */
 const OUTGOING = 2;
 /** Frames that wait for a program at most; what comes then is dropped, and counted. */

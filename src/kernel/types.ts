@@ -35,6 +35,11 @@ export interface HostKernel {
   /** Packets dropped on this host so far, by reason (names of `assembly/abi.ts`). */
   drops(): Record<string, number>;
   /**
+   * Grows with each change of its links and addresses, so that whoever looks at them knows when to look again. Absent in
+   * stand-ins.
+   */
+  readonly linkChanges?: number;
+  /**
    * AES-GCM under a key of 16, 24 or 32 bytes, for programs that seal much; the key holds memory until it is closed or
    * the host loses power. Absent in stand-ins: then base/aes-gcm.ts does the same, slower.
    */

@@ -55,6 +55,9 @@ export interface KernelExports
   time(): number;
   setTime(to: number): void;
   nextEvent(): number;
+  lastEvent(): number;
+  watch(what: number): void;
+  watched(): number;
   quietUntil(): number;
   quietSkip(span: number): void;
   eventCount(): number;

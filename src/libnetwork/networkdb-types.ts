@@ -109,6 +109,8 @@ export interface NetworkDb {
   unwatch(channel: Channel<TableNote>): void;
   /** Nodes that take part in a network, this one included. */
   networkPeers(networkId: string): readonly GossipPeer[];
+  /** How many of them NetworkDB knows. */
+  networkSize(networkId: string): number;
   clusterPeers(): readonly GossipPeer[];
   /** The same in numbers, for whoever waits until a cluster has converged. */
   census(networkId: string): GossipCensus;

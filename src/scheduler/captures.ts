@@ -12,8 +12,10 @@ export type { CapturedFrame, PacketMark };
 
 /** A device that is captured on; becomes one interface of the capture file. */
 export interface CapturePoint {
-  /** Host index in the upper 16 bits, per-host number from 1 in the lower ones: the same for any number of workers. */
+  /** Host index in the upper 16 bits, per-host number from 1 (and CAP_HOP) in the lower ones: the same for any number of workers. */
   readonly id: number;
+  /** It is captured for the lives of packets only (CaptureConfig.hops): no pattern asks for it. */
+  readonly hop?: boolean;
   readonly hostIndex: number;
   readonly host: string;
   readonly namespace: string;
@@ -59,7 +61,7 @@ export interface CaptureSink {
   skipped?(from: Time, to: Time, frames: number): void;
   /** Associations come in order of time, then of hosts; those of a batch of windows before its frames. */
   association?(sa: CapturedSa): void;
-  /** What happened to a packet, in one order with the frames; only where marks were asked for (CaptureConfig.marks). */
+  /** What happened to a packet, in one order with the frames; only where marks were asked for (CaptureConfig.hops). */
   mark?(mark: PacketMark): void;
   /** A namespace has a name, before the first mark of it at that time or later. */
   namespace?(namespace: MarkedNamespace): void;

@@ -13,6 +13,7 @@ import { type CaptureSink, mergeCaptures } from "./captures.ts";
 import { mergeCounters, type SimCounters } from "./counters.ts";
 import { applyLatency, type Fault, type ResolvedFault, resolveFault } from "./faults.ts";
 import type { HostEvent, MachineFactory, PostedCommand } from "./machine.ts";
+import { type Grant, type Pace, WATCH } from "./pace.ts";
 import type { CaptureConfig, PartitionCounters } from "./partition.ts";
 import { type Affinity, partitionHosts } from "./placement.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
@@ -20,6 +21,7 @@ import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
 import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
 import { lookaheads, type Topology } from "./topology.ts";
 import { closeDelays, gridAfter } from "./window.ts";
+import { type ChangedWires, WireStates } from "./wires.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
 /** How a simulation runs: workers, seed, captures. */
@@ -38,6 +40,8 @@ export interface ClusterOptions {
   readonly skip?: boolean;
   /** Takes where the wall time goes, by the platform's clock. Default false. */
   readonly profile?: boolean;
+  /** Decides how fast time goes. Default: as fast as it can. Parts that end by wall time need a platform. */
+  readonly pace?: Pace;
   /** Captured frames go to the sink. */
   readonly capture?: CaptureConfig & { readonly sink: CaptureSink };
   /** Called with every event of a host, in total order. */
@@ -46,7 +50,7 @@ export interface ClusterOptions {
 
 /** Where runUntilEvent stopped. */
 export interface EventStop {
-  /** A multiple of the grid after the event, or the limit. */
+  /** A multiple of the grid after the event, or the limit, or where the pace ended it. */
   readonly time: Time;
   /** The event that was waited for; undefined when the limit came first. */
   readonly event: HostEvent | undefined;
@@ -55,12 +59,16 @@ export interface EventStop {
 /** Grid of runUntilEvent: steps of a lab begin at whole milliseconds. */
 const DEFAULT_GRID: Time = MS;
 
+/** A run without a pace. */
+const FREE: Grant = { until: FOREVER };
+
 type Called<T> = T | Promise<T>;
 
 /** A worker as the coordinator calls it, in this thread or another. */
 interface WorkerHandle {
   run(order: BatchOrder): Called<BatchResult>;
   counters(): Called<PartitionCounters>;
+  nextEvent(): Called<Time>;
   inspect(hosts: readonly number[], query: unknown): Called<readonly unknown[]>;
   quiet(): Called<QuietReport>;
   skip(order: SkipOrder): Called<void>;
@@ -78,6 +86,7 @@ export class Cluster {
   /** Rejects when a thread dies. */
   #died: Promise<never> = new Promise(() => {});
   #topology: Topology;
+  readonly #wires: WireStates;
   #now: Time = 0;
   #windows = 0;
   #nextCommand = 1;
@@ -101,6 +110,7 @@ export class Cluster {
     if (profile && platform !== undefined) this.#profile = new Profile(platform.clock);
     this.#options = options;
     this.#topology = options.topology;
+    this.#wires = new WireStates(options.topology);
     this.#owner = partitionHosts(options.topology, options.workers ?? 1, options.affinities);
   }
 
@@ -121,6 +131,7 @@ export class Cluster {
     const worker = new PartitionWorker(
       typeof machines === "string" ? undefined : machines,
       profile === undefined ? undefined : () => profile,
+      this.#options.platform?.clock,
     );
     await worker.create({ ...this.#start(0), machines: typeof machines === "string" ? machines : undefined });
     this.#workers = [worker];
@@ -157,7 +168,7 @@ export class Cluster {
     const config =
       capture === undefined
         ? undefined
-        : { patterns: capture.patterns, snaplen: capture.snaplen, marks: capture.marks === true };
+        : { patterns: capture.patterns, snaplen: capture.snaplen, hops: capture.hops === true };
     const profile = this.#profile !== undefined;
     return { module, config: { worker, owner: this.#owner, topology, capture: config }, profile };
   }
@@ -195,7 +206,7 @@ export class Cluster {
   }
 
   /**
-   * Runs everything before `time`.
+   * Runs everything before `time`; less where the pace ends it.
    * @param horizon nothing comes from outside before it: quiet time may be skipped, and `now` be later than `time` then
    */
   async runUntil(time: Time, horizon: Time = time): Promise<void> {
@@ -203,7 +214,7 @@ export class Cluster {
       const looks = this.#options.skip !== false;
       if (looks && this.#now >= this.#nextLook) await this.#look(Math.max(time, horizon));
       const next = looks ? this.#nextLook : FOREVER;
-      if (this.#now < time) await this.#batch(Math.min(time, next), 0, () => {});
+      if (this.#now < time && !(await this.#batch(Math.min(time, next), 0, () => {}))) return;
     }
   }
 
@@ -220,13 +231,20 @@ export class Cluster {
     const worthwhile = skipEnd([], from, end) !== undefined;
     const reports = worthwhile ? await this.#all((worker) => worker.quiet()) : [];
     const frames = reports.reduce((sum, report) => sum + report.frames, 0);
-    const to = worthwhile ? skipEnd(reports, from, end) : undefined;
+    const to = worthwhile ? this.#skipTo(reports, from, end) : undefined;
     if (to !== undefined) await this.#skip({ from, to, upkeep: mergeUpkeep(reports) }, frames);
     const again =
       worthwhile && to === undefined && this.#looks < LOOKS && reports.some(({ unrest }) => unrest !== undefined);
     if (worthwhile && this.#looks === 0 && to === undefined) this.#framesSeen = { time: from, count: frames };
     this.#looks = again ? this.#looks + 1 : 0;
     this.#nextLook = again ? this.#now + LOOK_AGAIN : gridAfter(this.#now, LOOK_PERIOD);
+  }
+
+  /** Where a skip ends. Whether one is looked for doesn't depend on what the pace is going to do: only how far it goes. */
+  #skipTo(reports: readonly QuietReport[], from: Time, end: Time): Time | undefined {
+    const to = skipEnd(reports, from, end);
+    const ahead = this.#options.pace?.ahead?.() ?? FOREVER;
+    return to !== undefined && to > ahead ? skipEnd(reports, from, Math.min(end, ahead)) : to;
   }
 
   async #skip(order: SkipOrder, frames: number): Promise<void> {
@@ -237,6 +255,7 @@ export class Cluster {
     const { time, count } = this.#framesSeen;
     const rate = from > time ? (frames - count) / (from - time) : 0;
     this.#options.capture?.sink.skipped?.(from, to, Math.round(rate * (to - from)));
+    this.#options.pace?.skipped?.(from, to);
   }
 
   /** Asks every worker. */
@@ -260,7 +279,7 @@ export class Cluster {
   /**
    * Runs until an event is seen that the predicate accepts. Events are looked at on a grid, so that what happens
    * next begins at a time that does not depend on how windows lie.
-   * @param limit virtual time at which it gives up
+   * @param limit virtual time at which it gives up; the pace may end it earlier
    */
   async runUntilEvent(
     predicate: (event: HostEvent) => boolean,
@@ -268,43 +287,64 @@ export class Cluster {
     grid: Time = DEFAULT_GRID,
   ): Promise<EventStop> {
     let found: HostEvent | undefined;
-    while (found === undefined && this.#now < limit) {
-      await this.#batch(limit, grid, (event) => {
-        if (found === undefined && predicate(event)) found = event;
-      });
-    }
+    const look = (event: HostEvent): void => {
+      if (found === undefined && predicate(event)) found = event;
+    };
+    let goesOn = true;
+    while (goesOn && found === undefined && this.#now < limit) goesOn = await this.#batch(limit, grid, look);
     return { time: this.#now, event: found };
   }
 
-  /** Runs batches until a fault is due, the end, or the grid time after an event. */
-  async #batch(limit: Time, grid: Time, onEvent: (event: HostEvent) => void): Promise<void> {
-    const faults = this.#takeFaults();
-    let order: BatchOrder = {
-      time: this.#now,
-      end: Math.min(limit, this.#faults[0]?.time ?? FOREVER),
-      grid,
-      delays: this.#delays(),
-      faults,
-      commands: this.#commands,
-    };
-    this.#commands = [];
+  /**
+   * Runs batches until a fault is due, the end, or the grid time after an event. While the pace takes its time, commands
+   * and faults may come.
+   * @returns false when the pace has ended it
+   */
+  async #batch(limit: Time, grid: Time, onEvent: (event: HostEvent) => void): Promise<boolean> {
+    /** The limit, or the grid time after an event. */
+    let stop = limit;
     for (;;) {
-      const results = await this.#runAll(order);
-      const { time, stop } = results[0] as BatchResult;
-      for (const result of results)
-        assert(result.time === time && result.stop === stop, "workers agree", result.time, time);
-      this.#now = time;
-      this.#windows += (results[0] as BatchResult).windows;
+      const asked = this.#options.pace?.grant(this.#now, stop) ?? (this.#options.pace === undefined ? FREE : undefined);
+      const grant = asked instanceof Promise ? await this.#waitFor(asked) : asked;
+      if (grant === undefined) return false;
+      assert(grant.until > this.#now, "a pace grants some time", grant.until, this.#now);
+      const results = await this.#runAll(this.#order(stop, grid, grant));
+      const first = results[0] as BatchResult;
+      for (const { time, stop: other } of results)
+        assert(time === first.time && other === first.stop, "workers agree", time, first.time);
+      const since = this.#now;
+      this.#now = first.time;
+      this.#windows += first.windows;
+      this.#tellPace(results, grant, since);
       this.#deliver(results, onEvent);
-      if (time === stop) return;
-      order = { ...order, time, end: stop, faults: [], commands: [] };
+      if (first.time === first.stop) return true;
+      stop = Math.min(stop, first.stop);
     }
+  }
+
+  #order(stop: Time, grid: Time, { until, watch = 0, holdMs = 0 }: Grant): BatchOrder {
+    const faults = this.#takeFaults();
+    const commands = this.#commands;
+    this.#commands = [];
+    const end = Math.min(stop, this.#faults[0]?.time ?? FOREVER);
+    return { time: this.#now, end, pause: until, watch, holdMs, grid, delays: this.#delays(), faults, commands };
+  }
+
+  #tellPace(results: readonly BatchResult[], { watch = 0 }: Grant, since: Time): void {
+    const { pace } = this.#options;
+    if (pace?.ran === undefined) return;
+    const last = results.reduce((time, result) => Math.max(time, result.last), 0);
+    const happened = last >= since ? watch & WATCH.event : 0;
+    pace.ran({ now: this.#now, last, seen: results.reduce((seen, result) => seen | result.seen, happened) });
   }
 
   #takeFaults(): ResolvedFault[] {
     const due = this.#faults.filter((fault) => fault.time <= this.#now);
     this.#faults = this.#faults.filter((fault) => fault.time > this.#now);
-    for (const fault of due) this.#topology = applyLatency(this.#topology, fault);
+    for (const fault of due) {
+      this.#topology = applyLatency(this.#topology, fault);
+      this.#wires.apply(fault);
+    }
     return due;
   }
 
@@ -358,6 +398,17 @@ export class Cluster {
       this.#options.onEvent?.(event);
       onEvent(event);
     }
+  }
+
+  /** Wires and switch links that faults have changed, as they are now. */
+  wires(): ChangedWires {
+    return this.#wires.changed();
+  }
+
+  /** When something happens next on any host; FOREVER when nothing is due. Not before now. */
+  async nextEvent(): Promise<Time> {
+    const own = await this.#all((worker) => worker.nextEvent());
+    return Math.max(this.#now, Math.min(...own, this.#commands[0]?.time ?? FOREVER, this.#faults[0]?.time ?? FOREVER));
   }
 
   async counters(): Promise<SimCounters> {

@@ -16,6 +16,8 @@ import { windowEnd } from "./window.ts";
 export const FLAG_EVENT = 1;
 /** Somebody holds so many captured frames that the coordinator should take them. */
 export const FLAG_FULL = 2;
+/** Somebody has seen what is watched for, or the wall time of this part is over. */
+export const FLAG_PAUSE = 4;
 
 /** What all workers know after a meeting. The same everywhere, but for `windowEnd`. */
 export interface Agreement {
@@ -31,6 +33,8 @@ export interface Agreement {
 
 /** The meeting at the end of a window. */
 export interface Exchange {
+  /** There are other workers. */
+  readonly shared: boolean;
   /** Before a batch. @param delays closeDelays() of window.ts */
   begin(delays: Float64Array): void;
   /**
@@ -46,6 +50,7 @@ export interface Exchange {
 
 /** The exchange of a worker that is alone. */
 export class SoloExchange implements Exchange {
+  readonly shared = false;
   readonly #agreement: Agreement = { nextEvent: FOREVER, flags: 0, clock: 0, windowEnd: FOREVER };
 
   begin(): void {}
@@ -63,6 +68,7 @@ export class SoloExchange implements Exchange {
 
 /** The exchange between workers through shared memory. */
 export class SharedExchange implements Exchange {
+  readonly shared = true;
   readonly #kernel: Kernel;
   readonly #worker: number;
   readonly #meeting: Meeting;

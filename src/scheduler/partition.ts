@@ -5,15 +5,18 @@
  * program lets it run before the next packet), then commands from outside, then deadlines of programs. Nothing
  * that a host sees depends on which other hosts share its worker.
  */
+
 import { assert, UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
+import { CAP_HOP } from "../kernel/capture-records.ts";
 import type { Host, PacketCounters } from "../kernel/host.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { LinkInfo, NetNs } from "../kernel/types.ts";
 import type { PortSettings } from "../kernel/underlay.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
 import type { XfrmEvent } from "../kernel/xfrm-types.ts";
+import type { BatchOrder } from "./batch.ts";
 import {
   type CaptureBatch,
   type CapturedSa,
@@ -25,13 +28,13 @@ import { Fabrics, type LinkCounters } from "./fabric.ts";
 import type { PortChange, ResolvedFault } from "./faults.ts";
 import type { Disk, HostEvent, HostMachine, MachineFactory, PostedCommand } from "./machine.ts";
 import type { HostOs } from "./os.ts";
-import { type Profile, profiledExports } from "./profile.ts";
+import { type Clock, type Profile, profiledExports } from "./profile.ts";
 import type { HostState, QuietReport, SkipOrder, Upkeep } from "./quiet.ts";
 import { HostScheduler, type ScheduledHost } from "./runtime.ts";
 import { type HostConfig, type NicConfig, type Topology, wireBytes } from "./topology.ts";
 
-/** Captured points of one host at most: the lower half of a point's id. */
-const MAX_POINTS = 0xffff;
+/** Captured points of one host at most: the lower half of a point's id, less CAP_HOP. */
+const MAX_POINTS = 0x7fff;
 
 /** What is captured, and how many bytes of a frame. */
 export interface CaptureConfig {
@@ -39,8 +42,12 @@ export interface CaptureConfig {
   readonly patterns: readonly string[];
   /** Bytes kept of each frame. */
   readonly snaplen: number;
-  /** Whether it is told, too, what happens to packets between devices (CaptureSink.mark). Default false. */
-  readonly marks?: boolean;
+  /**
+   * Whether every other device is captured, too, and marks are written of what happens between devices (CaptureSink.mark).
+   * Not bridges: one that is captured is promiscuous, as its counters show, and nothing may change by being watched.
+   * Default false.
+   */
+  readonly hops?: boolean;
 }
 
 /** What all workers are told alike, and which of them this is. Plain data. */
@@ -122,10 +129,19 @@ export class Partition {
   #chunks: Uint8Array[] = [];
   #capturedBytes = 0;
   #failure: Error | undefined;
+  readonly #clock: Clock | undefined;
+  /** Whether the kernel watches for something. */
+  #watching = false;
+  /** Wall time at which this part shall end. */
+  #deadline = Number.POSITIVE_INFINITY;
 
-  /** @param profile of the thread that it runs in */
-  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory, profile?: Profile) {
+  /**
+   * @param profile of the thread that it runs in
+   * @param clock wall time in that thread, for parts that end by it
+   */
+  constructor(module: WasmModule, config: PartitionConfig, factory: MachineFactory, profile?: Profile, clock?: Clock) {
     this.profile = profile;
+    this.#clock = clock;
     this.#config = config;
     this.#factory = factory;
     const wrap = profile === undefined ? undefined : profiledExports.bind(undefined, profile);
@@ -136,11 +152,11 @@ export class Partition {
     if (config.capture !== undefined) {
       this.kernel.onLink((ns, link, kind) => {
         if (kind === "del") return;
-        if (config.capture?.marks === true) this.#nameNamespace(ns);
+        if (config.capture?.hops === true) this.#nameNamespace(ns);
         this.#selectCapture(ns, link);
       });
       this.kernel.onXfrm((ns, event) => this.#noteAssociation(ns, event));
-      this.kernel.setMarks(config.capture.marks === true);
+      this.kernel.setMarks(config.capture.hops === true);
     }
     this.#fabrics = new Fabrics(this.kernel.underlay, config.topology, config.worker);
     this.#makePorts();
@@ -269,18 +285,20 @@ export class Partition {
   runWindow(end: Time): Time {
     let last = end - 1;
     const { profile, kernel } = this;
+    const timed = this.#deadline !== Number.POSITIVE_INFINITY;
     for (;;) {
       profile?.enter("programs");
       this.#scheduler.runReady();
       if (this.#failure !== undefined) throw this.#failure;
       const until = Math.min(this.#scheduler.nextTimer(), this.#commands[0]?.time ?? FOREVER, last);
       profile?.enter("kernel");
-      const stop = kernel.run(until);
+      const stop = kernel.run(until, timed);
       if (this.#patterns !== undefined) profile?.enter("capture");
       this.#drainCapture(); // packet sockets of programs have their frames from it, too
       profile?.enter("programs");
       if (stop !== "done") {
         this.#scheduler.setClock(kernel.now);
+        if (timed && this.#late) last = Math.min(last, kernel.now);
         continue;
       }
       last = Math.min(last, kernel.underlay.windowEnd() - 1);
@@ -302,7 +320,10 @@ export class Partition {
   }
 
   /** At the start of a batch: sets the clock, applies faults, takes this worker's commands. */
-  startBatch(time: Time, faults: readonly ResolvedFault[], commands: readonly PostedCommand[]): void {
+  startBatch({ time, faults, commands, watch, holdMs }: Omit<BatchOrder, "delays" | "end">): void {
+    if (watch !== 0 || this.#watching) this.kernel.watch(watch);
+    this.#watching = watch !== 0;
+    this.#deadline = holdMs > 0 ? (this.#clock?.() ?? FOREVER) + holdMs : Number.POSITIVE_INFINITY;
     this.setClock(time);
     if (faults.length > 0) this.#scheduler.disturb();
     for (const fault of faults) this.#applyFault(fault);
@@ -310,6 +331,26 @@ export class Partition {
     if (own.length === 0) return;
     for (const command of own) assert(command.time >= time, "commands are posted ahead of time", command.time, time);
     this.#commands = [...this.#commands, ...own].sort((a, b) => a.time - b.time || a.id - b.id);
+  }
+
+  /** The wall time of this part is over. */
+  get #late(): boolean {
+    return this.#clock !== undefined && this.#clock() >= this.#deadline;
+  }
+
+  /** This part shall end: what is watched for has happened, or its wall time is over. */
+  get wantsPause(): boolean {
+    return this.seen !== 0 || (this.#deadline !== Number.POSITIVE_INFINITY && this.#late);
+  }
+
+  /** What was watched for and has happened since the part began. */
+  get seen(): number {
+    return this.#watching ? this.kernel.watched() : 0;
+  }
+
+  /** When something happened last on hosts of this worker. */
+  get last(): Time {
+    return Math.max(this.kernel.lastEvent(), this.#scheduler.lastRun);
   }
 
   // ------------------------------------------------------------------------------------------------ quiet time
@@ -470,18 +511,21 @@ export class Partition {
   #selectCapture(ns: NetNs, link: LinkInfo): void {
     if (this.#patterns === undefined || this.#config.capture === undefined) return;
     const matches = this.#patterns.matches(ns.host.name, ns.name, link.name);
-    const id = matches ? this.#pointOf(ns, link) : 0;
+    const watched = this.#config.capture.hops === true && link.kind !== "bridge";
+    const id = matches || watched ? this.#pointOf(ns, link, matches ? 0 : CAP_HOP) : 0;
     this.kernel.setCapture(ns, link.index, id, this.#config.capture.snaplen);
   }
 
-  #pointOf(ns: NetNs, link: LinkInfo): number {
-    const key = `${ns.host.index}/${ns.name}/${link.name}/${link.mac}/${link.mtu}`;
+  /** @param flag CAP_HOP or 0; without a number left, a device that is captured for its hops only is not */
+  #pointOf(ns: NetNs, link: LinkInfo, flag: number): number {
+    const key = `${flag}/${ns.host.index}/${ns.name}/${link.name}/${link.mac}/${link.mtu}`;
     const known = this.#pointIds.get(key);
     if (known !== undefined) return known;
     const number = (this.#pointCounts.get(ns.host.index) ?? 0) + 1;
+    if (number > MAX_POINTS && flag !== 0) return 0;
     if (number > MAX_POINTS) throw new UserError(`host ${ns.host.name}: more than ${MAX_POINTS} capture points`);
     this.#pointCounts.set(ns.host.index, number);
-    const id = ns.host.index * 0x10000 + number;
+    const id = ns.host.index * 0x10000 + flag + number;
     this.#pointIds.set(key, id);
     this.#points.push({
       id,
@@ -493,6 +537,7 @@ export class Partition {
       mtu: link.mtu,
       speed: this.#ports.find((port) => port.host === ns.host.index && port.nic.mac === link.mac)?.nic.bandwidth ?? 0,
       since: this.#scheduler.now,
+      ...(flag === 0 ? {} : { hop: true }),
     });
     return id;
   }

@@ -14,7 +14,7 @@ export interface WorkerThread {
 export interface Platform {
   /** Number of CPUs: the most workers that make sense. */
   cpus(): number;
-  /** Wall time, for profiles only. */
+  /** Wall time, for profiles and for parts of a run that end by it (pace.ts): nothing that is emulated sees it. */
   readonly clock: Clock;
   /** Starts a worker thread. @param index for its name in a debugger */
   startWorker(index: number): WorkerThread;

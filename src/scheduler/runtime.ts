@@ -54,6 +54,7 @@ export class HostScheduler {
   #running: ScheduledHost[] = [];
   #now: Time;
   #disturbed: Time;
+  #lastRun: Time;
 
   /**
    * @param onError called once for each program that ends by an exception
@@ -63,6 +64,7 @@ export class HostScheduler {
     this.#onError = onError;
     this.#now = start;
     this.#disturbed = start;
+    this.#lastRun = start;
   }
 
   /** The present virtual time, as of the last advance(). */
@@ -117,9 +119,15 @@ export class HostScheduler {
     return this.#disturbed;
   }
 
+  /** When programs ran last, or disturb() was called. */
+  get lastRun(): Time {
+    return this.#lastRun;
+  }
+
   /** Something happens now that isn't upkeep: a command, a fault. */
   disturb(): void {
     this.#disturbed = this.#now;
+    this.#lastRun = this.#now;
   }
 
   /** The earliest deadline that isn't upkeep's. */
@@ -136,6 +144,7 @@ export class HostScheduler {
 
   /** Runs programs until every run queue is empty: hosts in order of index, each to its rest. */
   runReady(): void {
+    if (this.#ready.length > 0) this.#lastRun = this.#now;
     while (this.#ready.length > 0) {
       const hosts = this.#ready;
       this.#ready = this.#running;

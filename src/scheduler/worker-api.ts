@@ -3,6 +3,7 @@
  * worker thread of Node, a web worker, and (called directly) the coordinator's own thread.
  */
 import { type Endpoint, expose, transfer } from "comlink";
+import type { Time } from "../base/time.ts";
 import type { WasmMemory, WasmModule } from "../kernel/wasm.ts";
 import { type BatchOrder, type BatchResult, runBatch } from "./batch.ts";
 import { type Exchange, SharedExchange, SoloExchange } from "./exchange.ts";
@@ -30,6 +31,8 @@ export interface WorkerApi {
   /** Runs a batch of windows. */
   run(order: BatchOrder): BatchResult;
   counters(): PartitionCounters;
+  /** The earliest thing that this worker has to do. Called between batches. */
+  nextEvent(): Time;
   /** Asks the machines of hosts of this worker, without an effect. @returns by host, in order */
   inspect(hosts: readonly number[], query: unknown): readonly unknown[];
   /** Whether the worker's hosts are at rest. */
@@ -50,12 +53,15 @@ export class PartitionWorker implements WorkerApi {
   #worker = 0;
   readonly #makeProfile: (() => Profile) | undefined;
   #profile: Profile | undefined;
+  readonly #clock: Clock | undefined;
 
   /**
    * @param factory what runs on hosts; undefined to import the module that create() names
    * @param makeProfile makes the profile of this thread, or returns the one that it has
+   * @param clock wall time in this thread, for parts of a run that end by it
    */
-  constructor(factory?: MachineFactory, makeProfile?: () => Profile) {
+  constructor(factory?: MachineFactory, makeProfile?: () => Profile, clock?: Clock) {
+    this.#clock = clock;
     this.#factory = factory;
     this.#makeProfile = makeProfile;
   }
@@ -72,7 +78,7 @@ export class PartitionWorker implements WorkerApi {
     const factory = this.#factory ?? (await importMachines(start.machines));
     this.#worker = start.config.worker;
     if (start.profile) this.#profile = this.#makeProfile?.();
-    const partition = new Partition(start.module, start.config, factory, this.#profile);
+    const partition = new Partition(start.module, start.config, factory, this.#profile, this.#clock);
     this.#partition = partition;
     this.#timed("programs", () => partition.start());
     return partition.kernel.mem.memory;
@@ -93,6 +99,10 @@ export class PartitionWorker implements WorkerApi {
 
   counters(): PartitionCounters {
     return this.#own.counters();
+  }
+
+  nextEvent(): Time {
+    return this.#own.nextEvent();
   }
 
   inspect(hosts: readonly number[], query: unknown): readonly unknown[] {
@@ -131,7 +141,7 @@ async function importMachines(url: string | undefined): Promise<MachineFactory> 
 
 /** What a place to run knows of a thread that the scheduler doesn't. */
 export interface ThreadGauges {
-  /** For profiles. */
+  /** For profiles, and for parts of a run that end by wall time. */
   readonly clock?: Clock;
   /** Bytes of the thread's JavaScript heap in use. */
   readonly heap?: () => number;
@@ -141,7 +151,11 @@ export interface ThreadGauges {
  * Serves the coordinator's calls on a worker thread's endpoint. Captured frames are handed over, not copied.
  */
 export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, { clock, heap }: ThreadGauges = {}): void {
-  const worker = new PartitionWorker(factory, clock === undefined ? undefined : () => new Profile(clock, "idle"));
+  const worker = new PartitionWorker(
+    factory,
+    clock === undefined ? undefined : () => new Profile(clock, "idle"),
+    clock,
+  );
   const api: WorkerApi = {
     create: (start) => worker.create(start),
     connect: (memories, block) => worker.connect(memories, block),
@@ -153,6 +167,7 @@ export function serveWorker(endpoint: Endpoint, factory?: MachineFactory, { cloc
       );
     },
     counters: () => worker.counters(),
+    nextEvent: () => worker.nextEvent(),
     inspect: (hosts, query) => worker.inspect(hosts, query),
     quiet: () => worker.quiet(),
     skip: (order) => worker.skip(order),

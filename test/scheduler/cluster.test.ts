@@ -8,10 +8,12 @@ import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Fault } from "../../src/scheduler/faults.ts";
 import type { HostEvent } from "../../src/scheduler/machine.ts";
 import { nodePlatform } from "../../src/scheduler/node-adapter.ts";
+import type { Pace } from "../../src/scheduler/pace.ts";
 import { resolveTopology, type Topology } from "../../src/scheduler/topology.ts";
 import { type BuiltWorker, buildWorker } from "../support/build-worker.ts";
 import { kernelBuilt, kernelModule } from "../support/kernel.ts";
 import { createMachine, type MeshConfig, type MeshEvent } from "../support/mesh-machine.ts";
+import { RandomPace } from "../support/random-pace.ts";
 
 const HOSTS = 6;
 
@@ -65,7 +67,7 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
   function cluster(
     topology: Topology,
     workers: number,
-    extra: { sink?: CaptureSink; onEvent?: (event: HostEvent) => void } = {},
+    extra: { sink?: CaptureSink; onEvent?: (event: HostEvent) => void; pace?: Pace | undefined } = {},
   ) {
     return Cluster.create({
       topology,
@@ -74,6 +76,7 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
       machines: workers === 1 ? createMachine : built.machines,
       platform: nodePlatform(built.entry),
       ...(extra.sink === undefined ? {} : { capture: { patterns: ["*"], snaplen: 65_535, sink: extra.sink } }),
+      ...(extra.pace === undefined ? {} : { pace: extra.pace }),
       ...(extra.onEvent === undefined ? {} : { onEvent: extra.onEvent }),
     });
   }
@@ -91,11 +94,12 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     [120 * MS, { kind: "loss", host: "node-0", loss: 0.2 }],
   ];
 
-  async function trace(seed: string, workers: number, step?: number) {
+  async function trace(seed: string, workers: number, step?: number, pace?: Pace) {
     const sink = new HashSink();
     const log: string[] = [];
     const run = await cluster(mesh(seed, step === undefined ? {} : { step }), workers, {
       sink,
+      pace,
       onEvent: (event) => log.push(JSON.stringify(event)),
     });
     for (const [time, fault] of FAULTS) run.inject(fault, time);
@@ -146,6 +150,23 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
       expect(again.counters.events).toBe(one.counters.events);
     }
     expect((await trace("2", 1)).hash).not.toBe(one.hash);
+  });
+
+  it("gives the same trace at any pace, with 1 and 2 workers", async () => {
+    const free = await trace("1", 1);
+    for (const workers of [1, 1, 2]) {
+      const pace = new RandomPace(`pace ${workers}`);
+      const paced = await trace("1", workers, undefined, pace);
+      expect(paced.log).toEqual(free.log);
+      expect(paced.hash).toBe(free.hash);
+      expect(paced.stop).toBe(free.stop);
+      expect(paced.drops).toEqual(free.drops);
+      expect(paced.meanwhile).toEqual(free.meanwhile);
+      expect(paced.counters.hosts).toEqual(free.counters.hosts);
+      expect(paced.counters.events).toBe(free.counters.events);
+      expect(pace.parts).toBeGreaterThan(100);
+      for (const count of Object.values(pace.seen)) expect(count).toBeGreaterThan(1);
+    }
   });
 
   it.each(["11", "20"])(

@@ -59,6 +59,10 @@ export class FakeNetworkDb implements NetworkDb {
     this.nodeName = config.os.random.fork("gossip").hex(12);
   }
 
+  networkSize(networkId: string): number {
+    return this.networkPeers(networkId).length;
+  }
+
   get view(): GossipView {
     const entries = this.#cluster.entries.map(({ owner: node, ...entry }) => {
       return { ...entry, node, lTime: 1, deleting: false, reapTime: 0 };

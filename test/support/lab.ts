@@ -12,6 +12,8 @@ import { LabTrace } from "../../src/lab/trace.ts";
 import { MemorySink } from "../../src/pcap-writer/index.ts";
 import { loadKernel, nodePlatform } from "../../src/scheduler/node-adapter.ts";
 
+import type { Pace } from "../../src/scheduler/pace.ts";
+
 const ROOT = join(import.meta.dirname, "../..");
 export const GALLERY = join(ROOT, "src/lab/gallery");
 const DIST = join(ROOT, "dist/src");
@@ -61,6 +63,7 @@ export async function runLab(
     snaplen?: number;
     skip?: boolean;
     machines?: typeof createMachine;
+    pace?: Pace;
   } = {},
 ): Promise<LabRun> {
   const sink = new MemorySink();
@@ -77,6 +80,7 @@ export async function runLab(
     workers,
     platform: nodePlatform(pathToFileURL(worker)),
     seed,
+    ...(options.pace === undefined ? {} : { pace: options.pace }),
     ...(options.skip === undefined ? {} : { skip: options.skip }),
     capture: { patterns: options.capture ?? ["*/host/eth0"], snaplen: options.snaplen ?? 262_144, sink: trace },
   });

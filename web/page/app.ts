@@ -1,12 +1,20 @@
 /** The page: its views, and the lab that is open. */
 import { proxy, type Remote } from "comlink";
-import type { LabRequest } from "../session/labs/protocol.ts";
+import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
+import { ChartsView } from "./charts/view.ts";
+import { FaultPanel } from "./faults/panel.ts";
+import { DropsView } from "./follow/drops.ts";
+import { FollowView } from "./follow/view.ts";
 import { Keys } from "./keys.ts";
-import { Gallery } from "./labs/gallery.ts";
+import { Labs } from "./labs/labs.ts";
+import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
+import { Stage } from "./stage.ts";
+import { SwarmView } from "./swarm/view.ts";
+import { TablesView } from "./tables/view.ts";
 import { TerminalsView } from "./terminals/terminals.ts";
 import { TimeBar } from "./time/bar.ts";
 
@@ -15,18 +23,30 @@ export class App implements Page {
   readonly session: Remote<SessionApi>;
   readonly hub = new Hub();
   readonly keys = new Keys();
+  readonly #stage = new Stage();
+  readonly #labs: Labs;
   /** What was opened last. */
-  #request: LabRequest | undefined;
-  /** Counts labs that were opened: what an earlier one still says is not for now. */
-  #opened = 0;
+  #open: OpenLab | undefined;
+  /** Counts labs that were to be opened. */
+  #asked = 0;
+  /** Which of them is open: what an earlier one still says is not for now. */
+  #told = 0;
 
   constructor(session: Remote<SessionApi>) {
     this.session = session;
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
-    new Gallery(this, element("lab-filter"), element("labs"));
-    new TerminalsView(this, element("tabs"), element("panels"));
-    new PacketsView(this, element("packets"), element("bytes"));
+    new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
+    this.#stage.add(new SwarmView(this));
+    new PacketsView(this, element("packets"), element("details"));
+    this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
+    this.#stage.add(new ChartsView(this));
+    const follow = new FollowView(this, () => this.#stage.choose("follow"));
+    this.#stage.add(follow);
+    this.#stage.add(new DropsView(this, (journey) => follow.open(journey)));
+    this.#labs = new Labs(this, this.#stage);
+    new FaultPanel(this, element("tools"));
+    new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 
   attempt(action: Promise<unknown>): void {
@@ -34,34 +54,43 @@ export class App implements Page {
   }
 
   /** Opens the lab that the address asks for. */
-  async start(name: string | undefined): Promise<void> {
-    await this.open({ source: { kind: "gallery", name: name ?? "standalone" } });
+  async start(): Promise<void> {
+    await this.#labs.start();
+  }
+
+  get request(): LabRequest | undefined {
+    return this.#open?.request;
   }
 
   async restart(seed?: string): Promise<void> {
-    if (this.#request === undefined) return;
-    const { seed: last, ...request } = this.#request;
+    if (this.#open === undefined) return;
+    const { seed: last, ...request } = this.#open.request;
     const next = seed ?? last ?? "";
-    await this.open(next === "" ? request : { ...request, seed: next });
+    // The lab's own seed needn't be said.
+    await this.open(next === "" || next === this.#open.outline.seed ? request : { ...request, seed: next });
   }
 
   async open(request: LabRequest): Promise<void> {
-    const opened = ++this.#opened;
+    const asked = ++this.#asked;
     const { name } = request.source;
     showProblem(undefined);
-    element("status").textContent = `Starting ${name}.`;
+    const status = element("status");
+    const before = status.textContent;
+    status.textContent = `Starting ${name}.`;
     /** Told before the lab is known. */
     let early: SessionEvent[] | undefined = [];
     const tell = (events: readonly SessionEvent[]): void => {
-      if (opened !== this.#opened) return;
       if (early !== undefined) early.push(...events);
-      else for (const event of events) this.#take(event);
+      else if (asked === this.#told) for (const event of events) this.#take(event);
     };
-    const lab = await this.session.open(request, proxy(tell));
-    if (opened !== this.#opened) return;
-    this.#request = request;
+    const lab = await this.session.open(request, proxy(tell)).catch((error: unknown) => {
+      // What was open is open still.
+      if (asked === this.#asked) status.textContent = before;
+      throw error;
+    });
+    this.#told = asked;
+    this.#open = lab;
     document.title = `${name} – swarmwire`;
-    history.replaceState(null, "", `?lab=${encodeURIComponent(name)}`);
     this.hub.tell("lab", lab);
     for (const event of early) this.#take(event);
     early = undefined;

@@ -243,8 +243,8 @@ export class NetworkDbNode implements NetworkDb {
   }
 
   census(networkId: string): GossipCensus {
-    const { nodes, attachments } = this.#state;
-    const networkNodes = attachments.nodesOf(networkId).length;
+    const { nodes } = this.#state;
+    const networkNodes = this.networkSize(networkId);
     return { members: this.#memberlist.members.aliveCount, nodes: nodes.active.size, networkNodes };
   }
 
@@ -318,6 +318,10 @@ export class NetworkDbNode implements NetworkDb {
       if (node !== undefined) peers.push({ name, ip: node.member.addr });
     }
     return peers;
+  }
+
+  networkSize(networkId: string): number {
+    return this.#state.attachments.nodesOf(networkId).length;
   }
 
   // ------------------------------------------------------------------------------------------ entries

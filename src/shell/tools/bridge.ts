@@ -19,7 +19,7 @@ function requireLink(context: ProgramContext, name: string): LinkInfo {
 }
 
 /** One line of `bridge fdb show` (bridge/fdb.c print_fdb). */
-function fdbLine(ns: NetNs, entry: FdbInfo, stats: boolean, now: number): string {
+export function fdbLine(ns: NetNs, entry: FdbInfo, stats: boolean, now: number): string {
   const link = ns.link.list().find((candidate) => candidate.index === entry.dev);
   const words = [formatMac(entry.mac), `dev ${deviceName(ns, entry.dev)}`];
   if (entry.dst !== undefined) words.push(`dst ${formatIpv4(entry.dst)}`);

@@ -18,17 +18,10 @@ const SCRATCH = 262_144;
 
 /** Everything that can be looked at on a host at this moment. */
 async function readAll(session: LabSession, host: string): Promise<Map<string, HostTable>> {
-  const found = new Map<string, HostTable>();
-  const [spaces] = await session.inspect([host], { kind: "namespaces" });
-  for (const table of ALL) {
-    const names = TABLES[table].scope === "host" ? [undefined] : (spaces ?? []).map(({ name }) => name);
-    for (const namespace of names) {
-      const query = { kind: "table", table, ...(namespace === undefined ? {} : { namespace }) } as const;
-      const [answer] = await session.inspect([host], query);
-      if (answer !== undefined) found.set(namespace === undefined ? table : `${table} ${namespace}`, answer);
-    }
-  }
-  return found;
+  const [tables = []] = await session.inspect([host], { kind: "tables" });
+  return new Map(
+    tables.map(({ id, namespace, table }) => [namespace === undefined ? id : `${id} ${namespace}`, table]),
+  );
 }
 
 /** The kernel's memory but for the scratch area. */
@@ -66,6 +59,7 @@ async function run(lab: string, chance: number): Promise<Run> {
     if (session === undefined || random.float() >= chance) return;
     const host = plan.hosts[random.below(plan.hosts.length)]?.name ?? "";
     const before = kernel === undefined ? undefined : memoryOf(kernel);
+    await session.inspect([host], { kind: "census" });
     for (const [name, table] of await readAll(session, host)) {
       looks++;
       const id = name.split(" ")[0] ?? "";

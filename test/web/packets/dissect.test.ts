@@ -21,22 +21,22 @@ describe("dissect", () => {
       source: "10.0.1.3",
       destination: "10.0.1.5",
       protocol: "ICMP",
-      summary: "VXLAN 4097 192.168.77.11 → 192.168.77.12 | Echo request id=7 seq=2",
+      summary: "VXLAN 4097 192.168.77.11 → 192.168.77.12 | ICMP echo request, id 7, seq 2, length 8",
     });
   });
 
   it.each([
     [
       `ffffffffffff 0242c0a84d0b 0806 0001 0800 06 04 0001 0242c0a84d0b c0a84d0b 000000000000 c0a84d0c`,
-      ["ARP", "Who has 192.168.77.12? Tell 192.168.77.11"],
+      ["ARP", "Request who-has 192.168.77.12 tell 192.168.77.11, length 28"],
     ],
     [
       `${OUTER} ${ip("0024", "32", "c0a84d0b", "c0a84d0c")} deadbeef 00000009 0000000000000000`,
-      ["ESP", "SPI 0xdeadbeef seq=9"],
+      ["ESP", "ESP(spi=0xdeadbeef,seq=0x9), length 16"],
     ],
     [
       `${OUTER} ${ip("0028", "06", "c0a84d0b", "c0a84d0c")} 9c40 0949 00000001 00000002 5012 ffff 0000 0000`,
-      ["TCP", "40000 → 2377 [SYN,ACK] seq=1 ack=2 win=65535 len=0"],
+      ["TCP", "40000 → 2377 Flags [S.], seq 1, ack 2, win 65535, length 0"],
     ],
   ])("%s", (hex, expected) => {
     const { protocol, summary } = dissect(bytes(hex));

@@ -4,6 +4,7 @@ import type { LabEntry } from "../../session/labs/entry.ts";
 import { button, type Page } from "../page.ts";
 import { GALLERY } from "./gallery-list.ts";
 import { galleryGroups, matches } from "./groups.ts";
+import type { KeptLab } from "./kept.ts";
 
 /** The list of labs. */
 export class Gallery {
@@ -12,16 +13,41 @@ export class Gallery {
   readonly #entries: { readonly lab: LabEntry; readonly item: HTMLElement }[] = [];
   readonly #groups: HTMLDetailsElement[] = [];
   readonly #none = document.createElement("p");
+  /** The user's own labs. */
+  readonly #own = document.createElement("details");
 
   /** @param filter the field, @param place the groups come here */
   constructor(page: Page, filter: HTMLInputElement, place: HTMLElement) {
     this.#page = page;
     this.#place = place;
+    Object.assign(this.#own, { open: true, hidden: true });
+    place.append(this.#own);
     for (const { title, labs } of galleryGroups(GALLERY)) this.#group(title, labs);
     Object.assign(this.#none, { textContent: "No lab has all of these words.", hidden: true, className: "none" });
     place.append(this.#none);
     filter.addEventListener("input", () => this.#narrow(filter.value));
     page.hub.on("lab", ({ request: { source } }) => this.#mark(source.kind === "gallery" ? source.name : undefined));
+  }
+
+  /** Lists the user's own labs. @param open the one that is open @param chosen told which one the user wants */
+  own(labs: readonly KeptLab[], open: string | undefined, chosen: (lab: KeptLab) => void): void {
+    const summary = document.createElement("summary");
+    const list = document.createElement("ul");
+    summary.textContent = `Yours (${labs.length})`;
+    for (const lab of labs) {
+      const { name } = lab;
+      const entry = button("", () => chosen(lab));
+      const title = document.createElement("strong");
+      title.textContent = name;
+      entry.append(title);
+      entry.dataset["own"] = name;
+      if (name === open) entry.setAttribute("aria-current", "true");
+      const item = document.createElement("li");
+      item.append(entry);
+      list.append(item);
+    }
+    this.#own.replaceChildren(summary, list);
+    this.#own.hidden = labs.length === 0;
   }
 
   #group(title: string, labs: readonly LabEntry[]): void {

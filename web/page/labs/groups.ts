@@ -19,8 +19,12 @@ function folderOf(name: string): string {
   return slash < 0 ? "" : name.slice(0, slash);
 }
 
+/** The lab to begin with: opened where nothing is asked for, and first in the list. */
+export const FIRST_LAB = "standalone";
+
 /** Groups with their labs in order; the known folders first. */
-export function galleryGroups(labs: readonly LabEntry[]): LabGroup[] {
+export function galleryGroups(all: readonly LabEntry[]): LabGroup[] {
+  const labs = [...all].sort((a, b) => Number(b.name === FIRST_LAB) - Number(a.name === FIRST_LAB));
   const folders = [...new Set([...Object.keys(TITLES), ...labs.map(({ name }) => folderOf(name))])];
   return folders
     .map((folder) => ({ title: TITLES[folder] ?? folder, labs: labs.filter(({ name }) => folderOf(name) === folder) }))

@@ -1,13 +1,34 @@
-/** The packet list: only the rows that are in sight exist; the worker is asked for them. */
-import type { PacketRow } from "../../session/packets/protocol.ts";
+/** The packet list's looks and keys: only the rows that are in sight exist. */
 
 const ROW_HEIGHT = 20;
-const COLUMNS = ["No.", "Time (s)", "Source", "Destination", "Protocol", "Length", "Summary", "Captured on"] as const;
+/** Rows that are made above and below those in sight. */
+const SPARE = 12;
+/** Browsers' boxes end somewhere (Firefox: 17.9 million pixels); a longer list is scrolled faster than it moves. */
+const MOST_PIXELS = 8_000_000;
+/** What Wireshark shows, and where it was captured. */
+const COLUMNS = ["No.", "Time", "Source", "Destination", "Protocol", "Length", "Info", "Captured on"] as const;
+const NUMBERS: readonly number[] = [0, 1, 5];
 
-/** Where rows come from, and who is told of the user's choice. */
-export interface PacketSource {
-  rows(from: number, count: number): Promise<readonly PacketRow[]>;
-  selected(index: number): void;
+/** A row. */
+export interface ListRow {
+  readonly position: number;
+  /** Of its frame, in the recording. */
+  readonly index: number;
+  readonly cells: readonly string[];
+  /** CSS colours, where a rule of colouring holds. */
+  readonly colors: { readonly background: string; readonly color: string } | undefined;
+}
+
+/** Where rows come from, and who is told of what the user does. */
+export interface ListSource {
+  /** Rows by position. */
+  rows(from: number, count: number): Promise<readonly ListRow[]>;
+  selected(position: number): void;
+  /** The user wants to look into the packet. */
+  entered(): void;
+  menu(position: number, place: { readonly x: number; readonly y: number }): void;
+  /** Whether the list follows its end from now on. */
+  follows(follows: boolean): void;
 }
 
 function cells(texts: readonly string[], role: string): HTMLElement[] {
@@ -16,83 +37,169 @@ function cells(texts: readonly string[], role: string): HTMLElement[] {
     cell.textContent = text;
     cell.title = text;
     cell.setAttribute("role", role);
-    if ([0, 1, 5].includes(column)) cell.className = "number";
+    if (NUMBERS.includes(column)) cell.className = "number";
     return cell;
   });
 }
 
 /** The list. */
 export class PacketList {
-  readonly #source: PacketSource;
+  readonly #source: ListSource;
+  /** The grid: its head stays at the upper edge. */
   readonly #scroller = document.createElement("div");
+  readonly #head = document.createElement("div");
   readonly #space = document.createElement("div");
   #count = 0;
+  /** The selected row's position. */
   #selected: number | undefined;
+  #follows = true;
   /** The newest request for rows; answers to older ones are late. */
   #request = 0;
+  #asked: { readonly from: number; readonly to: number } | undefined;
 
-  constructor(place: HTMLElement, source: PacketSource) {
+  constructor(place: HTMLElement, source: ListSource) {
     this.#source = source;
-    const head = document.createElement("div");
-    head.className = "row head";
-    head.setAttribute("role", "row");
-    head.append(...cells(COLUMNS, "columnheader"));
+    this.#head.className = "head";
+    this.#head.setAttribute("role", "row");
+    this.#head.append(...cells(COLUMNS, "columnheader"));
     Object.assign(this.#scroller, { className: "rows", tabIndex: 0 });
-    this.#scroller.setAttribute("role", "rowgroup");
-    this.#scroller.setAttribute("aria-label", "Packets: arrow keys select");
-    this.#scroller.append(this.#space);
-    place.setAttribute("role", "grid");
-    place.setAttribute("aria-label", "Captured packets");
-    place.append(head, this.#scroller);
-    this.#scroller.addEventListener("scroll", () => void this.#show());
+    this.#scroller.setAttribute("role", "grid");
+    this.#scroller.setAttribute("aria-label", "Captured packets: arrow keys select, Enter opens");
+    this.#space.className = "space";
+    this.#space.setAttribute("role", "rowgroup");
+    this.#scroller.append(this.#head, this.#space);
+    place.append(this.#scroller);
+    this.#scroller.addEventListener("scroll", () => this.#scrolled());
     this.#scroller.addEventListener("keydown", (event) => this.#key(event));
-    this.#scroller.addEventListener("click", (event) => {
-      const row = (event.target as Element).closest<HTMLElement>("[data-index]");
-      if (row !== null) this.#source.selected(Number(row.dataset["index"]));
+    this.#scroller.addEventListener("click", (event) => this.#at(event, (position) => source.selected(position)));
+    this.#scroller.addEventListener("contextmenu", (event) => {
+      event.preventDefault();
+      this.#at(event, (position) => source.menu(position, { x: event.clientX, y: event.clientY }));
     });
-    new ResizeObserver(() => void this.#show()).observe(this.#scroller);
+    new ResizeObserver(() => this.refresh()).observe(this.#scroller);
   }
 
-  /** How many there are now; 0 begins anew. */
+  #at(event: Event, action: (position: number) => void): void {
+    const row = (event.target as Element).closest<HTMLElement>("[data-position]");
+    if (row !== null) action(Number(row.dataset["position"]));
+  }
+
+  /** A list longer than a box can be is drawn where it is scrolled to: rows by pixel of the scroll bar. */
+  get #height(): number {
+    return Math.min(MOST_PIXELS, this.#count * ROW_HEIGHT);
+  }
+
+  /** What rows have of the height. */
+  get #view(): number {
+    return this.#scroller.clientHeight - this.#head.offsetHeight;
+  }
+
+  /** The row at the upper edge, with its fraction. */
+  get #first(): number {
+    const { scrollTop } = this.#scroller;
+    const whole = this.#count * ROW_HEIGHT;
+    if (whole <= MOST_PIXELS) return scrollTop / ROW_HEIGHT;
+    return ((scrollTop / (MOST_PIXELS - this.#view)) * (whole - this.#view)) / ROW_HEIGHT;
+  }
+
+  #scrollTo(row: number): void {
+    const whole = this.#count * ROW_HEIGHT;
+    const top = row * ROW_HEIGHT;
+    this.#scroller.scrollTop = whole <= MOST_PIXELS ? top : (top / (whole - this.#view)) * (MOST_PIXELS - this.#view);
+  }
+
+  /** How many rows there are now. */
   count(count: number): void {
     if (count === this.#count) return;
-    const { scrollTop, clientHeight } = this.#scroller;
-    const follows = this.#selected === undefined && scrollTop + clientHeight >= this.#count * ROW_HEIGHT - ROW_HEIGHT;
-    if (count < this.#count) this.#selected = undefined;
     this.#count = count;
-    this.#space.style.height = `${count * ROW_HEIGHT}px`;
-    this.#scroller.parentElement?.setAttribute("aria-rowcount", String(count + 1));
-    if (follows) this.#scroller.scrollTop = count * ROW_HEIGHT;
+    if (this.#selected !== undefined && this.#selected >= count) this.#selected = undefined;
+    this.#space.style.height = `${this.#height}px`;
+    this.#scroller.setAttribute("aria-rowcount", String(count + 1));
+    if (this.#follows) this.#scroller.scrollTop = this.#height;
+    this.refresh();
+  }
+
+  /** Whether the newest row stays in sight. */
+  set follows(follows: boolean) {
+    this.#follows = follows;
+    if (follows) this.#scroller.scrollTop = this.#height;
+  }
+
+  /** The keyboard's place. */
+  focus(): void {
+    this.#scroller.focus();
+  }
+
+  #scrolled(): void {
+    const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
+    const end = scrollTop + clientHeight >= scrollHeight - 2;
+    if (this.#follows !== end) {
+      this.#follows = end;
+      this.#source.follows(end);
+    }
+    this.#place();
+    const [from, to] = this.#sight();
+    if (this.#asked === undefined || from < this.#asked.from || to > this.#asked.to) void this.#show();
+  }
+
+  /** Rows have changed. */
+  refresh(): void {
     void this.#show();
+  }
+
+  #sight(): readonly [from: number, to: number] {
+    const first = Math.floor(this.#first);
+    return [first, Math.min(this.#count, first + Math.ceil(this.#view / ROW_HEIGHT) + 1)];
   }
 
   async #show(): Promise<void> {
     const request = ++this.#request;
-    const { scrollTop, clientHeight } = this.#scroller;
-    const from = Math.floor(scrollTop / ROW_HEIGHT);
-    const wanted = Math.min(this.#count - from, Math.ceil(clientHeight / ROW_HEIGHT) + 1);
-    const rows = wanted > 0 ? await this.#source.rows(from, wanted) : [];
-    if (request === this.#request) this.#space.replaceChildren(...rows.map((row) => this.#row(row)));
+    const [first, last] = this.#sight();
+    const from = Math.max(0, first - SPARE);
+    const to = Math.min(this.#count, last + SPARE);
+    this.#asked = { from, to };
+    const rows = to > from ? await this.#source.rows(from, to - from) : [];
+    if (request !== this.#request) return;
+    this.#space.replaceChildren(...rows.map((row) => this.#row(row)));
+    this.#place();
+    this.#mark();
   }
 
-  #row(row: PacketRow): HTMLElement {
+  /** Puts rows where they belong; in a list of full height they stay there. */
+  #place(): void {
+    const shift = this.#count * ROW_HEIGHT <= MOST_PIXELS ? 0 : this.#scroller.scrollTop - this.#first * ROW_HEIGHT;
+    for (const row of this.#space.children as Iterable<HTMLElement> & HTMLCollection) {
+      const { style, dataset } = row as HTMLElement;
+      style.top = `${Number(dataset["position"]) * ROW_HEIGHT + shift}px`;
+    }
+  }
+
+  #row({ position, index, cells: texts, colors }: ListRow): HTMLElement {
     const element = document.createElement("div");
     element.className = "row";
-    element.id = `packet-${row.index}`;
-    element.dataset["index"] = String(row.index);
-    element.style.top = `${row.index * ROW_HEIGHT}px`;
+    element.id = `packet-${position}`;
+    Object.assign(element.dataset, { position: String(position), index: String(index) });
     element.setAttribute("role", "row");
-    element.setAttribute("aria-rowindex", String(row.index + 2));
-    element.setAttribute("aria-selected", String(row.index === this.#selected));
-    const time = (row.time / 1e9).toFixed(6);
-    const texts = [String(row.index + 1), time, row.source, row.destination, row.protocol, String(row.length)];
-    element.append(...cells([...texts, row.summary, row.point], "gridcell"));
+    element.setAttribute("aria-rowindex", String(position + 2));
+    if (colors !== undefined) {
+      element.style.setProperty("--row-back", colors.background);
+      element.style.setProperty("--row-text", colors.color);
+    }
+    element.append(...cells(texts, "gridcell"));
     return element;
   }
 
+  #mark(): void {
+    for (const row of this.#space.children)
+      row.setAttribute("aria-selected", String(Number((row as HTMLElement).dataset["position"]) === this.#selected));
+    if (this.#selected === undefined) this.#scroller.removeAttribute("aria-activedescendant");
+    else this.#scroller.setAttribute("aria-activedescendant", `packet-${this.#selected}`);
+  }
+
   #key(event: KeyboardEvent): void {
-    const page = Math.max(1, Math.floor(this.#scroller.clientHeight / ROW_HEIGHT) - 1);
-    const at = this.#selected ?? Math.floor(this.#scroller.scrollTop / ROW_HEIGHT) - 1;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(this.#view / ROW_HEIGHT) - 1);
+    const at = this.#selected ?? Math.floor(this.#first) - 1;
     const targets: Readonly<Record<string, number>> = {
       ArrowDown: at + 1,
       ArrowUp: at - 1,
@@ -102,19 +209,30 @@ export class PacketList {
       End: this.#count - 1,
     };
     const target = targets[event.key];
-    if (target === undefined || this.#count === 0) return;
+    if (event.key === "Enter" && this.#selected !== undefined) this.#source.entered();
+    else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) this.#menu();
+    else if (target === undefined || this.#count === 0) return;
+    else this.#source.selected(Math.max(0, Math.min(this.#count - 1, target)));
     event.preventDefault();
-    this.#source.selected(Math.max(0, Math.min(this.#count - 1, target)));
   }
 
-  /** Marks a row, and brings it into sight. */
-  select(index: number): void {
-    this.#selected = index;
-    const { scrollTop, clientHeight } = this.#scroller;
-    const top = index * ROW_HEIGHT;
-    if (top < scrollTop) this.#scroller.scrollTop = top;
-    else if (top + ROW_HEIGHT > scrollTop + clientHeight) this.#scroller.scrollTop = top + ROW_HEIGHT - clientHeight;
-    this.#scroller.setAttribute("aria-activedescendant", `packet-${index}`);
-    void this.#show();
+  #menu(): void {
+    const row = this.#space.querySelector('[aria-selected="true"]');
+    if (row === null || this.#selected === undefined) return;
+    const { left, bottom } = row.getBoundingClientRect();
+    this.#source.menu(this.#selected, { x: left + 60, y: bottom });
+  }
+
+  /** Marks a row and brings it into sight; undefined: none is marked. */
+  select(position: number | undefined): void {
+    this.#selected = position;
+    if (position !== undefined) {
+      const first = this.#first;
+      const fits = this.#view / ROW_HEIGHT;
+      if (position < first) this.#scrollTo(position);
+      else if (position + 1 > first + fits) this.#scrollTo(position + 1 - fits);
+    }
+    this.#mark();
+    this.#scrolled();
   }
 }

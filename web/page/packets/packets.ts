@@ -1,40 +1,274 @@
-/** What was captured: the list, and the bytes of the packet that is selected in it. */
+/** What was captured, as in Wireshark: filter, list, tree, bytes. */
+import "./packets.css";
+import type { DissectedRow } from "../../dissectors/protocol.ts";
+import type { PacketRow } from "../../session/packets/protocol.ts";
 import type { Page } from "../page.ts";
-import { hexDump } from "./hex-dump.ts";
-import { PacketList } from "./list.ts";
+import { rowColors } from "./colors.ts";
+import { join } from "./completion.ts";
+import { DetailsView } from "./details.ts";
+import { Displayed } from "./displayed.ts";
+import { Dissection } from "./dissection.ts";
+import { FilterBar } from "./filter-bar.ts";
+import { Filters } from "./filters.ts";
+import { type ListRow, PacketList } from "./list.ts";
+import { type MenuPlace, openMenu } from "./menu.ts";
+import { covers } from "./pacing.ts";
+import { formatTime } from "./time-format.ts";
+import { ListTools } from "./tools.ts";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+/** Time stands, and the capture doesn't grow. */
+const STANDS: readonly string[] = ["ready", "paused", "done"];
+/** A large capture is loaded around what is in sight once the list has rested that long. */
+const REST_MS = 400;
+
+/** Where keys are for typing. */
+const TYPING = "input, textarea, select, [contenteditable], .xterm, .cm-editor";
 
 /** The packets' part of the page. */
 export class PacketsView {
   readonly #page: Page;
-  readonly #bytes: HTMLElement;
+  readonly #displayed = new Displayed();
+  readonly #dissection: Dissection;
+  readonly #filters: Filters;
+  readonly #tools: ListTools;
+  readonly #bar: FilterBar;
+  readonly #list: PacketList;
+  readonly #details: DetailsView;
   #selected: number | undefined;
+  /** The selected packet is shown without dissectors, though it could be with them. */
+  #plain = false;
+  #running = false;
+  /** Of the first packet, ns. */
+  #first = 0;
+  #rest: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(page: Page, place: HTMLElement, bytes: HTMLElement) {
+  constructor(page: Page, place: HTMLElement, details: HTMLElement) {
     this.#page = page;
-    this.#bytes = bytes;
-    // A region that scrolls can be reached with the keyboard.
-    bytes.tabIndex = 0;
-    bytes.setAttribute("role", "region");
-    bytes.setAttribute("aria-label", "Bytes of the selected packet");
-    const list = new PacketList(place, {
-      rows: (from, count) => page.session.packets(from, count),
-      selected: (index) => page.hub.tell("packet", { index }),
+    const bar = document.createElement("div");
+    bar.className = "packet-bar";
+    bar.setAttribute("role", "group");
+    bar.setAttribute("aria-label", "Packet list");
+    const grid = document.createElement("div");
+    grid.className = "packet-grid";
+    place.append(bar, grid);
+    this.#dissection = new Dissection(page, {
+      state: (state) => {
+        this.#tools.dissectors(state);
+        if (state.kind === "ready") this.#ready();
+        else if (state.kind === "failed") this.#bar.wireshark = false;
+      },
+      loaded: () => this.#loaded(),
     });
-    page.hub.on("packet", ({ index }) => {
-      list.select(index);
-      page.attempt(this.#show(index));
+    this.#filters = new Filters(page, this.#dissection, this.#displayed, () => this.#changed());
+    this.#bar = new FilterBar(bar, {
+      apply: (text) => this.#filters.apply(text),
+      check: (text) => this.#dissection.check(text),
+      complete: (begin) => this.#dissection.complete(begin),
+      left: () => this.#list.focus(),
     });
-    page.hub.on("lab", () => {
-      this.#selected = undefined;
-      bytes.textContent = "";
-      list.count(0);
+    this.#tools = new ListTools(bar, {
+      changed: () => {
+        grid.dataset["time"] = this.#tools.format;
+        this.#list.refresh();
+      },
+      names: (names) => {
+        this.#dissection.names = names;
+      },
+      follows: (follows) => {
+        this.#list.follows = follows;
+      },
+      load: () => page.attempt(this.#dissection.start()),
     });
-    page.hub.on("status", ({ frames }) => list.count(frames));
+    grid.dataset["time"] = this.#tools.format;
+    this.#list = new PacketList(grid, {
+      rows: (from, count) => this.#rows(from, count),
+      selected: (position) => this.#choose(this.#displayed.index(position)),
+      entered: () => this.#details.focus(),
+      menu: (position, at) => this.#menu(position, at),
+      follows: (follows) => this.#tools.follow(follows),
+    });
+    this.#details = new DetailsView(details, {
+      filter: (text, how, apply) => {
+        const joined = join(this.#bar.text, how, text);
+        if (apply) this.#bar.set(joined);
+        else this.#bar.prepare(joined);
+      },
+      packet: (index) => this.#choose(index),
+    });
+    this.#listen();
+    page.attempt(this.#dissection.look());
   }
 
-  async #show(index: number): Promise<void> {
+  #listen(): void {
+    const { hub } = this.#page;
+    hub.on("packet", ({ index }) => this.#show(index));
+    hub.on("filter", ({ wireshark, plain }) => this.#bar.setEither(wireshark, plain));
+    hub.on("lab", () => {
+      this.#selected = undefined;
+      this.#dissection.reset();
+      this.#displayed.grow(0);
+      this.#filters.reset();
+      this.#details.clear();
+      this.#list.select(undefined);
+    });
+    hub.on("status", ({ frames, phase }) => {
+      this.#running = !STANDS.includes(phase);
+      if (frames < this.#displayed.all) this.#shrunk(frames);
+      this.#displayed.grow(frames);
+      this.#dissection.status(frames, this.#running);
+      this.#filters.grown(this.#running);
+      this.#changed();
+    });
+    dark.addEventListener("change", () => this.#list.refresh());
+    this.#keys();
+  }
+
+  /** Time went back: what was captured later is captured anew. */
+  #shrunk(frames: number): void {
+    this.#dissection.reset();
+    this.#displayed.grow(frames);
+    this.#filters.reset();
+    if (this.#selected === undefined || this.#selected < frames) return;
+    this.#selected = undefined;
+    this.#details.clear();
+    this.#list.select(undefined);
+  }
+
+  /** Other frames are shown, or more of them. */
+  #changed(): void {
+    const { count, all, filtered } = this.#displayed;
+    this.#list.count(count);
+    this.#tools.counts(count, all, filtered, this.#filters.pending);
+    this.#list.refresh();
+  }
+
+  #ready(): void {
+    this.#bar.wireshark = true;
+    // What was a filter of words is none of Wireshark's.
+    if (this.#filters.text !== "") this.#bar.set("");
+  }
+
+  #loaded(): void {
+    this.#tools.loaded(this.#dissection.loaded, this.#displayed.all);
+    this.#list.refresh();
+    this.#filters.reloaded();
+    if (this.#plain && this.#selected !== undefined) this.#page.attempt(this.#detail(this.#selected));
+  }
+
+  /** Rows in sight: Wireshark's where it has them, our own where not. */
+  async #rows(from: number, count: number): Promise<readonly ListRow[]> {
+    const before = this.#tools.format === "previous" ? this.#displayed.index(from - 1) : undefined;
+    const indices = Uint32Array.from({ length: count }, (_, i) => this.#displayed.index(from + i) ?? 0);
+    const asked = before === undefined ? indices : Uint32Array.of(before, ...indices);
+    const [answered, dissected, first] = await Promise.all([
+      this.#page.session.packetsAt(asked),
+      this.#dissection.rows(indices),
+      this.#page.session.packets(0, 1),
+    ]);
+    this.#first = first[0]?.time ?? 0;
+    const rows = before === undefined ? answered : answered.slice(1);
+    let previous = before === undefined ? undefined : answered[0]?.time;
+    const out: ListRow[] = [];
+    for (const [i, row] of rows.entries()) {
+      const time = formatTime(row.time, this.#tools.format, { first: this.#first, previous });
+      previous = row.time;
+      out.push(this.#row(row, from + i, time, dissected[i]));
+    }
+    this.#lookAround(indices);
+    return out;
+  }
+
+  #row(row: PacketRow, position: number, time: string, dissected: DissectedRow | undefined): ListRow {
+    const { index, length, point } = row;
+    const { source, destination, protocol } = dissected ?? row;
+    const info = dissected?.info ?? row.summary;
+    const { background, foreground } = dissected ?? {};
+    const colored = this.#tools.colors && background !== undefined && foreground !== undefined;
+    const cells = [String(index + 1), time, source, destination, protocol, String(length), info, point];
+    return { position, index, cells, colors: colored ? rowColors(background, foreground, dark.matches) : undefined };
+  }
+
+  /** A large capture: loads what is around the rows in sight, when time stands and nothing else is to do. */
+  #lookAround(indices: Uint32Array): void {
+    clearTimeout(this.#rest);
+    const middle = indices[indices.length >>> 1];
+    const { loaded, busy, partial, ready } = this.#dissection;
+    if (middle === undefined || !partial || !ready || this.#displayed.filtered || covers(loaded, middle)) return;
+    this.#rest = setTimeout(() => {
+      if (!this.#running && !busy) this.#page.attempt(this.#dissection.need(middle));
+    }, REST_MS);
+  }
+
+  /** The user chose a packet. */
+  #choose(index: number | undefined): void {
+    if (index !== undefined) this.#page.hub.tell("packet", { index });
+  }
+
+  /** A packet was chosen, here or elsewhere. */
+  #show(index: number): void {
     this.#selected = index;
-    const frame = await this.#page.session.frame(index);
-    if (this.#selected === index) this.#bytes.textContent = frame === undefined ? "" : hexDump(frame);
+    this.#list.select(this.#displayed.position(index));
+    this.#page.attempt(this.#detail(index));
+  }
+
+  async #detail(index: number): Promise<void> {
+    const { session } = this.#page;
+    const dissection = this.#dissection;
+    const [rows, data] = await Promise.all([session.packets(index, 1), session.frame(index)]);
+    const [row] = rows;
+    if (row === undefined || data === undefined || this.#selected !== index) return;
+    const title = `Packet ${index + 1}, on ${row.point}`;
+    if (!dissection.ready || dissection.busy || !covers(dissection.loaded, index)) {
+      const text = await session.describe(index);
+      if (this.#selected !== index) return;
+      this.#plain = true;
+      this.#details.plain(title, text, data);
+    }
+    if (!dissection.ready) return;
+    await dissection.need(index);
+    const details = await dissection.details(index);
+    if (details === undefined || this.#selected !== index) return;
+    this.#plain = false;
+    const part = dissection.partial ? `; read with packets ${details.from + 1} and on, numbered from there` : "";
+    this.#details.show(title + part, details, details.from);
+  }
+
+  #menu(position: number, place: MenuPlace): void {
+    const index = this.#displayed.index(position);
+    if (index === undefined) return;
+    this.#choose(index);
+    openMenu("Packet", place, [
+      { text: "Follow packet", action: () => this.#page.hub.tell("follow", { index }) },
+      { text: "Show details", action: () => this.#details.focus() },
+    ]);
+  }
+
+  /** Wireshark's keys that work wherever the focus is: next and previous packet, first and last, to the filter. */
+  #keys(): void {
+    const group = "Packets";
+    const { keys } = this.#page;
+    keys.add({ key: "/", text: "To the display filter", group, action: () => this.#bar.focus() });
+    keys.add({ key: "F8", text: "Next packet (also Ctrl-↓)", group, action: () => this.#step("ArrowDown") });
+    keys.add({ key: "F7", text: "Previous packet (also Ctrl-↑)", group, action: () => this.#step("ArrowUp") });
+    document.addEventListener("keydown", (event) => {
+      const { altKey, metaKey, shiftKey, ctrlKey, target, key } = event;
+      if (event.defaultPrevented || !ctrlKey || altKey || metaKey || shiftKey) return;
+      if (target instanceof Element && target.closest(TYPING) !== null) return;
+      if (this.#step(key)) event.preventDefault();
+    });
+  }
+
+  /** @returns whether the key goes anywhere */
+  #step(key: string): boolean {
+    const { count } = this.#displayed;
+    const at = this.#selected === undefined ? -1 : this.#displayed.after(this.#selected);
+    const shown = this.#selected !== undefined && this.#displayed.position(this.#selected) !== undefined;
+    const next = shown || at < 0 ? at + 1 : at;
+    const targets: Readonly<Record<string, number>> = { ArrowDown: next, ArrowUp: at - 1, Home: 0, End: count - 1 };
+    const target = targets[key];
+    if (target === undefined || count === 0) return false;
+    this.#choose(this.#displayed.index(Math.max(0, Math.min(count - 1, target))));
+    return true;
   }
 }

@@ -16,7 +16,7 @@ export function labsApi(context: SessionContext): LabsApi {
       const text = source.kind === "gallery" ? galleryText(name) : source.text;
       const file = parseLabWith(`${name}.yaml`, text, settings);
       const { plan } = file;
-      const emulation = await context.replace(() => Emulation.start(plan, seed ?? plan.seed, tell));
+      const emulation = await context.replace(() => Emulation.start(plan, seed ?? plan.seed, tell, context));
       const outline = outlineOf(file);
       const { description, hosts, steps } = outline;
       return { name, description, seed: emulation.seed, hosts, steps, request, text, outline };

@@ -4,22 +4,14 @@
  */
 import type { Time } from "../../../src/base/time.ts";
 import type { Fault } from "../../../src/lab/plan.ts";
-
-/** A terminal: a host's own, or one on a container there. */
-export interface TerminalName {
-  readonly host: string;
-  /** Undefined: the host's own. */
-  readonly container?: string;
-}
+import type { TerminalAction } from "../terminals/terminals.ts";
 
 /** Something that the user does, or lets happen. */
 export type JournalAction =
   /** The lab's next step begins. */
   | { readonly kind: "step" }
-  /** A line typed on a terminal. */
-  | ({ readonly kind: "line"; readonly line: string } & TerminalName)
-  /** Ctrl-C or Ctrl-D there. */
-  | ({ readonly kind: "key"; readonly key: "interrupt" | "eof" } & TerminalName)
+  /** Something typed on a terminal, or its end. */
+  | TerminalAction
   /** Something breaks, or is mended. */
   | { readonly kind: "fault"; readonly fault: Fault }
   /** Time passes, though no step lets it: until then. Quiet time may be skipped up to `horizon`. */
@@ -34,6 +26,15 @@ export interface JournalEntry {
   readonly action: JournalAction;
 }
 
+/** Time that passes on after it was stopped is one entry. */
+function append(list: JournalEntry[], entry: JournalEntry): void {
+  const last = list.at(-1);
+  const [before, action] = [last?.action, entry.action];
+  const goesOn = before?.kind === "pass" && action.kind === "pass" && before.horizon === action.horizon;
+  if (last !== undefined && goesOn && before.end === entry.time) list[list.length - 1] = { ...last, action };
+  else list.push(entry);
+}
+
 /**
  * The entries that were done, and after going back those that come again, unless the user does something else: then
  * they are dropped, since what they would find is no longer what they were meant for.
@@ -44,7 +45,8 @@ export class Journal {
 
   /** @param ahead what comes again */
   constructor(ahead: readonly JournalEntry[] = []) {
-    this.#ahead = [...ahead];
+    this.#ahead = [];
+    for (const entry of ahead) append(this.#ahead, entry);
   }
 
   /** Done so far, in order. */
@@ -65,7 +67,15 @@ export class Journal {
   /** The user does something new. */
   add(entry: JournalEntry): void {
     this.#ahead = [];
-    this.#done.push(entry);
+    append(this.#done, entry);
+  }
+
+  /** The entry that was taken last has been done in part only: the rest of it comes next. */
+  divide(time: Time, done: JournalAction, rest: JournalAction): void {
+    const last = this.#done.pop();
+    if (last === undefined) return;
+    this.#done.push({ ...last, action: done });
+    this.#ahead = [{ ...last, time, action: rest }, ...this.#ahead];
   }
 
   /** The entry that comes next, if it comes at this place and its time has come; it counts as done. */
@@ -73,7 +83,7 @@ export class Journal {
     const next = this.#ahead[0];
     if (next === undefined || next.place !== place || next.time > now) return undefined;
     this.#ahead = this.#ahead.slice(1);
-    this.#done.push(next);
+    append(this.#done, next);
     return next;
   }
 }

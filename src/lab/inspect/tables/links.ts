@@ -59,7 +59,7 @@ export function addresses(ns: NetNs): HostTable {
 const FDB = [
   text("mac", KEY),
   text("dev", KEY),
-  address("dst", KEY),
+  address("dst", { ...KEY, towards: true }),
   text("owner", KEY),
   text("state"),
   duration("used", VOLATILE),
@@ -80,5 +80,6 @@ export function fdb(ns: NetNs, now: number): HostTable {
       ...[entry.permanent ? "permanent" : "", now - entry.used, now - entry.updated],
     ];
   });
-  return { columns: FDB, rows };
+  const own = ns.host.root.addr.list().map(({ addr }) => formatIpv4(addr.ip));
+  return { columns: FDB, rows, addresses: own };
 }

@@ -4,12 +4,13 @@ import type { NetNs } from "../../../kernel/types.ts";
 import type { GossipView } from "../../../libnetwork/networkdb-types.ts";
 import type { ReadTx } from "../../../swarm/store/memory.ts";
 import type { Inspected } from "../inspect.ts";
+import type { NamedTable } from "../protocol.ts";
 import * as docker from "./docker.ts";
 import * as gossip from "./gossip.ts";
 import { ipvs, ipvsConnections } from "./ipvs.ts";
 import { addresses, fdb, links } from "./links.ts";
-import type { TableId } from "./list.ts";
-import { findNamespace } from "./namespaces.ts";
+import { TABLES, type TableId } from "./list.ts";
+import { findNamespace, namespaces } from "./namespaces.ts";
 import { conntrack, iptables } from "./netfilter.ts";
 import { neighbours, routes, sysctls } from "./routing.ts";
 import { counters, drops, sockets } from "./sockets.ts";
@@ -79,4 +80,14 @@ const READERS: Readonly<Record<TableId, Reader>> = {
 /** @param namespace of a table that each namespace has; default the host's own */
 export function readTable(host: Inspected, table: TableId, namespace = "host"): HostTable {
   return READERS[table](host, namespace);
+}
+
+/** All tables, those of each namespace with them. */
+export function readTables(host: Inspected): NamedTable[] {
+  const spaces = namespaces(host).map(({ name }) => name);
+  return (Object.keys(TABLES) as TableId[]).flatMap((id) =>
+    (TABLES[id].scope === "host" ? [undefined] : spaces).map((namespace) => {
+      return { id, namespace, table: readTable(host, id, namespace) };
+    }),
+  );
 }

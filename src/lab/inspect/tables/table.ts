@@ -13,6 +13,8 @@ export interface Column {
   readonly volatile?: true;
   /** What one host sees differently from another although nothing is wrong: whether a container is its own, say. */
   readonly own?: true;
+  /** The host that a row leads to, by its address: that one has no such row itself. A row without one is the host's own. */
+  readonly towards?: true;
 }
 
 /** A value; "" where there is none. */
@@ -27,9 +29,11 @@ export interface HostTable {
   readonly rows: readonly Row[];
   /** Why there can't be anything: the daemon is stopped, the node is no manager, there is no such namespace. */
   readonly absent?: string;
+  /** The host's own addresses, where a column says which host a row leads to. */
+  readonly addresses?: readonly string[];
 }
 
-type Flags = Pick<Column, "key" | "volatile" | "own">;
+type Flags = Pick<Column, "key" | "volatile" | "own" | "towards">;
 
 /** A column that is part of the key. */
 export const KEY: Flags = { key: true };
