@@ -10,6 +10,11 @@ import { pointOn } from "./way.ts";
 const RADIUS = 5;
 /** So many packets have a word beside them; more would hide each other. */
 const MOST_WORDS = 16;
+/** Pixels that words take at most, and those that they should have. */
+const MOST_ROOM = 420;
+const LEAST_WORDS = 160;
+/** Words have no place in a drawing in which 600 units are fewer pixels. */
+const SMALL = 50;
 
 /** Packets at one place. */
 interface Spot {
@@ -56,12 +61,13 @@ function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: 
   context.lineWidth = 1;
   context.stroke();
   if (!words || !single) return;
-  const most = pen.px(600) < 50 ? 0 : 420;
+  if (pen.px(600) < SMALL) return;
   const many = count === 1 ? "" : `${count} × `;
-  const text = pen.fit(`${many}${packetWords(flight, network?.name)}`, most);
+  const beside = RADIUS + 5;
+  const onRight = camera.width - x > LEAST_WORDS || camera.width - x > x;
+  const room = Math.min(MOST_ROOM, (onRight ? camera.width - x : x) - beside);
+  const text = pen.fit(`${many}${packetWords(flight, network?.name)}`, room);
   if (text === "") return;
-  const width = text.length * pen.character;
-  const right = x + RADIUS + 5;
-  const left = right + width > camera.width ? x - RADIUS - 5 - width : right;
+  const left = onRight ? x + beside : x - beside - text.length * pen.character;
   pen.caption({ text, colour: palette.text }, left, y + FONT_SIZE / 2 - 1);
 }
