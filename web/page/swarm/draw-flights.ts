@@ -8,6 +8,8 @@ import { FONT_SIZE, type Pen } from "./pen.ts";
 import { pointOn } from "./way.ts";
 
 const RADIUS = 5;
+/** So many pixels around a packet still are it. */
+const REACH = 3;
 /** So many packets have a word beside them; more would hide each other. */
 const MOST_WORDS = 16;
 /** Pixels that words take at most, and those that they should have. */
@@ -17,8 +19,9 @@ const LEAST_WORDS = 160;
 const SMALL = 50;
 
 /** Packets at one place. */
-interface Spot {
+export interface Spot {
   readonly flight: Flight;
+  /** Pixels. */
   readonly x: number;
   readonly y: number;
   /** All of it has one receiver. */
@@ -26,8 +29,17 @@ interface Spot {
   count: number;
 }
 
-/** Draws those that are on a wire at that time. @param still where they move by themselves to nowhere: half-way */
-export function drawFlights(pen: Pen, model: SwarmModel, time: Time, still: boolean): number {
+/**
+ * Draws those that are on a wire at that time.
+ * @param still nothing is to move: they stand half-way
+ * @param chosen place in the packet list of the one that is selected
+ */
+export function drawFlights(
+  pen: Pen,
+  model: SwarmModel,
+  time: Time,
+  { still, chosen }: { readonly still: boolean; readonly chosen: number | undefined },
+): Spot[] {
   pen.origin(0, 0);
   const present = model.flights.filter(({ start, end }) => start <= time && time <= end);
   const spots = new Map<string, Spot>();
@@ -44,8 +56,24 @@ export function drawFlights(pen: Pen, model: SwarmModel, time: Time, still: bool
       else spot.count++;
     }
   }
-  for (const spot of spots.values()) drawSpot(pen, model, spot, spots.size <= MOST_WORDS);
-  return present.length;
+  for (const spot of spots.values()) {
+    drawSpot(pen, model, spot, spots.size <= MOST_WORDS);
+    if (spot.flight.packet === chosen) drawRing(pen, spot);
+  }
+  return [...spots.values()];
+}
+
+function drawRing({ context, palette }: Pen, { x, y }: Spot): void {
+  context.beginPath();
+  context.arc(x, y, RADIUS + 4, 0, 2 * Math.PI);
+  context.strokeStyle = palette.mark;
+  context.lineWidth = 2;
+  context.stroke();
+}
+
+/** The packet that is drawn at a pixel. */
+export function packetAt(spots: readonly Spot[], x: number, y: number): number | undefined {
+  return spots.find((spot) => Math.hypot(spot.x - x, spot.y - y) <= RADIUS + REACH)?.flight.packet;
 }
 
 function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: Spot, words: boolean): void {

@@ -31,6 +31,8 @@ export class SwarmView implements StageView {
   readonly #picture = new Picture({
     chosen: (selection) => this.#choose(selection, false),
     hovered: () => this.#describe(),
+    chosePacket: (index) => this.#page.hub.tell("packet", { index }),
+    followed: (index) => this.#page.hub.tell("follow", { index }),
     opened: (selection) => this.#open(selection),
     menu: (selection, x, y) => this.#openMenu(selection, x, y),
     moved: () => this.#looker.soon(),
@@ -56,6 +58,7 @@ export class SwarmView implements StageView {
       this.#phase = phase;
       this.#looker.status(phase === "running" || phase === "replaying");
     });
+    page.hub.on("packet", ({ index }) => this.#picture.selectPacket(index));
     page.hub.on("host", ({ host, container }) => this.#told(host, container));
   }
 
@@ -72,11 +75,17 @@ export class SwarmView implements StageView {
       made.setAttribute("aria-label", label);
       return made;
     };
+    this.#outline.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      this.#act({ kind: "table" });
+      this.#picture.canvas.focus();
+    });
     bar.append(
       act("+", "Zoom in (+)", { kind: "zoom", factor: 1.25 }),
       act("−", "Zoom out (-)", { kind: "zoom", factor: 0.8 }),
-      act("All", "Show all (0)", { kind: "fit" }),
-      act("List", "The swarm as tables (L)", { kind: "table" }),
+      act("All", "All of it in sight (0)", { kind: "fit" }),
+      act("List", "List: the swarm as tables (L)", { kind: "table" }),
       this.#summary,
     );
     this.#details.className = "swarm-details";
