@@ -75,7 +75,7 @@ function drawTitle(pen: Pen, host: HostState): void {
   const role = off ? "switched off" : scene?.daemon === false ? "dockerd is stopped" : (scene?.node ?? "");
   const node = role === "none" || role === "" ? "no swarm" : role;
   const address = place.wires.map((wire) => wire.address.split("/")[0]).join(" ");
-  const [x, y] = [pen.x(0) + 4, pen.y(0) + Math.min(LINE_HEIGHT, pen.px(HEADER) / 2 + 5) - 1];
+  const [x, y] = [pen.x(0) + 4, pen.y(0) + Math.max(FONT_SIZE - 1, Math.min(LINE_HEIGHT, pen.px(HEADER) / 2 + 5) - 1)];
   const name = pen.fit(place.name, pen.px(room.width) - 4);
   pen.text({ text: name, colour: palette.text, bold: true }, x, y);
   const rest = { text: `${address} ${node}`, colour: off || scene?.daemon === false ? palette.wrong : palette.dim };

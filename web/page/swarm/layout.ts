@@ -17,9 +17,11 @@ const SWITCH = { width: 460, height: 110, above: 110 } as const;
 /** From leaves to spines: at least, and as a part of the width, so that links of many leaves don't lie flat. */
 const SPINES = { least: 520, part: 0.05 } as const;
 /** Width by height that the drawing should have. */
-const ASPECT = 1.5;
+const ASPECT = 1.7;
+/** What switches take above all rows, about. */
+const ABOVE = 400;
 /** Rows should be full: so much of a difference in shape is taken for it. */
-const EMPTY_COST = 0.4;
+const EMPTY_COST = 0.8;
 
 /** A switch. */
 export interface SwitchPlace {
@@ -90,7 +92,7 @@ function columnsFor(blocks: number, hosts: number, rowPitch: number): number {
     const width = blocks * (columns * (HOST.width + GAP.x) + (blocks > 1 ? GAP.blocks : 0));
     const rows = Math.ceil(hosts / columns);
     const empty = (rows * columns - hosts) / hosts;
-    const off = Math.abs(Math.log(width / (rows * rowPitch) / ASPECT)) + EMPTY_COST * empty;
+    const off = Math.abs(Math.log(width / (rows * rowPitch + ABOVE) / ASPECT)) + EMPTY_COST * empty;
     if (off >= least) continue;
     least = off;
     best = columns;

@@ -139,6 +139,9 @@ export class SwarmView implements StageView {
     const help = this.#picture.canvas.matches(":focus-visible") ? KEY_HELP : "";
     const text = found === undefined ? help : [found.title, ...found.lines].join("\n");
     if (this.#details.textContent !== text) this.#details.textContent = text;
+    // Not over what it is about.
+    const left = what === undefined || this.#picture.pixelOf(what)[0] > this.#picture.camera.width / 2;
+    this.#details.classList.toggle("right", !left);
   }
 
   #choose(selection: Selection | undefined, reveal: boolean): void {
