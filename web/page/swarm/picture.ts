@@ -48,6 +48,7 @@ export class Picture {
   #model: SwarmModel | undefined;
   #selection: Selection | undefined;
   #hover: Selection | undefined;
+  #hoverPacket: number | undefined;
   #drawn: Drawn = { hosts: 0, inside: [], packets: [] };
   #packet: number | undefined;
   /** The user has not moved it: it shows all, also when its size changes. */
@@ -75,6 +76,11 @@ export class Picture {
   /** What the pointer is at. */
   get hover(): Selection | undefined {
     return this.#hover;
+  }
+
+  /** The packet that the pointer is at, by its place in the packet list. */
+  get hoverPacket(): number | undefined {
+    return this.#hoverPacket;
   }
 
   /** Puts it to work, in the element that gives it its size. */
@@ -108,6 +114,7 @@ export class Picture {
     this.#selection = undefined;
     this.#hover = undefined;
     this.#packet = undefined;
+    this.#hoverPacket = undefined;
     this.#film = { from: 0, to: 0, wall: 0, start: 0 };
     this.camera.setBounds(model.layout.bounds);
     this.camera.fit();
@@ -238,7 +245,7 @@ export class Picture {
     });
     canvas.addEventListener("pointermove", (event) => {
       if (press === undefined) {
-        this.#hovers(this.#at(event));
+        this.#hovers(this.#at(event), packetAt(this.#drawn.packets, event.offsetX, event.offsetY));
         return;
       }
       const [dx, dy] = [event.offsetX - press.x, event.offsetY - press.y];
@@ -285,9 +292,11 @@ export class Picture {
     else this.#listener.chosePacket(packet);
   }
 
-  #hovers(selection: Selection | undefined): void {
-    if (selection?.host === this.#hover?.host && selection?.key === this.#hover?.key) return;
+  #hovers(selection: Selection | undefined, packet?: number): void {
+    const same = selection?.host === this.#hover?.host && selection?.key === this.#hover?.key;
+    if (same && packet === this.#hoverPacket) return;
     this.#hover = selection;
+    this.#hoverPacket = packet;
     this.#listener.hovered();
   }
 }

@@ -3,7 +3,7 @@ import "./swarm.css";
 import type { SceneUpdate } from "../../session/scene/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
-import { describe, summary } from "./describe.ts";
+import { describe, describeFlight, summary } from "./describe.ts";
 import { actionOf, KEY_HELP, type SwarmAction } from "./keys.ts";
 import { Looker } from "./looker.ts";
 import { ContextMenu, type MenuEntry } from "./menu.ts";
@@ -119,7 +119,7 @@ export class SwarmView implements StageView {
   #took(update: SceneUpdate, wall: number, slow: boolean): void {
     const model = this.#model;
     if (model === undefined) return;
-    const before = model.now;
+    const before = Math.min(model.now, update.now);
     model.trail = this.#phase === "running" ? (TRAIL * update.span) / Math.max(1, wall) : 0;
     if (model.apply(update)) this.#picture.changed();
     this.#picture.time(before, update.now, this.#phase === "running" && slow ? wall : 0);
@@ -135,7 +135,13 @@ export class SwarmView implements StageView {
   #describe(): void {
     const model = this.#model;
     const what = this.#picture.hover ?? this.#selection;
-    const found = model === undefined || what === undefined ? undefined : describe(model, what);
+    const flight = model?.flights.find(({ packet }) => packet === this.#picture.hoverPacket);
+    const found =
+      model === undefined
+        ? undefined
+        : flight !== undefined
+          ? describeFlight(model, flight)
+          : what && describe(model, what);
     const help = this.#picture.canvas.matches(":focus-visible") ? KEY_HELP : "";
     const text = found === undefined ? help : [found.title, ...found.lines].join("\n");
     if (this.#details.textContent !== text) this.#details.textContent = text;
