@@ -3,6 +3,7 @@ import "./packets.css";
 import type { DissectedRow } from "../../dissectors/protocol.ts";
 import type { PacketRow } from "../../session/packets/protocol.ts";
 import type { Page } from "../page.ts";
+import { aboutPackets } from "./about.ts";
 import { rowColors } from "./colors.ts";
 import { join } from "./completion.ts";
 import { DetailsView } from "./details.ts";
@@ -55,8 +56,9 @@ export class PacketsView {
     this.#dissection = new Dissection(page, {
       state: (state) => {
         this.#tools.dissectors(state);
+        this.#details.about = aboutPackets(state);
         if (state.kind === "ready") this.#ready();
-        else if (state.kind === "failed") this.#bar.wireshark = false;
+        else if (state.kind === "failed") this.#unready();
       },
       loaded: () => this.#loaded(),
     });
@@ -146,6 +148,13 @@ export class PacketsView {
     this.#bar.wireshark = true;
     // What was a filter of words is none of Wireshark's.
     if (this.#filters.text !== "") this.#bar.set("");
+  }
+
+  /** They are of no use any more. */
+  #unready(): void {
+    this.#bar.wireshark = false;
+    if (this.#filters.text !== "") this.#bar.set("");
+    this.#list.refresh();
   }
 
   #loaded(): void {

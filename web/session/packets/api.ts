@@ -25,7 +25,7 @@ function rows(recording: Recording, indices: Iterable<number>): PacketRow[] {
   return out;
 }
 
-function handOver(files: TraceFiles): TraceFiles {
+function handOver<T extends TraceFiles>(files: T): T {
   return transfer(files, [files.trace.buffer]);
 }
 
@@ -56,6 +56,9 @@ export function packetsApi(context: SessionContext): PacketsApi {
       return transfer({ found: places, next: Math.max(from, next) }, [places.buffer]);
     },
     trace: () => handOver(context.emulation.files()),
-    tracePart: (from, to) => handOver(context.emulation.files(from, to)),
+    tracePart(from, wanted) {
+      const to = Math.max(from, Math.min(wanted, recording().frames.length));
+      return handOver({ ...context.emulation.files(from, to), to });
+    },
   };
 }
