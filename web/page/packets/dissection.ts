@@ -9,6 +9,7 @@ import type {
   PacketDetails,
 } from "../../dissectors/protocol.ts";
 import type { Page } from "../page.ts";
+import type { FilterChunk, FilterDissectors } from "./filters.ts";
 import { covers, type FrameRange, loadDue, rangeAround, WHOLE_FRAMES } from "./pacing.ts";
 
 /** What stands beside the page, as the build wrote it; nothing in it where there are no dissectors. */
@@ -30,15 +31,8 @@ export interface DissectionEvents {
   loaded(): void;
 }
 
-/** A part of what a display filter selects. */
-export interface FilterChunk {
-  readonly matched: number;
-  /** Places in the recording. */
-  readonly found: readonly number[];
-}
-
 /** The dissectors' worker and what is loaded in it. */
-export class Dissection {
+export class Dissection implements FilterDissectors {
   readonly #page: Page;
   readonly #events: DissectionEvents;
   #state: DissectorsState = { kind: "absent" };

@@ -62,7 +62,9 @@ export class PacketsView {
       },
       loaded: () => this.#loaded(),
     });
-    this.#filters = new Filters(page, this.#dissection, this.#displayed, () => this.#changed());
+    const search = (text: string, from: number) => page.session.search(text, from);
+    const filterPage = { search, attempt: (action: Promise<unknown>) => page.attempt(action) };
+    this.#filters = new Filters(filterPage, this.#dissection, this.#displayed, () => this.#changed());
     this.#bar = new FilterBar(bar, {
       apply: (text) => this.#filters.apply(text),
       check: (text) => this.#dissection.check(text),
@@ -119,7 +121,7 @@ export class PacketsView {
       this.#displayed.grow(frames);
       this.#dissection.status(frames, this.#running);
       this.#filters.grown(this.#running);
-      this.#changed();
+      this.#count();
     });
     dark.addEventListener("change", () => this.#list.refresh());
     this.#keys();
@@ -138,10 +140,14 @@ export class PacketsView {
 
   /** Other frames are shown, or more of them. */
   #changed(): void {
+    this.#count();
+    this.#list.refresh();
+  }
+
+  #count(): void {
     const { count, all, filtered } = this.#displayed;
     this.#list.count(count);
     this.#tools.counts(count, all, filtered, this.#filters.pending);
-    this.#list.refresh();
   }
 
   #ready(): void {
