@@ -2,6 +2,7 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
+import type { HostCensus } from "../../src/lab/inspect/census.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
@@ -60,6 +61,7 @@ export class Emulation implements Hands {
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
+  /** What charts are drawn of. */
   readonly recorder: Recorder;
   readonly #session: LabSession;
   readonly #clock: Clock;
@@ -92,15 +94,7 @@ export class Emulation implements Hands {
     this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
     this.recorder = parts.recorder;
-    const { cluster } = parts.session;
-    const hosts = plan.hosts.map(({ name }) => name);
-    parts.recorder.watch({
-      get now() {
-        return cluster.now;
-      },
-      counters: () => cluster.counters(),
-      census: () => parts.session.inspect(hosts, { kind: "census" }),
-    });
+    this.recorder.watch(this);
     const print = (text: string): void => outbox.push({ kind: "output", terminal: undefined, text });
     this.#all = new Transcript({ print, failed: (text) => print(`${text}\n`) }, false);
     this.terminals = new Terminals(
@@ -117,7 +111,7 @@ export class Emulation implements Hands {
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
-    const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
+    const recorder = new Recorder(options.ground.platform.clock, NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
     const session = await LabSession.start(plan, {
@@ -350,6 +344,16 @@ export class Emulation implements Hands {
 
   async pass(end: Time, horizon: Time): Promise<void> {
     await this.#session.cluster.runUntil(end, horizon);
+  }
+
+  get hosts(): number {
+    return this.plan.hosts.length;
+  }
+
+  /** What some hosts know by gossip, in a few numbers. */
+  async census(from: number, to: number): Promise<readonly (HostCensus | undefined)[]> {
+    const names = this.plan.hosts.slice(from, to).map(({ name }) => name);
+    return await this.inspect(names, { kind: "census" });
   }
 
   /** Looks at hosts without an effect (LabSession.inspect); at none any more once it has ended. */

@@ -107,6 +107,7 @@ export class PacketsView {
   #listen(): void {
     const { hub } = this.#page;
     hub.on("packet", ({ index }) => this.#show(index));
+    hub.on("filter", ({ wireshark, plain }) => this.#bar.setEither(wireshark, plain));
     hub.on("lab", () => {
       this.#selected = undefined;
       this.#dissection.reset();
