@@ -3,7 +3,7 @@
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
 import type { HostCensus } from "./census.ts";
-import type { EntryQuery, EntryText } from "./entry.ts";
+import type { EntryQuery, EntryText } from "./entry-ref.ts";
 import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
 import type { TableId } from "./tables/list.ts";
 import type { NamespaceEntry } from "./tables/namespaces.ts";
