@@ -34,7 +34,7 @@ export class App implements Page {
     this.session = session;
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
-    new TerminalsView(this, element("tabs"), element("panels"));
+    new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
     this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));

@@ -18,20 +18,15 @@ import { HopWatch } from "./follow/watch.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
-import { HostShell } from "./terminals/shell.ts";
+import type { TerminalEntry } from "./terminals/protocol.ts";
+import { type TerminalAction, Terminals } from "./terminals/terminals.ts";
 import { Clock, type Goal } from "./time/clock.ts";
-import { Journal, type JournalAction, type JournalEntry, type TerminalName } from "./time/journal.ts";
+import { Journal, type JournalAction, type JournalEntry } from "./time/journal.ts";
 import type { Phase } from "./time/protocol.ts";
 import { type Hands, Script } from "./time/script.ts";
 
 /** Bytes kept of a frame: all of any frame. */
 const FULL_FRAME = 262_144;
-
-/** A host's terminal: the lab's own typing on it, and the user's. */
-interface HostTerminal {
-  readonly transcript: Transcript;
-  readonly shell: HostShell;
-}
 
 /** What of an earlier run of the same lab comes again. */
 interface Life {
@@ -40,6 +35,8 @@ interface Life {
   readonly goal: Goal;
   /** Until when it went. */
   readonly known: Time;
+  /** Terminals that were shown. */
+  readonly terminals: readonly TerminalEntry[];
 }
 
 /** What a thread gives to an emulation in it. */
@@ -71,7 +68,7 @@ export class Emulation implements Hands {
   readonly #script: Script;
   readonly #outbox: Outbox;
   readonly #all: Transcript;
-  readonly #terminals = new Map<string, HostTerminal>();
+  readonly terminals: Terminals;
   /** What it runs again now, up to the goal. */
   #life: Life | undefined;
   /** Until when it went in an earlier life, from which nothing differs yet. */
@@ -97,6 +94,28 @@ export class Emulation implements Hands {
     this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
     this.recorder = parts.recorder;
+<<<<<<< HEAD
+    const { cluster } = parts.session;
+    const hosts = plan.hosts.map(({ name }) => name);
+    parts.recorder.watch({
+      get now() {
+        return cluster.now;
+      },
+      counters: () => cluster.counters(),
+      census: () => parts.session.inspect(hosts, { kind: "census" }),
+    });
+    const print = (text: string): void => outbox.push({ kind: "output", terminal: undefined, text });
+    this.#all = new Transcript({ print, failed: (text) => print(`${text}\n`) }, false);
+    this.terminals = new Terminals(
+      plan.hosts.map(({ name }) => name),
+      {
+        session: parts.session,
+        tell: (event) => outbox.push(event),
+        typed: (command) => this.#all.typed(command),
+      },
+      parts.life?.terminals,
+    );
+=======
     this.recorder.watch(this);
     const to = (host: string | undefined) => ({
       print: (text: string) => outbox.push({ kind: "output", host, text }),
@@ -111,6 +130,7 @@ export class Emulation implements Hands {
       const shell = new HostShell(name, parts.session, typed, { print: to(name).print, prompt });
       this.#terminals.set(name, { transcript: new Transcript(to(name), true), shell });
     }
+>>>>>>> tables
   }
 
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
@@ -146,7 +166,6 @@ export class Emulation implements Hands {
 
   async #main(): Promise<void> {
     try {
-      for (const { shell } of this.#terminals.values()) shell.prompt();
       const result = await runSteps(this.#session, {
         observer: this.#observer(),
         before: async (step) => {
@@ -163,42 +182,37 @@ export class Emulation implements Hands {
     }
   }
 
-  /** The whole run is shown in one transcript, and each host's part on its terminal. */
+  /** The whole run is shown in one transcript, and each terminal's part on it. */
   #observer(): LabObserver {
     const all = this.#all;
-    /** The terminal of the step that runs. */
-    let current: HostTerminal | undefined;
+    const { terminals } = this;
     return {
       stepStarted: (step, host, terminal, command, time) => {
         this.recorder.mark(time, "step", `${terminal === undefined ? host : `${host}/${terminal}`}: ${command}`);
-        current = this.#terminals.get(host);
-        this.#outbox.push({ kind: "prompt", host, prompt: undefined });
-        for (const transcript of [all, current?.transcript]) transcript?.stepStarted(step, host, terminal, command);
+        all.stepStarted(step, host, terminal, command);
+        terminals.stepStarted(host, terminal, command);
       },
+      posted: (host, id) => terminals.stepPosted(host, id),
       output: (stream, text) => {
-        for (const transcript of [all, current?.transcript]) transcript?.output(stream, text);
+        all.output(stream, text);
+        terminals.stepOutput(text);
       },
       stepEnded: (result) => {
         this.#failures += result.failures.length;
-        for (const transcript of [all, current?.transcript]) transcript?.stepEnded(result);
-        current?.transcript.newLine();
-        current?.shell.prompt();
-        current = undefined;
+        all.stepEnded(result);
+        terminals.stepEnded(result);
       },
       passed: (step, kind, detail, time) => {
         if (kind === "fault" || kind === "workload") this.recorder.mark(time, kind === "fault" ? kind : "step", detail);
         all.passed(step, kind, detail);
       },
       lateOutput: (late) => {
-        const terminal = this.#terminals.get(late.host);
         all.lateOutput(late);
-        if (terminal?.shell.late(late) === true) return;
-        terminal?.transcript.lateOutput(late);
+        terminals.late(late);
       },
       terminalClosed: (closed) => {
-        const terminal = this.#terminals.get(closed.host);
-        for (const transcript of [all, terminal?.transcript]) transcript?.terminalClosed(closed);
-        terminal?.shell.closed(closed.terminal);
+        all.terminalClosed(closed);
+        terminals.closed(closed);
       },
     };
   }
@@ -296,13 +310,22 @@ export class Emulation implements Hands {
 
   /** Time goes on until the goal; without one it stands. */
   go(goal: Goal | undefined): void {
-    this.#clock.goal = goal?.kind === "step" && this.#script.place === "within" ? { kind: "step", begun: true } : goal;
+    const lab = goal?.kind === "step" || goal?.kind === "play";
+    // While something typed runs, the lab goes on beside it; when it is paused, it comes to its end first.
+    const beside = lab && this.#clock.goal !== undefined && this.#script.leaveTyped();
+    const begun = goal?.kind === "step" && this.#script.place === "within" && !beside;
+    this.#clock.goal = begun ? { kind: "step", begun: true } : goal;
     this.report();
   }
 
   /** What another emulation needs to live this one's life again. @param goal up to where */
   life(goal: Goal): Life {
-    return { entries: this.#script.entries, goal, known: Math.max(this.#known, this.now) };
+    return {
+      entries: this.#script.entries,
+      goal,
+      known: Math.max(this.#known, this.now),
+      terminals: this.terminals.shown,
+    };
   }
 
   // ------------------------------------------------------------------------------------------------ what is done to it
@@ -318,19 +341,19 @@ export class Emulation implements Hands {
     this.report();
   }
 
-  async line({ host }: TerminalName, line: string, again: boolean): Promise<void> {
-    await this.#terminals.get(host)?.shell.line(line, again);
+  type(action: TerminalAction, again: boolean): boolean {
+    return this.terminals.act(action, again);
   }
 
-  async key({ host }: TerminalName, key: "interrupt" | "eof", again: boolean): Promise<void> {
-    await this.#terminals.get(host)?.shell.key(key, again);
+  async typed(over: () => boolean): Promise<void> {
+    this.#clock.typed = true;
+    await this.terminals.pass(over);
+    this.#clock.typed = false;
   }
 
-  interrupt({ host }: TerminalName, again: boolean): boolean {
-    const shell = this.#terminals.get(host)?.shell;
-    if (shell?.busy !== true) return false;
-    shell.interrupt(again);
-    return true;
+  look(): Time {
+    this.terminals.look();
+    return this.terminals.due;
   }
 
   fault(fault: Fault): void {
