@@ -94,16 +94,7 @@ export class Emulation implements Hands {
     this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
     this.recorder = parts.recorder;
-<<<<<<< HEAD
-    const { cluster } = parts.session;
-    const hosts = plan.hosts.map(({ name }) => name);
-    parts.recorder.watch({
-      get now() {
-        return cluster.now;
-      },
-      counters: () => cluster.counters(),
-      census: () => parts.session.inspect(hosts, { kind: "census" }),
-    });
+    this.recorder.watch(this);
     const print = (text: string): void => outbox.push({ kind: "output", terminal: undefined, text });
     this.#all = new Transcript({ print, failed: (text) => print(`${text}\n`) }, false);
     this.terminals = new Terminals(
@@ -115,22 +106,6 @@ export class Emulation implements Hands {
       },
       parts.life?.terminals,
     );
-=======
-    this.recorder.watch(this);
-    const to = (host: string | undefined) => ({
-      print: (text: string) => outbox.push({ kind: "output", host, text }),
-      failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
-    });
-    this.#all = new Transcript(to(undefined), false);
-    const typed = (runs: boolean): void => {
-      parts.clock.typed = runs;
-    };
-    for (const { name } of plan.hosts) {
-      const prompt = (text: string | undefined): void => outbox.push({ kind: "prompt", host: name, prompt: text });
-      const shell = new HostShell(name, parts.session, typed, { print: to(name).print, prompt });
-      this.#terminals.set(name, { transcript: new Transcript(to(name), true), shell });
-    }
->>>>>>> tables
   }
 
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */

@@ -36,8 +36,8 @@ export class FaultPanel {
     open.setAttribute("aria-haspopup", "dialog");
     bar.append(open);
     page.keys.add({ key: "x", text: "break something, or mend it", group: "Lab", action: () => this.open() });
-    this.#apply = button("Apply", () => page.attempt(this.#make()));
-    this.#apply.id = "fault-apply";
+    this.#apply = document.createElement("button");
+    Object.assign(this.#apply, { type: "submit", id: "fault-apply", textContent: "Apply" });
     this.#rows = {
       hosts: labelled("Hosts", this.#hosts),
       network: labelled("Network", this.#network),
@@ -75,7 +75,7 @@ export class FaultPanel {
     form.append(labelled("What", this.#action), hosts, network, switches, value, this.#says, buttons);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!this.#apply.disabled) this.#page.attempt(this.#make());
+      this.#page.attempt(this.#make());
     });
     form.addEventListener("input", (event) => this.#changed(event.target === this.#action));
     Object.assign(this.#panel, { id: "faults", hidden: true });

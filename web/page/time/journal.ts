@@ -11,19 +11,19 @@ export function actionText(action: JournalAction, step: string): string {
   switch (action.kind) {
     case "step":
       return step;
+    case "begin":
+      return `a terminal on ${action.terminal.name}`;
     case "line":
-      return `typed on ${terminalText(action)}: ${action.line}`;
+      return `typed on ${action.terminal.name}: ${action.line}`;
     case "key":
-      return `${action.key === "eof" ? "Ctrl-D" : "Ctrl-C"} on ${terminalText(action)}`;
+      return `${action.key === "eof" ? "Ctrl-D" : "Ctrl-C"} on ${action.terminal.name}`;
+    case "close":
+      return `${action.terminal.name} closed`;
     case "fault":
       return `fault ${JSON.stringify(action.fault)}`;
     case "pass":
       return `time passes until ${clockText(action.end)} s`;
   }
-}
-
-function terminalText({ host, container }: { readonly host: string; readonly container?: string }): string {
-  return container === undefined ? host : `${host}/${container}`;
 }
 
 /** Each entry with its text. @param steps of the lab, in one line each */

@@ -55,6 +55,11 @@ export function packetsApi(context: SessionContext): PacketsApi {
       const places = Uint32Array.from(found);
       return transfer({ found: places, next: Math.max(from, next) }, [places.buffer]);
     },
+    traceBytes: () => recording().traceBytes,
+    async traceParts(take) {
+      const { plan, seed, lab, now } = context.emulation;
+      for (const part of recording().parts(plan, seed, lab.addresses, now)) await take(transfer(part, [part.buffer]));
+    },
     trace: () => handOver(context.emulation.files()),
     tracePart: (from, to) => handOver(context.emulation.files(from, to)),
   };
