@@ -34,13 +34,14 @@ export class App implements Page {
     this.session = session;
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
-    new TerminalsView(this, element("tabs"), element("panels"));
+    new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
     this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
     this.#stage.add(new ChartsView(this));
     this.#labs = new Labs(this, this.#stage);
     new FaultPanel(this, element("tools"));
+    element("tools").append(this.#labs.saveButton);
     new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 

@@ -40,7 +40,7 @@ export class SaveBar {
       this.#transcript = "";
     });
     page.hub.on("session", (event) => {
-      if (event.kind === "output" && event.host === undefined) this.#transcript += event.text;
+      if (event.kind === "output" && event.terminal === undefined) this.#transcript += event.text;
       else if (event.kind === "rewound") this.#transcript = "";
     });
     page.hub.on("status", ({ frames }) => {

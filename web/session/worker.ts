@@ -17,8 +17,8 @@ import { timeApi } from "./time/api.ts";
 const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform() });
 const api: SessionApi = {
   ...chartsApi(context),
-  ...followApi(context),
   ...faultsApi(context),
+  ...followApi(context),
   ...labsApi(context),
   ...packetsApi(context),
   ...sceneApi(context),

@@ -7,7 +7,12 @@ const entry = (time: number, action: JournalAction, place: JournalEntry["place"]
   place,
   action,
 });
-const line = (text: string): JournalAction => ({ kind: "line", host: "a", line: text });
+const line = (text: string): JournalAction => ({
+  kind: "line",
+  terminal: { name: "a", host: "a" },
+  line: text,
+  shown: true,
+});
 const ran = (start: number, end: number, command: string, more: Partial<TypedRun> = {}): TypedRun => ({
   start: start * 1e9,
   end: end * 1e9,
@@ -54,7 +59,7 @@ describe("the records of a run", () => {
     const said = recordsOf(
       [
         entry(1, line("sleep 9")),
-        entry(2, { kind: "key", host: "a", key: "interrupt" }, "within"),
+        entry(2, { kind: "key", terminal: { name: "a", host: "a" }, key: "interrupt" }, "within"),
         entry(3, line("ls"), "within"),
         entry(4, { kind: "step" }),
       ],

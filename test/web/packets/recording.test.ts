@@ -1,33 +1,60 @@
-import { expect, it } from "vitest";
-import { parseLab } from "../../../src/lab/parse.ts";
-import { formatSize } from "../../../web/page/size.ts";
+/** A part of what was captured, as a file. */
+import { beforeAll, expect, it } from "vitest";
+import { readPcapng } from "../../../src/pcap-writer/index.ts";
 import { Recording } from "../../../web/session/packets/recording.ts";
+import { galleryLab } from "../../support/lab.ts";
 
-it("a trace comes in parts as it does in one, and is about as large as it says", () => {
-  const plan = parseLab("x.yaml", "hosts: { a: {} }");
-  const recording = new Recording();
-  const point = { id: 1, host: "a", namespace: "host", device: "eth0", mac: 0x02420a000002, speed: 1e10, mtu: 1500 };
-  recording.point(point as never);
-  for (let i = 0; i < 3000; i++) {
-    if (i === 1500) recording.skipped(15e8, 16e8, 12);
-    const data = new Uint8Array(60 + (i % 1400)).fill(i);
-    recording.frame({ time: i * 1e6, point: 1, length: data.length, direction: 1 + (i % 2), data } as never);
+const plan = galleryLab("encrypted");
+const recording = new Recording();
+beforeAll(() => {
+  const point = { hostIndex: 0, host: "host1", namespace: "host", mac: 0x525400000001, mtu: 1500, speed: 0, since: 0 };
+  for (const id of [1, 2]) recording.point({ ...point, id, device: `eth${id}` });
+  recording.association({
+    time: 5,
+    hostIndex: 0,
+    seq: 0,
+    source: 0x0a000001,
+    destination: 0x0a000002,
+    spi: 7,
+    key: new Uint8Array(20),
+    icvBytes: 8,
+  });
+  for (let index = 0; index < 10; index++) {
+    if (index === 2 || index === 6) recording.skipped(index * 1000, index * 1000 + 500, 40 + index);
+    const data = Uint8Array.from({ length: 60 }, () => index);
+    const [point, time] = [index < 5 ? 1 : 2, index * 1000 + 600];
+    recording.frame({ point, hostIndex: 0, seq: index, time, length: 60, direction: 1, data, journey: index + 1 });
   }
-  const names = new Map([["10.0.0.2", ["c1"]]]);
-  const whole = recording.files(plan, "1", names, 3e9).trace;
-  const parts = [...recording.parts(plan, "1", names, 3e9)];
-  expect(parts.length).toBeGreaterThan(1);
-  expect(Buffer.concat(parts).equals(whole)).toBe(true);
-  expect(Math.abs(recording.traceBytes - whole.length) / whole.length).toBeLessThan(0.02);
 });
 
-it("sizes are read as people read them", () => {
-  expect([0, 999, 1000, 1234567, 123456789, 999600].map(formatSize)).toEqual([
-    "0 B",
-    "999 B",
-    "1.0 kB",
-    "1.2 MB",
-    "123 MB",
-    "1.0 MB",
-  ]);
+function part(from: number, to: number) {
+  const { trace, keys } = recording.files(plan, "1", new Map(), 20_000, { from, to });
+  const records = [...readPcapng(trace)];
+  const packets = records.filter((record) => record.kind === "packet");
+  return {
+    keys,
+    interfaces: records.flatMap((record) => (record.kind === "interface" ? [record.name] : [])),
+    frames: packets.map(({ data }) => data[0]),
+    comments: packets.flatMap(({ comments }, at) =>
+      comments.map((comment) => `${at} ${comment.match(/about (\d+)/)?.[1]}`),
+    ),
+  };
+}
+
+it("holds the frames asked for, the interfaces they came by, what was skipped among them, and all keys", () => {
+  const all = part(0, 10);
+  expect(all.frames).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(all.comments).toEqual(["2 42", "6 46"]);
+  const later = part(5, 8);
+  expect(later.frames).toEqual([5, 6, 7]);
+  expect(later.interfaces).toEqual(["host1/host/eth2"]);
+  expect(later.comments).toEqual(["1 46"]);
+  expect(part(6, 7).comments).toEqual(["0 46"]);
+  expect(part(7, 10).comments).toEqual([]);
+  for (const { keys } of [all, later]) expect(keys).toMatch(/0x00000007/);
+});
+
+it("is what the whole trace is where nothing is said", () => {
+  const whole = recording.files(plan, "1", new Map(), 20_000);
+  expect(recording.files(plan, "1", new Map(), 20_000, { from: 0, to: 10 })).toEqual(whole);
 });

@@ -6,8 +6,8 @@ import type { PacketRow, PacketsApi } from "./protocol.ts";
 import type { Recording, TraceFiles } from "./recording.ts";
 import { parseSearch } from "./search.ts";
 
-/** Frames that are looked at in one call: some ten milliseconds. */
-const SEARCHED = 5_000;
+/** Frames that are looked at in one call: some twenty milliseconds. */
+const SEARCHED = 2_000;
 
 function row(recording: Recording, index: number): PacketRow | undefined {
   const frame = recording.frames[index];

@@ -63,9 +63,9 @@ export class Recording implements CaptureSink {
     return point === undefined ? "" : `${point.host}/${point.namespace}/${point.device}`;
   }
 
-  /** Where a frame was captured. */
-  pointOf(id: number): CapturePoint | undefined {
-    return this.#points.get(id);
+  /** Where frames were captured, by the number that they bear. */
+  get points(): ReadonlyMap<number, CapturePoint> {
+    return this.#points;
   }
 
   point(point: CapturePoint): void {
