@@ -45,5 +45,9 @@ export async function watchLab(text: string): Promise<Watching> {
   const result = await runSteps(session, {});
   const failures = result.steps.flatMap((step) => step.failures);
   if (failures.length > 0) throw new Error(failures.join("\n"));
-  return { session, recording, watch: new SceneWatch({ lab: session, frames: recording, hops: hops.log, seed: session.plan.seed }) };
+  return {
+    session,
+    recording,
+    watch: new SceneWatch({ lab: session, frames: recording, hops: hops.log, seed: session.plan.seed }),
+  };
 }

@@ -12,12 +12,12 @@ export function actionText(action: JournalAction, step: string): string {
   switch (action.kind) {
     case "step":
       return step;
+    case "begin":
+      return `a terminal on ${action.terminal.name}`;
     case "line":
       return `typed on ${action.terminal.name}: ${action.line}`;
     case "key":
       return `${action.key === "eof" ? "Ctrl-D" : "Ctrl-C"} on ${action.terminal.name}`;
-    case "begin":
-      return `${action.terminal.name} opened`;
     case "close":
       return `${action.terminal.name} closed`;
     case "fault":
