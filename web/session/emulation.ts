@@ -41,6 +41,8 @@ interface Life {
 export interface Ground {
   kernel(): Promise<WasmModule>;
   readonly platform: Platform;
+  /** What hosts run in workers beside this thread, as their platform names it. */
+  readonly machines: string;
 }
 
 /** What an emulation is made with beside its lab. */
@@ -48,6 +50,8 @@ export interface EmulationOptions {
   readonly ground: Ground;
   /** Virtual ns per second. */
   readonly speed: number;
+  /** Threads that the hosts are shared out to; 1: this one alone. */
+  readonly workers: number;
   readonly life?: Life;
 }
 
@@ -56,6 +60,7 @@ export class Emulation implements Hands {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly tell: OnEvents;
+  readonly workers: number;
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
@@ -81,6 +86,7 @@ export class Emulation implements Hands {
     this.plan = plan;
     this.seed = seed;
     this.tell = tell;
+    this.workers = parts.workers;
     this.#outbox = outbox;
     this.#session = parts.session;
     this.#clock = parts.clock;
@@ -119,11 +125,12 @@ export class Emulation implements Hands {
     const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
+    const { ground, workers } = options;
     const session = await LabSession.start(plan, {
-      module: await options.ground.kernel(),
-      machines: createMachine,
-      workers: 1,
-      platform: options.ground.platform,
+      module: await ground.kernel(),
+      machines: workers === 1 ? createMachine : ground.machines,
+      workers,
+      platform: ground.platform,
       seed,
       capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recorder.tap(recording)) },
       pace: clock,
@@ -134,6 +141,7 @@ export class Emulation implements Hands {
       recording,
       recorder,
       watch,
+      workers,
       life: options.life,
     });
     clock.owner = emulation.#script;
@@ -374,6 +382,7 @@ export class Emulation implements Hands {
 
 /** What an emulation is put together from. */
 interface EmulationParts {
+  readonly workers: number;
   readonly session: LabSession;
   readonly clock: Clock;
   readonly recording: Recording;
