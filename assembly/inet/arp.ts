@@ -18,9 +18,9 @@ import {
   RTN_LOCAL,
   RTN_UNICAST,
   SCOPE_HOST,
-  SCOPE_LINK, DELIVER_ARP,
+  SCOPE_LINK, DELIVER_ARP, MARK_DELIVER,
 } from "../abi";
-import { markDeliver, marking } from "../link/marks";
+import { journeyBegin, mark, marking } from "../link/marks";
 import { NetDev, devXmit } from "../link/netdev";
 import { NetNs, nsHost } from "../link/netns";
 import { PACKET_HOST, PACKET_OTHERHOST, SKB_HEADROOM, Skb, allocSkb, consumeSkb, dropSkb, skbPut } from "../memory/skb";
@@ -54,6 +54,7 @@ export function arpSend(dev: NetDev, op: u32, ethDst: u64, tip: u32, sip: u32, s
   emitEth(frame, ethDst, dev.mac, ETH_P_ARP);
   emitArp(frame + ETH_HLEN, op, sha, sip, tha, tip);
   skb.protocol = ETH_P_ARP;
+  if (marking) journeyBegin(skb);
   devXmit(dev, skb);
 }
 
@@ -135,7 +136,7 @@ export function arpRcv(skb: Skb): void {
     return;
   }
   const used = process(dev, skb, op, tip);
-  if (marking && used) markDeliver(skb, DELIVER_ARP, op, 0);
+  if (marking && used) mark(MARK_DELIVER, dev.ns, changetype<usize>(dev), skb, DELIVER_ARP, tip, op, arpSip(skb.data), 0);
   if (used) consumeSkb(skb);
   else dropSkb(skb, DROP_ARP_CONSUMED);
 }

@@ -10,6 +10,9 @@ import {
   CAP_SEQ,
   CAP_TIME,
 } from "../../assembly/abi.ts";
+
+export { CAP_HOP } from "../../assembly/abi.ts";
+
 import { assert } from "../base/errors.ts";
 import type { Time } from "../base/time.ts";
 import { type PacketMark, readMark } from "./marks.ts";

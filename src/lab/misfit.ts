@@ -22,11 +22,11 @@ export function misfitOf(raw: unknown): Misfit | undefined {
   return { path: [...pointerToPath(error.instancePath, raw), ...extra], expected, atKey };
 }
 
-/** A field as messages name it: `steps[3].fault.loss`. */
-export function formatPath(path: Path): string {
+/** A field as messages name it: `steps[3].fault.loss`. @param whole what the whole is called */
+export function formatPath(path: Path, whole = "lab"): string {
   let out = "";
   for (const part of path) out += typeof part === "number" ? `[${part}]` : out === "" ? part : `.${part}`;
-  return out === "" ? "lab" : out;
+  return out === "" ? whole : out;
 }
 
 /** Marks the schema's durations, whose descriptions say what they are for. */

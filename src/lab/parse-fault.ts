@@ -1,16 +1,17 @@
 /** Faults of a lab file: what is broken or mended, checked against the lab's hosts, networks and switches. */
-import { UserError } from "../base/errors.ts";
+import { assert, UserError } from "../base/errors.ts";
 import { formatDuration, MS, SEC } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
 import type { FabricPlan } from "./fabric.ts";
 import { chance, matchHosts, span } from "./fields.ts";
-import type { Path } from "./misfit.ts";
-import type { Fault, HostPlan, Step } from "./plan.ts";
+import { formatPath, misfitOf, type Path } from "./misfit.ts";
+import type { Fault, HostPlan, LabPlan, Step } from "./plan.ts";
 import type { Source } from "./source.ts";
 
 /** A fault that passed the schema. */
 export interface RawFault {
   host?: string | string[];
+  at?: string | number;
   network?: string;
   drop?: string;
   link?: "up" | "down";
@@ -24,8 +25,27 @@ export interface RawFault {
   spine?: number;
 }
 
+/** Says what is wrong with a field. */
+type Refusing = Pick<Source, "error">;
+
+/**
+ * A fault from outside a lab file: checked as one that stands in the lab's steps.
+ * @param raw as a file's `fault:` says it, as plain data
+ * @throws UserError that names the field and what was expected
+ */
+export function parseFault(plan: LabPlan, raw: unknown): { readonly fault: Fault; readonly text: string } {
+  const refuse = (path: Path, expected: string): UserError =>
+    new UserError(`${formatPath(path, "fault")}: ${expected}`);
+  const place = ["steps", 0, "fault"];
+  const misfit = misfitOf({ hosts: { host: null }, steps: [{ fault: raw }] });
+  if (misfit !== undefined) throw refuse(misfit.path.slice(place.length), misfit.expected);
+  const step = resolveFault({ error: refuse as Refusing["error"] }, raw as RawFault, [], plan.hosts, plan.fabric);
+  assert(step.kind === "fault", "a fault is a fault step", step.kind);
+  return step;
+}
+
 /** Faults of links between switches, which have no hosts. @throws UserError */
-function checkSwitches(source: Source, raw: RawFault, path: Path, fabric: FabricPlan | undefined): void {
+function checkSwitches(source: Refusing, raw: RawFault, path: Path, fabric: FabricPlan | undefined): void {
   const named = (["leaf", "spine"] as const).filter((field) => raw[field] !== undefined);
   for (const field of named) {
     if (fabric === undefined) throw source.error([...path, field], "means nothing without network.fabric", true);
@@ -33,18 +53,18 @@ function checkSwitches(source: Source, raw: RawFault, path: Path, fabric: Fabric
     if ((raw[field] as number) > there)
       throw source.error([...path, field], `there ${there === 1 ? "is" : "are"} ${there}`);
   }
-  const known = ["leaf", "spine", "link", "latency", "loss", "heal"];
+  const known = ["leaf", "spine", "at", "link", "latency", "loss", "heal"];
   const other = Object.keys(raw).find((key) => !known.includes(key));
   if (other !== undefined) throw source.error([...path, other], `means nothing beside ${named.join(" and ")}`, true);
   if (raw.latency !== undefined && span(raw.latency, 0) > SEC)
     throw source.error([...path, "latency"], "expected 1s at most");
-  if (Object.keys(raw).length === named.length)
-    throw source.error(path, `expected one of ${known.slice(2).join(", ")} beside ${named.join(" and ")}`);
+  if (Object.keys(raw).length === named.length + Number(raw.at !== undefined))
+    throw source.error(path, `expected one of ${known.slice(3).join(", ")} beside ${named.join(" and ")}`);
 }
 
 /** A fault step's plan. @throws UserError */
 export function resolveFault(
-  source: Source,
+  source: Refusing,
   raw: RawFault,
   path: Path,
   hosts: readonly HostPlan[],
@@ -61,7 +81,7 @@ export function resolveFault(
   const partition = raw.partition?.map((group, index) => group.flatMap((name) => match(name, ["partition", index])));
   const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
   if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
-  const needsHost = Object.keys(raw).find((key) => !["host", "network", "partition", "heal"].includes(key));
+  const needsHost = Object.keys(raw).find((key) => !["host", "network", "at", "partition", "heal"].includes(key));
   if (
     !switches &&
     resolved.length === 0 &&
@@ -72,6 +92,7 @@ export function resolveFault(
     throw source.error([...path, "network"], `no network is called ${raw.network}`);
   if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
   const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
+  if (raw.at !== undefined) fault.at = span(raw.at, 0);
   if (raw.network !== undefined) fault.network = raw.network;
   if (raw.drop !== undefined) fault.drop = raw.drop;
   if (raw.link !== undefined) fault.link = raw.link;
@@ -89,7 +110,7 @@ export function resolveFault(
   return { kind: "fault", fault, text: faultText(fault) };
 }
 
-function checkFilter(source: Source, filter: string, path: Path): void {
+function checkFilter(source: Refusing, filter: string, path: Path): void {
   try {
     parseFilter(filter);
   } catch (error) {
@@ -98,9 +119,9 @@ function checkFilter(source: Source, filter: string, path: Path): void {
   }
 }
 
-/** `host2: drop udp port 4789`. */
-function faultText(fault: Fault): string {
-  const parts: string[] = [];
+/** A fault in words: `host2: drop udp port 4789`. */
+export function faultText(fault: Fault): string {
+  const parts: string[] = fault.at === undefined ? [] : [`at ${formatDuration(fault.at)}`];
   if (fault.heal) parts.push("heal");
   if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);
   if (fault.link !== undefined) parts.push(`link ${fault.link}`);

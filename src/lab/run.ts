@@ -146,7 +146,7 @@ class StepRunner {
       case "fault":
         this.#observer.passed?.(index, "fault", step.text, cluster.now);
         this.#session.fault(step.fault);
-        await this.#wait(FAULT_TIME);
+        if (step.fault.at === undefined) await this.#wait(FAULT_TIME);
         return;
       case "command":
         if (step.parallel) this.#results.push(...(await this.#commands(step, index)));

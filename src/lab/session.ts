@@ -15,6 +15,7 @@ import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
 import type { MachineAnswers, MachineQuery } from "./inspect/protocol.ts";
 import { nicsOf, wireDevice } from "./nat.ts";
 import type { Fault, HostPlan, LabPlan } from "./plan.ts";
+import { PlannedFaults } from "./planned-faults.ts";
 import type { MachineEvent, MachineRequest } from "./protocol.ts";
 import { screenText } from "./screen.ts";
 import type { HostRequest } from "./workload.ts";
@@ -133,13 +134,22 @@ export class LabSession {
   /** Open terminals by the last request that typed on them. */
   readonly #terminals = new Map<number, { readonly host: string; readonly terminal: string | undefined }>();
   readonly #breathe: () => Promise<void>;
+  /** Undefined where the lab plans none. */
+  readonly #planned: PlannedFaults | undefined;
   #observer: TerminalObserver = {};
   #stopped = false;
 
-  private constructor(plan: LabPlan, cluster: Cluster, breathe: () => Promise<void>) {
+  private constructor(
+    plan: LabPlan,
+    cluster: Cluster,
+    breathe: () => Promise<void>,
+    planned: PlannedFaults | undefined,
+  ) {
     this.plan = plan;
     this.cluster = cluster;
     this.#breathe = breathe;
+    this.#planned = planned;
+    if (planned !== undefined) planned.apply = (fault) => this.#faultNow(fault);
   }
 
   /** Makes the hosts and boots them. */
@@ -152,6 +162,9 @@ export class LabSession {
       }),
     );
     let session: LabSession | undefined;
+    const plans = plan.steps.some((step) => step.kind === "fault" && step.fault.at !== undefined);
+    const planned = plans ? new PlannedFaults(options.pace) : undefined;
+    const pace = planned ?? options.pace;
     const cluster = await Cluster.create({
       topology: resolveTopology(
         options.seed ?? plan.seed,
@@ -164,11 +177,11 @@ export class LabSession {
       ...(options.platform === undefined ? {} : { platform: options.platform }),
       ...(options.capture === undefined ? {} : { capture: options.capture }),
       ...(options.skip === undefined ? {} : { skip: options.skip }),
-      ...(options.pace === undefined ? {} : { pace: options.pace }),
+      ...(pace === undefined ? {} : { pace }),
       ...(options.profile === undefined ? {} : { profile: options.profile }),
       onEvent: (event) => session?.deliver(event),
     });
-    session = new LabSession(plan, cluster, options.breathe ?? (async () => {}));
+    session = new LabSession(plan, cluster, options.breathe ?? (async () => {}), planned);
     try {
       await cluster.runUntil(BOOT);
     } catch (error) {
@@ -407,8 +420,14 @@ export class LabSession {
     return answers as (MachineAnswers[Q["kind"]] | undefined)[];
   }
 
-  /** Applies a fault now. */
+  /** Applies a fault: now, or when its time comes. */
   fault(fault: Fault): void {
+    const { at = 0 } = fault;
+    if (at > this.cluster.now && this.#planned !== undefined) this.#planned.add(at, fault);
+    else this.#faultNow(fault);
+  }
+
+  #faultNow(fault: Fault): void {
     const { cluster } = this;
     if (fault.switches !== undefined || (fault.heal && fault.hosts.length === 0)) this.#switchFault(fault);
     if (fault.switches !== undefined) return;

@@ -67,7 +67,8 @@ export function runBatch(partition: Partition, exchange: Exchange, order: BatchO
   exchange.begin(order.delays);
   let time = order.time;
   let stop = order.end;
-  let { pause } = order;
+  // Faults are events, too; they have happened before any window.
+  let pause = (watch & WATCH.event) !== 0 && order.faults.length > 0 ? order.time + 1 : order.pause;
   let windowStart = time;
   let windows = 0;
   for (; ; windows++) {

@@ -231,13 +231,20 @@ export class Cluster {
     const worthwhile = skipEnd([], from, end) !== undefined;
     const reports = worthwhile ? await this.#all((worker) => worker.quiet()) : [];
     const frames = reports.reduce((sum, report) => sum + report.frames, 0);
-    const to = worthwhile ? skipEnd(reports, from, end) : undefined;
+    const to = worthwhile ? this.#skipTo(reports, from, end) : undefined;
     if (to !== undefined) await this.#skip({ from, to, upkeep: mergeUpkeep(reports) }, frames);
     const again =
       worthwhile && to === undefined && this.#looks < LOOKS && reports.some(({ unrest }) => unrest !== undefined);
     if (worthwhile && this.#looks === 0 && to === undefined) this.#framesSeen = { time: from, count: frames };
     this.#looks = again ? this.#looks + 1 : 0;
     this.#nextLook = again ? this.#now + LOOK_AGAIN : gridAfter(this.#now, LOOK_PERIOD);
+  }
+
+  /** Where a skip ends. Whether one is looked for doesn't depend on what the pace is going to do: only how far it goes. */
+  #skipTo(reports: readonly QuietReport[], from: Time, end: Time): Time | undefined {
+    const to = skipEnd(reports, from, end);
+    const ahead = this.#options.pace?.ahead?.() ?? FOREVER;
+    return to !== undefined && to > ahead ? skipEnd(reports, from, Math.min(end, ahead)) : to;
   }
 
   async #skip(order: SkipOrder, frames: number): Promise<void> {

@@ -5,10 +5,11 @@
  * program lets it run before the next packet), then commands from outside, then deadlines of programs. Nothing
  * that a host sees depends on which other hosts share its worker.
  */
-import { CAP_HOP } from "../../assembly/abi.ts";
+
 import { assert, UserError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { FOREVER, type Time } from "../base/time.ts";
+import { CAP_HOP } from "../kernel/capture-records.ts";
 import type { Host, PacketCounters } from "../kernel/host.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { LinkInfo, NetNs } from "../kernel/types.ts";

@@ -32,8 +32,10 @@ describe("time", () => {
 
   it("prints them as Go does", () => {
     expect(
-      [0, 999, 50 * US, 1.5 * SEC, 90 * SEC, 12 * HOUR, 12 * HOUR + 61 * SEC, 1500 * US].map(formatDuration),
-    ).toEqual(["0s", "999ns", "50µs", "1.5s", "1m30s", "12h0m0s", "12h1m1s", "1.5ms"]);
+      [0, 999, 50 * US, 1.5 * SEC, 90 * SEC, 12 * HOUR, 12 * HOUR + 61 * SEC, 1500 * US, HOUR + 500].map(
+        formatDuration,
+      ),
+    ).toEqual(["0s", "999ns", "50µs", "1.5s", "1m30s", "12h0m0s", "12h1m1s", "1.5ms", "1h0m0.0000005s"]);
   });
 
   it("what it prints it reads", () => {

@@ -2,10 +2,10 @@
  * Feeds mutated and random frames to every device of two Docker hosts, and checks after each batch that nothing is
  * lost, leaked or overwritten. A trap of the module ends it with the frame that did it.
  *
- *   node test/fuzz/fuzz.mjs [seed] [frames] [encrypted]
+ *   node test/fuzz/fuzz.mjs [seed] [frames] [encrypted] [watched]
  *
  * With `encrypted` the overlay between the hosts is: what passes there is ESP, and a part of the frames has right ICVs
- * around payloads that are not right.
+ * around payloads that are not right. With `watched` marks are written (assembly/link/marks.ts), and read.
  *
  * KERNEL_WASM names the module. One that exports kmalloc (assembly/units.ts) is also watched by canaries: blocks between
  * those that packets get, whose bytes must never change.
@@ -23,7 +23,8 @@ const CANARY = 0x5a;
 
 const seed = Number(process.argv[2] ?? 1);
 const total = Number(process.argv[3] ?? 200_000);
-const encrypted = process.argv[4] === "encrypted";
+const encrypted = process.argv.slice(4).includes("encrypted");
+const marked = process.argv.slice(4).includes("watched");
 
 function fail(what) {
   console.error(`fuzz: seed ${seed}, after ${done} frames: ${what}`);
@@ -33,6 +34,30 @@ function fail(what) {
 const kernel = new Kernel();
 const { x } = kernel;
 let done = 0;
+/** Marks that were read, by kind. */
+const marks = new Map();
+
+/** Reads the marks and takes them away: whole records, of packets that have a journey. */
+function readMarks() {
+  const view = kernel.view();
+  let at = x.captureBuffer();
+  const end = at + x.captureUsed();
+  while (at < end) {
+    const kind = view.getUint32(at + abi.CAP_DIR, true);
+    const bytes = view.getUint32(at + abi.CAP_CAPLEN, true);
+    const extra = bytes - abi.MARK_BODY;
+    if (view.getUint32(at + abi.CAP_POINT, true) !== 0 || kind < 1 || kind > abi.MARK_DELIVER)
+      fail("a record is no mark");
+    if (extra < 0 || extra > abi.MARK_PACKET) fail(`a mark of ${bytes} bytes`);
+    if (view.getUint32(at + abi.CAP_JOURNEY, true) === 0) fail("a mark of no packet");
+    marks.set(kind, (marks.get(kind) ?? 0) + 1);
+    at += (abi.CAP_HEADER + bytes + 7) & ~7;
+  }
+  if (at !== end) fail("marks end in the middle");
+  x.captureClear();
+}
+
+if (marked) x.marksSet(1);
 
 // ---------------------------------------------------------------------------------------------- topology
 
@@ -267,12 +292,14 @@ while (done < total) {
     }
     if (i % 400 === 399) associations.serve();
     if ((i & 63) === 63) kernel.run(x.time() + mutator.below(200_000));
+    if (marked && (i & 15) === 15) readMarks();
   }
   serve();
   if (mutator.below(10) === 0) disturb();
   for (let i = mutator.below(6); i > 0; i--) change(kernel, balancers[mutator.below(2)], mutator);
   kernel.run(x.time() + mutator.below(20_000_000));
   x.clearWakes();
+  if (marked) readMarks();
   checkPackets();
   if (done % 20_000 < BATCH) checkMemory();
   most = Math.max(most, x.memoryInUse());
@@ -293,7 +320,10 @@ for (const side of sides) {
   associations.close();
   for (const sk of [...side.streams, ...side.listeners]) x.tcpClose(sk);
 }
-for (let i = 0; i < 40; i++) kernel.run(x.time() + 60e9);
+for (let i = 0; i < 40; i++) {
+  kernel.run(x.time() + 60e9);
+  if (marked) readMarks();
+}
 for (const side of sides) for (const ns of [side.ns, side.overlay, side.container]) x.nfCtFlush(ns);
 for (const { ns } of balancers) x.nfCtFlush(ns);
 checkPackets();
@@ -340,3 +370,10 @@ for (const [name, reason] of REASONS) {
   if (a + b > 0) console.log(`  ${name.slice(5).padEnd(28)} ${String(a).padStart(9)} ${String(b).padStart(9)}`);
 }
 for (const host of hosts) console.log(JSON.stringify(kernel.packets(host)));
+if (marked)
+  console.log(
+    `marks: ${[...marks]
+      .sort(([a], [b]) => a - b)
+      .map(([kind, count]) => `${kind}:${count}`)
+      .join(" ")}`,
+  );

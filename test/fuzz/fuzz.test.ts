@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import * as abi from "../../assembly/abi.ts";
 import { unitsModule } from "../support/units.ts";
 
 const PROGRAM = fileURLToPath(new URL("fuzz.mjs", import.meta.url));
@@ -28,9 +29,18 @@ function dropped(output: string, reason: string): number {
   return counts === null ? 0 : Number(counts[1]) + Number(counts[2]);
 }
 
+/** All kinds of marks were written, and each was whole. */
+function expectMarks(output: string, missing: readonly number[]): void {
+  const kinds = [...(/^marks: (.*)$/m.exec(output)?.[1] ?? "").matchAll(/(\d+):\d+/g)].map(([, kind]) => Number(kind));
+  const all = Array.from({ length: abi.MARK_DELIVER }, (_, i) => i + 1);
+  expect(kinds).toEqual(all.filter((kind) => !missing.includes(kind)));
+}
+
 describe("fuzzing", () => {
   it.each([1, 20])("200,000 mutated frames leave the kernel whole, seed %i", { timeout: 120_000 }, (seed) => {
-    const output = run(seed);
+    // One of them while somebody watches what happens to each packet.
+    const output = run(seed, ...(seed === 20 ? ["plain", "watched"] : []));
+    if (seed === 20) expectMarks(output, []);
     // The frames come far enough: sockets, fragments, NAT and tunnels all saw some.
     for (const reason of [
       "TCP_INVALID_SEQUENCE",
@@ -49,7 +59,8 @@ describe("fuzzing", () => {
   });
 
   it.each([1, 20])("… and where the overlay is encrypted, seed %i", { timeout: 120_000 }, (seed) => {
-    const output = run(seed, "encrypted");
+    const output = run(seed, "encrypted", ...(seed === 20 ? ["watched"] : []));
+    if (seed === 20) expectMarks(output, []);
     // A quarter of them is ESP, wrong outside or, under a right ICV, inside.
     for (const reason of IPSEC) expect(dropped(output, reason), reason).toBeGreaterThan(100);
     for (const reason of ["VXLAN_HDR", "UDP_CSUM", "NETFILTER_DROP", "TCP_INVALID_SEQUENCE", "FRAG_OVERLAP", "IPVS"])

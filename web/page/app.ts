@@ -3,8 +3,12 @@ import { proxy, type Remote } from "comlink";
 import type { LabRequest, OpenLab } from "../session/labs/protocol.ts";
 import type { SessionApi, SessionEvent } from "../session/protocol.ts";
 import { ChartsView } from "./charts/view.ts";
+import { FaultPanel } from "./faults/panel.ts";
+import { DropsView } from "./follow/drops.ts";
+import { FollowView } from "./follow/view.ts";
 import { Keys } from "./keys.ts";
 import { Labs } from "./labs/labs.ts";
+import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
@@ -39,7 +43,12 @@ export class App implements Page {
     new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
     this.#stage.add(new ChartsView(this));
+    const follow = new FollowView(this, () => this.#stage.choose("follow"));
+    this.#stage.add(follow);
+    this.#stage.add(new DropsView(this, (journey) => follow.open(journey)));
     this.#labs = new Labs(this, this.#stage);
+    new FaultPanel(this, element("tools"));
+    new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 
   attempt(action: Promise<unknown>): void {

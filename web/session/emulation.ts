@@ -2,9 +2,11 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
+import type { HostCensus } from "../../src/lab/inspect/census.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
+import { faultText } from "../../src/lab/parse-fault.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
@@ -64,6 +66,7 @@ export class Emulation implements Hands {
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
+  /** What charts are drawn of. */
   readonly recorder: Recorder;
   readonly #session: LabSession;
   readonly #clock: Clock;
@@ -97,15 +100,7 @@ export class Emulation implements Hands {
     this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
     this.recorder = parts.recorder;
-    const { cluster } = parts.session;
-    const hosts = plan.hosts.map(({ name }) => name);
-    parts.recorder.watch({
-      get now() {
-        return cluster.now;
-      },
-      counters: () => cluster.counters(),
-      census: () => parts.session.inspect(hosts, { kind: "census" }),
-    });
+    this.recorder.watch(this);
     const print = (text: string): void => outbox.push({ kind: "output", terminal: undefined, text });
     this.#all = new Transcript({ print, failed: (text) => print(`${text}\n`) }, false);
     this.terminals = new Terminals(
@@ -122,7 +117,7 @@ export class Emulation implements Hands {
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
-    const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
+    const recorder = new Recorder(options.ground.platform.clock, NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
     const { ground, workers } = options;
@@ -345,6 +340,8 @@ export class Emulation implements Hands {
   }
 
   fault(fault: Fault): void {
+    this.#all.passed(this.#steps, "fault", faultText(fault));
+    this.recorder.mark(this.now, "fault", faultText(fault));
     try {
       this.#session.fault(fault);
     } catch (error) {
@@ -355,6 +352,16 @@ export class Emulation implements Hands {
 
   async pass(end: Time, horizon: Time): Promise<void> {
     await this.#session.cluster.runUntil(end, horizon);
+  }
+
+  get hosts(): number {
+    return this.plan.hosts.length;
+  }
+
+  /** What some hosts know by gossip, in a few numbers. */
+  async census(from: number, to: number): Promise<readonly (HostCensus | undefined)[]> {
+    const names = this.plan.hosts.slice(from, to).map(({ name }) => name);
+    return await this.inspect(names, { kind: "census" });
   }
 
   /** Looks at hosts without an effect (LabSession.inspect); at none any more once it has ended. */

@@ -1,5 +1,6 @@
 /** What the page and the session's worker say to each other, through comlink. All of it survives structured cloning. */
 import type { ChartsApi } from "./charts/protocol.ts";
+import type { FaultsApi } from "./faults/protocol.ts";
 import type { FollowApi } from "./follow/protocol.ts";
 import type { LabsApi } from "./labs/protocol.ts";
 import type { PacketsApi } from "./packets/protocol.ts";
@@ -32,6 +33,7 @@ export type OnEvents = (events: readonly SessionEvent[]) => void;
 /** What the page asks of the worker: each area's part stands in its folder. */
 export interface SessionApi
   extends ChartsApi,
+    FaultsApi,
     FollowApi,
     LabsApi,
     PacketsApi,

@@ -4,6 +4,7 @@ import { loadKernel } from "../kernel.ts";
 import { browserPlatform, MACHINES } from "../platform.ts";
 import { chartsApi } from "./charts/api.ts";
 import { SessionContext } from "./context.ts";
+import { faultsApi } from "./faults/api.ts";
 import { followApi } from "./follow/api.ts";
 import { labsApi } from "./labs/api.ts";
 import { packetsApi } from "./packets/api.ts";
@@ -17,6 +18,7 @@ import { workersApi } from "./workers/api.ts";
 const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform(), machines: MACHINES });
 const api: SessionApi = {
   ...chartsApi(context),
+  ...faultsApi(context),
   ...followApi(context),
   ...labsApi(context),
   ...packetsApi(context),

@@ -6,7 +6,7 @@ import { saveRule } from "../../shell/lib/iptables-text.ts";
 import { listServices } from "../../shell/lib/ipvs-text.ts";
 import { fdbLine } from "../../shell/tools/bridge.ts";
 import { flowLine } from "../../shell/tools/conntrack.ts";
-import { neighShow, routeLine } from "../../shell/tools/ip-show.ts";
+import { linkShow, neighShow, routeLine } from "../../shell/tools/ip-show.ts";
 import { stateText } from "../../shell/tools/ip-xfrm-show.ts";
 import type { Inspected } from "./inspect.ts";
 import type { TableId } from "./tables/list.ts";
@@ -21,6 +21,7 @@ export interface End {
 
 /** Which entry. */
 export type EntryRef =
+  | { readonly table: "links"; readonly device: string }
   | { readonly table: "neighbours"; readonly device: string; readonly ip: Ipv4 }
   | { readonly table: "fdb"; readonly device: string; readonly mac: Mac }
   /** The route that an address takes. */
@@ -67,6 +68,10 @@ export function entry(host: Inspected, { namespace, ref }: EntryQuery): EntryTex
 
 function printed(ns: NetNs, ref: EntryRef, now: Time): Pick<EntryText, "command" | "text"> {
   switch (ref.table) {
+    case "links": {
+      const found = ns.link.list().filter(({ name }) => name === ref.device);
+      return { command: `ip link show dev ${ref.device}`, text: linkShow(ns, found, IPROUTE) };
+    }
     case "neighbours": {
       const ip = formatIpv4(ref.ip);
       const found = ns.neigh.list(ref.device).filter((one) => one.ip === ref.ip);

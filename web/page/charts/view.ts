@@ -9,6 +9,8 @@ import { Plot, type Shared } from "./plot.ts";
 
 /** Wall time between two looks while time runs, ms; longer where a look takes long. */
 const PERIOD_MS = 500;
+/** … but no longer than this: a busy worker's answer takes long, too. */
+const MOST_MS = 2000;
 const COST_FACTOR = 6;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -21,6 +23,7 @@ export class ChartsView implements StageView {
   readonly #said = document.createElement("p");
   readonly #list = document.createElement("div");
   readonly #all: HTMLButtonElement;
+  readonly #go: HTMLButtonElement;
   readonly #probe = document.createElement("span");
   readonly #colours = new Map<string, string>();
   readonly #plots = new Map<string, Plot>();
@@ -28,6 +31,8 @@ export class ChartsView implements StageView {
   #range: Shared["range"];
   #cursor: number | undefined;
   #width = 0;
+  /** Where the cursor was last, virtual ns. */
+  #chosen: number | undefined;
   #shown = false;
   #stale = true;
   #busy = false;
@@ -46,7 +51,10 @@ export class ChartsView implements StageView {
     this.#all.id = "charts-all";
     const bar = document.createElement("div");
     bar.className = "bar";
-    bar.append(this.#said, this.#all);
+    this.#go = button("Go there", () => this.#goThere());
+    this.#go.id = "charts-go";
+    this.#go.disabled = true;
+    bar.append(this.#said, this.#all, this.#go);
     this.#root.append(bar, this.#list, this.#probe);
     const view = this;
     this.#shared = {
@@ -81,6 +89,8 @@ export class ChartsView implements StageView {
       this.#lab++;
       this.#range = undefined;
       this.#cursor = undefined;
+      this.#chosen = undefined;
+      this.#go.disabled = true;
       for (const plot of this.#plots.values()) plot.destroy();
       this.#plots.clear();
       this.#stale = true;
@@ -127,7 +137,8 @@ export class ChartsView implements StageView {
       if (lab === this.#lab) this.#take(charts);
     } finally {
       this.#busy = false;
-      this.#next = performance.now() + Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began));
+      this.#next =
+        performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began)), MOST_MS);
       this.#schedule();
     }
   }
@@ -164,9 +175,18 @@ export class ChartsView implements StageView {
     for (const plot of this.#plots.values()) plot.range();
   }
 
+  /** The emulation goes to the time at the cursor, by running again if that is past. */
+  #goThere(): void {
+    if (this.#chosen !== undefined) this.#page.attempt(this.#page.session.jump(this.#chosen));
+  }
+
   #point(bucket: number | undefined): void {
     if (bucket === this.#cursor) return;
     this.#cursor = bucket;
+    // The mouse leaves a chart to come here.
+    if (bucket !== undefined) this.#chosen = bucket * this.#width;
+    this.#go.disabled = this.#chosen === undefined;
+    if (this.#chosen !== undefined) this.#go.textContent = `Go to ${timeText(this.#chosen / 1e9, this.#width)}`;
     for (const plot of this.#plots.values()) plot.cursor();
   }
 }

@@ -29,14 +29,14 @@ export class Gallery {
     page.hub.on("lab", ({ request: { source } }) => this.#mark(source.kind === "gallery" ? source.name : undefined));
   }
 
-  /** Lists the user's own labs. @param open the one that is open */
-  own(labs: readonly KeptLab[], open: string | undefined): void {
+  /** Lists the user's own labs. @param open the one that is open @param chosen told which one the user wants */
+  own(labs: readonly KeptLab[], open: string | undefined, chosen: (lab: KeptLab) => void): void {
     const summary = document.createElement("summary");
     const list = document.createElement("ul");
     summary.textContent = `Yours (${labs.length})`;
-    for (const { name, text } of labs) {
-      const source = { kind: "text", name, text } as const;
-      const entry = button("", () => this.#page.attempt(this.#page.open({ source })));
+    for (const lab of labs) {
+      const { name } = lab;
+      const entry = button("", () => chosen(lab));
       const title = document.createElement("strong");
       title.textContent = name;
       entry.append(title);

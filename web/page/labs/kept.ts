@@ -11,7 +11,10 @@ export interface KeptLab {
 }
 
 /** Where they are kept; a part of the Web Storage API. */
-export type TextStorage = Pick<Storage, "getItem" | "setItem">;
+export interface TextStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+}
 
 function isKept(value: unknown): value is KeptLab {
   if (typeof value !== "object" || value === null) return false;
@@ -75,14 +78,5 @@ export class KeptLabs {
     }
     this.#labs = labs;
     return true;
-  }
-}
-
-/** The browser's storage for this page; undefined where it gives none. */
-export function browserStorage(): TextStorage | undefined {
-  try {
-    return localStorage;
-  } catch {
-    return undefined;
   }
 }

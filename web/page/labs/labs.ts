@@ -8,7 +8,7 @@ import { type LabFileShown, LabView } from "./editor/view.ts";
 import { chooseFile, type LabText, takeDrops } from "./files.ts";
 import { Gallery } from "./gallery.ts";
 import { FIRST_LAB } from "./groups.ts";
-import { browserStorage, KeptLabs } from "./kept.ts";
+import { KeptLabs, type TextStorage } from "./kept.ts";
 
 /** What a new lab begins with. */
 const NEW_LAB = `description: ""
@@ -33,6 +33,8 @@ export class Labs {
   readonly #view: LabView;
   readonly #address: Address;
   readonly #delete: HTMLButtonElement;
+  /** Virtual time. */
+  #now = 0;
   /** The last change that there was no room for. */
   #lost = false;
 
@@ -46,6 +48,9 @@ export class Labs {
     stage.add(this.#view);
     this.#address = new Address((asked) => page.attempt(this.#goTo(asked)), showProblem);
     takeDrops(element("drop-hint"), (file) => page.attempt(this.#take(file)));
+    page.hub.on("status", ({ now }) => {
+      this.#now = now;
+    });
     page.hub.on("lab", ({ request }) => {
       page.attempt(this.#address.show(request));
       this.#listKept();
@@ -83,14 +88,15 @@ export class Labs {
     }
   }
 
-  async #goTo({ request }: Asked): Promise<void> {
+  async #goTo({ request, time }: Asked): Promise<void> {
     await this.#page.open(request);
+    if (time !== undefined) await this.#page.session.jump(time);
   }
 
-  /** A link to what is open. @throws UserError when it would be too long */
-  async link(): Promise<string> {
+  /** A link to what is open. @param moment to where the run is now, too @throws UserError when it would be too long */
+  async link(moment: boolean): Promise<string> {
     const request = this.#page.request ?? FIRST;
-    return `${location.origin}${location.pathname}#${await fragmentOf(request)}`;
+    return `${location.origin}${location.pathname}#${await fragmentOf(request, moment ? this.#now : undefined)}`;
   }
 
   /** A file of the user's. */
@@ -130,7 +136,16 @@ export class Labs {
   #listKept(): void {
     const { name, own } = this.#view.file;
     this.#delete.hidden = !own || this.#kept.text(name) === undefined;
-    this.#gallery.own(this.#kept.list(), own ? name : undefined);
+    this.#gallery.own(this.#kept.list(), own ? name : undefined, (lab) => this.#page.attempt(this.#openText(lab)));
+  }
+}
+
+/** The browser's storage for this page; undefined where it gives none. */
+function browserStorage(): TextStorage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
   }
 }
 

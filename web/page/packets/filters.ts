@@ -3,7 +3,7 @@ import { UserError } from "../../../src/base/errors.ts";
 import type { Page } from "../page.ts";
 import type { Displayed } from "./displayed.ts";
 import type { Dissection } from "./dissection.ts";
-import { type FrameRange, PIECE_FRAMES } from "./pacing.ts";
+import { type FrameRange, PART_FRAMES } from "./pacing.ts";
 
 /** Frames that are read from the dissectors at a time: a tenth of a second. */
 const CHUNK = 2_000;
@@ -88,7 +88,7 @@ export class Filters {
     if (!this.#wireshark) this.#start(() => this.#words(this.#run));
     else if (!this.#dissection.partial) {
       if (!this.#running) this.#start(() => this.#whole());
-    } else if (!this.#running || this.#displayed.all - this.#scanned >= PIECE_FRAMES)
+    } else if (!this.#running || this.#displayed.all - this.#scanned >= PART_FRAMES)
       this.#start(() => this.#pieces(this.#run));
   }
 
@@ -155,7 +155,7 @@ export class Filters {
   async #pieces(run: number): Promise<void> {
     while (this.#scanned < this.#displayed.all) {
       const from = this.#scanned;
-      const to = Math.min(from + PIECE_FRAMES, this.#displayed.all);
+      const to = Math.min(from + PART_FRAMES, this.#displayed.all);
       const found = await this.#dissection.selectFrom(this.#text, { from, to }, CHUNK);
       if (run !== this.#run) return;
       this.#add(found, to);

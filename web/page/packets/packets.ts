@@ -17,6 +17,8 @@ import { formatTime } from "./time-format.ts";
 import { ListTools } from "./tools.ts";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+/** Time stands, and the capture doesn't grow. */
+const STANDS: readonly string[] = ["ready", "paused", "done"];
 /** A large capture is loaded around what is in sight once the list has rested that long. */
 const REST_MS = 400;
 
@@ -101,6 +103,7 @@ export class PacketsView {
   #listen(): void {
     const { hub } = this.#page;
     hub.on("packet", ({ index }) => this.#show(index));
+    hub.on("filter", ({ wireshark, plain }) => this.#bar.setEither(wireshark, plain));
     hub.on("lab", () => {
       this.#selected = undefined;
       this.#dissection.reset();
@@ -110,7 +113,7 @@ export class PacketsView {
       this.#list.select(undefined);
     });
     hub.on("status", ({ frames, phase }) => {
-      this.#running = phase === "running";
+      this.#running = !STANDS.includes(phase);
       if (frames < this.#displayed.all) this.#shrunk(frames);
       this.#displayed.grow(frames);
       this.#dissection.status(frames, this.#running);

@@ -92,7 +92,7 @@ export class ListTools {
     const of = filtered
       ? `${number.format(shown)} of ${number.format(all)} displayed`
       : `${number.format(all)} packets`;
-    this.#counts.textContent = pending > 0 ? `${of}, ${number.format(pending)} still to be filtered` : of;
+    this.#counts.textContent = pending > 0 ? `${of}; ${number.format(pending)} to look at` : of;
   }
 
   /** How the dissectors stand. */

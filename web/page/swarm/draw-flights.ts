@@ -2,58 +2,48 @@
 import type { Time } from "../../../src/base/time.ts";
 import type { Flight } from "../../session/scene/protocol.ts";
 import type { SwarmModel } from "./model.ts";
+import { packetWords } from "./packet-words.ts";
 import { networkColour } from "./palette.ts";
 import { FONT_SIZE, type Pen } from "./pen.ts";
+import { pointOn } from "./way.ts";
 
 const RADIUS = 5;
 /** So many packets have a word beside them; more would hide each other. */
 const MOST_WORDS = 16;
 
-/** A point of a way, after a part of it. @param points x and y in turns @param part 0…1 */
-export function pointOn(points: readonly number[], part: number): readonly [number, number] {
-  const lengths: number[] = [];
-  let total = 0;
-  for (let i = 2; i + 1 < points.length; i += 2) {
-    const length = Math.hypot(at(points, i) - at(points, i - 2), at(points, i + 1) - at(points, i - 1));
-    lengths.push(length);
-    total += length;
-  }
-  let rest = total * Math.max(0, Math.min(1, part));
-  for (const [n, length] of lengths.entries()) {
-    const i = 2 * n;
-    if (rest > length && n < lengths.length - 1) {
-      rest -= length;
-      continue;
-    }
-    const share = length === 0 ? 0 : Math.min(1, rest / length);
-    const [x, y] = [at(points, i), at(points, i + 1)];
-    return [x + share * (at(points, i + 2) - x), y + share * (at(points, i + 3) - y)];
-  }
-  return [at(points, 0), at(points, 1)];
-}
-
-function at(points: readonly number[], i: number): number {
-  return points[i] ?? 0;
+/** Packets at one place. */
+interface Spot {
+  readonly flight: Flight;
+  readonly x: number;
+  readonly y: number;
+  /** All of it has one receiver. */
+  readonly single: boolean;
+  count: number;
 }
 
 /** Draws those that are on a wire at that time. @param still where they move by themselves to nowhere: half-way */
 export function drawFlights(pen: Pen, model: SwarmModel, time: Time, still: boolean): number {
   pen.origin(0, 0);
   const present = model.flights.filter(({ start, end }) => start <= time && time <= end);
-  const words = present.length <= MOST_WORDS;
+  const spots = new Map<string, Spot>();
   for (const flight of present) {
     const part = still ? 0.5 : (time - flight.start) / Math.max(1, flight.end - flight.start);
     for (const to of flight.to) {
       const path = model.layout.path(flight.from, to);
       if (path === undefined) continue;
-      const [x, y] = pointOn(path, part);
-      drawFlight(pen, model, flight, pen.x(x), pen.y(y), words && flight.to.length === 1);
+      const [x, y] = pointOn(path, part).map(Math.round) as [number, number];
+      const key = `${Math.round(pen.x(x) / 4)} ${Math.round(pen.y(y) / 4)} ${flight.protocol} ${flight.vni}`;
+      const spot = spots.get(key);
+      if (spot === undefined)
+        spots.set(key, { flight, x: pen.x(x), y: pen.y(y), single: flight.to.length === 1, count: 1 });
+      else spot.count++;
     }
   }
+  for (const spot of spots.values()) drawSpot(pen, model, spot, spots.size <= MOST_WORDS);
   return present.length;
 }
 
-function drawFlight(pen: Pen, model: SwarmModel, flight: Flight, x: number, y: number, words: boolean): void {
+function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: Spot, words: boolean): void {
   const { context, palette, camera } = pen;
   if (x < -RADIUS || y < -RADIUS || x > camera.width + RADIUS || y > camera.height + RADIUS) return;
   const network = model.networks.byVni(flight.vni);
@@ -65,9 +55,13 @@ function drawFlight(pen: Pen, model: SwarmModel, flight: Flight, x: number, y: n
   context.strokeStyle = palette.back;
   context.lineWidth = 1;
   context.stroke();
-  if (!words) return;
-  const inner = network === undefined ? "" : `${network.name}: `;
-  const most = pen.px(600) < 120 ? 0 : 420;
-  const text = pen.fit(`${inner}${flight.protocol} ${flight.summary.split(" | ").at(-1) ?? ""}`, most);
-  if (text !== "") pen.caption({ text, colour: palette.text }, x + RADIUS + 5, y + FONT_SIZE / 2 - 1);
+  if (!words || !single) return;
+  const most = pen.px(600) < 50 ? 0 : 420;
+  const many = count === 1 ? "" : `${count} × `;
+  const text = pen.fit(`${many}${packetWords(flight, network?.name)}`, most);
+  if (text === "") return;
+  const width = text.length * pen.character;
+  const right = x + RADIUS + 5;
+  const left = right + width > camera.width ? x - RADIUS - 5 - width : right;
+  pen.caption({ text, colour: palette.text }, left, y + FONT_SIZE / 2 - 1);
 }

@@ -1,11 +1,13 @@
 /** Draws the inside of a host that is large enough on the screen. */
 import type { LinkStats } from "../../../src/kernel/types.ts";
 import type { Sighting } from "../../session/scene/protocol.ts";
+import { withoutDigest } from "./describe.ts";
 import { drawDrop } from "./draw-far.ts";
 import { CARD, HEADER, RAIL, type Rect, TRUNK } from "./geometry.ts";
 import { type Box, type DeviceMark, HOST_RECT, type Interior, type Rail, trunkOf } from "./interior.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { ShownNetwork } from "./networks.ts";
+import { packetWords } from "./packet-words.ts";
 import { networkColour } from "./palette.ts";
 import { FONT_SIZE, LINE_HEIGHT, type Pen, type Stroke, type TextLine } from "./pen.ts";
 import { byteCount } from "./units.ts";
@@ -23,8 +25,8 @@ const BAR = 12;
 export interface Marked {
   /** Key of the selected box, or `namespace/ifindex` of a device; empty: the host itself; undefined: nothing here. */
   readonly chosen: string | undefined;
-  /** The last packet that was dropped anywhere was dropped here. */
-  readonly dropped: boolean;
+  /** The last packet that was dropped anywhere was dropped here: at that `namespace/device`; "" where that isn't known. */
+  readonly dropped: string | undefined;
   /** The last packet seen at each device, by `namespace/device`. */
   readonly sightings: ReadonlyMap<string, Sighting>;
 }
@@ -37,7 +39,7 @@ export function drawInside(pen: Pen, model: SwarmModel, host: HostState, marked:
   pen.frame(HOST_RECT, { colour: host.off ? palette.wrong : palette.edge, width: 1 });
   if (marked.chosen === "") frameChosen(pen, HOST_RECT);
   drawTitle(pen, host);
-  if (marked.dropped) drawDrop(pen);
+  if (marked.dropped !== undefined) drawDrop(pen, HOST_RECT);
   const interior = host.interior(model.networks);
   if (interior === undefined) {
     if (host.off) pen.cross(pen.x(HOST_RECT.width / 2), pen.y(HOST_RECT.height / 2), 14);
@@ -152,7 +154,7 @@ function drawBox(pen: Pen, { rect, container, name, networks }: Box, chosen: boo
     { text: shortName(name, service), colour: palette.text },
     ...(running ? [] : [{ text: container?.state ?? "", colour: palette.wrong }]),
     ...(service === undefined ? [] : [{ text: service, colour: palette.dim }]),
-    ...(container === undefined ? [] : [{ text: container.image, colour: palette.dim }]),
+    ...(container === undefined ? [] : [{ text: withoutDigest(container.image), colour: palette.dim }]),
     ...(container === undefined ? [] : [{ text: container.id.slice(0, 12), colour: palette.dim }]),
   ];
   pen.lines(below, texts);
@@ -176,6 +178,7 @@ function drawMarks(pen: Pen, host: HostState, { marks, router }: Interior, marke
     drawMark(pen, mark, host.counts.get(key));
     if (marked.chosen === key) frameChosen(pen, mark.rect);
     if (seen !== undefined) drawSighting(pen, mark, seen);
+    if (marked.dropped === `${names?.name ?? ""}/${mark.device.name}`) drawDrop(pen, mark.rect);
   }
 }
 
@@ -232,7 +235,7 @@ function drawPortName(pen: Pen, { rect, device, ...rest }: DeviceMark, counts: L
 }
 
 /** The last packet that a device saw. */
-function drawSighting(pen: Pen, { rect }: DeviceMark, { out, protocol, summary }: Sighting): void {
+function drawSighting(pen: Pen, { rect }: DeviceMark, sighting: Sighting): void {
   const { palette, context } = pen;
   const out2 = 2 / pen.camera.scale;
   pen.frame(
@@ -240,7 +243,7 @@ function drawSighting(pen: Pen, { rect }: DeviceMark, { out, protocol, summary }
     { colour: palette.mark, width: 2 },
   );
   if (pen.px(rect.height) < 2 * LINE_HEIGHT) return;
-  const text = pen.fit(`${out ? "→" : "←"} ${protocol} ${summary}`, 420);
+  const text = pen.fit(`${sighting.out ? "→" : "←"} ${packetWords(sighting)}`, 420);
   const [x, y] = [pen.x(rect.x), pen.y(rect.y + rect.height) + LINE_HEIGHT];
   context.fillStyle = palette.chosen;
   context.fillRect(x - 2, y - FONT_SIZE, text.length * pen.character + 4, LINE_HEIGHT);

@@ -13,9 +13,9 @@ export const UNDERLAY = "underlay";
 const GAP = { x: 110, y: 190, blocks: 260 } as const;
 /** Each bar above a row takes this. */
 const BAR = 34;
-const SWITCH = { width: 360, height: 96, above: 120 } as const;
+const SWITCH = { width: 460, height: 110, above: 110 } as const;
 /** From leaves to spines. */
-const SPINE_HEIGHT = 620;
+const SPINE_HEIGHT = 520;
 /** Width by height that the drawing should have. */
 const ASPECT = 1.5;
 /** Rows should be full: so much of a difference in shape is taken for it. */
@@ -75,10 +75,11 @@ export interface Layout {
   path(from: WireEnd, to: WireEnd): readonly number[] | undefined;
 }
 
-/** A host's wire by its place. */
+/** A host's wire by its place, and the spine over which a packet gets there. */
 export interface WireEnd {
   readonly host: number;
   readonly wire: number;
+  readonly spine?: number;
 }
 
 /** Columns of each block that make the whole as wide as it should be. */
@@ -279,7 +280,7 @@ class Layouter {
         : [...way, this.#barY(0, s), this.#middle(box.leaf), this.#barY(0, s)];
     };
     const [there, back] = [climb(a), pairsReversed(climb(b))];
-    return [...start, ...there, ...middle(a), ...this.#over(a, b), ...middle(b), ...back, ...end];
+    return [...start, ...there, ...middle(a), ...this.#over(a, b, to.spine), ...middle(b), ...back, ...end];
   }
 
   #toTop({ leaf, row }: HostBox, s: number): number[] {
@@ -287,8 +288,10 @@ class Layouter {
     return row === 0 ? [] : [trunk, this.#barY(row, s), trunk, this.#barY(0, s)];
   }
 
-  /** Between two leaves: which spine a packet takes is the switches' secret (a hash), so it goes below all of them. */
-  #over(a: HostBox, b: HostBox): number[] {
+  /** Between two leaves: over a spine, or through the middle where it isn't known which one. */
+  #over(a: HostBox, b: HostBox, spine: number | undefined): number[] {
+    const rect = this.#switches.find(({ kind, number }) => kind === "spine" && number === spine)?.rect;
+    if (rect !== undefined) return [rect.x + rect.width / 2, rect.y + rect.height / 2];
     const y = this.#switchY() - SPINE_HEIGHT / 2;
     return [this.#middle(a.leaf), y, this.#middle(b.leaf), y];
   }

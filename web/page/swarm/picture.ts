@@ -1,7 +1,7 @@
 /** The canvas: draws when something has changed, and hears the pointer. */
 import type { Time } from "../../../src/base/time.ts";
 import { Camera } from "./camera.ts";
-import { type Drawn, draw, type Selection } from "./draw.ts";
+import { type Drawn, draw } from "./draw.ts";
 import { HOST } from "./geometry.ts";
 import type { SwarmAction } from "./keys.ts";
 import { Legend } from "./legend.ts";
@@ -9,6 +9,7 @@ import type { SwarmModel } from "./model.ts";
 import { readPalette } from "./palette.ts";
 import { Pen } from "./pen.ts";
 import { pick, placeOf } from "./pick.ts";
+import type { Selection } from "./selection.ts";
 
 /** A press that moves so many pixels is no click. */
 const CLICK = 4;

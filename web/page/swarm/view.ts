@@ -4,7 +4,6 @@ import type { SceneUpdate } from "../../session/scene/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
 import { describe, summary } from "./describe.ts";
-import type { Selection } from "./draw.ts";
 import { actionOf, KEY_HELP, type SwarmAction } from "./keys.ts";
 import { Looker } from "./looker.ts";
 import { ContextMenu, type MenuEntry } from "./menu.ts";
@@ -12,9 +11,13 @@ import { SwarmModel } from "./model.ts";
 import { Outline } from "./outline.ts";
 import { keysIn } from "./pick.ts";
 import { Picture } from "./picture.ts";
+import type { Selection } from "./selection.ts";
+
+/** Devices that have seen a packet are marked for so long, ms, and those that saw the last one until the next comes. */
+const TRAIL = 400;
 
 /** What the menu is about: a host, or a container on it. */
-export interface MenuPlace {
+interface MenuPlace {
   readonly host: string;
   readonly container: string | undefined;
 }
@@ -24,7 +27,6 @@ export class SwarmView implements StageView {
   readonly id = "swarm";
   readonly title = "Swarm";
   readonly #page: Page;
-  readonly #more: readonly ((place: MenuPlace) => readonly MenuEntry[])[];
   readonly #looker: Looker;
   readonly #picture = new Picture({
     chosen: (selection) => this.#choose(selection, false),
@@ -41,10 +43,8 @@ export class SwarmView implements StageView {
   #selection: Selection | undefined;
   #phase = "";
 
-  /** @param more further entries of a host's or a container's menu */
-  constructor(page: Page, more: readonly ((place: MenuPlace) => readonly MenuEntry[])[] = []) {
+  constructor(page: Page) {
     this.#page = page;
-    this.#more = more;
     this.#looker = new Looker({
       scene: (look) => page.session.scene(look),
       near: () => this.#picture.near(),
@@ -54,7 +54,7 @@ export class SwarmView implements StageView {
     page.hub.on("lab", () => page.attempt(this.#lab()));
     page.hub.on("status", ({ phase }) => {
       this.#phase = phase;
-      this.#looker.status(phase === "running");
+      this.#looker.status(phase === "running" || phase === "replaying");
     });
     page.hub.on("host", ({ host, container }) => this.#told(host, container));
   }
@@ -82,7 +82,8 @@ export class SwarmView implements StageView {
     this.#details.className = "swarm-details";
     this.#details.setAttribute("role", "status");
     const { canvas } = this.#picture;
-    canvas.title = KEY_HELP;
+    canvas.setAttribute("aria-description", KEY_HELP);
+    for (const event of ["focus", "blur"]) canvas.addEventListener(event, () => this.#describe());
     canvas.addEventListener("keydown", (event) => this.#key(event));
     const picture = document.createElement("div");
     picture.className = "swarm-picture";
@@ -110,12 +111,13 @@ export class SwarmView implements StageView {
     const model = this.#model;
     if (model === undefined) return;
     const before = model.now;
+    model.trail = this.#phase === "running" ? (TRAIL * update.span) / Math.max(1, wall) : 0;
     if (model.apply(update)) this.#picture.changed();
     this.#picture.time(before, update.now, this.#phase === "running" && slow ? wall : 0);
     const text = summary(model);
     if (this.#summary.textContent !== text) {
       this.#summary.textContent = text;
-      this.#picture.canvas.setAttribute("aria-label", `The swarm: ${text}. ${KEY_HELP}`);
+      this.#picture.canvas.setAttribute("aria-label", `The swarm: ${text}`);
     }
     this.#describe();
     this.#outline.update(model);
@@ -125,7 +127,8 @@ export class SwarmView implements StageView {
     const model = this.#model;
     const what = this.#picture.hover ?? this.#selection;
     const found = model === undefined || what === undefined ? undefined : describe(model, what);
-    const text = found === undefined ? "" : [found.title, ...found.lines].join("\n");
+    const help = this.#picture.canvas.matches(":focus-visible") ? KEY_HELP : "";
+    const text = found === undefined ? help : [found.title, ...found.lines].join("\n");
     if (this.#details.textContent !== text) this.#details.textContent = text;
   }
 
@@ -180,7 +183,7 @@ export class SwarmView implements StageView {
       { text: `Tables of ${host}`, action: () => this.#tables(selection) },
       { text: "Zoom to it", action: () => this.#picture.zoomTo(selection) },
       { text: "Show all", action: () => this.#act({ kind: "fit" }) },
-      ...this.#more.flatMap((entriesFor) => entriesFor(place)),
+      { text: `Break ${host}…`, action: () => this.#page.hub.tell("break", { host }) },
     ];
     this.#menu.open(container ?? host, entries, x, y);
   }

@@ -149,7 +149,7 @@ const ABOUT = {
   latency:
     "How long unicast frames took from the sender's NIC, its queue included, to the receiver's: the wire's delay, and what it waited. Frames that were lost don't count.",
   convergence:
-    "Of what the hosts of the swarm are and have together, how much each of them knows on average: memberlist's members, NetworkDB's nodes, endpoints of the overlay networks in whose traffic it takes part. By number; a table of all hosts says which are stale. Sampled.",
+    "Of what the hosts of the swarm are and have together, how much each of them knows on average: memberlist's members, NetworkDB's nodes, endpoints of the overlay networks in whose traffic it takes part. By number; a table of all hosts says which are stale. Sampled; of more than 100 hosts, 100 at a time.",
   events: "Packet arrivals and kernel timers that the emulator handled in a second of wall time.",
   speed: "Virtual time by wall time: above 1, faster than it would be.",
   memory: "Bytes that the kernels of all workers have in use, and that they hold.",

@@ -2,31 +2,32 @@
 import type { Layer } from "./layers.ts";
 import type { Change } from "./protocol.ts";
 
-/** How the layers of two moments lie on each other: so many of the one's first are gone, so many of the other's are new. */
+/** How the layers of two moments lie on each other: from some place on in each of them, so many stand for each other. */
 interface Alignment {
-  /** Layers at the front that stand for each other. */
-  readonly front: number;
-  /** Layers at the end that stand for each other. */
-  readonly back: number;
+  readonly before: number;
+  readonly after: number;
+  readonly count: number;
 }
 
-function common(
-  a: readonly Layer[],
-  b: readonly Layer[],
-  at: (layers: readonly Layer[], i: number) => string | undefined,
-) {
+function matches(a: readonly Layer[], b: readonly Layer[], from: number, to: number): number {
   let same = 0;
-  while (same < Math.min(a.length, b.length) && at(a, same) === at(b, same)) same++;
+  while (a[from + same] !== undefined && a[from + same]?.name === b[to + same]?.name) same++;
   return same;
 }
 
 /** A tunnel's headers are put in front of what stays as it is; ESP takes the place of what is sealed. */
-function align(before: readonly Layer[], after: readonly Layer[]): Alignment {
-  const back = common(before, after, (layers, i) => layers.at(-1 - i)?.name);
-  const room = Math.min(before.length, after.length);
-  if (back === room) return { front: 0, back };
-  const front = common(before, after, (layers, i) => layers[i]?.name);
-  return { front, back: Math.min(back, room - front) };
+function align(a: readonly Layer[], b: readonly Layer[]): Alignment {
+  const [more, less] = [Math.max(0, a.length - b.length), Math.max(0, b.length - a.length)];
+  const rest = Math.min(a.length, b.length);
+  if (matches(a, b, more, less) >= rest) return { before: more, after: less, count: rest };
+  let best: Alignment = { before: 0, after: 0, count: matches(a, b, 0, 0) };
+  for (let skip = 1; skip < Math.max(a.length, b.length) && best.count === 0; skip++) {
+    const put = matches(a, b, 0, skip);
+    const taken = matches(a, b, skip, 0);
+    if (put > 0 || taken > 0)
+      best = put >= taken ? { before: 0, after: skip, count: put } : { before: skip, after: 0, count: taken };
+  }
+  return best;
 }
 
 function describe(layer: Layer): string {
@@ -40,16 +41,15 @@ function describe(layer: Layer): string {
 /** @param before undefined where nothing was seen yet: then nothing has changed */
 export function changesBetween(before: readonly Layer[] | undefined, after: readonly Layer[]): Change[] {
   if (before === undefined) return [];
-  const { front, back } = align(before, after);
-  const pairs: [Layer, Layer][] = [];
-  for (let i = 0; i < front; i++) pairs.push([before[i] as Layer, after[i] as Layer]);
-  for (let i = back; i > 0; i--) pairs.push([before.at(-i) as Layer, after.at(-i) as Layer]);
+  const from = align(before, after);
+  const isAlone = (start: number) => (_: Layer, i: number) => i < start || i >= start + from.count;
+  const pairs = before.slice(from.before, from.before + from.count);
   return [
-    ...before.slice(front, before.length - back).map((layer): Change => ({ layer: layer.name, to: undefined })),
+    ...before.filter(isAlone(from.before)).map((layer): Change => ({ layer: layer.name, to: undefined })),
     ...after
-      .slice(front, after.length - back)
+      .filter(isAlone(from.after))
       .map((layer): Change => ({ layer: layer.name, from: undefined, to: describe(layer) })),
-    ...pairs.flatMap(([old, now]) => fieldChanges(old, now)),
+    ...pairs.flatMap((old, i) => fieldChanges(old, after[from.after + i] as Layer)),
   ];
 }
 

@@ -131,13 +131,13 @@ function vxlanText(mark: Of<"vxlan-out"> | Of<"vxlan-in">): StageText {
   const { vni, remote, own, mac, device } = mark;
   if (mark.kind === "vxlan-in") {
     const detail = `VNI ${vni}, from VTEP ${formatIpv4(remote)} to ${formatIpv4(own)}`;
-    return { kind: "change", title: "VXLAN decapsulation", detail, ref: { table: "fdb", device, mac } };
+    return { kind: "change", title: "VXLAN decap", detail, ref: { table: "fdb", device, mac } };
   }
   const entry = mark.entry === "default" ? "default entry" : `${formatMac(mac)}, ${mark.entry}`;
   const detail = `VNI ${vni}, to VTEP ${formatIpv4(remote)} (FDB: ${entry})`;
   return {
     kind: "change",
-    title: "VXLAN encapsulation",
+    title: "VXLAN encap",
     detail,
     ref: { table: "fdb", device, mac: mark.entry === "default" ? 0 : mac },
   };
@@ -171,7 +171,7 @@ function ipvsText(mark: Of<"ipvs">): StageText {
 
 function espText({ kind, spi, sequence, source, destination }: Of<"esp-out" | "esp-in">): StageText {
   const what = `SPI 0x${spi.toString(16).padStart(8, "0")}, sequence ${sequence}, ${formatIpv4(source)} → ${formatIpv4(destination)}`;
-  const title = kind === "esp-out" ? "ESP encryption" : "ESP decryption";
+  const title = kind === "esp-out" ? "ESP seal" : "ESP open";
   return { kind: "change", title, detail: what, ref: { table: "xfrm-states", spi, destination } };
 }
 
@@ -181,15 +181,17 @@ function deliverText({ to, local, remote, device }: Of<"deliver">): StageText {
     return { kind: "deliver", title: "delivered: ICMP", detail: `${name}, to the kernel`, ref: undefined };
   }
   if (to === "ARP") {
-    const ref: EntryRef | undefined = undefined;
-    return { kind: "deliver", title: "delivered: ARP", detail: local.port === 1 ? "request" : "reply", ref };
+    const asked = local.port === 1;
+    const detail = asked ? `request for ${formatIpv4(local.ip)}` : `reply from ${formatIpv4(remote.ip)}`;
+    const ref: EntryRef = { table: "neighbours", device, ip: remote.ip };
+    return { kind: "deliver", title: "delivered: ARP", detail, ref };
   }
   if (to === "ARP proxy") {
     const ref: EntryRef = { table: "neighbours", device, ip: local.ip };
     return { kind: "deliver", title: "answered by the VXLAN device", detail: `for ${formatIpv4(local.ip)}`, ref };
   }
   if (to === "raw")
-    return { kind: "deliver", title: "delivered: raw or ping socket", detail: `${local.port}`, ref: undefined };
+    return { kind: "deliver", title: "delivered: raw socket", detail: `id or protocol ${local.port}`, ref: undefined };
   const protocol = to === "UDP" ? "udp" : to === "SCTP" ? "sctp" : "tcp";
   const detail = `${endText(local)} from ${endText(remote)}`;
   return { kind: "deliver", title: `delivered: ${to}`, detail, ref: { table: "sockets", protocol, port: local.port } };
@@ -218,6 +220,8 @@ function dropRef(mark: Of<"drop">, known: Known): EntryRef | undefined {
   if (reason === "IPVS")
     return { table: "ipvs", fwmark: mark.packetMark, protocol: name ?? "tcp", service: destination };
   if (reason === "IP_RPFILTER") return { table: "routes", ip: source.ip };
+  if (reason === "DEV_DOWN" || (reason === "PKT_TOO_BIG" && mark.route === "none"))
+    return device === "" ? undefined : { table: "links", device };
   if (ROUTE_REASONS.has(reason)) return { table: "routes", ip: destination.ip };
   if (reason.startsWith("NF_CT_") || reason === "NETFILTER_DROP")
     return { table: "conntrack", protocol, source, destination };

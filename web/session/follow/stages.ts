@@ -148,6 +148,12 @@ function rewrite(layers: readonly Layer[], changes: readonly (readonly [string, 
   );
 }
 
+/** What is in a tunnel; undefined where that was encrypted. */
+function insideOf(layers: readonly Layer[]): readonly Layer[] | undefined {
+  const at = layers.findIndex(({ name }) => name === "VXLAN");
+  return at < 0 ? undefined : layers.slice(at + 1);
+}
+
 /** What is known behind a hop. */
 function look({ frame, mark }: Hop, seen: Seen): Seen {
   const packet = frame !== undefined ? { bytes: frame.data, atIp: false } : mark && packetOf(mark);
@@ -163,6 +169,8 @@ function look({ frame, mark }: Hop, seen: Seen): Seen {
     const flow = seen.flow && { ...seen.flow, ...rewrittenEnds(mark) };
     return { layers, flow, rule: undefined };
   }
+  if (mark?.kind === "vxlan-in")
+    return { layers: seen.layers && insideOf(seen.layers), flow: undefined, rule: undefined };
   return { ...seen, rule: mark?.kind === "route" ? undefined : seen.rule };
 }
 

@@ -6,8 +6,8 @@ import type { PacketRow, PacketsApi } from "./protocol.ts";
 import type { Recording, TraceFiles } from "./recording.ts";
 import { parseSearch } from "./search.ts";
 
-/** Frames that are looked at in one call: some ten milliseconds. */
-const SEARCHED = 5_000;
+/** Frames that are looked at in one call: some twenty milliseconds. */
+const SEARCHED = 2_000;
 
 function row(recording: Recording, index: number): PacketRow | undefined {
   const frame = recording.frames[index];
@@ -54,6 +54,11 @@ export function packetsApi(context: SessionContext): PacketsApi {
       }
       const places = Uint32Array.from(found);
       return transfer({ found: places, next: Math.max(from, next) }, [places.buffer]);
+    },
+    traceBytes: () => recording().traceBytes,
+    async traceParts(take) {
+      const { plan, seed, lab, now } = context.emulation;
+      for (const part of recording().parts(plan, seed, lab.addresses, now)) await take(transfer(part, [part.buffer]));
     },
     trace: () => handOver(context.emulation.files()),
     tracePart: (from, to) => handOver(context.emulation.files(from, to)),

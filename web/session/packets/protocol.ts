@@ -38,6 +38,10 @@ export interface PacketsApi {
   describe(index: number): string;
   /** Looks for frames, some thousands a call. @param text as parseSearch takes it @param from the first one to look at */
   search(text: string, from: number): SearchResult;
+  /** How large a trace of it all would be, in bytes, about. */
+  traceBytes(): number;
+  /** The same trace in parts, each handed over when the last one was taken. */
+  traceParts(take: (part: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void>;
   trace(): TraceFiles;
   /** A trace of a part of the frames, with all keys. @param to behind the last one */
   tracePart(from: number, to: number): TraceFiles;

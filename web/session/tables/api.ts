@@ -3,6 +3,7 @@ import type { TableId } from "../../../src/lab/inspect/tables/list.ts";
 import type { HostTable } from "../../../src/lab/inspect/tables/table.ts";
 import type { SessionContext } from "../context.ts";
 import type { Emulation } from "../emulation.ts";
+import { turn } from "../time/turn.ts";
 import { Agreement, compareTables } from "./compare.ts";
 import { MOMENT_HOSTS, Moments, tableKey } from "./moments.ts";
 import type { TableChoice, TablesApi, TimedTable } from "./protocol.ts";
@@ -40,6 +41,8 @@ export function tablesApi(context: SessionContext): TablesApi {
       const hosts = emulation.plan.hosts.map(({ name }) => name);
       const agreement = new Agreement(hosts.length);
       for (let at = 0; at < hosts.length; at += BATCH) {
+        // What the page asks meanwhile gets its turn: a pause, above all.
+        if (at > 0) await turn();
         const some = hosts.slice(at, at + BATCH);
         const answers = await emulation.inspect(some, queryOf(table, namespace));
         for (const [i, host] of some.entries())
