@@ -207,6 +207,20 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
     },
   );
 
+  it.each([1, 2])("stops on the grid after an event, whatever part it came in (%i workers)", async (workers) => {
+    const answered = async (pace?: Pace): Promise<number[]> => {
+      const run = await cluster(mesh("1"), workers, { pace });
+      const stops: number[] = [];
+      for (let i = 0; i < 5; i++) stops.push((await run.runUntilEvent(() => true, SEC)).time);
+      await run.stop();
+      return stops;
+    };
+    const free = await answered();
+    expect(new Set(free).size).toBe(5);
+    expect(await answered({ grant: (now) => ({ until: now + 37 * US }) })).toEqual(free);
+    expect(await answered({ grant: () => ({ until: FOREVER, watch: WATCH.event }) })).toEqual(free);
+  });
+
   it("returns where its pace ends it", async () => {
     let parts = 0;
     const pace: Pace = { grant: (now) => (parts++ === 3 ? undefined : { until: now + MS }) };
