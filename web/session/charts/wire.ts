@@ -73,6 +73,7 @@ export class WireMeter {
       return;
     }
     this.#timeline.add("frames", time, 1);
+    this.#timeline.add("bits", time, 8 * length);
     this.#timeline.add(`host ${wire.host}`, time, 8 * length);
     this.#timeline.add(`traffic ${trafficOf(data)}`, time, 8 * length);
     if (!measurable(data)) return;
