@@ -2,11 +2,11 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
+import { faultText } from "../../src/lab/fault-text.ts";
 import type { HostCensus } from "../../src/lab/inspect/census.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
-import { faultText } from "../../src/lab/parse-fault.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
@@ -15,6 +15,7 @@ import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
 import { Recorder } from "./charts/recorder.ts";
 import { HopWatch } from "./follow/watch.ts";
+import type { TypedRun } from "./labs/run-records.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
@@ -43,6 +44,8 @@ interface Life {
 export interface Ground {
   kernel(): Promise<WasmModule>;
   readonly platform: Platform;
+  /** What hosts run in workers beside this thread, as their platform names it. */
+  readonly machines: string;
 }
 
 /** What an emulation is made with beside its lab. */
@@ -50,6 +53,8 @@ export interface EmulationOptions {
   readonly ground: Ground;
   /** Virtual ns per second. */
   readonly speed: number;
+  /** Threads that the hosts are shared out to; 1: this one alone. */
+  readonly workers: number;
   readonly life?: Life;
 }
 
@@ -58,6 +63,7 @@ export class Emulation implements Hands {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly tell: OnEvents;
+  readonly workers: number;
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
@@ -75,6 +81,8 @@ export class Emulation implements Hands {
   #known: Time;
   #steps = 0;
   #failures = 0;
+  /** Lines that were typed, in order. */
+  readonly typedRuns: TypedRun[] = [];
   /** It has ended by an error. */
   #failed = false;
   #ended: Promise<void> = Promise.resolve();
@@ -84,6 +92,7 @@ export class Emulation implements Hands {
     this.plan = plan;
     this.seed = seed;
     this.tell = tell;
+    this.workers = parts.workers;
     this.#outbox = outbox;
     this.#session = parts.session;
     this.#clock = parts.clock;
@@ -103,6 +112,7 @@ export class Emulation implements Hands {
         session: parts.session,
         tell: (event) => outbox.push(event),
         typed: (command) => this.#all.typed(command),
+        began: (run) => this.typedRuns.push(run),
       },
       parts.life?.terminals,
     );
@@ -114,11 +124,12 @@ export class Emulation implements Hands {
     const recorder = new Recorder(options.ground.platform.clock, NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
+    const { ground, workers } = options;
     const session = await LabSession.start(plan, {
-      module: await options.ground.kernel(),
-      machines: createMachine,
-      workers: 1,
-      platform: options.ground.platform,
+      module: await ground.kernel(),
+      machines: workers === 1 ? createMachine : ground.machines,
+      workers,
+      platform: ground.platform,
       seed,
       capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recorder.tap(recording)) },
       pace: clock,
@@ -129,6 +140,7 @@ export class Emulation implements Hands {
       recording,
       recorder,
       watch,
+      workers,
       life: options.life,
     });
     clock.owner = emulation.#script;
@@ -381,6 +393,7 @@ export class Emulation implements Hands {
 
 /** What an emulation is put together from. */
 interface EmulationParts {
+  readonly workers: number;
   readonly session: LabSession;
   readonly clock: Clock;
   readonly recording: Recording;

@@ -10,6 +10,7 @@ import {
 } from "../../../src/lab/open-terminal.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../../../src/lab/session.ts";
 import { incomplete } from "../../../src/shell/sh/sh.ts";
+import type { TypedRun } from "../labs/run-records.ts";
 import type { TerminalEntry } from "./protocol.ts";
 import type { Screen } from "./screen.ts";
 
@@ -25,6 +26,8 @@ export interface TypedCommand {
   readonly host: string;
   /** The container on whose terminal it was typed. */
   readonly terminal: string | undefined;
+  /** What stood in the last line, where a program waited. */
+  readonly prompt: string | undefined;
   readonly command: string;
   readonly output: string;
   /** The container whose terminal is open now. */
@@ -41,6 +44,8 @@ export interface ShellParts {
   readonly kept: boolean;
   /** Told of each command that was typed. */
   readonly typed: (command: TypedCommand) => void;
+  /** Told of each line that begins to run; it says later how that ended. */
+  readonly began?: ((run: TypedRun) => void) | undefined;
 }
 
 /** A command under way. */
@@ -63,6 +68,7 @@ export class HostShell {
   readonly #session: LabSession;
   readonly #begin: string | undefined;
   readonly #typed: (command: TypedCommand) => void;
+  readonly #began: ((run: TypedRun) => void) | undefined;
   #open: OpenTerminal | undefined;
   /** The last request on the open terminal. */
   #last = 0;
@@ -74,13 +80,14 @@ export class HostShell {
   /** Lines of a command that isn't whole yet. */
   #begun = "";
 
-  constructor(entry: TerminalEntry, { session, screen, begin, kept, typed }: ShellParts) {
+  constructor(entry: TerminalEntry, { session, screen, begin, kept, typed, began }: ShellParts) {
     this.entry = entry;
     this.screen = screen;
     this.kept = kept;
     this.#session = session;
     this.#begin = begin;
     this.#typed = typed;
+    this.#began = began;
   }
 
   /** The container whose terminal is open here now. */
@@ -204,14 +211,24 @@ export class HostShell {
     const open = this.#open;
     this.#open = undefined;
     const typed = new TypedOutput(input);
+    const start = this.#session.cluster.now;
+    const run: TypedRun = {
+      ...{ start, host, terminal: open?.container, command, answer: open !== undefined },
+      end: undefined,
+      exit: undefined,
+    };
+    if ("command" in input) this.#began?.(run);
     const show = (_stream: string, output: string): void => this.screen.print(typed.take(output));
     const ended = (outcome: CommandOutcome): void => {
       running.answered = outcome.answered ?? 0;
+      run.end = running.answered;
+      run.exit = outcome.exit;
       this.#open = openAfter(outcome, open, typed.tail);
       this.#last = outcome.id;
       if (outcome.refused !== undefined) this.screen.print(`${outcome.refused}\n`);
       const output = outcome.refused === undefined ? typed.text : `${outcome.refused}\n`;
-      this.#typed({ host, terminal: open?.container, command, output, open: this.#open?.container });
+      const { container: terminal, tail: prompt } = open ?? { container: undefined, tail: undefined };
+      this.#typed({ host, terminal, prompt, command, output, open: this.#open?.container });
     };
     const limit = this.#session.cluster.now + TYPED_LIMIT;
     const id = this.#session.begin(host, input, show, ended);
