@@ -4,6 +4,7 @@ import type { LabRequest } from "../../session/labs/protocol.ts";
 import { button, element, type Page, showProblem } from "../page.ts";
 import { save } from "../save.ts";
 import type { Stage } from "../stage.ts";
+import { Dialog } from "../time/dialog.ts";
 import { Address, type Asked, askedBy, fragmentOf } from "./address.ts";
 import { type LabFileShown, LabView } from "./editor/view.ts";
 import { chooseFile, type LabText, takeDrops } from "./files.ts";
@@ -34,6 +35,7 @@ export class Labs {
   readonly #view: LabView;
   readonly #address: Address;
   readonly #delete: HTMLButtonElement;
+  readonly #forgetting = new Dialog("forget", "Delete a lab of yours");
   /** Virtual time. */
   #now = 0;
   /** The last change that there was no room for. */
@@ -43,7 +45,7 @@ export class Labs {
     this.#page = page;
     this.#stage = stage;
     this.#gallery = new Gallery(page, element("lab-filter"), element("labs"));
-    this.#delete = button("Delete", () => this.#forget());
+    this.#delete = button("Delete…", () => this.#askToForget());
     this.#delete.id = "lab-delete";
     this.#view = new LabView(page, { edited: (file) => this.#edited(file), buttons: this.#buttons() });
     stage.add(this.#view);
@@ -147,11 +149,20 @@ export class Labs {
     return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept in this browser" };
   }
 
-  #forget(): void {
+  #askToForget(): void {
     const { name } = this.#view.file;
-    this.#kept.remove(name);
-    this.#listKept();
-    this.#page.attempt(this.#page.open(FIRST));
+    const dialog = this.#forgetting;
+    const text = document.createElement("p");
+    text.textContent = `${name} is kept in this browser only, and can't be had back.`;
+    const forget = button("Delete it", () => {
+      dialog.close();
+      this.#kept.remove(name);
+      this.#listKept();
+      this.#page.attempt(this.#page.open(FIRST));
+    });
+    forget.id = "lab-forget";
+    dialog.body.replaceChildren(text, forget);
+    dialog.open();
   }
 
   #listKept(): void {
