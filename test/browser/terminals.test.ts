@@ -74,7 +74,7 @@ describePage("terminals", ({ openPage }) => {
       await page.getByRole("dialog").waitFor();
       await page.keyboard.type(filter);
       if (another) await page.getByLabel("Another one").check();
-      await page.getByRole("searchbox").focus();
+      await page.getByRole("dialog").getByRole("searchbox").focus();
       await page.keyboard.press("Enter");
     };
     await open("web");

@@ -1,6 +1,8 @@
 /** The page under test: one browser and two servers for a file of tests, pages that note every complaint, what they show. */
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect } from "vitest";
@@ -150,4 +152,20 @@ export async function terminalText(page: Page, name: string): Promise<string> {
 export async function typeLine(page: Page, line: string): Promise<void> {
   await page.keyboard.type(line);
   await page.keyboard.press("Enter");
+}
+
+/** What `swarmwire run` makes of a lab. */
+export function runInNode(lab: string): { readonly transcript: string; readonly trace: Buffer; readonly keys: string } {
+  const folder = mkdtempSync(join(tmpdir(), "swarmwire-page-"));
+  try {
+    const path = join(folder, "trace.pcapng");
+    const { stdout } = spawnSync(process.execPath, ["bin/swarmwire.js", "run", lab, "--pcap", path], {
+      cwd: ROOT,
+      encoding: "utf8",
+    });
+    const keys = stdout.includes("ESP keys: ") ? readFileSync(`${path}.esp_sa`, "utf8") : "";
+    return { transcript: stdout.slice(0, stdout.indexOf("Trace: ")), trace: readFileSync(path), keys };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

@@ -17,6 +17,7 @@ import { SwarmView } from "./swarm/view.ts";
 import { TablesView } from "./tables/view.ts";
 import { TerminalsView } from "./terminals/terminals.ts";
 import { TimeBar } from "./time/bar.ts";
+import { addWorkers } from "./workers/workers.ts";
 
 /** The page's state. */
 export class App implements Page {
@@ -36,6 +37,7 @@ export class App implements Page {
     this.session = session;
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
+    addWorkers(this, element("save"));
     new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
     this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("details"));

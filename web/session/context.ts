@@ -7,6 +7,8 @@ export class SessionContext {
   readonly ground: Ground;
   /** The speed of time that the user chose, for each lab that is opened. */
   speed = Number.POSITIVE_INFINITY;
+  /** Threads that hosts are shared out to, for each lab that is opened. */
+  workers = 1;
   #emulation: Emulation | undefined;
   /** What is being put in its place. */
   #replacing: Promise<unknown> = Promise.resolve();

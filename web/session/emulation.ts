@@ -44,6 +44,8 @@ interface Life {
 export interface Ground {
   kernel(): Promise<WasmModule>;
   readonly platform: Platform;
+  /** What hosts run in workers beside this thread, as their platform names it. */
+  readonly machines: string;
 }
 
 /** What an emulation is made with beside its lab. */
@@ -51,6 +53,8 @@ export interface EmulationOptions {
   readonly ground: Ground;
   /** Virtual ns per second. */
   readonly speed: number;
+  /** Threads that the hosts are shared out to; 1: this one alone. */
+  readonly workers: number;
   readonly life?: Life;
 }
 
@@ -59,6 +63,7 @@ export class Emulation implements Hands {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly tell: OnEvents;
+  readonly workers: number;
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
@@ -87,6 +92,7 @@ export class Emulation implements Hands {
     this.plan = plan;
     this.seed = seed;
     this.tell = tell;
+    this.workers = parts.workers;
     this.#outbox = outbox;
     this.#session = parts.session;
     this.#clock = parts.clock;
@@ -118,11 +124,12 @@ export class Emulation implements Hands {
     const recorder = new Recorder(options.ground.platform.clock, NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
+    const { ground, workers } = options;
     const session = await LabSession.start(plan, {
-      module: await options.ground.kernel(),
-      machines: createMachine,
-      workers: 1,
-      platform: options.ground.platform,
+      module: await ground.kernel(),
+      machines: workers === 1 ? createMachine : ground.machines,
+      workers,
+      platform: ground.platform,
       seed,
       capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recorder.tap(recording)) },
       pace: clock,
@@ -133,6 +140,7 @@ export class Emulation implements Hands {
       recording,
       recorder,
       watch,
+      workers,
       life: options.life,
     });
     clock.owner = emulation.#script;
@@ -385,6 +393,7 @@ export class Emulation implements Hands {
 
 /** What an emulation is put together from. */
 interface EmulationParts {
+  readonly workers: number;
   readonly session: LabSession;
   readonly clock: Clock;
   readonly recording: Recording;

@@ -8,6 +8,7 @@ import type { SceneApi } from "./scene/protocol.ts";
 import type { TablesApi } from "./tables/protocol.ts";
 import type { TerminalEntry, TerminalsApi } from "./terminals/protocol.ts";
 import type { Status, TimeApi } from "./time/protocol.ts";
+import type { WorkersApi } from "./workers/protocol.ts";
 
 /** What the worker tells the page, in order. */
 export type SessionEvent =
@@ -39,4 +40,5 @@ export interface SessionApi
     SceneApi,
     TablesApi,
     TerminalsApi,
-    TimeApi {}
+    TimeApi,
+    WorkersApi {}

@@ -29,7 +29,7 @@ steps:
 it("the saved lab makes the same trace, with faults within a step and quiet time skipped", async () => {
   const settings = { count: "5" };
   const { plan } = parseLabWith("two.yaml", TEXT, settings);
-  const context = new SessionContext({ kernel: loadKernel, platform: nodePlatform() });
+  const context = new SessionContext({ kernel: loadKernel, platform: nodePlatform(), machines: "" });
   const time = timeApi(context);
   let phase = "";
   let wake = (): void => {};

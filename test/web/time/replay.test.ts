@@ -13,7 +13,7 @@ import { galleryLab, labOf, runLab } from "../../support/lab.ts";
 
 /** A session as the page has one. */
 class Visit {
-  readonly context = new SessionContext({ kernel: loadKernel, platform: nodePlatform() });
+  readonly context = new SessionContext({ kernel: loadKernel, platform: nodePlatform(), machines: "" });
   readonly time = timeApi(this.context);
   status: Status | undefined;
   /** What terminals show, by host; the transcript by "". */

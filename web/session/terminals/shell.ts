@@ -26,6 +26,8 @@ export interface TypedCommand {
   readonly host: string;
   /** The container on whose terminal it was typed. */
   readonly terminal: string | undefined;
+  /** What stood in the last line, where a program waited. */
+  readonly prompt: string | undefined;
   readonly command: string;
   readonly output: string;
   /** The container whose terminal is open now. */
@@ -225,7 +227,8 @@ export class HostShell {
       this.#last = outcome.id;
       if (outcome.refused !== undefined) this.screen.print(`${outcome.refused}\n`);
       const output = outcome.refused === undefined ? typed.text : `${outcome.refused}\n`;
-      this.#typed({ host, terminal: open?.container, command, output, open: this.#open?.container });
+      const { container: terminal, tail: prompt } = open ?? { container: undefined, tail: undefined };
+      this.#typed({ host, terminal, prompt, command, output, open: this.#open?.container });
     };
     const limit = this.#session.cluster.now + TYPED_LIMIT;
     const id = this.#session.begin(host, input, show, ended);
