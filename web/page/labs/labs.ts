@@ -145,8 +145,8 @@ export class Labs {
     const name = own ? before : this.#kept.freeName(before);
     const isNew = this.#kept.text(name) === undefined;
     this.#lost = !this.#kept.put(name, text);
-    if (isNew) this.#listKept();
-    return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept in this browser" };
+    if (isNew) this.#listKept(name);
+    return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept here" };
   }
 
   #askToForget(): void {
@@ -165,10 +165,10 @@ export class Labs {
     dialog.open();
   }
 
-  #listKept(): void {
-    const { name, own } = this.#view.file;
-    this.#delete.hidden = !own || this.#kept.text(name) === undefined;
-    this.#gallery.own(this.#kept.list(), own ? name : undefined, (lab) => this.#page.attempt(this.#openText(lab)));
+  /** @param open which of the user's own is in the editor */
+  #listKept(open = this.#view.file.own ? this.#view.file.name : undefined): void {
+    this.#delete.hidden = open === undefined || this.#kept.text(open) === undefined;
+    this.#gallery.own(this.#kept.list(), open, (lab) => this.#page.attempt(this.#openText(lab)));
   }
 }
 

@@ -176,6 +176,7 @@ export class LabView implements StageView {
   #tell(error: LabCheck["error"]): void {
     this.#problem.hidden = error === undefined;
     if (this.#problem.textContent !== (error?.message ?? "")) this.#problem.textContent = error?.message ?? "";
+    this.#problem.title = error?.message ?? "";
     const { line, column } = error ?? {};
     const at = line !== undefined && column !== undefined ? { line, column } : undefined;
     this.#problem.onclick = at === undefined ? null : () => this.goTo(at.line, at.column);
