@@ -169,6 +169,11 @@ describePage("labs on the page", (setup) => {
     );
     await page.click("#restart");
     expect((await run()).equals(once)).toBe(true);
+    await page.click("#save-run");
+    await page.locator("#lab-name", { hasText: "ping-run.yaml" }).waitFor();
+    const text = (await saved(page, "#lab-save")).toString();
+    expect(text).toContain("host: b\n      drop: icmp\n");
+    expect(traceOfText("ping-run", text).equals(once)).toBe(true);
     await leave();
   });
 

@@ -13,13 +13,27 @@ interface FrameTimes {
   readonly busy: readonly number[];
 }
 
-/** Pixels of the drawing that have exactly that colour. */
-function pixels(page: Page, [r, g, b]: readonly [number, number, number]): Promise<number> {
+/** #c07900, the first colour of networks after the ingress'. */
+const FIRST = [0xc0, 0x79, 0x00] as const;
+/** --mark of the light theme. */
+const MARK = [0x0b, 0x57, 0xb0] as const;
+
+/** A part of the drawing. */
+interface Part {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Pixels of the drawing, or of a part of it, that have exactly that colour. */
+function pixels(page: Page, [r, g, b]: readonly [number, number, number], part?: Part): Promise<number> {
   return page.evaluate(`(() => {
     const canvas = document.querySelector(".swarm canvas");
     const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
     copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    const { x, y, width, height } = ${JSON.stringify(part) ?? "{ x: 0, y: 0, ...{ width: canvas.width, height: canvas.height } }"};
+    const { data } = copy.getImageData(x, y, width, height);
     let count = 0;
     for (let i = 0; i < data.length; i += 4)
       if (data[i] === ${r} && data[i + 1] === ${g} && data[i + 2] === ${b}) count++;
@@ -27,8 +41,27 @@ function pixels(page: Page, [r, g, b]: readonly [number, number, number]): Promi
   })()`);
 }
 
-/** #c07900, the first colour of networks after the ingress'. */
-const FIRST = [0xc0, 0x79, 0x00] as const;
+/** Where a packet of the first network is drawn: the topmost thing in that colour, as hosts with its bridges are below. */
+async function packet(page: Page): Promise<{ readonly x: number; readonly y: number }> {
+  const [r, g, b] = FIRST;
+  const found = await page.evaluate<number>(`(() => {
+    const canvas = document.querySelector(".swarm canvas");
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    for (let i = 0; i < data.length; i += 4)
+      if (data[i] === ${r} && data[i + 1] === ${g} && data[i + 2] === ${b}) return i / 4;
+    return -1;
+  })()`);
+  const width = await page.evaluate<number>(`document.querySelector(".swarm canvas").width`);
+  expect(found).toBeGreaterThan(0);
+  return { x: found % width, y: Math.floor(found / width) + 4 };
+}
+
+async function delayed(page: Page, ms: number): ReturnType<typeof packet> {
+  await page.waitForTimeout(ms);
+  return await packet(page);
+}
 
 /** Lets so many steps of the lab run. */
 async function steps(page: Page, count: number): Promise<void> {
@@ -147,6 +180,40 @@ describePage("the drawing of the swarm", (setup) => {
     await page.click("#restart");
     await expect.poll(() => page.locator(".swarm output").textContent()).toMatch(/0 containers, 1 network/);
     expect(await details(page)).toBe("");
+    await leave();
+  });
+
+  it("shows packets move while time is slow, and stand where nothing is to move", async () => {
+    const { page, leave } = await setup.openPage("standalone");
+    await steps(page, 10);
+    // A packet of 50 µs takes five seconds.
+    await page.selectOption("#speed", "10000");
+    await page.click("#step");
+    const canvas = page.locator(".swarm canvas");
+    await expect.poll(() => data(page, "packets")).toBe("1");
+    const [first, later] = [await packet(page), await delayed(page, 400)];
+    expect(Math.hypot(later.x - first.x, later.y - first.y)).toBeGreaterThan(3);
+
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    await page.waitForTimeout(100);
+    const standing = await packet(page);
+    expect(await delayed(page, 400)).toEqual(standing);
+    // Half-way between two hosts is at the switch's bar, in the middle.
+    const { width = 0 } = (await canvas.boundingBox()) ?? {};
+    expect(Math.abs(standing.x - width / 2)).toBeLessThan(12);
+
+    const beside = { x: standing.x - 16, y: standing.y - 16, width: 32, height: 32 };
+    expect(await pixels(page, MARK, beside)).toBe(0);
+    await canvas.click({ position: { x: standing.x, y: standing.y } });
+    await page.locator('#packets [aria-selected="true"]').waitFor();
+    // There is a ring around it.
+    await expect.poll(() => pixels(page, MARK, beside)).toBeGreaterThan(8);
+    await page.click("#pause");
+    await page.locator("#status[data-phase=paused]").waitFor();
+    await page.emulateMedia({ reducedMotion: "no-preference" });
+    await page.waitForTimeout(150);
+    const paused = await packet(page);
+    expect(await delayed(page, 300)).toEqual(paused);
     await leave();
   });
 

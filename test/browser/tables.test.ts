@@ -1,12 +1,18 @@
 /** Tables and charts in a browser: what they show is what the tools on the terminals print, and what was measured. */
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
+import { TABLES } from "../../src/lab/inspect/tables/list.ts";
 import { chooseTerminal, describePage, phase, runAll, saved, terminalText, typeLine } from "../support/page.ts";
 
 const SOON = { timeout: 10_000 };
 
 /** The step of services/drop-7946 before its fault. */
 const BEFORE_FAULT = 8;
+
+/** What tables are said to be. */
+const COMMANDS: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(TABLES).map(([id, { command }]) => [id, command]),
+);
 
 /** Rows of the grid: texts of their cells. */
 async function gridRows(page: Page): Promise<string[][]> {
@@ -116,6 +122,31 @@ describePage("tables and charts", ({ openPage }) => {
     await leave();
   });
 
+  it("a moment that is gone back to has the tables that were kept of it, counters and timers too", async () => {
+    const { page, leave } = await openPage("standalone");
+    const goTo = async (time: string): Promise<void> => {
+      await page.fill("#go-to", time);
+      await page.keyboard.press("Enter");
+      await page.locator("#clock", { hasText: new RegExp(`^${time.replace("s", "")}\\.0+ s`) }).waitFor();
+      await phase(page, "paused", "ready", "done");
+    };
+    await goTo("16s");
+    await page.click("#tab-tables");
+    await page.click("#table-keep");
+    await said(page, /^Kept: all tables of 2 hosts at 16s/);
+    await runAll(page);
+    await page.selectOption("#table-id", "counters");
+    await page.selectOption("#table-against", { index: 2 });
+    await page.check("#table-volatile");
+    await said(page, /· ≠ [1-9]\d* changed$/);
+    await goTo("16s");
+    for (const table of ["counters", "conntrack", "sockets", "gossip-entries", "iptables", "members", "links"]) {
+      await page.selectOption("#table-id", table);
+      await said(page, new RegExp(`^[1-9].* ${COMMANDS[table]} · − 0 only at 16s · \\+ 0 only now · ≠ 0 changed$`));
+    }
+    await leave();
+  });
+
   it("charts have data, and each the same numbers as a table and as a file", async () => {
     const { page, leave } = await openPage("services/drop-4789");
     await page.click("#tab-charts");
@@ -131,13 +162,12 @@ describePage("tables and charts", ({ openPage }) => {
     for (const id of ids) {
       const place = page.locator(`#${id}`);
       await place.getByRole("button", { name: /^Table/ }).click();
-      const cells = await place.locator("tbody td:not(:first-child)").allTextContents();
-      expect(
-        cells.some((cell) => /^[1-9]/.test(cell)),
-        id,
-      ).toBe(true);
-      expect(await coloursOf(page, id), id).toBeGreaterThan(3);
+      const cells = place.locator("tbody td:not(:first-child)");
+      expect(await cells.evaluateAll((all) => all.some((cell) => /^[1-9]/.test(cell.textContent ?? ""))), id).toBe(
+        true,
+      );
     }
+    for (const id of ["chart-throughput", "chart-memory"]) expect(await coloursOf(page, id), id).toBeGreaterThan(3);
     // The file has the table's rows; the cursor reads the same values out.
     const file = (await saved(page, "#chart-hosts .chart-head button:nth-of-type(2)")).toString().trim().split("\r\n");
     const rows = page.locator("#chart-hosts tbody tr");
@@ -152,6 +182,13 @@ describePage("tables and charts", ({ openPage }) => {
     expect(await rows.count()).toBeLessThan(file.length - 1);
     await page.keyboard.press("0");
     expect(await rows.count()).toBe(file.length - 1);
+    // From the cursor to that time.
+    await page.keyboard.press("Home");
+    for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+ArrowRight");
+    const wanted = Number(/Go to ([\d.]+) s/.exec((await page.locator("#charts-go").textContent()) ?? "")?.[1]);
+    await page.click("#charts-go");
+    const clock = async (): Promise<number> => Number((await page.locator("#clock").textContent())?.split(" ")[0]);
+    await expect.poll(async () => Math.abs((await clock()) - wanted), SOON).toBeLessThan(0.1);
     await leave();
   });
 });

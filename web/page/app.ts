@@ -50,6 +50,7 @@ export class App implements Page {
     this.#stage.add(new DropsView(this, (journey) => follow.open(journey)));
     this.#labs = new Labs(this, this.#stage);
     new FaultPanel(this, element("tools"));
+    element("tools").append(this.#labs.saveButton);
     new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 

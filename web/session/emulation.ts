@@ -2,11 +2,11 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
+import { faultText } from "../../src/lab/fault-text.ts";
 import type { HostCensus } from "../../src/lab/inspect/census.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
-import { faultText } from "../../src/lab/parse-fault.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
@@ -15,6 +15,7 @@ import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
 import { Recorder } from "./charts/recorder.ts";
 import { HopWatch } from "./follow/watch.ts";
+import type { TypedRun } from "./labs/run-records.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
@@ -80,6 +81,8 @@ export class Emulation implements Hands {
   #known: Time;
   #steps = 0;
   #failures = 0;
+  /** Lines that were typed, in order. */
+  readonly typedRuns: TypedRun[] = [];
   /** It has ended by an error. */
   #failed = false;
   #ended: Promise<void> = Promise.resolve();
@@ -109,6 +112,7 @@ export class Emulation implements Hands {
         session: parts.session,
         tell: (event) => outbox.push(event),
         typed: (command) => this.#all.typed(command),
+        began: (run) => this.typedRuns.push(run),
       },
       parts.life?.terminals,
     );

@@ -1,5 +1,5 @@
 /** One entry of a table as its tool prints it: what stands behind a decision that the kernel made about a packet. */
-import { formatIpv4, formatMac, type Ipv4, type Mac } from "../../base/addr.ts";
+import type { Ipv4 } from "../../base/addr.ts";
 import type { Time } from "../../base/time.ts";
 import type { ConntrackInfo, NetNs, RouteInfo } from "../../kernel/types.ts";
 import { saveRule } from "../../shell/lib/iptables-text.ts";
@@ -8,100 +8,63 @@ import { fdbLine } from "../../shell/tools/bridge.ts";
 import { flowLine } from "../../shell/tools/conntrack.ts";
 import { linkShow, neighShow, routeLine } from "../../shell/tools/ip-show.ts";
 import { stateText } from "../../shell/tools/ip-xfrm-show.ts";
+import { type EntryQuery, type EntryRef, type EntryText, entryCommand } from "./entry-ref.ts";
 import type { Inspected } from "./inspect.ts";
 import type { TableId } from "./tables/list.ts";
 import { findNamespace } from "./tables/namespaces.ts";
 import { sockets } from "./tables/sockets.ts";
-
-/** An address and a port. */
-export interface End {
-  readonly ip: Ipv4;
-  readonly port: number;
-}
-
-/** Which entry. */
-export type EntryRef =
-  | { readonly table: "links"; readonly device: string }
-  | { readonly table: "neighbours"; readonly device: string; readonly ip: Ipv4 }
-  | { readonly table: "fdb"; readonly device: string; readonly mac: Mac }
-  /** The route that an address takes. */
-  | { readonly table: "routes"; readonly ip: Ipv4 }
-  /** A rule of a chain by its number from 1; 0: the chain's policy. */
-  | { readonly table: "iptables"; readonly name: string; readonly chain: string; readonly number: number }
-  /** By its firewall mark, or by protocol and address. */
-  | {
-      readonly table: "ipvs";
-      readonly fwmark: number;
-      readonly protocol: "tcp" | "udp" | "sctp";
-      readonly service: End;
-    }
-  | { readonly table: "xfrm-states"; readonly spi: number; readonly destination: Ipv4 }
-  /** The sockets that are bound to a port. */
-  | { readonly table: "sockets"; readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number }
-  /** The flow one of whose directions goes between these. */
-  | { readonly table: "conntrack"; readonly protocol: number; readonly source: End; readonly destination: End };
-
-/** A question for an entry. */
-export interface EntryQuery {
-  readonly namespace: string;
-  readonly ref: EntryRef;
-}
-
-/** The answer. */
-export interface EntryText {
-  readonly time: Time;
-  /** What to type to see it. */
-  readonly command: string;
-  /** What the command prints of it; "" when there is no such entry. */
-  readonly text: string;
-  /** The table that it stands in. */
-  readonly table: TableId;
-}
 
 /** The entry as it stands now; undefined when its namespace is gone. */
 export function entry(host: Inspected, { namespace, ref }: EntryQuery): EntryText | undefined {
   const ns = findNamespace(host, namespace);
   if (ns === undefined) return undefined;
   const time = host.os.now();
-  return { time, table: ref.table, ...printed(ns, ref, time) };
+  return { time, table: ref.table, command: entryCommand(ref), text: printed(ns, ref, time) };
 }
 
-function printed(ns: NetNs, ref: EntryRef, now: Time): Pick<EntryText, "command" | "text"> {
+function printed(ns: NetNs, ref: EntryRef, now: Time): string {
   switch (ref.table) {
-    case "links": {
-      const found = ns.link.list().filter(({ name }) => name === ref.device);
-      return { command: `ip link show dev ${ref.device}`, text: linkShow(ns, found, IPROUTE) };
-    }
-    case "neighbours": {
-      const ip = formatIpv4(ref.ip);
-      const found = ns.neigh.list(ref.device).filter((one) => one.ip === ref.ip);
-      return { command: `ip neigh show ${ip} dev ${ref.device}`, text: neighShow(ns, found, IPROUTE, now) };
-    }
-    case "fdb": {
-      const found = ns.fdb.list(ref.device).filter((one) => one.mac === ref.mac);
-      const text = found.map((one) => `${fdbLine(ns, one, false, now)}\n`).join("");
-      return { command: `bridge fdb show dev ${ref.device} | grep ${formatMac(ref.mac)}`, text };
-    }
+    case "links":
+      return linkShow(
+        ns,
+        ns.link.list().filter(({ name }) => name === ref.device),
+        IPROUTE,
+      );
+    case "neighbours":
+      return neighShow(
+        ns,
+        ns.neigh.list(ref.device).filter((one) => one.ip === ref.ip),
+        IPROUTE,
+        now,
+      );
+    case "fdb":
+      return ns.fdb
+        .list(ref.device)
+        .filter((one) => one.mac === ref.mac)
+        .map((one) => `${fdbLine(ns, one, false, now)}\n`)
+        .join("");
     case "routes": {
       const found = routeTo(ns, ref.ip);
-      const text = found === undefined ? "" : `${routeLine(ns, found, "iproute2", true)}\n`;
-      return { command: `ip route show match ${formatIpv4(ref.ip)} table all`, text };
+      return found === undefined ? "" : `${routeLine(ns, found, "iproute2", true)}\n`;
     }
     case "iptables":
-      return { command: `iptables -t ${ref.name} -S ${ref.chain}`, text: ruleText(ns, ref) };
+      return ruleText(ns, ref);
     case "ipvs":
-      return { command: "ipvsadm -Ln", text: serviceText(ns, ref) };
-    case "xfrm-states": {
-      const found = ns.xfrm.stateList().filter((one) => one.spi === ref.spi && one.dst === ref.destination);
-      const text = found.map((one) => stateText(one, { stats: false })).join("");
-      return { command: `ip xfrm state list dst ${formatIpv4(ref.destination)} spi 0x${ref.spi.toString(16)}`, text };
-    }
+      return serviceText(ns, ref);
+    case "xfrm-states":
+      return ns.xfrm
+        .stateList()
+        .filter((one) => one.spi === ref.spi && one.dst === ref.destination)
+        .map((one) => stateText(one, { stats: false }))
+        .join("");
     case "sockets":
-      return { command: `ss -anp | grep :${ref.port}`, text: socketText(ns, ref) };
-    case "conntrack": {
-      const found = ns.conntrack.list().filter((flow) => isFlow(flow, ref));
-      return { command: "conntrack -L", text: found.map((flow) => `${flowLine(flow)}\n`).join("") };
-    }
+      return socketText(ns, ref);
+    case "conntrack":
+      return ns.conntrack
+        .list()
+        .filter((flow) => isFlow(flow, ref))
+        .map((flow) => `${flowLine(flow)}\n`)
+        .join("");
   }
 }
 

@@ -5,7 +5,7 @@
 
 import type { Completion } from "../../shell/completion/complete.ts";
 import type { HostCensus } from "./census.ts";
-import type { EntryQuery, EntryText } from "./entry.ts";
+import type { EntryQuery, EntryText } from "./entry-ref.ts";
 import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
 import type { TableId } from "./tables/list.ts";
 import type { NamespaceEntry } from "./tables/namespaces.ts";

@@ -55,7 +55,7 @@ describe("the layout", () => {
       expect(b.lines).toEqual(a.lines);
       const { width, height } = a.bounds;
       expect(width / height).toBeGreaterThan(0.6);
-      expect(width / height).toBeLessThan(3);
+      expect(width / height).toBeLessThan(4);
     }
   });
 

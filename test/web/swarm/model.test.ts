@@ -140,6 +140,10 @@ describe("the model of a swarm", () => {
     const back = await look();
     expect(back.hosts.find(({ host }) => host === 1)).toMatchObject({ off: false });
     expect(model.hosts[1]?.scene?.daemon).toBe(true);
+    // Going back, what was seen later hasn't happened.
+    expect(host1.lastDrops).toBeDefined();
+    model.apply({ ...back, now: 1e9, hosts: [] });
+    expect([host1.lastDrops, model.now]).toEqual([undefined, 1e9]);
     const fresh = await look({ fresh: true });
     expect(fresh.hosts.map(({ scene }) => scene !== undefined)).toEqual([true, true]);
   });

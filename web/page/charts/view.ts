@@ -1,6 +1,7 @@
 /** How the emulation goes, over virtual time: charts with one axis. */
 import "uplot/dist/uPlot.min.css";
 import "./charts.css";
+import { formatDuration } from "../../../src/base/time.ts";
 import type { Charts } from "../../session/charts/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
@@ -159,7 +160,7 @@ export class ChartsView implements StageView {
     }
     const skipped = charts.skipped.reduce((sum, { from, to }) => sum + to - from, 0);
     const words = [
-      `${timeText(charts.now / 1e9, charts.width)} of virtual time in intervals of ${charts.width / 1e6} ms`,
+      `${timeText(charts.now / 1e9, charts.width)} of virtual time in intervals of ${formatDuration(charts.width)}`,
       ...(skipped > 0
         ? [`${timeText(skipped / 1e9, charts.width)} of quiet time were skipped: shaded, without values`]
         : []),

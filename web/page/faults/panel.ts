@@ -98,6 +98,9 @@ export class FaultPanel {
   open(host?: string): void {
     if (host !== undefined) this.#choose(host);
     this.#panel.hidden = false;
+    const below = document.querySelector("header")?.getBoundingClientRect().bottom ?? 0;
+    this.#panel.style.top = `${below + 8}px`;
+    this.#panel.style.maxHeight = `calc(100vh - ${below + 24}px)`;
     this.#action.focus();
     this.#changed(false);
     this.#page.attempt(this.#list());

@@ -1,6 +1,7 @@
 /** One stage in full: what changed, the table entry behind it as it stands now, the bytes. */
 import { formatDuration } from "../../../src/base/time.ts";
 import { DROP_REASON_TEXTS } from "../../../src/kernel/reason-texts.ts";
+import { entryCommand } from "../../../src/lab/inspect/entry-ref.ts";
 import type { Journey, Stage } from "../../session/follow/protocol.ts";
 import { button, type Page } from "../page.ts";
 import { hexDump } from "./hex-dump.ts";
@@ -55,7 +56,9 @@ export class StageDetail {
     const bytes = stage.bytes ? await this.#page.session.stageBytes(journey.id, stage.key) : undefined;
     if (request !== this.#request) return;
     if (entry !== undefined) {
-      const { command = entry.ref.table, text = "", table = entry.ref.table, time } = answer ?? {};
+      const { text = "", time } = answer ?? {};
+      const { table } = entry.ref;
+      const command = entryCommand(entry.ref);
       const gone = answer === undefined ? "the namespace is gone" : "no such entry";
       const when = time === undefined ? "" : `, as it stands at ${formatDuration(time)}`;
       const open = button(`Table: ${table}`, () => {

@@ -97,8 +97,10 @@ export class Gallery {
   #mark(name: string | undefined): void {
     for (const entry of this.#place.querySelectorAll<HTMLElement>("[data-lab]")) {
       const open = entry.dataset["lab"] === name;
-      if (open) entry.setAttribute("aria-current", "true");
-      else entry.removeAttribute("aria-current");
+      if (open) {
+        entry.setAttribute("aria-current", "true");
+        entry.scrollIntoView({ block: "nearest" });
+      } else entry.removeAttribute("aria-current");
     }
   }
 }

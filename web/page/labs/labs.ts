@@ -1,4 +1,5 @@
 /** All about labs on the page: the gallery, the user's own, the editor, files and links. */
+import { fileName } from "../../../src/lab/link.ts";
 import type { LabRequest } from "../../session/labs/protocol.ts";
 import { button, element, type Page, showProblem } from "../page.ts";
 import { save } from "../save.ts";
@@ -97,6 +98,26 @@ export class Labs {
   async link(moment: boolean): Promise<string> {
     const request = this.#page.request ?? FIRST;
     return `${location.origin}${location.pathname}#${await fragmentOf(request, moment ? this.#now : undefined)}`;
+  }
+
+  /** Writes the run so far as a lab. */
+  get saveButton(): HTMLButtonElement {
+    const made = button("Save as lab", () => this.#page.attempt(this.#saveRun()));
+    return Object.assign(made, {
+      id: "save-run",
+      title: "The run so far as a lab: its steps, what was typed, what was broken",
+    });
+  }
+
+  /** The run so far as a lab of the user's own, in the editor. */
+  async #saveRun(): Promise<void> {
+    const { text, left } = await this.#page.session.savedRun();
+    const name = this.#kept.freeName(`${fileName(this.#page.request?.source.name ?? "lab")}-run`);
+    this.#lost = !this.#kept.put(name, text);
+    this.#view.edit({ name, text });
+    this.#listKept();
+    this.#stage.choose("lab");
+    showProblem(left.length === 0 ? undefined : `What a lab can't say isn't in ${name}: ${left.join("; ")}.`);
   }
 
   /** A file of the user's. */

@@ -1,17 +1,48 @@
 /** The filter that is on: which frames it finds, while the capture grows. */
 import { UserError } from "../../../src/base/errors.ts";
-import type { Page } from "../page.ts";
+import type { FilterCheck } from "../../dissectors/protocol.ts";
 import type { Displayed } from "./displayed.ts";
-import type { Dissection } from "./dissection.ts";
 import { type FrameRange, PART_FRAMES } from "./pacing.ts";
 
 /** Frames that are read from the dissectors at a time: a tenth of a second. */
 const CHUNK = 2_000;
 
+/** A part of what a display filter selects. */
+export interface FilterChunk {
+  /** How many it selects of all that is loaded. */
+  readonly matched: number;
+  /** Places in the recording. */
+  readonly found: readonly number[];
+}
+
+/** What finds frames by Wireshark's display filters. */
+export interface FilterDissectors {
+  readonly ready: boolean;
+  /** The capture is too large to be loaded as one. */
+  readonly partial: boolean;
+  /** What of the recording is loaded; another object each time. */
+  readonly loaded: FrameRange | undefined;
+  check(text: string): Promise<FilterCheck>;
+  /** Loads all that there is by now, where that isn't too much. */
+  sync(): Promise<void>;
+  /** What a filter selects of what is loaded. */
+  select(text: string, skip: number, limit: number): Promise<FilterChunk>;
+  /** What a filter selects of a part of the capture, which is loaded for it. @param limit read at a time */
+  selectFrom(text: string, range: FrameRange, limit: number): Promise<readonly number[]>;
+}
+
+/** What filters need of the page. */
+export interface FilterPage {
+  /** What finds frames without Wireshark (PacketsApi). */
+  search(text: string, from: number): Promise<{ readonly found: Uint32Array; readonly next: number }>;
+  /** An action whose error the user is told. */
+  attempt(action: Promise<unknown>): void;
+}
+
 /** Runs filters over the capture: Wireshark's where its dissectors are loaded, the simple one where not. */
 export class Filters {
-  readonly #page: Page;
-  readonly #dissection: Dissection;
+  readonly #page: FilterPage;
+  readonly #dissection: FilterDissectors;
   readonly #displayed: Displayed;
   readonly #changed: () => void;
   #text = "";
@@ -26,7 +57,7 @@ export class Filters {
   #running = false;
 
   /** @param changed told when other frames are shown */
-  constructor(page: Page, dissection: Dissection, displayed: Displayed, changed: () => void) {
+  constructor(page: FilterPage, dissection: FilterDissectors, displayed: Displayed, changed: () => void) {
     this.#page = page;
     this.#dissection = dissection;
     this.#displayed = displayed;
@@ -49,7 +80,7 @@ export class Filters {
     if (wanted !== "" && wireshark) {
       const { ok, error } = await this.#dissection.check(wanted);
       if (!ok) throw new UserError(error);
-    } else if (wanted !== "") await this.#page.session.search(wanted, Number.MAX_SAFE_INTEGER);
+    } else if (wanted !== "") await this.#page.search(wanted, Number.MAX_SAFE_INTEGER);
     this.#text = wanted;
     this.#wireshark = wireshark;
     this.#begin();
@@ -112,7 +143,7 @@ export class Filters {
 
   async #words(run: number): Promise<void> {
     while (this.#scanned < this.#displayed.all) {
-      const { found, next } = await this.#page.session.search(this.#text, this.#scanned);
+      const { found, next } = await this.#page.search(this.#text, this.#scanned);
       if (run !== this.#run || next <= this.#scanned) return;
       this.#add(found, next);
     }

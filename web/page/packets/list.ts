@@ -53,8 +53,9 @@ export class PacketList {
   /** The selected row's position. */
   #selected: number | undefined;
   #follows = true;
-  /** The newest request for rows; answers to older ones are late. */
-  #request = 0;
+  /** Rows are being asked for; they will be stale when they come. */
+  #asking = false;
+  #stale = false;
   #asked: { readonly from: number; readonly to: number } | undefined;
 
   constructor(place: HTMLElement, source: ListSource) {
@@ -152,15 +153,28 @@ export class PacketList {
     return [first, Math.min(this.#count, first + Math.ceil(this.#view / ROW_HEIGHT) + 1)];
   }
 
+  /** One request at a time: in a busy run each is old before it is answered. */
   async #show(): Promise<void> {
-    const request = ++this.#request;
+    this.#stale = true;
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      while (this.#stale) {
+        this.#stale = false;
+        await this.#fetch();
+      }
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  async #fetch(): Promise<void> {
     const [first, last] = this.#sight();
     const from = Math.max(0, first - SPARE);
     const to = Math.min(this.#count, last + SPARE);
     this.#asked = { from, to };
     const rows = to > from ? await this.#source.rows(from, to - from) : [];
-    if (request !== this.#request) return;
-    this.#space.replaceChildren(...rows.map((row) => this.#row(row)));
+    this.#space.replaceChildren(...rows.filter(({ position }) => position < this.#count).map((row) => this.#row(row)));
     this.#place();
     this.#mark();
   }

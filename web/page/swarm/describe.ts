@@ -1,9 +1,11 @@
 /** What is drawn in words, as `ip -s link`, `docker network inspect` and `docker ps` would put it. */
 import type { LinkStats } from "../../../src/kernel/types.ts";
 import type { SceneContainer, SceneDevice, SceneNamespace } from "../../../src/lab/inspect/scene.ts";
+import type { Flight } from "../../session/scene/protocol.ts";
 import { faultWords } from "./fault-words.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { ShownNetwork } from "./networks.ts";
+import { packetWords } from "./packet-words.ts";
 import type { Selection } from "./selection.ts";
 import { bitRate, packetRate } from "./units.ts";
 
@@ -158,6 +160,21 @@ function networkLines({ name, id, driver, subnets, vnis, encrypted, internal, sc
     `network ${name} ${id.slice(0, 12)} ${driver} ${scope}`,
     [subnets.join(" "), ...(vnis.length > 0 ? [`VNI ${vnis.join(" ")}`] : []), ...more].join(" "),
   ];
+}
+
+/** A packet on a wire. */
+export function describeFlight({ hosts, networks }: SwarmModel, flight: Flight): Description {
+  const name = (host: number): string => hosts[host]?.place.name ?? "";
+  const { from, to, length, start, end, vni, packet, arrived } = flight;
+  const receivers = to.map(({ host }) => name(host));
+  const spine = to.find((one) => one.spine !== undefined)?.spine;
+  const lines = [
+    packetWords(flight, networks.byVni(vni)?.name),
+    `${name(from.host)} → ${receivers.length > 3 ? `${receivers.length} hosts` : receivers.join(", ")}`,
+    ...(spine === undefined ? [] : [`over spine${spine + 1}`]),
+    `${length} bytes, ${(end - start) / 1000} µs on the wire${arrived ? "" : " at least"}`,
+  ];
+  return { title: `Packet ${packet + 1}`, lines };
 }
 
 /** All of it in a few words. */

@@ -8,12 +8,20 @@ import { FONT_SIZE, type Pen } from "./pen.ts";
 import { pointOn } from "./way.ts";
 
 const RADIUS = 5;
+/** So many pixels around a packet still are it. */
+const REACH = 3;
 /** So many packets have a word beside them; more would hide each other. */
 const MOST_WORDS = 16;
+/** Pixels that words take at most, and those that they should have. */
+const MOST_ROOM = 420;
+const LEAST_WORDS = 160;
+/** Words have no place in a drawing in which 600 units are fewer pixels. */
+const SMALL = 50;
 
 /** Packets at one place. */
-interface Spot {
+export interface Spot {
   readonly flight: Flight;
+  /** Pixels. */
   readonly x: number;
   readonly y: number;
   /** All of it has one receiver. */
@@ -21,8 +29,17 @@ interface Spot {
   count: number;
 }
 
-/** Draws those that are on a wire at that time. @param still where they move by themselves to nowhere: half-way */
-export function drawFlights(pen: Pen, model: SwarmModel, time: Time, still: boolean): number {
+/**
+ * Draws those that are on a wire at that time.
+ * @param still nothing is to move: they stand half-way
+ * @param chosen place in the packet list of the one that is selected
+ */
+export function drawFlights(
+  pen: Pen,
+  model: SwarmModel,
+  time: Time,
+  { still, chosen }: { readonly still: boolean; readonly chosen: number | undefined },
+): Spot[] {
   pen.origin(0, 0);
   const present = model.flights.filter(({ start, end }) => start <= time && time <= end);
   const spots = new Map<string, Spot>();
@@ -39,8 +56,24 @@ export function drawFlights(pen: Pen, model: SwarmModel, time: Time, still: bool
       else spot.count++;
     }
   }
-  for (const spot of spots.values()) drawSpot(pen, model, spot, spots.size <= MOST_WORDS);
-  return present.length;
+  for (const spot of spots.values()) {
+    drawSpot(pen, model, spot, spots.size <= MOST_WORDS);
+    if (spot.flight.packet === chosen) drawRing(pen, spot);
+  }
+  return [...spots.values()];
+}
+
+function drawRing({ context, palette }: Pen, { x, y }: Spot): void {
+  context.beginPath();
+  context.arc(x, y, RADIUS + 4, 0, 2 * Math.PI);
+  context.strokeStyle = palette.mark;
+  context.lineWidth = 2;
+  context.stroke();
+}
+
+/** The packet that is drawn at a pixel. */
+export function packetAt(spots: readonly Spot[], x: number, y: number): number | undefined {
+  return spots.find((spot) => Math.hypot(spot.x - x, spot.y - y) <= RADIUS + REACH)?.flight.packet;
 }
 
 function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: Spot, words: boolean): void {
@@ -56,12 +89,13 @@ function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: 
   context.lineWidth = 1;
   context.stroke();
   if (!words || !single) return;
-  const most = pen.px(600) < 50 ? 0 : 420;
+  if (pen.px(600) < SMALL) return;
   const many = count === 1 ? "" : `${count} × `;
-  const text = pen.fit(`${many}${packetWords(flight, network?.name)}`, most);
+  const beside = RADIUS + 5;
+  const onRight = camera.width - x > LEAST_WORDS || camera.width - x > x;
+  const room = Math.min(MOST_ROOM, (onRight ? camera.width - x : x) - beside);
+  const text = pen.fit(`${many}${packetWords(flight, network?.name)}`, room);
   if (text === "") return;
-  const width = text.length * pen.character;
-  const right = x + RADIUS + 5;
-  const left = right + width > camera.width ? x - RADIUS - 5 - width : right;
+  const left = onRight ? x + beside : x - beside - text.length * pen.character;
   pen.caption({ text, colour: palette.text }, left, y + FONT_SIZE / 2 - 1);
 }

@@ -75,7 +75,7 @@ function drawTitle(pen: Pen, host: HostState): void {
   const role = off ? "switched off" : scene?.daemon === false ? "dockerd is stopped" : (scene?.node ?? "");
   const node = role === "none" || role === "" ? "no swarm" : role;
   const address = place.wires.map((wire) => wire.address.split("/")[0]).join(" ");
-  const [x, y] = [pen.x(0) + 4, pen.y(0) + Math.min(LINE_HEIGHT, pen.px(HEADER) / 2 + 5) - 1];
+  const [x, y] = [pen.x(0) + 4, pen.y(0) + Math.max(FONT_SIZE - 1, Math.min(LINE_HEIGHT, pen.px(HEADER) / 2 + 5) - 1)];
   const name = pen.fit(place.name, pen.px(room.width) - 4);
   pen.text({ text: name, colour: palette.text, bold: true }, x, y);
   const rest = { text: `${address} ${node}`, colour: off || scene?.daemon === false ? palette.wrong : palette.dim };
@@ -121,7 +121,7 @@ function drawRailName(pen: Pen, rail: Rail): void {
 }
 
 function railTop({ frame, y, thickness }: Rail): number {
-  return frame === undefined ? y - 5.5 * thickness : frame.y;
+  return frame === undefined ? y - 5.8 * thickness : frame.y;
 }
 
 /** The most important first. */
@@ -175,27 +175,31 @@ function drawMarks(pen: Pen, host: HostState, { marks, router }: Interior, marke
     const key = `${mark.namespace}/${mark.device.index}`;
     const names = host.scene?.namespaces[mark.namespace];
     const seen = marked.sightings.get(`${names?.name ?? ""}/${mark.device.name}`);
-    drawMark(pen, mark, host.counts.get(key));
+    drawMark(pen, mark, host.counts.get(key), seen !== undefined);
     if (marked.chosen === key) frameChosen(pen, mark.rect);
     if (seen !== undefined) drawSighting(pen, mark, seen);
     if (marked.dropped === `${names?.name ?? ""}/${mark.device.name}`) drawDrop(pen, mark.rect);
   }
 }
 
-function drawMark(pen: Pen, mark: DeviceMark, counts: LinkStats | undefined): void {
+/** @param seen a packet was seen there */
+function drawMark(pen: Pen, mark: DeviceMark, counts: LinkStats | undefined, seen: boolean): void {
   const { palette } = pen;
   const { rect, device, network, kind } = mark;
+  if (kind === "bridge" && seen) drawLit(pen, rect);
   if (kind === "bridge" || pen.px(rect.width) < 3) return;
   const colour = kind === "card" ? palette.edge : networkColour(palette, network?.colour);
   const down = !device.up || !device.carrier;
   if (kind === "port" && pen.px(rect.width) < PORT_WITH_ROOM) {
-    pen.fill(rect, down ? palette.back : colour);
+    pen.fill(rect, seen ? palette.mark : down ? palette.back : colour);
     pen.frame(rect, { colour: down ? palette.wrong : palette.back, width: 1 });
+    if (seen) drawLit(pen, rect);
     drawPortName(pen, mark, counts);
     return;
   }
-  pen.fill(rect, palette.back);
-  pen.frame(rect, { colour: down ? palette.wrong : colour, width: 1 });
+  const small = pen.px(rect.height) < FONT_SIZE;
+  pen.fill(rect, seen ? (small ? palette.mark : palette.chosen) : palette.back);
+  pen.frame(rect, { colour: down ? palette.wrong : seen ? palette.mark : colour, width: 1 });
   pen.lines(rect, deviceTexts(pen, mark, counts));
 }
 
@@ -234,14 +238,16 @@ function drawPortName(pen: Pen, { rect, device, ...rest }: DeviceMark, counts: L
   for (const [i, text] of texts.entries()) pen.caption(text, x, y + FONT_SIZE + i * LINE_HEIGHT);
 }
 
-/** The last packet that a device saw. */
+/** An edge around what has seen a packet. */
+function drawLit(pen: Pen, { x, y, width, height }: Rect): void {
+  const out = 1 / pen.camera.scale;
+  const around = { x: x - out, y: y - out, width: width + 2 * out, height: height + 2 * out };
+  pen.frame(around, { colour: pen.palette.mark, width: 1 });
+}
+
+/** The last packet that a device saw, below it. */
 function drawSighting(pen: Pen, { rect }: DeviceMark, sighting: Sighting): void {
   const { palette, context } = pen;
-  const out2 = 2 / pen.camera.scale;
-  pen.frame(
-    { x: rect.x - out2, y: rect.y - out2, width: rect.width + 2 * out2, height: rect.height + 2 * out2 },
-    { colour: palette.mark, width: 2 },
-  );
   if (pen.px(rect.height) < 2 * LINE_HEIGHT) return;
   const text = pen.fit(`${sighting.out ? "→" : "←"} ${packetWords(sighting)}`, 420);
   const [x, y] = [pen.x(rect.x), pen.y(rect.y + rect.height) + LINE_HEIGHT];

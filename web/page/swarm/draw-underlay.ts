@@ -1,5 +1,6 @@
 /** Draws switches, their links and the hosts' wires: what they carry, and what is broken. */
 import { faultWords, percent } from "./fault-words.ts";
+import { CARD } from "./geometry.ts";
 import type { FabricLine } from "./layout.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import { FONT_SIZE, LINE_HEIGHT, type Pen, type Stroke } from "./pen.ts";
@@ -7,6 +8,8 @@ import { bitRate, loadWidth } from "./units.ts";
 
 /** Below this many pixels from bar to card a wire is but a line. */
 const ROOM_FOR_RATES = 30;
+/** Rates beside a wire take about as much. */
+const RATES_WIDTH = 110;
 const BROKEN_DASH = [5, 4] as const;
 const LOSSY_DASH = [2, 3] as const;
 
@@ -86,8 +89,9 @@ function drawWires(pen: Pen, host: HostState): void {
     if (fault?.down === true && room >= 4) pen.cross(pen.x(x), middle, Math.min(6, room / 3));
     if (room < ROOM_FOR_RATES) continue;
     const [left, line] = [pen.x(x) + 8, middle - LINE_HEIGHT / 2];
+    const apart = i === host.box.wires.length - 1 || pen.px(CARD.step) >= RATES_WIDTH;
     const words = fault === undefined ? [] : faultWords(fault);
-    if (rate !== undefined && bits >= 1) {
+    if (rate !== undefined && bits >= 1 && apart) {
       pen.text({ text: `↑ ${bitRate(rate.txBits)}`, colour: palette.text }, left, line + FONT_SIZE / 2);
       pen.text({ text: `↓ ${bitRate(rate.rxBits)}`, colour: palette.text }, left, line + FONT_SIZE / 2 + LINE_HEIGHT);
     }

@@ -2,7 +2,7 @@
 import type { Time } from "../../../src/base/time.ts";
 import type { Sighting } from "../../session/scene/protocol.ts";
 import { drawFar } from "./draw-far.ts";
-import { drawFlights } from "./draw-flights.ts";
+import { drawFlights, type Spot } from "./draw-flights.ts";
 import { drawInside } from "./draw-inside.ts";
 import { drawUnderlay } from "./draw-underlay.ts";
 import { HOST, ROUTER } from "./geometry.ts";
@@ -13,6 +13,8 @@ import { INSIDE_WIDTH, type Selection } from "./selection.ts";
 /** What a picture is of, beside the model. */
 export interface Picture {
   readonly selection: Selection | undefined;
+  /** Place in the packet list of the packet that is selected there. */
+  readonly packet: number | undefined;
   /** At which packets are shown. */
   readonly time: Time;
   /** Nothing is to move. */
@@ -26,11 +28,11 @@ export interface Drawn {
   /** Hosts in sight, and those of them that are large enough to show their inside. */
   readonly hosts: number;
   readonly inside: readonly HostState[];
-  readonly flights: number;
+  readonly packets: readonly Spot[];
 }
 
 /** Draws it. */
-export function draw(pen: Pen, model: SwarmModel, { selection, time, still, density }: Picture): Drawn {
+export function draw(pen: Pen, model: SwarmModel, { selection, packet, time, still, density }: Picture): Drawn {
   pen.begin(density);
   drawUnderlay(pen, model);
   const near = pen.px(HOST.width) >= INSIDE_WIDTH;
@@ -50,7 +52,7 @@ export function draw(pen: Pen, model: SwarmModel, { selection, time, still, dens
       drawInside(pen, model, host, { chosen, dropped, sightings: sightings.get(host.index) ?? none });
     } else drawFar(pen, model, host, chosen !== undefined, dropped !== undefined);
   }
-  return { hosts, inside, flights: drawFlights(pen, model, time, still) };
+  return { hosts, inside, packets: drawFlights(pen, model, time, { still, chosen: packet }) };
 }
 
 /** Hosts that dropped a packet last, with the device where that is known; "" where it isn't. */

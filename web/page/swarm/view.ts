@@ -3,7 +3,7 @@ import "./swarm.css";
 import type { SceneUpdate } from "../../session/scene/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
-import { describe, summary } from "./describe.ts";
+import { describe, describeFlight, summary } from "./describe.ts";
 import { actionOf, KEY_HELP, type SwarmAction } from "./keys.ts";
 import { Looker } from "./looker.ts";
 import { ContextMenu, type MenuEntry } from "./menu.ts";
@@ -31,6 +31,8 @@ export class SwarmView implements StageView {
   readonly #picture = new Picture({
     chosen: (selection) => this.#choose(selection, false),
     hovered: () => this.#describe(),
+    chosePacket: (index) => this.#page.hub.tell("packet", { index }),
+    followed: (index) => this.#page.hub.tell("follow", { index }),
     opened: (selection) => this.#open(selection),
     menu: (selection, x, y) => this.#openMenu(selection, x, y),
     moved: () => this.#looker.soon(),
@@ -56,6 +58,7 @@ export class SwarmView implements StageView {
       this.#phase = phase;
       this.#looker.status(phase === "running" || phase === "replaying");
     });
+    page.hub.on("packet", ({ index }) => this.#picture.selectPacket(index));
     page.hub.on("host", ({ host, container }) => this.#told(host, container));
   }
 
@@ -72,11 +75,17 @@ export class SwarmView implements StageView {
       made.setAttribute("aria-label", text.length > 1 ? `${text}: ${label}` : label);
       return made;
     };
+    this.#outline.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      this.#act({ kind: "table" });
+      this.#picture.canvas.focus();
+    });
     bar.append(
       act("+", "Zoom in (+)", { kind: "zoom", factor: 1.25 }),
       act("−", "Zoom out (-)", { kind: "zoom", factor: 0.8 }),
-      act("All", "Show all (0)", { kind: "fit" }),
-      act("List", "The swarm as tables (L)", { kind: "table" }),
+      act("All", "All of it in sight (0)", { kind: "fit" }),
+      act("List", "List: the swarm as tables (L)", { kind: "table" }),
       this.#summary,
     );
     this.#details.className = "swarm-details";
@@ -110,7 +119,7 @@ export class SwarmView implements StageView {
   #took(update: SceneUpdate, wall: number, slow: boolean): void {
     const model = this.#model;
     if (model === undefined) return;
-    const before = model.now;
+    const before = Math.min(model.now, update.now);
     model.trail = this.#phase === "running" ? (TRAIL * update.span) / Math.max(1, wall) : 0;
     if (model.apply(update)) this.#picture.changed();
     this.#picture.time(before, update.now, this.#phase === "running" && slow ? wall : 0);
@@ -126,10 +135,19 @@ export class SwarmView implements StageView {
   #describe(): void {
     const model = this.#model;
     const what = this.#picture.hover ?? this.#selection;
-    const found = model === undefined || what === undefined ? undefined : describe(model, what);
+    const flight = model?.flights.find(({ packet }) => packet === this.#picture.hoverPacket);
+    const found =
+      model === undefined
+        ? undefined
+        : flight !== undefined
+          ? describeFlight(model, flight)
+          : what && describe(model, what);
     const help = this.#picture.canvas.matches(":focus-visible") ? KEY_HELP : "";
     const text = found === undefined ? help : [found.title, ...found.lines].join("\n");
     if (this.#details.textContent !== text) this.#details.textContent = text;
+    // Not over what it is about.
+    const left = what === undefined || this.#picture.pixelOf(what)[0] > this.#picture.camera.width / 2;
+    this.#details.classList.toggle("right", !left);
   }
 
   #choose(selection: Selection | undefined, reveal: boolean): void {

@@ -175,7 +175,7 @@ export class TimeBar {
     const place = element("status");
     const text = statusText(status, this.#lab?.steps ?? []);
     // It is read out when it changes: what runs along stands elsewhere.
-    if (place.textContent !== text) place.textContent = text;
+    if (place.textContent !== text) place.textContent = place.title = text;
     place.dataset["phase"] = status.phase;
     this.#clock.textContent = `${clockText(status.now)} s`;
     this.#clock.title = formatDuration(status.now);

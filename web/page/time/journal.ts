@@ -1,5 +1,6 @@
 /** What was done and what comes again: the timeline's marks, and their table. */
 import type { Time } from "../../../src/base/time.ts";
+import { faultText } from "../../../src/lab/fault-text.ts";
 import type { JournalAction, JournalEntry } from "../../session/time/journal.ts";
 import { button } from "../page.ts";
 import { Dialog, table } from "./dialog.ts";
@@ -20,7 +21,7 @@ export function actionText(action: JournalAction, step: string): string {
     case "close":
       return `${action.terminal.name} closed`;
     case "fault":
-      return `fault ${JSON.stringify(action.fault)}`;
+      return `fault ${faultText(action.fault)}`;
     case "pass":
       return `time passes until ${clockText(action.end)} s`;
   }

@@ -1,6 +1,6 @@
 /** The ends of a packet, as tables look it up. */
 import type { Mac } from "../../../src/base/addr.ts";
-import type { End } from "../../../src/lab/inspect/entry.ts";
+import type { End } from "../../../src/lab/inspect/entry-ref.ts";
 
 /** Of the outermost IPv4 header. */
 export interface Flow {

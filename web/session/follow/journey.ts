@@ -33,7 +33,9 @@ function dissectionOf(hops: readonly Hop[]): Dissection | undefined {
 export function summaryOf(hops: readonly Hop[]): string {
   const said = dissectionOf(hops);
   if (said === undefined) return "a packet of which nothing was kept";
-  return `${said.protocol} ${said.source} → ${said.destination}  ${said.summary}`;
+  const { protocol, source, destination, summary } = said;
+  const name = summary.startsWith(protocol) ? "" : `${protocol} `;
+  return `${name}${source} → ${destination}  ${summary}`;
 }
 
 function outcome(stages: readonly Stage[], everyHop: boolean): Journey["end"] {

@@ -1,6 +1,6 @@
 /** The lives of packets, between the page and the session's worker. */
 import type { Time } from "../../../src/base/time.ts";
-import type { EntryQuery, EntryText } from "../../../src/lab/inspect/entry.ts";
+import type { EntryQuery, EntryText } from "../../../src/lab/inspect/entry-ref.ts";
 
 /** A header that came (only `to`), went (`to` undefined) or has another value in a field. */
 export interface Change {

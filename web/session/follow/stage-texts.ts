@@ -2,7 +2,7 @@
 import { formatIpv4, formatMac } from "../../../src/base/addr.ts";
 import type { MarkedEnd, PacketMark } from "../../../src/kernel/marks.ts";
 import { DROP_REASON_TEXTS } from "../../../src/kernel/reason-texts.ts";
-import type { EntryRef } from "../../../src/lab/inspect/entry.ts";
+import type { EntryRef } from "../../../src/lab/inspect/entry-ref.ts";
 import { type Flow, flowOf, macsOf } from "./flow.ts";
 import type { StageKind } from "./protocol.ts";
 

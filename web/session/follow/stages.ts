@@ -1,7 +1,7 @@
 /** Stages of a packet's life along the roads of its tree. */
 import { formatIpv4 } from "../../../src/base/addr.ts";
 import type { PacketMark } from "../../../src/kernel/marks.ts";
-import type { End } from "../../../src/lab/inspect/entry.ts";
+import type { End } from "../../../src/lab/inspect/entry-ref.ts";
 import { changesBetween } from "./changes.ts";
 import { type Flow, flowOf } from "./flow.ts";
 import { type Hop, packetOf } from "./hop-log.ts";

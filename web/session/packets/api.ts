@@ -25,7 +25,7 @@ function rows(recording: Recording, indices: Iterable<number>): PacketRow[] {
   return out;
 }
 
-function handOver(files: TraceFiles): TraceFiles {
+function handOver<T extends TraceFiles>(files: T): T {
   return transfer(files, [files.trace.buffer]);
 }
 
@@ -61,6 +61,9 @@ export function packetsApi(context: SessionContext): PacketsApi {
       for (const part of recording().parts(plan, seed, lab.addresses, now)) await take(transfer(part, [part.buffer]));
     },
     trace: () => handOver(context.emulation.files()),
-    tracePart: (from, to) => handOver(context.emulation.files(from, to)),
+    tracePart(from, wanted) {
+      const to = Math.max(from, Math.min(wanted, recording().frames.length));
+      return handOver({ ...context.emulation.files(from, to), to });
+    },
   };
 }

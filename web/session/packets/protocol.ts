@@ -26,6 +26,12 @@ export interface SearchResult {
   readonly next: number;
 }
 
+/** A trace of some frames. */
+export interface TracePart extends TraceFiles {
+  /** Behind the last one: less than what was asked for where there aren't so many, since time went back. */
+  readonly to: number;
+}
+
 /** What the page asks about packets. */
 export interface PacketsApi {
   /** Rows of the packet list. */
@@ -44,5 +50,5 @@ export interface PacketsApi {
   traceParts(take: (part: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void>;
   trace(): TraceFiles;
   /** A trace of a part of the frames, with all keys. @param to behind the last one */
-  tracePart(from: number, to: number): TraceFiles;
+  tracePart(from: number, to: number): TracePart;
 }

@@ -18,6 +18,12 @@ export function sceneApi(context: SessionContext): SceneApi {
   };
   return {
     sceneTopology: () => watch().topology,
-    scene: (look) => watch().look(look),
+    async scene(look) {
+      const present = watch();
+      const update = await present.look(look);
+      const next = watch();
+      // Another lab, or the same one lived again, took its place meanwhile: what was seen of the old one is over.
+      return next === present ? update : await next.look({ ...look, fresh: true });
+    },
   };
 }

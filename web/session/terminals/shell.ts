@@ -10,6 +10,7 @@ import {
 } from "../../../src/lab/open-terminal.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../../../src/lab/session.ts";
 import { incomplete } from "../../../src/shell/sh/sh.ts";
+import type { TypedRun } from "../labs/run-records.ts";
 import type { TerminalEntry } from "./protocol.ts";
 import type { Screen } from "./screen.ts";
 
@@ -43,6 +44,8 @@ export interface ShellParts {
   readonly kept: boolean;
   /** Told of each command that was typed. */
   readonly typed: (command: TypedCommand) => void;
+  /** Told of each line that begins to run; it says later how that ended. */
+  readonly began?: ((run: TypedRun) => void) | undefined;
 }
 
 /** A command under way. */
@@ -65,6 +68,7 @@ export class HostShell {
   readonly #session: LabSession;
   readonly #begin: string | undefined;
   readonly #typed: (command: TypedCommand) => void;
+  readonly #began: ((run: TypedRun) => void) | undefined;
   #open: OpenTerminal | undefined;
   /** The last request on the open terminal. */
   #last = 0;
@@ -76,13 +80,14 @@ export class HostShell {
   /** Lines of a command that isn't whole yet. */
   #begun = "";
 
-  constructor(entry: TerminalEntry, { session, screen, begin, kept, typed }: ShellParts) {
+  constructor(entry: TerminalEntry, { session, screen, begin, kept, typed, began }: ShellParts) {
     this.entry = entry;
     this.screen = screen;
     this.kept = kept;
     this.#session = session;
     this.#begin = begin;
     this.#typed = typed;
+    this.#began = began;
   }
 
   /** The container whose terminal is open here now. */
@@ -206,9 +211,18 @@ export class HostShell {
     const open = this.#open;
     this.#open = undefined;
     const typed = new TypedOutput(input);
+    const start = this.#session.cluster.now;
+    const run: TypedRun = {
+      ...{ start, host, terminal: open?.container, command, answer: open !== undefined },
+      end: undefined,
+      exit: undefined,
+    };
+    if ("command" in input) this.#began?.(run);
     const show = (_stream: string, output: string): void => this.screen.print(typed.take(output));
     const ended = (outcome: CommandOutcome): void => {
       running.answered = outcome.answered ?? 0;
+      run.end = running.answered;
+      run.exit = outcome.exit;
       this.#open = openAfter(outcome, open, typed.tail);
       this.#last = outcome.id;
       if (outcome.refused !== undefined) this.screen.print(`${outcome.refused}\n`);

@@ -3,6 +3,7 @@ import { FOREVER, type Time } from "../../../src/base/time.ts";
 import { lastLine } from "../../../src/lab/open-terminal.ts";
 import type { ClosedTerminal, LateOutput, StepResult } from "../../../src/lab/run.ts";
 import type { LabSession } from "../../../src/lab/session.ts";
+import type { TypedRun } from "../labs/run-records.ts";
 import type { SessionEvent } from "../protocol.ts";
 import type { TerminalEntry } from "./protocol.ts";
 import { Screen } from "./screen.ts";
@@ -24,6 +25,8 @@ export interface TerminalsParts {
   readonly tell: (event: SessionEvent) => void;
   /** Told of each command that was typed, at its end. */
   readonly typed: (command: TypedCommand) => void;
+  /** Told of each line that begins to run. */
+  readonly began?: ((run: TypedRun) => void) | undefined;
 }
 
 /** All terminals, by their names. */
@@ -57,10 +60,10 @@ export class Terminals {
   }
 
   #add(entry: TerminalEntry, kept: boolean): HostShell {
-    const { session, tell, typed } = this.#parts;
+    const { session, tell, typed, began } = this.#parts;
     const { name, container, program = "sh" } = entry;
     const begin = container === undefined ? {} : { begin: `docker exec -it ${container} ${program}` };
-    const shell = new HostShell(entry, { session, screen: new Screen(name, tell), typed, kept, ...begin });
+    const shell = new HostShell(entry, { session, screen: new Screen(name, tell), typed, began, kept, ...begin });
     this.#shells.set(name, shell);
     if (container === undefined) shell.prompt();
     return shell;
