@@ -14,6 +14,7 @@ import { Filters } from "./filters.ts";
 import { type ListRow, PacketList } from "./list.ts";
 import { type MenuPlace, openMenu } from "./menu.ts";
 import { covers } from "./pacing.ts";
+import { rowFilters } from "./row-filters.ts";
 import { formatTime } from "./time-format.ts";
 import { ListTools } from "./tools.ts";
 
@@ -89,7 +90,7 @@ export class PacketsView {
       rows: (from, count) => this.#rows(from, count),
       selected: (position) => this.#choose(this.#displayed.index(position)),
       entered: () => this.#details.focus(),
-      menu: (position, at) => this.#menu(position, at),
+      menu: (position, at) => page.attempt(this.#menu(position, at)),
       follows: (follows) => this.#tools.follow(follows),
     });
     this.#details = new DetailsView(details, {
@@ -249,13 +250,24 @@ export class PacketsView {
     this.#details.show(title + part, details, details.from);
   }
 
-  #menu(position: number, place: MenuPlace): void {
+  async #menu(position: number, place: MenuPlace): Promise<void> {
     const index = this.#displayed.index(position);
     if (index === undefined) return;
     this.#choose(index);
+    const indices = Uint32Array.of(index);
+    const [[row], [dissected]] = await Promise.all([
+      this.#page.session.packetsAt(indices),
+      this.#dissection.rows(indices),
+    ]);
+    const values = dissected ?? row;
+    const filters = values === undefined ? [] : rowFilters(values, this.#dissection.ready);
     openMenu("Packet", place, [
       { text: "Follow packet", action: () => this.#page.hub.tell("follow", { index }) },
       { text: "Show details", action: () => this.#details.focus() },
+      ...filters.map(({ title, filter }) => ({
+        text: `Apply as filter: ${title}`,
+        action: () => this.#bar.set(filter),
+      })),
     ]);
   }
 
