@@ -15,6 +15,7 @@ const encoder = new TextEncoder();
 /** Buffers of writers that have finished, grown as they are. */
 const spare: Uint8Array<ArrayBuffer>[] = [];
 const MOST_SPARE = 16;
+const NONE = new Uint8Array(0);
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Appends fields to a message; the order of calls is the order on the wire. */
@@ -59,12 +60,7 @@ export class ProtoWriter {
 
   /** For elements of repeated fields, set message fields, and `oneof` members, which appear even when empty. */
   bytesAlways(field: number, value: Uint8Array): this {
-    this.#varint(field * 8 + LENGTH_DELIMITED);
-    this.#varint(value.length);
-    this.#reserve(value.length);
-    this.#buffer.set(value, this.#length);
-    this.#length += value.length;
-    return this;
+    return this.bytesHead(field, value.length).raw(value);
   }
 
   /** The head of a field of so many bytes, which are written next. */
@@ -109,6 +105,22 @@ export class ProtoWriter {
     const inner = new ProtoWriter();
     write(inner);
     return this.bytesAlways(field, inner.finish());
+  }
+
+  /** Bytes as they are: fields that were written elsewhere. */
+  raw(value: Uint8Array): this {
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
+    return this;
+  }
+
+  /** The bytes written so far where they stand, valid until another message is written: nothing more is to be written to this one. */
+  view(): Uint8Array {
+    const out = this.#buffer.subarray(0, this.#length);
+    if (spare.length < MOST_SPARE) spare.push(this.#buffer);
+    this.#buffer = NONE;
+    return out;
   }
 
   /** The bytes written so far. */

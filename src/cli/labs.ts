@@ -5,7 +5,7 @@ import { parseLab } from "../lab/parse.ts";
 import type { LabPlan } from "../lab/plan.ts";
 import { editorSchema } from "../lab/schema.ts";
 import type { Settings } from "../lab/settings.ts";
-import { type FlagTable, HELP_FLAG, parseArgs } from "./args.ts";
+import { type FlagTable, HELP_FLAG, type ParsedArgs, parseArgs, splitOnce } from "./args.ts";
 
 /** The gallery stands in the source tree, beside dist. */
 const GALLERIES = ["../lab/gallery/", "../../../src/lab/gallery/"].map((place) => new URL(place, import.meta.url));
@@ -37,13 +37,16 @@ export function galleryNames(): string[] {
   return [];
 }
 
-/** A lab's text, and the name that its errors carry. @throws UserError when there is none */
-export function readLab(name: string): { readonly file: string; readonly text: string } {
+/**
+ * A lab's text, and the name that its errors carry. @throws UserError when there is none
+ * @returns shipped: it is the one of that name that comes with swarmwire
+ */
+export function readLab(name: string): { readonly file: string; readonly text: string; readonly shipped: boolean } {
   const text = read(name);
-  if (text !== undefined) return { file: name, text };
+  if (text !== undefined) return { file: name, text, shipped: false };
   for (const gallery of GALLERIES) {
     const found = /^[\w/-]+$/.test(name) ? read(new URL(`${name}.yaml`, gallery)) : undefined;
-    if (found !== undefined) return { file: `${name}.yaml`, text: found };
+    if (found !== undefined) return { file: `${name}.yaml`, text: found, shipped: true };
   }
   throw new UserError(`${name}: no such file, and no lab of that name (swarmwire labs has a list)`);
 }
@@ -52,6 +55,25 @@ export function readLab(name: string): { readonly file: string; readonly text: s
 export function loadLab(name: string, settings: Settings = {}): LabPlan {
   const { file, text } = readLab(name);
   return parseLab(file, text, settings);
+}
+
+/** The flag whose values settingsFlag reads. */
+export const SET_FLAG = {
+  value: "KEY=VALUE",
+  repeat: true,
+  help: "a parameter of the lab, or a field like network.loss; may be repeated",
+} as const;
+
+/** What `--set` says. @throws UserError */
+export function settingsFlag(command: string, args: ParsedArgs): Readonly<Record<string, string>> {
+  const settings = new Map<string, string>();
+  for (const text of args.all("set")) {
+    const [key, value] = splitOnce(text);
+    if (value === undefined) throw new UserError(`swarmwire ${command}: --set ${text}: expected KEY=VALUE`);
+    if (settings.has(key)) throw new UserError(`swarmwire ${command}: --set ${key} was given twice`);
+    settings.set(key, value);
+  }
+  return Object.fromEntries(settings);
 }
 
 const FLAGS: FlagTable = { help: HELP_FLAG };

@@ -2,14 +2,20 @@
 import { createInterface, type Interface } from "node:readline";
 import { UserError } from "../base/errors.ts";
 import { parseDuration, SEC } from "../base/time.ts";
-import { lastLine, type OpenTerminal, openAfter, TYPED_LIMIT, TypedOutput } from "../lab/open-terminal.ts";
+import {
+  lastLine,
+  type OpenTerminal,
+  openAfter,
+  promptDirectory,
+  TYPED_LIMIT,
+  TypedOutput,
+} from "../lab/open-terminal.ts";
 import type { LateOutput } from "../lab/run.ts";
 import { Screen } from "../lab/screen.ts";
 import type { CommandOutcome, LabSession, TerminalInput } from "../lab/session.ts";
 import { incomplete } from "../shell/sh/sh.ts";
-import { hostTools } from "../shell/tools/registry.ts";
-import { complete } from "./completion.ts";
 import { HISTORY_SIZE, readHistory, writeHistory } from "./history.ts";
+import { localWords } from "./local-words.ts";
 
 /** The commands that are not a host's. */
 export const LOCAL_HELP = `  @host2     go to another host; its open terminal is as you left it
@@ -244,12 +250,17 @@ export class Repl {
     this.#newLine();
   }
 
+  /** What Tab offers: looked at without an effect, but not while time passes. */
   async #complete(line: string): Promise<[string[], string]> {
-    if (this.#running > 0 || (this.#open.has(this.#host) && !line.startsWith("@"))) return [[], line];
-    return complete(line, {
-      hosts: this.#session.plan.hosts.map((host) => host.name),
-      programs: [...hostTools.keys()],
-      names: await this.#serially(() => this.#session.names(this.#host)),
-    });
+    if (this.#running > 0) return [[], line];
+    if (line.startsWith("@")) {
+      const hosts = this.#session.plan.hosts.map(({ name }) => name);
+      return localWords(line, hosts);
+    }
+    const open = this.#open.get(this.#host);
+    if (open !== undefined && open.container === undefined) return [[], line];
+    const query = { kind: "completion", line, container: open?.container, cwd: promptDirectory(open?.tail) } as const;
+    const [offered] = await this.#session.inspect([this.#host], query);
+    return offered === undefined ? [[], line] : [[...offered.candidates], offered.word];
   }
 }

@@ -4,13 +4,12 @@ import { formatDuration, parseDuration, type Time } from "../base/time.ts";
 import { createMachine } from "../lab/machine.ts";
 import type { LabPlan } from "../lab/plan.ts";
 import { type LabResult, LabSession, runSteps } from "../lab/run.ts";
-import type { Settings } from "../lab/settings.ts";
 import { loadKernel, nodePlatform } from "../scheduler/node-adapter.ts";
-import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, splitOnce, wholeNumber } from "./args.ts";
+import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
 import { atExit } from "./at-exit.ts";
 import { breather } from "./breathe.ts";
 import { Interruption } from "./interruption.ts";
-import { loadLab } from "./labs.ts";
+import { loadLab, SET_FLAG, settingsFlag } from "./labs.ts";
 import { JsonPrinter, type Printer, TerminalPrinter } from "./printers.ts";
 import { Progress } from "./progress.ts";
 import { openTrace, TRACE_FLAGS } from "./trace.ts";
@@ -19,11 +18,7 @@ const FLAGS: FlagTable = {
   ...TRACE_FLAGS,
   workers: { value: "N", help: "worker threads (default 1); the result doesn't depend on it" },
   seed: { value: "N", help: "instead of the lab's seed" },
-  set: {
-    value: "KEY=VALUE",
-    repeat: true,
-    help: "a parameter of the lab, or a field like network.loss; may be repeated",
-  },
+  set: SET_FLAG,
   "no-skip": { help: "send every frame, in quiet times too: a wait of hours may take minutes" },
   until: { value: "TIME", help: "stop at this virtual time, e.g. 90s" },
   profile: { help: "at the end, where the wall time went, by thread" },
@@ -53,18 +48,6 @@ interface RunSettings {
 }
 
 /** @throws UserError */
-function settingsFlag(args: ParsedArgs): Settings {
-  const settings = new Map<string, string>();
-  for (const text of args.all("set")) {
-    const [key, value] = splitOnce(text);
-    if (value === undefined) throw new UserError(`swarmwire run: --set ${text}: expected KEY=VALUE`);
-    if (settings.has(key)) throw new UserError(`swarmwire run: --set ${key} was given twice`);
-    settings.set(key, value);
-  }
-  return Object.fromEntries(settings);
-}
-
-/** @throws UserError */
 function settingsOf(args: ParsedArgs): RunSettings {
   const [name, extra] = args.positional;
   if (name === undefined) throw new UserError("swarmwire run: which lab? Try: swarmwire run standalone");
@@ -77,7 +60,7 @@ function settingsOf(args: ParsedArgs): RunSettings {
     throw new UserError("swarmwire run: --json and --quiet exclude each other");
   const workers = wholeNumber("run", args, "workers", 1, MOST_WORKERS) ?? 1;
   const snaplen = wholeNumber("run", args, "snaplen", 1, MOST_SNAPLEN);
-  const plan = loadLab(name, settingsFlag(args));
+  const plan = loadLab(name, settingsFlag("run", args));
   return { plan, seed: args.get("seed") ?? plan.seed, workers, until, snaplen };
 }
 

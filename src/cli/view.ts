@@ -2,25 +2,31 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { deflateRawSync } from "node:zlib";
 import { UserError } from "../base/errors.ts";
-import { type FlagTable, formatFlags, HELP_FLAG, parseArgs, wholeNumber } from "./args.ts";
+import { fileName, formatLink } from "../lab/link.ts";
+import { parseLab } from "../lab/parse.ts";
+import { type FlagTable, formatFlags, HELP_FLAG, type ParsedArgs, parseArgs, wholeNumber } from "./args.ts";
 import { copyDissectors, findDissectors } from "./dissectors.ts";
 import { Interruption } from "./interruption.ts";
-import { galleryNames } from "./labs.ts";
+import { readLab, SET_FLAG, settingsFlag } from "./labs.ts";
 import { pageUrl, servePage } from "./page-server.ts";
 
 const DEFAULT_PORT = 8080;
 
 const FLAGS: FlagTable = {
   port: { value: "N", help: `TCP port to serve on (default ${DEFAULT_PORT}; 0 takes one that is free)` },
+  seed: { value: "N", help: "instead of the lab's seed" },
+  set: SET_FLAG,
   dissectors: { value: "FOLDER", help: "copy Wireshark's dissectors beside the page in FOLDER, and end" },
   help: HELP_FLAG,
 };
 
 const HELP = `Usage: swarmwire view [LAB] [flags]
 
-Serves a page that runs the labs that come with swarmwire, in the browser: terminals, packets, traces. The server
-only hands out files, to this machine; Ctrl-C ends it. Any other web server can serve them too: dist/web.
+Serves a page that runs labs in the browser, those that come with swarmwire and your own: terminals, packets, traces.
+The server only hands out files, to this machine; Ctrl-C ends it. Any other web server can serve them too: dist/web.
+LAB is a YAML file, or the name of one that comes with swarmwire; the address that is printed opens it.
 
 Packets are read by Wireshark's own dissectors where the npm package @goodtools/wiregasm (GPL-2.0, 20 MB) is installed
 too, or where they stand beside the page: --dissectors FOLDER copies them there for another web server.
@@ -49,6 +55,25 @@ function addDissectors(page: string): void {
   process.stdout.write(`${[...piece.files.keys()].map((name) => join(page, name)).join("\n")}\n`);
 }
 
+/** What the address says behind the page's. @throws UserError for a lab that is wrong, or too long for an address */
+function fragmentOf(args: ParsedArgs, lab: string | undefined): string {
+  const seed = args.get("seed");
+  const settings = settingsFlag("view", args);
+  if (lab === undefined) {
+    if (seed === undefined && Object.keys(settings).length === 0) return "";
+    throw new UserError("swarmwire view: --seed and --set are for a lab: which one?");
+  }
+  const { file, text, shipped } = readLab(lab);
+  parseLab(file, text, settings);
+  const source = shipped ? { lab } : { packed: { name: fileName(file), bytes: deflateRawSync(text) } };
+  try {
+    return `#${formatLink({ ...source, settings, ...(seed === undefined ? {} : { seed }) })}`;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${file}: too long for an address: open the page without it, and drop the file there`);
+  }
+}
+
 /** @returns the exit status */
 export async function viewCommand(argv: readonly string[]): Promise<number> {
   const args = parseArgs("view", argv, FLAGS);
@@ -63,12 +88,10 @@ export async function viewCommand(argv: readonly string[]): Promise<number> {
   }
   const [lab, extra] = args.positional;
   if (extra !== undefined) throw new UserError(`swarmwire view: one lab at a time; unexpected ${extra}`);
-  if (lab !== undefined && !galleryNames().includes(lab))
-    throw new UserError(`swarmwire view: ${lab}: expected a lab that comes with swarmwire (swarmwire labs has a list)`);
+  const fragment = fragmentOf(args, lab);
   const port = wholeNumber("view", args, "port", 0, 65_535) ?? DEFAULT_PORT;
   const server = await servePage(pageFolder(), port, undefined, findDissectors());
-  const query = lab === undefined ? "" : `?lab=${encodeURIComponent(lab)}`;
-  process.stdout.write(`${pageUrl(server)}${query}\n`);
+  process.stdout.write(`${pageUrl(server)}${fragment}\n`);
   await new Promise<void>((resolve) => {
     new Interruption({ stop: resolve });
   });

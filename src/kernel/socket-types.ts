@@ -155,8 +155,11 @@ export interface StreamSocket extends Socket {
   connect(ip: Ipv4, port: number): void;
   /** A connection that completed its handshake, or undefined. */
   tryAccept(): StreamSocket | undefined;
-  /** Up to `max` bytes; an empty array at end of stream; undefined when nothing is there yet. Throws the pending error. */
-  tryRecv(max: number): Uint8Array | undefined;
+  /**
+   * Up to `max` bytes; an empty array at end of stream; undefined when nothing is there yet. Throws the pending error.
+   * @param into takes them, if the socket can do that: they are a view of it then. At least `max` bytes long
+   */
+  tryRecv(max: number, into?: Uint8Array): Uint8Array | undefined;
   /** Bytes taken (0 when the send buffer is full). Throws EPIPE and pending errors. */
   trySend(data: Uint8Array): number;
   /** Sends FIN after what is queued (SCTP: SHUTDOWN, which ends both directions). */

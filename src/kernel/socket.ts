@@ -1,6 +1,7 @@
 /** What all sockets share: waiters, the pending error, ownership, closing (include/net/sock.h as programs see it). */
 import type { Ipv4 } from "../base/addr.ts";
 import { type Errno, errnoName, KernelError } from "../base/errors.ts";
+import { Waiters } from "../base/waiters.ts";
 import type { Kernel } from "./kernel.ts";
 import { refuse } from "./memory.ts";
 import type { Namespace } from "./netns.ts";
@@ -14,7 +15,7 @@ interface Waiter {
 export abstract class SocketBase implements Socket {
   readonly ns: Namespace;
   readonly handle: number;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Waiters<Wakeable>();
   #owner = "";
   #closed = false;
   #error: Errno | undefined;
@@ -51,9 +52,7 @@ export abstract class SocketBase implements Socket {
 
   /** Tells everyone that waits to look again, in the order in which they began to wait. */
   notify(): void {
-    // Whoever wakes stops waiting, so the set changes; mostly there is one, and no need of a copy.
-    if (this.#waiters.size > 1) for (const waiter of [...this.#waiters]) waiter.wake(this);
-    else for (const waiter of this.#waiters) waiter.wake(this);
+    this.#waiters.wake(this);
   }
 
   takeError(): Errno | undefined {

@@ -86,7 +86,7 @@ export class TcpSocketImpl extends SocketBase implements TrafficSocket {
     return new TcpSocketImpl(this.ns, check(handle, "accept"));
   }
 
-  tryRecv(max: number): Uint8Array | undefined {
+  tryRecv(max: number, into?: Uint8Array): Uint8Array | undefined {
     if (this.closed) {
       this.throwPending("recv");
       return NOTHING;
@@ -96,7 +96,8 @@ export class TcpSocketImpl extends SocketBase implements TrafficSocket {
     const got = exports.tcpRecv(this.handle, at, Math.min(max, MAX_TRANSFER));
     if (got === -abi.EAGAIN) return undefined;
     check(got, "recv");
-    return got === 0 ? NOTHING : mem.copy(at, got);
+    if (got === 0) return NOTHING;
+    return into === undefined ? mem.copy(at, got) : mem.copyInto(into, at, got);
   }
 
   trySend(data: Uint8Array): number {

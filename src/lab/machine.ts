@@ -133,9 +133,6 @@ export class LabMachine implements HostMachine {
         else this.#type(session, id, `${asked.line}\n`);
         return;
       }
-      case "names":
-        this.#os.spawn("names", this.#names(id));
-        return;
       case "gossip":
         this.#emit({ kind: "gossip", id, ...this.#gossipView(asked.network) });
         return;
@@ -145,7 +142,7 @@ export class LabMachine implements HostMachine {
         this.#workload.command(id, asked);
         return;
     }
-    const session = this.#sessions.get(asked.session);
+    const session = this.#session(asked.session);
     if (session === undefined) this.#refuse(id, "the terminal is closed");
     else if (asked.kind === "input") this.#type(session, id, asked.text);
     else if (asked.kind === "eof") this.#type(session, id, "");
@@ -157,12 +154,21 @@ export class LabMachine implements HostMachine {
   }
 
   inspect(query: unknown): unknown {
-    return inspect({ os: this.#os, engine: this.engine, plan: this.#plan }, query as MachineQuery);
+    const { engine } = this;
+    const root = this.#root as ProcessRoot;
+    const cwd = this.#shellState?.cwd ?? HOME;
+    return inspect({ os: this.#os, engine, plan: this.#plan, root, cwd }, query as MachineQuery);
   }
 
   /** The engine; undefined while its daemon is stopped. */
   get engine(): Engine | undefined {
     return this.#daemon?.engine;
+  }
+
+  /** A terminal by its first request, or the last one. */
+  #session(request: number): Session | undefined {
+    const sessions = this.#sessions;
+    return sessions.get(request) ?? [...sessions.values()].find(({ terminal }) => terminal.request === request);
   }
 
   #refuse(id: number, message: string): void {
@@ -179,18 +185,6 @@ export class LabMachine implements HostMachine {
     const id = controller?.networkByName(name)?.id ?? "";
     const census = controller?.agent?.db.census(id) ?? { members: 0, nodes: 0, networkNodes: 0 };
     return { ...census, peers: controller?.overlay.peers.remoteCount(id) ?? 0 };
-  }
-
-  *#names(id: number): Proc<void> {
-    const engine = this.engine;
-    const networks = engine === undefined ? [] : yield* engine.networkList();
-    this.#emit({
-      kind: "names",
-      id,
-      containers: engine?.containers.list().map((container) => container.name) ?? [],
-      networks: networks.map((network) => String(network["Name"])),
-      images: engine?.imageList().flatMap((image) => image["RepoTags"] as string[]) ?? [],
-    });
   }
 
   #run(id: number, request: MachineRequest & { kind: "run" }): void {

@@ -8,6 +8,9 @@ import type { CommandOutcome, TerminalInput } from "./session.ts";
 /** A typed command may run this long: an hour of virtual time. */
 export const TYPED_LIMIT: Time = 3600 * SEC;
 
+/** Characters that are kept of one command's output: as many as anybody scrolls back. */
+const KEPT_OUTPUT = 1 << 20;
+
 /** A terminal that a command has left open. */
 export interface OpenTerminal {
   /** The request that opened it. */
@@ -23,10 +26,15 @@ export function lastLine(text: string): string {
   return text.slice(text.lastIndexOf("\n") + 1);
 }
 
+/** The directory that a shell's prompt names, `/etc # ` or `root@web:/etc# `; undefined where it names none. */
+export function promptDirectory(prompt: string | undefined): string | undefined {
+  return /(?:^|:)(\/[^\s#]*) ?# $/.exec(prompt ?? "")?.[1];
+}
+
 /** What is printed after something was typed: the newline with which a shell answers Ctrl-C stands there already. */
 export class TypedOutput {
   #skipsNewline: boolean;
-  #tail = "";
+  #text = "";
 
   constructor(input: TerminalInput) {
     this.#skipsNewline = "key" in input && input.key === "interrupt";
@@ -36,13 +44,19 @@ export class TypedOutput {
   take(output: string): string {
     const text = this.#skipsNewline ? output.replace(/^\n/, "") : output;
     this.#skipsNewline = false;
-    this.#tail = lastLine(this.#tail + text);
+    this.#text += text;
+    if (this.#text.length > 2 * KEPT_OUTPUT) this.#text = this.#text.slice(-KEPT_OUTPUT);
     return text;
+  }
+
+  /** What was taken so far; the end of it where that is very long. */
+  get text(): string {
+    return this.#text;
   }
 
   /** The last line so far. */
   get tail(): string {
-    return this.#tail;
+    return lastLine(this.#text);
   }
 }
 

@@ -1,8 +1,9 @@
 /** Faults of a lab file: what is broken or mended, checked against the lab's hosts, networks and switches. */
 import { assert, UserError } from "../base/errors.ts";
-import { formatDuration, MS, SEC } from "../base/time.ts";
+import { MS, SEC } from "../base/time.ts";
 import { parseFilter } from "../scheduler/faults.ts";
 import type { FabricPlan } from "./fabric.ts";
+import { faultText } from "./fault-text.ts";
 import { chance, matchHosts, span } from "./fields.ts";
 import { formatPath, misfitOf, type Path } from "./misfit.ts";
 import type { Fault, HostPlan, LabPlan, Step } from "./plan.ts";
@@ -11,6 +12,7 @@ import type { Source } from "./source.ts";
 /** A fault that passed the schema. */
 export interface RawFault {
   host?: string | string[];
+  at?: string | number;
   network?: string;
   drop?: string;
   link?: "up" | "down";
@@ -52,13 +54,13 @@ function checkSwitches(source: Refusing, raw: RawFault, path: Path, fabric: Fabr
     if ((raw[field] as number) > there)
       throw source.error([...path, field], `there ${there === 1 ? "is" : "are"} ${there}`);
   }
-  const known = ["leaf", "spine", "link", "latency", "loss", "heal"];
+  const known = ["leaf", "spine", "at", "link", "latency", "loss", "heal"];
   const other = Object.keys(raw).find((key) => !known.includes(key));
   if (other !== undefined) throw source.error([...path, other], `means nothing beside ${named.join(" and ")}`, true);
   if (raw.latency !== undefined && span(raw.latency, 0) > SEC)
     throw source.error([...path, "latency"], "expected 1s at most");
-  if (Object.keys(raw).length === named.length)
-    throw source.error(path, `expected one of ${known.slice(2).join(", ")} beside ${named.join(" and ")}`);
+  if (Object.keys(raw).length === named.length + Number(raw.at !== undefined))
+    throw source.error(path, `expected one of ${known.slice(3).join(", ")} beside ${named.join(" and ")}`);
 }
 
 /** A fault step's plan. @throws UserError */
@@ -80,7 +82,7 @@ export function resolveFault(
   const partition = raw.partition?.map((group, index) => group.flatMap((name) => match(name, ["partition", index])));
   const twice = partition?.flat().find((name, index, all) => all.indexOf(name) !== index);
   if (twice !== undefined) throw source.error([...path, "partition"], `${twice} is in two groups`);
-  const needsHost = Object.keys(raw).find((key) => !["host", "network", "partition", "heal"].includes(key));
+  const needsHost = Object.keys(raw).find((key) => !["host", "network", "at", "partition", "heal"].includes(key));
   if (
     !switches &&
     resolved.length === 0 &&
@@ -91,6 +93,7 @@ export function resolveFault(
     throw source.error([...path, "network"], `no network is called ${raw.network}`);
   if (raw.drop !== undefined) checkFilter(source, raw.drop, [...path, "drop"]);
   const fault: { -readonly [K in keyof Fault]: Fault[K] } = { hosts: resolved };
+  if (raw.at !== undefined) fault.at = span(raw.at, 0);
   if (raw.network !== undefined) fault.network = raw.network;
   if (raw.drop !== undefined) fault.drop = raw.drop;
   if (raw.link !== undefined) fault.link = raw.link;
@@ -115,23 +118,4 @@ function checkFilter(source: Refusing, filter: string, path: Path): void {
     if (!(error instanceof UserError)) throw error;
     throw source.error(path, error.message);
   }
-}
-
-/** A fault in words: `host2: drop udp port 4789`. */
-export function faultText(fault: Fault): string {
-  const parts: string[] = [];
-  if (fault.heal) parts.push("heal");
-  if (fault.drop !== undefined) parts.push(`drop ${fault.drop}`);
-  if (fault.link !== undefined) parts.push(`link ${fault.link}`);
-  if (fault.latency !== undefined) parts.push(`latency ${formatDuration(fault.latency)}`);
-  if (fault.loss !== undefined) parts.push(`loss ${Number((fault.loss * 100).toFixed(6))}%`);
-  if (fault.crash) parts.push("crash");
-  if (fault.restart) parts.push("restart");
-  if (fault.partition !== undefined)
-    parts.push(`partition ${fault.partition.map((group) => group.join(" ")).join(" | ")}`);
-  const { leaf, spine } = fault.switches ?? {};
-  const ends = [...(leaf === undefined ? [] : [`leaf${leaf}`]), ...(spine === undefined ? [] : [`spine${spine}`])];
-  if (ends.length > 0) return `${ends.join(" - ")}: ${parts.join(", ")}`;
-  const where = [...fault.hosts, ...(fault.network === undefined ? [] : [`network ${fault.network}`])].join(", ");
-  return `${where === "" ? "" : `${where}: `}${parts.join(", ")}`;
 }

@@ -42,6 +42,8 @@ export interface HostPlan {
 
 /** What a fault changes; several things at once are allowed. */
 export interface Fault {
+  /** A point of the run at which it happens; undefined: at once. */
+  readonly at?: Time;
   /** Empty: all (of heal), or none (of partition). */
   readonly hosts: readonly string[];
   /** One of the further networks, whose cards it is about; undefined: all cards. */

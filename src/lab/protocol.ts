@@ -22,8 +22,6 @@ export type MachineRequest =
   | { readonly kind: "interrupt"; readonly session: number; readonly answer: boolean }
   /** Takes that terminal away: what runs on it ends. */
   | { readonly kind: "hangup"; readonly session: number }
-  /** Names that a user may want to type. */
-  | { readonly kind: "names" }
   /** How far gossip has got here: what this host knows of its swarm and of a network. Answered at once with `gossip`. */
   | { readonly kind: "gossip"; readonly network: string }
   /** Counts what arrives on a UDP port; answered at once with `sink`. */
@@ -40,13 +38,6 @@ export type MachineRequest =
       readonly load: UdpLoad;
     };
 
-/** What names of a host's engine there are. */
-export interface HostNames {
-  readonly containers: readonly string[];
-  readonly networks: readonly string[];
-  readonly images: readonly string[];
-}
-
 /** What a host knows by gossip; all 0 while it is in no swarm. */
 export interface GossipView extends GossipCensus {
   /** Entries of other hosts in the network's peer table. */
@@ -60,7 +51,6 @@ export type MachineEvent =
   | { readonly kind: "exit"; readonly id: number; readonly status: number }
   /** It waits for input: its terminal stays open, under the container's name if it is one's. */
   | { readonly kind: "idle"; readonly id: number; readonly terminal: string | undefined }
-  | ({ readonly kind: "names"; readonly id: number } & HostNames)
   /** A container got an address. */
   | { readonly kind: "name"; readonly id: 0; readonly address: string; readonly name: string }
   | ({ readonly kind: "gossip"; readonly id: number } & GossipView)

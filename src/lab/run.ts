@@ -7,7 +7,7 @@ import type { CommandStep, ShowStep, Step, WorkloadStep } from "./plan.ts";
 import type { CommandOutcome, LabSession, TerminalInput, TerminalObserver } from "./session.ts";
 import { type FlowResult, runWorkload } from "./workload.ts";
 
-export { type LabOptions, LabSession, type LateOutput } from "./session.ts";
+export { type ClosedTerminal, type LabOptions, LabSession, type LateOutput } from "./session.ts";
 
 /** Wires and machines take a fault before the next step. */
 const FAULT_TIME = 1 * MS;
@@ -44,6 +44,8 @@ export type PassedKind = "wait" | "fault" | "workload" | "show";
 /** Sees everything as it happens. */
 export interface LabObserver extends TerminalObserver {
   stepStarted?(step: number, host: string, terminal: string | undefined, command: string, time: Time): void;
+  /** What was typed on a host is under way there, by its request: for LabSession.interrupt(). */
+  posted?(host: string, id: number): void;
   /** Output of the step that runs. */
   output?(stream: "stdout" | "stderr", text: string): void;
   stepEnded?(result: StepResult): void;
@@ -83,6 +85,8 @@ class StepRunner {
   readonly #observer: LabObserver;
   readonly #before: (step: number) => Promise<void>;
   readonly #results: StepResult[] = [];
+  /** Terminals that steps have left open, by host/container: the steps' own, whoever else types there meanwhile. */
+  readonly #open = new Map<string, { readonly key: number; readonly last: number }>();
   /** The links' counters when they were last shown. */
   #shown: readonly LinkSummary[] = [];
 
@@ -142,7 +146,7 @@ class StepRunner {
       case "fault":
         this.#observer.passed?.(index, "fault", step.text, cluster.now);
         this.#session.fault(step.fault);
-        await this.#wait(FAULT_TIME);
+        if (step.fault.at === undefined) await this.#wait(FAULT_TIME);
         return;
       case "command":
         if (step.parallel) this.#results.push(...(await this.#commands(step, index)));
@@ -153,12 +157,27 @@ class StepRunner {
   async #command(step: CommandStep, index: number, host: string): Promise<StepResult> {
     const session = this.#session;
     const start = session.cluster.now;
-    const input = this.#inputOf(step);
-    this.#observer.stepStarted?.(index, host, step.terminal, input.command, start);
+    const { command } = this.#inputOf(step);
+    const own = this.#open.get(`${host}/${step.terminal}`);
+    const into = own !== undefined && session.isOpen(own.last) ? own.key : undefined;
+    const input = into === undefined ? this.#inputOf(step) : { command, into };
+    this.#observer.stepStarted?.(index, host, step.terminal, command, start);
     const limit = Math.min(this.#until, start + step.timeout);
-    const outcome = await session.command(host, input, limit, (stream, text) => this.#observer.output?.(stream, text));
+    const outcome = await session.command(
+      host,
+      input,
+      limit,
+      (stream, text) => this.#observer.output?.(stream, text),
+      (id) => this.#observer.posted?.(host, id),
+    );
     if (step.as !== undefined) session.variables[step.as] = outcome.stdout.trim();
-    return this.#ended(step, index, host, input.command, outcome, start, session.cluster.now);
+    this.#keep(host, outcome, into ?? outcome.id);
+    return this.#ended(step, index, host, command, outcome, start, session.cluster.now);
+  }
+
+  /** The terminal that is open after a command. @param key its first request */
+  #keep(host: string, { idle, terminal, id }: CommandOutcome, key: number): void {
+    if (idle && terminal !== undefined) this.#open.set(`${host}/${terminal}`, { key, last: id });
   }
 
   /** Variables of earlier steps are the shell's; on the line that is shown they stand expanded, as the user typed them. */
@@ -174,8 +193,14 @@ class StepRunner {
     const input = this.#inputOf(step);
     const limit = Math.min(this.#until, start + step.timeout);
     const said: { readonly stream: "stdout" | "stderr"; readonly text: string }[][] = step.hosts.map(() => []);
-    const outcomes = await session.commands(step.hosts, input, limit, (host, stream, text) =>
-      said[host]?.push({ stream, text }),
+    const outcomes = await session.commands(
+      step.hosts,
+      input,
+      limit,
+      (host, stream, text) => said[host]?.push({ stream, text }),
+      (ids) => {
+        for (const [i, id] of ids.entries()) this.#observer.posted?.(step.hosts[i] as string, id);
+      },
     );
     return outcomes.map((outcome, i) => {
       const host = step.hosts[i] as string;

@@ -173,6 +173,11 @@ export const LAB_SCHEMA = {
             description: "Breaks something, or mends it.",
             properties: {
               host: hostNames,
+              at: {
+                ...duration,
+                description:
+                  "Point of the run at which it happens, whatever runs then; at once if that is over. The next step begins now.",
+              },
               network: { type: "string", description: "Only the hosts' cards on this one of the further networks." },
               leaf: {
                 type: "integer",

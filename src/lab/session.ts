@@ -15,7 +15,8 @@ import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
 import type { MachineAnswers, MachineQuery } from "./inspect/protocol.ts";
 import { nicsOf, wireDevice } from "./nat.ts";
 import type { Fault, HostPlan, LabPlan } from "./plan.ts";
-import type { HostNames, MachineEvent, MachineRequest } from "./protocol.ts";
+import { PlannedFaults } from "./planned-faults.ts";
+import type { MachineEvent, MachineRequest } from "./protocol.ts";
 import { screenText } from "./screen.ts";
 import type { HostRequest } from "./workload.ts";
 
@@ -52,7 +53,17 @@ export interface TerminalObserver {
   /** It prints: a program in the background, or what somebody else's command did to it. */
   lateOutput?(late: LateOutput): void;
   /** What ran on it has ended. */
-  terminalClosed?(closed: { readonly host: string; readonly terminal: string | undefined; readonly time: Time }): void;
+  terminalClosed?(closed: ClosedTerminal): void;
+}
+
+/** A terminal on which nothing runs any more. */
+export interface ClosedTerminal {
+  readonly host: string;
+  /** The container whose terminal it was; undefined: the host's own. */
+  readonly terminal: string | undefined;
+  /** The last request that typed there. */
+  readonly id: number;
+  readonly time: Time;
 }
 
 /** Output that belongs to no step. */
@@ -60,6 +71,8 @@ export interface LateOutput {
   readonly host: string;
   /** The container whose terminal it is; undefined: the host's own. */
   readonly terminal: string | undefined;
+  /** The last request that typed on that terminal. */
+  readonly id: number;
   readonly stream: "stdout" | "stderr";
   readonly text: string;
   readonly time: Time;
@@ -101,6 +114,8 @@ interface PendingCommand {
   stderr: string;
   answer: MachineEvent | undefined;
   answered: Time | undefined;
+  /** Told of the answer as soon as it is there. */
+  onAnswer: (() => void) | undefined;
 }
 
 /** Output as it comes. */
@@ -119,13 +134,22 @@ export class LabSession {
   /** Open terminals by the last request that typed on them. */
   readonly #terminals = new Map<number, { readonly host: string; readonly terminal: string | undefined }>();
   readonly #breathe: () => Promise<void>;
+  /** Undefined where the lab plans none. */
+  readonly #planned: PlannedFaults | undefined;
   #observer: TerminalObserver = {};
   #stopped = false;
 
-  private constructor(plan: LabPlan, cluster: Cluster, breathe: () => Promise<void>) {
+  private constructor(
+    plan: LabPlan,
+    cluster: Cluster,
+    breathe: () => Promise<void>,
+    planned: PlannedFaults | undefined,
+  ) {
     this.plan = plan;
     this.cluster = cluster;
     this.#breathe = breathe;
+    this.#planned = planned;
+    if (planned !== undefined) planned.apply = (fault) => this.#faultNow(fault);
   }
 
   /** Makes the hosts and boots them. */
@@ -138,6 +162,9 @@ export class LabSession {
       }),
     );
     let session: LabSession | undefined;
+    const plans = plan.steps.some((step) => step.kind === "fault" && step.fault.at !== undefined);
+    const planned = plans ? new PlannedFaults(options.pace) : undefined;
+    const pace = planned ?? options.pace;
     const cluster = await Cluster.create({
       topology: resolveTopology(
         options.seed ?? plan.seed,
@@ -150,11 +177,11 @@ export class LabSession {
       ...(options.platform === undefined ? {} : { platform: options.platform }),
       ...(options.capture === undefined ? {} : { capture: options.capture }),
       ...(options.skip === undefined ? {} : { skip: options.skip }),
-      ...(options.pace === undefined ? {} : { pace: options.pace }),
+      ...(pace === undefined ? {} : { pace }),
       ...(options.profile === undefined ? {} : { profile: options.profile }),
       onEvent: (event) => session?.deliver(event),
     });
-    session = new LabSession(plan, cluster, options.breathe ?? (async () => {}));
+    session = new LabSession(plan, cluster, options.breathe ?? (async () => {}), planned);
     try {
       await cluster.runUntil(BOOT);
     } catch (error) {
@@ -188,10 +215,10 @@ export class LabSession {
     const open = this.#terminals.get(event.id);
     const terminal = open?.terminal;
     if (event.kind === "output")
-      this.#observer.lateOutput?.({ host, terminal, stream: event.stream, text: event.text, time });
+      this.#observer.lateOutput?.({ host, terminal, id: event.id, stream: event.stream, text: event.text, time });
     if (event.kind !== "exit" || open === undefined) return;
     this.#terminals.delete(event.id);
-    this.#observer.terminalClosed?.({ host, terminal, time });
+    this.#observer.terminalClosed?.({ host, terminal, id: event.id, time });
   }
 
   /** Ends the run soon. */
@@ -226,10 +253,39 @@ export class LabSession {
   }
 
   /**
+   * Types on a terminal of a host, and returns at once: what comes of it comes when time passes, whoever lets it pass. Not
+   * while a slice of time is under way.
+   * @param onAnswer told when it has ended, or waits for input
+   * @returns the request's id
+   */
+  begin(host: string, input: TerminalInput, onOutput: OnOutput, onAnswer: (outcome: CommandOutcome) => void): number {
+    const pending = this.#post(host, input, onOutput);
+    pending.onAnswer = () => {
+      this.#waiting.delete(pending.id);
+      onAnswer(this.#outcome(pending));
+    };
+    return pending.id;
+  }
+
+  /** Nobody waits for the answer to a request of begin() any more: its terminal is taken away. @param key its first request */
+  giveUp(host: string, id: number, key: number): void {
+    this.#waiting.delete(id);
+    this.hangup(host, key);
+  }
+
+  /** Lets a slice of time pass, or less: until the condition holds behind an event, as seen at whole milliseconds. */
+  async slice(limit: Time, over: (event: HostEvent) => boolean): Promise<void> {
+    const { cluster } = this;
+    await cluster.runUntilEvent(over, Math.min(limit, cluster.now + SLICE));
+    await this.#breathe();
+  }
+
+  /**
    * Types the same on a terminal of each of several hosts at the same time, until what runs there has ended everywhere,
    * or waits for input.
    * @param limit virtual time at which they are given up
    * @param onOutput told with the host's place in the list
+   * @param onPosted told the requests' ids, in the order of the hosts, before time goes on
    * @returns in the order of the hosts
    */
   async commands(
@@ -237,8 +293,10 @@ export class LabSession {
     input: TerminalInput,
     limit: Time,
     onOutput: (host: number, stream: "stdout" | "stderr", text: string) => void,
+    onPosted: (ids: readonly number[]) => void = () => {},
   ): Promise<CommandOutcome[]> {
     const pending = hosts.map((host, i) => this.#post(host, input, (stream, text) => onOutput(i, stream, text)));
+    onPosted(pending.map(({ id }) => id));
     await this.#answers(
       pending.map(({ id }) => id),
       limit,
@@ -249,7 +307,15 @@ export class LabSession {
   #post(host: string, input: TerminalInput, onOutput: OnOutput): PendingCommand {
     const id = this.cluster.post(this.cluster.hostIndex(host), this.cluster.now, this.#requestOf(input));
     if ("into" in input) this.#terminals.delete(input.into);
-    const pending: PendingCommand = { host, id, stdout: "", stderr: "", answer: undefined, answered: undefined };
+    const pending: PendingCommand = {
+      host,
+      id,
+      stdout: "",
+      stderr: "",
+      answer: undefined,
+      answered: undefined,
+      onAnswer: undefined,
+    };
     this.#waiting.set(id, (event, time) => {
       if (event.kind === "output") {
         pending[event.stream] += event.text;
@@ -257,6 +323,7 @@ export class LabSession {
       } else if (pending.answer === undefined) {
         pending.answer = event;
         pending.answered = time;
+        pending.onAnswer?.();
       }
     });
     return pending;
@@ -294,17 +361,19 @@ export class LabSession {
       const { id } = event.payload as MachineEvent | RefusedCommand;
       return open.has(id) && isAnswer(event, id) && open.delete(id) && open.size === 0;
     };
-    while (open.size > 0 && cluster.now < limit && !this.#stopped) {
-      await cluster.runUntilEvent(last, Math.min(limit, cluster.now + SLICE));
-      await this.#breathe();
-    }
+    while (open.size > 0 && cluster.now < limit && !this.#stopped) await this.slice(limit, last);
     for (const id of ids) this.#waiting.delete(id);
   }
 
-  /** Ctrl-C for a command that runs: by the id that `onPosted` told, of the terminal's first request. */
+  /** Ctrl-C for a command that runs: by the id that `onPosted` told, of the terminal's first request or of the last one. */
   interrupt(host: string, id: number): void {
     const request: MachineRequest = { kind: "interrupt", session: id, answer: false };
     this.cluster.post(this.cluster.hostIndex(host), this.cluster.now, request);
+  }
+
+  /** Whether a terminal waits for input. @param id the last request that typed there */
+  isOpen(id: number): boolean {
+    return this.#terminals.has(id);
   }
 
   /** Takes the terminal of a command away: what runs on it ends. */
@@ -314,13 +383,6 @@ export class LabSession {
       kind: "hangup",
       session: id,
     } satisfies MachineRequest);
-  }
-
-  /** Names of a host's containers, networks and images. */
-  async names(host: string): Promise<HostNames> {
-    const [asked] = await this.ask([{ host, request: { kind: "names" } }], SLICE);
-    const answer = asked?.answer;
-    return answer?.kind === "names" ? answer : { containers: [], networks: [], images: [] };
   }
 
   /** Asks several hosts at once, and runs until all have answered or the span is over. */
@@ -358,8 +420,14 @@ export class LabSession {
     return answers as (MachineAnswers[Q["kind"]] | undefined)[];
   }
 
-  /** Applies a fault now. */
+  /** Applies a fault: now, or when its time comes. */
   fault(fault: Fault): void {
+    const { at = 0 } = fault;
+    if (at > this.cluster.now && this.#planned !== undefined) this.#planned.add(at, fault);
+    else this.#faultNow(fault);
+  }
+
+  #faultNow(fault: Fault): void {
     const { cluster } = this;
     if (fault.switches !== undefined || (fault.heal && fault.hosts.length === 0)) this.#switchFault(fault);
     if (fault.switches !== undefined) return;

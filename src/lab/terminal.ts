@@ -44,6 +44,11 @@ export class Terminal {
     return this.#container?.name;
   }
 
+  /** The last request that typed here. */
+  get request(): number {
+    return this.#request;
+  }
+
   write(stream: "stdout" | "stderr", text: string): void {
     if (text !== "") this.#emit({ kind: "output", id: this.#request, stream, text });
   }

@@ -103,6 +103,27 @@ export class Transcript implements LabObserver {
     this.#print(kind === "wait" ? `# ${formatDuration(Number(detail))} pass\n` : `# ${kind}: ${detail}\n`);
   }
 
+  /**
+   * What a user typed beside the lab's steps, and what came of it.
+   * @param typed.prompt what stood in the last line of the host's own terminal, where a program waited
+   * @param typed.open the container whose terminal it left open
+   */
+  typed(typed: {
+    readonly host: string;
+    readonly terminal: string | undefined;
+    readonly prompt: string | undefined;
+    readonly command: string;
+    readonly output: string;
+    readonly open: string | undefined;
+  }): void {
+    if (typed.terminal === undefined && typed.prompt !== undefined)
+      this.#print(`${this.#atLineStart ? typed.prompt : ""}${typed.command}\n`);
+    else this.stepStarted(-1, typed.host, typed.terminal, typed.command);
+    this.output("stdout", typed.output);
+    this.#print(this.#screen?.end() ?? "");
+    this.#terminal = typed.open === undefined ? undefined : nameOf(typed.host, typed.open);
+  }
+
   /** What the run came to, in a few lines. */
   finished(result: LabResult): void {
     this.newLine();

@@ -98,7 +98,9 @@ export function frameStream(
   const header = new Uint8Array(STREAM_HEADER);
   header[0] = MESSAGE.encrypt;
   new DataView(header.buffer).setUint32(1, body.length + ENCRYPT_OVERHEAD);
-  const frame = encrypt(body, STREAM_HEADER, header, keyring, random, { message, parts });
+  // What is known needn't be kept.
+  const kept = parts === undefined ? message : message.slice(0, 1);
+  const frame = encrypt(body, STREAM_HEADER, header, keyring, random, { message: kept, parts });
   frame.set(header);
   return frame;
 }

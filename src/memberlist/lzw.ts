@@ -33,10 +33,13 @@ export const PACK_ROOM = 32;
 export function lzwPack(input: Uint8Array): Uint8Array {
   const out = roomFor(input.length);
   // At most 12 bits a code: with less than 8 from before they fit.
-  let bits = CLEAR;
-  let count = MIN_WIDTH;
-  let length = PACK_ROOM;
+  out[PACK_ROOM] = CLEAR & 255;
+  let bits = CLEAR >>> 8;
+  let count = MIN_WIDTH - 8;
+  let length = PACK_ROOM + 1;
   let width = MIN_WIDTH;
+  /** The first code that takes a bit more. */
+  let limit = 1 << MIN_WIDTH;
   let highest = END;
   const { log, entries: table } = tableFor(input.length);
   const mask = (1 << log) - 1;
@@ -56,23 +59,32 @@ export function lzwPack(input: Uint8Array): Uint8Array {
       code = entry & 0xfff;
       continue;
     }
+    // One byte or two are complete. Both are written, as it can't be foretold which: a branch costs more than the byte.
     bits |= code << count;
     count += width;
-    for (; count >= 8; count -= 8) {
-      out[length++] = bits;
-      bits >>>= 8;
-    }
+    out[length] = bits;
+    out[length + 1] = bits >>> 8;
+    length += count >>> 3;
+    bits >>>= count & ~7;
+    count &= 7;
     code = key & 255;
     // The code that the decoder now adds.
     highest++;
-    if (highest === 1 << width) width++;
+    if (highest === limit) {
+      width++;
+      limit <<= 1;
+    }
     if (highest < MAX_CODE) {
       table[slot] = (key << 12) | highest;
       continue;
     }
     bits |= CLEAR << count;
-    count += width;
+    for (count += width; count >= 8; count -= 8) {
+      out[length++] = bits;
+      bits >>>= 8;
+    }
     width = MIN_WIDTH;
+    limit = 1 << MIN_WIDTH;
     highest = END;
     table.fill(0);
   }

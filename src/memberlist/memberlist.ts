@@ -27,7 +27,7 @@ import {
   MESSAGE,
   recallAlive,
 } from "./messages.ts";
-import { type Part, userPart } from "./parts.ts";
+import { type Part, wholePart } from "./parts.ts";
 import { Prober } from "./prober.ts";
 import { pickRandom } from "./scale.ts";
 import { Streams } from "./streams.ts";
@@ -195,16 +195,17 @@ export class Memberlist {
    */
   sendBestEffort(members: readonly Member[], message: Uint8Array, meaning?: unknown): void {
     const packet = encodeUser(message);
-    const parts = meaning === undefined ? undefined : [userPart(message, meaning)];
+    const parts = meaning === undefined ? undefined : [{ ...wholePart(packet), meaning }];
     for (const member of members) this.#transport.send(member.addr, member.port, packet, speaksCrc(member), parts);
   }
 
   /**
    * Sends a user message over a TCP connection of its own.
+   * @param message gives it when there is a connection: bytes that are used at once
    * @param meaning what the receiver reads in it
    * @throws KernelError when it cannot be delivered to the other side's kernel within 10 s
    */
-  *sendReliable(member: Member, message: Uint8Array, meaning?: unknown): Proc {
+  *sendReliable(member: Member, message: () => Uint8Array, meaning?: unknown): Proc {
     yield* this.#streams.sendReliable(member, message, meaning);
   }
 

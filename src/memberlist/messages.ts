@@ -4,6 +4,7 @@
  */
 import type { Ipv4 } from "../base/addr.ts";
 import { ByteCache } from "../base/byte-cache.ts";
+import { BytePool } from "../base/byte-pool.ts";
 import { MalformedError } from "../base/errors.ts";
 import { decodeStruct, encodeStruct, type MsgpackFields, type MsgpackStruct, type MsgpackValue } from "./msgpack.ts";
 
@@ -305,9 +306,17 @@ export function decodeErr(data: Uint8Array): string {
   return decodeStruct(data).string("Error");
 }
 
-/** A user message for a stream: type, header, bytes. */
+/** Where user messages for streams stand: tables are large, and sent at once. */
+let stream = new Uint8Array(4096);
+
+/** A user message for a stream: type, header, bytes; valid until the next one is encoded. */
 export function encodeUserStream(message: Uint8Array): Uint8Array {
-  return concat([withType(MESSAGE.user, [["UserMsgLen", message.length]]), message]);
+  const header = withType(MESSAGE.user, [["UserMsgLen", message.length]]);
+  const length = header.length + message.length;
+  if (length > stream.length) stream = new Uint8Array(2 * length);
+  stream.set(header);
+  stream.set(message, header.length);
+  return stream.subarray(0, length);
 }
 
 /** @throws MalformedError when bytes are missing */
@@ -408,8 +417,14 @@ export function compoundRanges(data: Uint8Array, start: number, end: number): { 
 
 /** A user message with its type byte. */
 export function encodeUser(message: Uint8Array): Uint8Array {
-  return concat([Uint8Array.of(MESSAGE.user), message]);
+  const out = packetRoom.take(1 + message.length);
+  out[0] = MESSAGE.user;
+  out.set(message, 1);
+  return out;
 }
+
+/** A packet is sent at once. */
+const packetRoom = new BytePool();
 
 /** Byte strings one after the other. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array {

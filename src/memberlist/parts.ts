@@ -18,6 +18,7 @@ export interface Part {
 
 /** A message with its type byte: a single one, or a compound one of its parts. Nobody changes its bytes any more. */
 export interface Packet {
+  /** Its bytes; of a stream's message whose parts are known the type byte alone. */
   readonly message: Uint8Array;
   /** What is in it, in order; undefined when it must be read. */
   readonly parts: readonly Part[] | undefined;

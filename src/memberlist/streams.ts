@@ -30,6 +30,9 @@ import { type Packet, userPart, wholePart } from "./parts.ts";
 import { pickRandom, pushPullScale } from "./scale.ts";
 import type { Transport } from "./transport.ts";
 
+/** What is left of a message whose meaning is known. */
+const NOTHING = new Uint8Array(0);
+
 /** What the streams need of their node. */
 export interface StreamsParts {
   readonly host: HostOs;
@@ -89,17 +92,18 @@ export class Streams {
 
   /**
    * Sends a user message over a TCP connection of its own.
+   * @param message gives it when there is a connection: bytes that are used at once
    * @param meaning what the receiver reads in it
    * @throws KernelError when it cannot be delivered to the other side's kernel within 10 s
    */
-  *sendReliable(member: Member, message: Uint8Array, meaning?: unknown): Proc {
+  *sendReliable(member: Member, message: () => Uint8Array, meaning?: unknown): Proc {
     const until = this.#host.now() + LAN.tcpTimeout;
     this.#exchanges++;
     try {
       const socket = yield* this.#transport.dial(member.addr, member.port, until);
       try {
-        const parts = meaning === undefined ? undefined : [userPart(message, meaning)];
-        yield* this.#transport.sendStream(socket, encodeUserStream(message), until, parts);
+        const parts = meaning === undefined ? undefined : [userPart(NOTHING, meaning)];
+        yield* this.#transport.sendStream(socket, encodeUserStream(message()), until, parts);
       } finally {
         socket.close();
       }

@@ -18,9 +18,9 @@ import type { CaptureConfig, PartitionCounters } from "./partition.ts";
 import { type Affinity, partitionHosts } from "./placement.ts";
 import type { Platform, WorkerThread } from "./platform.ts";
 import { Profile, type SectionTimes, type ThreadProfile } from "./profile.ts";
-import { LOOK_AGAIN, LOOK_PERIOD, LOOKS, mergeUpkeep, type QuietReport, type SkipOrder, skipEnd } from "./quiet.ts";
+import { type QuietReport, RestLooks, type SkipOrder } from "./quiet.ts";
 import { lookaheads, type Topology } from "./topology.ts";
-import { closeDelays, gridAfter } from "./window.ts";
+import { closeDelays } from "./window.ts";
 import { type ChangedWires, WireStates } from "./wires.ts";
 import { PartitionWorker, type WorkerApi } from "./worker-api.ts";
 
@@ -93,11 +93,7 @@ export class Cluster {
   #commands: PostedCommand[] = [];
   #faults: ResolvedFault[] = [];
   #failure: unknown;
-  /** When a rest is looked for next, and how often that was tried in vain since the last multiple of LOOK_PERIOD. */
-  #nextLook: Time = LOOK_PERIOD;
-  #looks = 0;
-  /** Frames sent up to the last such multiple, and that time. */
-  #framesSeen = { time: 0, count: 0 };
+  readonly #looks = new RestLooks();
   #skippedTime: Time = 0;
   /** The delays between workers, and the topology that they were computed from. */
   #crossing: { readonly topology: Topology; readonly delays: Float64Array } | undefined;
@@ -212,8 +208,8 @@ export class Cluster {
   async runUntil(time: Time, horizon: Time = time): Promise<void> {
     while (this.#now < time) {
       const looks = this.#options.skip !== false;
-      if (looks && this.#now >= this.#nextLook) await this.#look(Math.max(time, horizon));
-      const next = looks ? this.#nextLook : FOREVER;
+      if (looks && this.#now >= this.#looks.next) await this.#look(Math.max(time, horizon));
+      const next = looks ? this.#looks.next : FOREVER;
       if (this.#now < time && !(await this.#batch(Math.min(time, next), 0, () => {}))) return;
     }
   }
@@ -227,27 +223,13 @@ export class Cluster {
   async #look(limit: Time): Promise<void> {
     const ahead = this.#faults[0]?.time ?? FOREVER;
     const end = this.#commands.length > 0 ? this.#now : Math.min(limit, ahead);
-    const from = this.#now;
-    const worthwhile = skipEnd([], from, end) !== undefined;
-    const reports = worthwhile ? await this.#all((worker) => worker.quiet()) : [];
-    const frames = reports.reduce((sum, report) => sum + report.frames, 0);
-    const to = worthwhile ? skipEnd(reports, from, end) : undefined;
-    if (to !== undefined) await this.#skip({ from, to, upkeep: mergeUpkeep(reports) }, frames);
-    const again =
-      worthwhile && to === undefined && this.#looks < LOOKS && reports.some(({ unrest }) => unrest !== undefined);
-    if (worthwhile && this.#looks === 0 && to === undefined) this.#framesSeen = { time: from, count: frames };
-    this.#looks = again ? this.#looks + 1 : 0;
-    this.#nextLook = again ? this.#now + LOOK_AGAIN : gridAfter(this.#now, LOOK_PERIOD);
-  }
-
-  async #skip(order: SkipOrder, frames: number): Promise<void> {
-    const { from, to } = order;
-    await this.#all((worker) => worker.skip(order));
+    const rest = await this.#looks.look(this.#now, end, () => this.#all((worker) => worker.quiet()));
+    if (rest === undefined) return;
+    const { from, to } = rest.order;
+    await this.#all((worker) => worker.skip(rest.order));
     this.#now = to;
     this.#skippedTime += to - from;
-    const { time, count } = this.#framesSeen;
-    const rate = from > time ? (frames - count) / (from - time) : 0;
-    this.#options.capture?.sink.skipped?.(from, to, Math.round(rate * (to - from)));
+    this.#options.capture?.sink.skipped?.(from, to, rest.frames);
     this.#options.pace?.skipped?.(from, to);
   }
 

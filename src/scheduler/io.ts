@@ -85,12 +85,21 @@ function* accept<S extends StreamSocket>(listener: Listener<S>, until: Time | un
   return undefined;
 }
 
-/** TCP or SCTP: at least one byte, an empty array at end of stream, undefined when the deadline came. Throws ECONNRESET and the like. */
-export function* recvTcp(socket: StreamSocket, max: number, until?: Time): Proc<Uint8Array | undefined> {
+/**
+ * TCP or SCTP: at least one byte, an empty array at end of stream, undefined when the deadline came. Throws ECONNRESET and the
+ * like.
+ * @param into where they may be put (StreamSocket.tryRecv)
+ */
+export function* recvTcp(
+  socket: StreamSocket,
+  max: number,
+  until?: Time,
+  into?: Uint8Array,
+): Proc<Uint8Array | undefined> {
   for (;;) {
-    const data = socket.tryRecv(max);
+    const data = socket.tryRecv(max, into);
     if (data !== undefined) return data;
-    if ((yield waitFor(socket, until)) === undefined) return socket.tryRecv(max);
+    if ((yield waitFor(socket, until)) === undefined) return socket.tryRecv(max, into);
   }
 }
 
@@ -99,9 +108,10 @@ export function* recvExactly(socket: TcpSocket, length: number, until?: Time): P
   const out = new Uint8Array(length);
   let at = 0;
   while (at < length) {
-    const data = yield* recvTcp(socket, length - at, until);
+    const rest = out.subarray(at);
+    const data = yield* recvTcp(socket, rest.length, until, rest);
     if (data === undefined || data.length === 0) return undefined;
-    out.set(data, at);
+    if (data.buffer !== out.buffer) rest.set(data);
     at += data.length;
   }
   return out;

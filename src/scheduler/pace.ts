@@ -47,6 +47,8 @@ export interface Pace {
    * @returns undefined: what was asked for shall return here, though its end has not come
    */
   grant(now: Time, limit: Time): Grant | undefined | Promise<Grant | undefined>;
+  /** A time at which it is going to do something: no quiet time is skipped beyond it. Default: none. */
+  ahead?(): Time;
   /** Told after each part, before anybody is told what happened in it. */
   ran?(report: PartReport): void;
   /** Told of quiet time that was skipped between two parts; a skip asks for no grant. */

@@ -5,6 +5,7 @@
  */
 import type { Random } from "../base/random.ts";
 import type { Time } from "../base/time.ts";
+import { Waiters } from "../base/waiters.ts";
 import type { Upkeep } from "./quiet.ts";
 
 /** Something that can wake a waiting process. Waking says "look again"; the process re-checks its condition. */
@@ -39,7 +40,7 @@ export type Proc<T = void> = Generator<Wait, T, Waitable | undefined>;
 
 /** The usual Waitable: a set of waiters and a notify(). */
 export class Signal implements Waitable {
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Waiters<Waitable>();
 
   addWaiter(waiter: Waiter): void {
     this.#waiters.add(waiter);
@@ -56,9 +57,7 @@ export class Signal implements Waitable {
 
   /** Wakes everyone that waits, in the order in which they began to wait. */
   notify(): void {
-    // Whoever wakes stops waiting, so the set changes; mostly there is one, and no need of a copy.
-    if (this.#waiters.size > 1) for (const waiter of [...this.#waiters]) waiter.wake(this);
-    else for (const waiter of this.#waiters) waiter.wake(this);
+    this.#waiters.wake(this);
   }
 }
 

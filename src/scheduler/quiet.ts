@@ -31,6 +31,7 @@
  * chance: such time is run. So is everything when the cluster is made with `skip: false`.
  */
 import { FOREVER, MINUTE, MS, type Time } from "../base/time.ts";
+import { gridAfter } from "./window.ts";
 
 /** Only upkeep for so long before a skip: nobody still waits for an answer to what went before. */
 export const SETTLE: Time = 2 * MINUTE;
@@ -120,4 +121,47 @@ export function mergeUpkeep(reports: readonly QuietReport[]): Record<string, Hos
   }
   const kinds = [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(kinds.map(([kind, states]) => [kind, states.sort((a, b) => a.host - b.host)]));
+}
+
+/** A rest that was found. */
+export interface Rest {
+  readonly order: SkipOrder;
+  /** About how many frames all hosts would send in it. */
+  readonly frames: number;
+}
+
+/** When a rest is looked for, and what was seen at such times. */
+export class RestLooks {
+  #next: Time = LOOK_PERIOD;
+  /** How often it was tried in vain since the last multiple of LOOK_PERIOD. */
+  #tried = 0;
+  /** Frames sent up to the last such multiple, and that time. */
+  #seen = { time: 0, frames: 0 };
+
+  /** When it is looked for next. */
+  get next(): Time {
+    return this.#next;
+  }
+
+  /**
+   * Looks for a rest.
+   * @param end until when nothing comes from outside
+   * @param ask asks every worker
+   */
+  async look(now: Time, end: Time, ask: () => Promise<readonly QuietReport[]>): Promise<Rest | undefined> {
+    const worthwhile = skipEnd([], now, end) !== undefined;
+    const reports = worthwhile ? await ask() : [];
+    const to = worthwhile ? skipEnd(reports, now, end) : undefined;
+    const frames = reports.reduce((sum, report) => sum + report.frames, 0);
+    const { time, frames: before } = this.#seen;
+    if (worthwhile && this.#tried === 0 && to === undefined) this.#seen = { time: now, frames };
+    const restless = reports.some(({ unrest }) => unrest !== undefined);
+    const again = worthwhile && to === undefined && this.#tried < LOOKS && restless;
+    this.#tried = again ? this.#tried + 1 : 0;
+    this.#next = again ? now + LOOK_AGAIN : gridAfter(to ?? now, LOOK_PERIOD);
+    if (to === undefined) return undefined;
+    const rate = now > time ? (frames - before) / (now - time) : 0;
+    const order = { from: now, to, upkeep: mergeUpkeep(reports) };
+    return { order, frames: Math.round(rate * (to - now)) };
+  }
 }

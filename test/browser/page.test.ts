@@ -1,26 +1,6 @@
 /** The page in a browser: it does what the command line does, to the byte. */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, it } from "vitest";
-import { chooseTerminal, describePage, ROOT, runAll, saved, terminalText, typeLine } from "../support/page.ts";
-
-/** What the command line makes of a lab. */
-function runInNode(lab: string): { readonly transcript: string; readonly trace: Buffer; readonly keys: string } {
-  const folder = mkdtempSync(join(tmpdir(), "swarmwire-page-"));
-  try {
-    const path = join(folder, "trace.pcapng");
-    const { stdout } = spawnSync(process.execPath, ["bin/swarmwire.js", "run", lab, "--pcap", path], {
-      cwd: ROOT,
-      encoding: "utf8",
-    });
-    const keys = stdout.includes("ESP keys: ") ? readFileSync(`${path}.esp_sa`, "utf8") : "";
-    return { transcript: stdout.slice(0, stdout.indexOf("Trace: ")), trace: readFileSync(path), keys };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+import { chooseTerminal, describePage, runAll, runInNode, saved, terminalText, typeLine } from "../support/page.ts";
 
 describePage("the page", ({ openPage }) => {
   it.each(["standalone", "encrypted"])("%s: the transcript, the trace and its keys are Node's", async (lab) => {

@@ -85,7 +85,10 @@ describe("Memberlist", () => {
     if (peer === undefined) throw new Error("h1 is unknown");
     node(0).list.sendBestEffort([peer], new TextEncoder().encode("packet"));
     const large = "x".repeat(300_000);
-    node(0).host.os.spawn("send", node(0).list.sendReliable(peer, new TextEncoder().encode(large)));
+    node(0).host.os.spawn(
+      "send",
+      node(0).list.sendReliable(peer, () => new TextEncoder().encode(large)),
+    );
     network.runFor(SEC);
     expect(node(1).received).toEqual(["packet", large]);
   });

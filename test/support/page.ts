@@ -1,10 +1,13 @@
 /** The page under test: one browser and two servers for a file of tests, pages that note every complaint, what they show. */
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { pageUrl, servePage } from "../../src/cli/page-server.ts";
+import { findDissectors } from "../../src/cli/dissectors.ts";
+import { ISOLATION, pageUrl, servePage } from "../../src/cli/page-server.ts";
 import { chromiumAvailable, chromiumTitle, launchChromium } from "./chromium.ts";
 
 /** The source tree. */
@@ -17,6 +20,8 @@ export interface PageOptions {
   readonly dark?: boolean;
   /** Served with the headers that isolate it from other origins; default true. */
   readonly isolation?: boolean;
+  /** Served with Wireshark's dissectors beside it, where isolated; default false. */
+  readonly dissectors?: boolean;
   /** The window, in pixels; default 1400 × 900. */
   readonly width?: number;
   readonly height?: number;
@@ -40,8 +45,8 @@ export interface Visit {
 export interface PageSetup {
   /** Undefined before the first test, and where there is no Chromium. */
   readonly browser: Browser;
-  /** The server's address, with isolation or without. */
-  url(isolation?: boolean): string;
+  /** The server's address, with isolation or without, with Wireshark's dissectors or without. */
+  url(isolation?: boolean, dissectors?: boolean): string;
   /** Opens a lab in a browser context of its own, with an empty cache, and waits until it can be run. */
   openPage(lab: string, options?: PageOptions): Promise<Visit>;
 }
@@ -55,12 +60,13 @@ export function describePage(title: string, tests: (setup: PageSetup) => void): 
       get browser() {
         return browser as Browser;
       },
-      url: (isolation = true) => pageUrl(servers[isolation ? 0 : 1] as Server),
+      url: (isolation = true, dissectors = false) => pageUrl(servers[dissectors ? 2 : isolation ? 0 : 1] as Server),
       openPage: (lab, options = {}) => open(setup, lab, options),
     };
     beforeAll(async () => {
       browser = await launchChromium();
       servers.push(await servePage(BUILT, 0), await servePage(BUILT, 0, {}));
+      servers.push(await servePage(BUILT, 0, ISOLATION, findDissectors()));
     });
     afterAll(async () => {
       await browser?.close();
@@ -71,7 +77,8 @@ export function describePage(title: string, tests: (setup: PageSetup) => void): 
 }
 
 async function open(setup: PageSetup, lab: string, options: PageOptions): Promise<Visit> {
-  const { dark = false, isolation = true, width = 1400, height = 900, reducedMotion = false } = options;
+  const { dark = false, width = 1400, height = 900, reducedMotion = false } = options;
+  const url = setup.url(options.isolation, options.dissectors);
   const wanted: BrowserContextOptions = {
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
@@ -79,8 +86,8 @@ async function open(setup: PageSetup, lab: string, options: PageOptions): Promis
   };
   const context = await setup.browser.newContext(wanted);
   const page = await context.newPage();
-  const complaints = listen(page, setup.url(isolation));
-  await page.goto(`${setup.url(isolation)}?lab=${lab}${options.address ?? ""}`);
+  const complaints = listen(page, url);
+  await page.goto(`${url}?lab=${lab}${options.address ?? ""}`);
   if (options.early !== true) await ready(page);
   return { page, complaints, leave: () => leave(context, complaints) };
 }
@@ -145,4 +152,20 @@ export async function terminalText(page: Page, name: string): Promise<string> {
 export async function typeLine(page: Page, line: string): Promise<void> {
   await page.keyboard.type(line);
   await page.keyboard.press("Enter");
+}
+
+/** What `swarmwire run` makes of a lab. */
+export function runInNode(lab: string): { readonly transcript: string; readonly trace: Buffer; readonly keys: string } {
+  const folder = mkdtempSync(join(tmpdir(), "swarmwire-page-"));
+  try {
+    const path = join(folder, "trace.pcapng");
+    const { stdout } = spawnSync(process.execPath, ["bin/swarmwire.js", "run", lab, "--pcap", path], {
+      cwd: ROOT,
+      encoding: "utf8",
+    });
+    const keys = stdout.includes("ESP keys: ") ? readFileSync(`${path}.esp_sa`, "utf8") : "";
+    return { transcript: stdout.slice(0, stdout.indexOf("Trace: ")), trace: readFileSync(path), keys };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

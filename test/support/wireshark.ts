@@ -108,7 +108,7 @@ let compiled: Promise<object> | undefined;
 let data: ArrayBuffer | undefined;
 
 /** A fresh Wireshark; the 69 MB module is compiled once per process. */
-async function load(printErr: (text: string) => void): Promise<WiregasmLib> {
+export async function load(printErr: (text: string) => void): Promise<WiregasmLib> {
   compiled ??= wasm.compile(readFileSync(join(folder, "wiregasm.wasm")));
   data ??= new Uint8Array(readFileSync(join(folder, "wiregasm.data"))).buffer;
   const module = await compiled;

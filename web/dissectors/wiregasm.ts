@@ -76,7 +76,8 @@ export interface Wiregasm {
 export interface WiregasmOptions {
   locateFile(path: string): string;
   getPreloadedPackage(): ArrayBuffer;
-  instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void): object;
+  /** @param done to be given the instance */
+  instantiateWasm(imports: object, done: (instance: object) => void): object;
   print(text: string): void;
   printErr(text: string): void;
   handleStatus(type: number, text: string): void;

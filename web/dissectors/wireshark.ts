@@ -14,12 +14,13 @@ import { type DissectSession, type FrameMeta, type ProtoTree, take, type Vector,
 
 /**
  * What differs from Wireshark's defaults. The same frame is captured at both ends of a wire: conversations are told
- * apart by VLAN, MAC address and interface, or every second segment would count as sent again. Checksums are checked,
- * for here no network card makes them.
+ * apart by VLAN, MAC address and interface, or every second segment would count as sent again; and ESP's sequence
+ * numbers come twice. Checksums are checked, for here no network card makes them.
  */
 const PREFERENCES: readonly (readonly [module: string, key: string, value: string])[] = [
   ["esp", "enable_encryption_decode", "TRUE"],
   ["esp", "enable_authentication_check", "TRUE"],
+  ["esp", "do_esp_sequence_analysis", "FALSE"],
   ["ip", "check_checksum", "TRUE"],
   ["udp", "check_checksum", "TRUE"],
   ["tcp", "check_checksum", "TRUE"],

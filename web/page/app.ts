@@ -12,11 +12,13 @@ import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
+import { addSkips } from "./skip.ts";
 import { Stage } from "./stage.ts";
 import { SwarmView } from "./swarm/view.ts";
 import { TablesView } from "./tables/view.ts";
 import { TerminalsView } from "./terminals/terminals.ts";
 import { TimeBar } from "./time/bar.ts";
+import { addWorkers } from "./workers/workers.ts";
 
 /** The page's state. */
 export class App implements Page {
@@ -34,9 +36,11 @@ export class App implements Page {
 
   constructor(session: Remote<SessionApi>) {
     this.session = session;
+    addSkips();
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
-    new TerminalsView(this, element("tabs"), element("panels"));
+    addWorkers(this, element("save"));
+    new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
     this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("details"));
     this.#stage.add(new TablesView(this, () => this.#stage.choose("tables")));
@@ -46,7 +50,8 @@ export class App implements Page {
     this.#stage.add(new DropsView(this, (journey) => follow.open(journey)));
     this.#labs = new Labs(this, this.#stage);
     new FaultPanel(this, element("tools"));
-    new LinkButton(this, element("tools"), () => this.#labs.link());
+    element("tools").append(this.#labs.saveButton);
+    new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 
   attempt(action: Promise<unknown>): void {

@@ -20,6 +20,8 @@ export interface PageEvents {
   readonly host: { readonly host: string; readonly container?: string };
   /** The user wants to type there. */
   readonly terminal: { readonly host: string; readonly container?: string };
+  /** The user wants to see the packets that fit: a display filter of Wireshark's, and the same in plain words. */
+  readonly filter: { readonly wireshark: string; readonly plain: string };
   /** The user wants to break something, of this host if one is named. */
   readonly break: { readonly host?: string };
   /** The user wants to see a table of a host. */

@@ -1,13 +1,25 @@
 /** What the user can keep: the trace, its keys, the transcript. */
+import { proxy } from "comlink";
 import type { OpenLab } from "../session/labs/protocol.ts";
 import { button, type Page } from "./page.ts";
-import { save } from "./save.ts";
+import { canStream, save, saveParts } from "./save.ts";
+import { formatSize } from "./size.ts";
+
+/** A trace of more bytes is written part by part where the browser can do that. */
+const LARGE = 64 << 20;
+/** How often the trace's size is asked for at most, in milliseconds. */
+const SIZE_MS = 300;
 
 /** The bar of buttons. */
 export class SaveBar {
   readonly #page: Page;
   #lab: OpenLab | undefined;
   #transcript = "";
+  readonly #saveTrace: HTMLButtonElement;
+  #frames = 0;
+  /** Of the trace, about. */
+  #bytes = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(page: Page, place: HTMLElement) {
     this.#page = page;
@@ -17,10 +29,8 @@ export class SaveBar {
       made.disabled = true;
       return made;
     };
-    const ofFrames = [
-      make("save-trace", "Save .pcapng", () => this.#trace()),
-      make("save-keys", "Save .esp_sa", () => this.#keys()),
-    ];
+    this.#saveTrace = make("save-trace", "Save .pcapng", () => this.#trace());
+    const ofFrames = [this.#saveTrace, make("save-keys", "Save .esp_sa", () => this.#keys())];
     const text = make("save-text", "Save transcript", async () =>
       save(`${this.#name()}.txt`, this.#transcript, "text/plain"),
     );
@@ -30,11 +40,13 @@ export class SaveBar {
       this.#transcript = "";
     });
     page.hub.on("session", (event) => {
-      if (event.kind === "output" && event.host === undefined) this.#transcript += event.text;
+      if (event.kind === "output" && event.terminal === undefined) this.#transcript += event.text;
       else if (event.kind === "rewound") this.#transcript = "";
     });
     page.hub.on("status", ({ frames }) => {
       for (const made of ofFrames) made.disabled = frames === 0;
+      this.#frames = frames;
+      this.#timer ??= setTimeout(() => page.attempt(this.#size()), SIZE_MS);
       text.disabled = false;
     });
   }
@@ -43,7 +55,19 @@ export class SaveBar {
     return (this.#lab?.name ?? "trace").replaceAll("/", "-");
   }
 
+  /** Says how large the trace is. */
+  async #size(): Promise<void> {
+    this.#timer = undefined;
+    this.#bytes = await this.#page.session.traceBytes();
+    this.#saveTrace.textContent = this.#frames === 0 ? "Save .pcapng" : `Save .pcapng (${formatSize(this.#bytes)})`;
+  }
+
   async #trace(): Promise<void> {
+    if (this.#bytes > LARGE && canStream()) {
+      const { session } = this.#page;
+      await saveParts(`${this.#name()}.pcapng`, (file) => session.traceParts(proxy((part) => file.write(part))));
+      return;
+    }
     const { trace } = await this.#page.session.trace();
     save(`${this.#name()}.pcapng`, trace, "application/octet-stream");
   }

@@ -11,11 +11,16 @@ export class Tabs {
   readonly #list: HTMLElement;
   readonly #panels: HTMLElement;
   readonly #chosen: (key: string) => void;
+  readonly #prefix: string;
   readonly #tabs = new Map<string, Tab>();
   #current: string | undefined;
 
-  /** @param chosen told which panel is shown, each time that changes */
-  constructor(list: HTMLElement, panels: HTMLElement, chosen: (key: string) => void) {
+  /**
+   * @param chosen told which panel is shown, each time that changes
+   * @param prefix begins the ids of its tabs
+   */
+  constructor(list: HTMLElement, panels: HTMLElement, chosen: (key: string) => void, prefix = "tab") {
+    this.#prefix = prefix;
     this.#list = list;
     this.#panels = panels;
     this.#chosen = chosen;
@@ -31,8 +36,9 @@ export class Tabs {
   add(key: string, title: string): Tab {
     const button = document.createElement("button");
     const panel = document.createElement("div");
-    const name = `${this.#list.id}-${key}`;
-    Object.assign(button, { type: "button", textContent: title, id: `tab-${key}`, tabIndex: -1 });
+    const part = idPart(key);
+    const name = `${this.#list.id}-${part}`;
+    Object.assign(button, { type: "button", textContent: title, id: `${this.#prefix}-${part}`, tabIndex: -1 });
     button.setAttribute("role", "tab");
     button.setAttribute("aria-controls", name);
     button.setAttribute("aria-selected", "false");
@@ -45,6 +51,24 @@ export class Tabs {
     this.#tabs.set(key, { button, panel });
     if (this.#tabs.size === 1) this.choose(key);
     return { button, panel };
+  }
+
+  /** Takes a tab away; if it was shown, its neighbour is. */
+  remove(key: string): void {
+    const keys = [...this.#tabs.keys()];
+    const at = keys.indexOf(key);
+    const tab = this.#tabs.get(key);
+    if (tab === undefined) return;
+    const focused = tab.button === document.activeElement;
+    tab.button.remove();
+    tab.panel.remove();
+    this.#tabs.delete(key);
+    const neighbour = keys[at + 1] ?? keys[at - 1];
+    if (this.#current !== key) return;
+    this.#current = undefined;
+    if (neighbour === undefined) return;
+    this.choose(neighbour);
+    if (focused) this.#tabs.get(neighbour)?.button.focus();
   }
 
   /** Takes all tabs away. */
@@ -84,4 +108,9 @@ export class Tabs {
     this.choose(target);
     this.#tabs.get(target)?.button.focus();
   }
+}
+
+/** A key as part of an id, in which a blank would stand between two. */
+function idPart(key: string): string {
+  return key.replace(/[^\w.-]/g, (character) => `_${character.codePointAt(0)?.toString(16)}_`);
 }

@@ -2,10 +2,11 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Time } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
+import { faultText } from "../../src/lab/fault-text.ts";
+import type { HostCensus } from "../../src/lab/inspect/census.ts";
 import type { MachineAnswers, MachineQuery } from "../../src/lab/inspect/protocol.ts";
 import { createMachine } from "../../src/lab/machine.ts";
 import { NAT_NAMESPACE } from "../../src/lab/nat.ts";
-import { faultText } from "../../src/lab/parse-fault.ts";
 import type { Fault, LabPlan } from "../../src/lab/plan.ts";
 import { type LabObserver, LabSession, runSteps } from "../../src/lab/run.ts";
 import { DEFAULT_CAPTURE } from "../../src/lab/trace.ts";
@@ -14,23 +15,19 @@ import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Platform } from "../../src/scheduler/platform.ts";
 import { Recorder } from "./charts/recorder.ts";
 import { HopWatch } from "./follow/watch.ts";
+import type { TypedRun } from "./labs/run-records.ts";
 import { Outbox } from "./outbox.ts";
 import { Recording, type TraceFiles } from "./packets/recording.ts";
 import type { OnEvents } from "./protocol.ts";
-import { HostShell } from "./terminals/shell.ts";
+import type { TerminalEntry } from "./terminals/protocol.ts";
+import { type TerminalAction, Terminals } from "./terminals/terminals.ts";
 import { Clock, type Goal } from "./time/clock.ts";
-import { Journal, type JournalAction, type JournalEntry, type TerminalName } from "./time/journal.ts";
+import { Journal, type JournalAction, type JournalEntry } from "./time/journal.ts";
 import type { Phase } from "./time/protocol.ts";
 import { type Hands, Script } from "./time/script.ts";
 
 /** Bytes kept of a frame: all of any frame. */
 const FULL_FRAME = 262_144;
-
-/** A host's terminal: the lab's own typing on it, and the user's. */
-interface HostTerminal {
-  readonly transcript: Transcript;
-  readonly shell: HostShell;
-}
 
 /** What of an earlier run of the same lab comes again. */
 interface Life {
@@ -39,12 +36,16 @@ interface Life {
   readonly goal: Goal;
   /** Until when it went. */
   readonly known: Time;
+  /** Terminals that were shown. */
+  readonly terminals: readonly TerminalEntry[];
 }
 
 /** What a thread gives to an emulation in it. */
 export interface Ground {
   kernel(): Promise<WasmModule>;
   readonly platform: Platform;
+  /** What hosts run in workers beside this thread, as their platform names it. */
+  readonly machines: string;
 }
 
 /** What an emulation is made with beside its lab. */
@@ -52,6 +53,8 @@ export interface EmulationOptions {
   readonly ground: Ground;
   /** Virtual ns per second. */
   readonly speed: number;
+  /** Threads that the hosts are shared out to; 1: this one alone. */
+  readonly workers: number;
   readonly life?: Life;
 }
 
@@ -60,22 +63,26 @@ export class Emulation implements Hands {
   readonly plan: LabPlan;
   readonly seed: string;
   readonly tell: OnEvents;
+  readonly workers: number;
   readonly recording: Recording;
   /** What was seen of packets on their way. */
   readonly watch: HopWatch;
+  /** What charts are drawn of. */
   readonly recorder: Recorder;
   readonly #session: LabSession;
   readonly #clock: Clock;
   readonly #script: Script;
   readonly #outbox: Outbox;
   readonly #all: Transcript;
-  readonly #terminals = new Map<string, HostTerminal>();
+  readonly terminals: Terminals;
   /** What it runs again now, up to the goal. */
   #life: Life | undefined;
   /** Until when it went in an earlier life, from which nothing differs yet. */
   #known: Time;
   #steps = 0;
   #failures = 0;
+  /** Lines that were typed, in order. */
+  readonly typedRuns: TypedRun[] = [];
   /** It has ended by an error. */
   #failed = false;
   #ended: Promise<void> = Promise.resolve();
@@ -85,6 +92,7 @@ export class Emulation implements Hands {
     this.plan = plan;
     this.seed = seed;
     this.tell = tell;
+    this.workers = parts.workers;
     this.#outbox = outbox;
     this.#session = parts.session;
     this.#clock = parts.clock;
@@ -95,41 +103,33 @@ export class Emulation implements Hands {
     this.watch = parts.watch;
     if (parts.life !== undefined) outbox.hold();
     this.recorder = parts.recorder;
-    const { cluster } = parts.session;
-    const hosts = plan.hosts.map(({ name }) => name);
-    parts.recorder.watch({
-      get now() {
-        return cluster.now;
+    this.recorder.watch(this);
+    const print = (text: string): void => outbox.push({ kind: "output", terminal: undefined, text });
+    this.#all = new Transcript({ print, failed: (text) => print(`${text}\n`) }, false);
+    this.terminals = new Terminals(
+      plan.hosts.map(({ name }) => name),
+      {
+        session: parts.session,
+        tell: (event) => outbox.push(event),
+        typed: (command) => this.#all.typed(command),
+        began: (run) => this.typedRuns.push(run),
       },
-      counters: () => cluster.counters(),
-      census: () => parts.session.inspect(hosts, { kind: "census" }),
-    });
-    const to = (host: string | undefined) => ({
-      print: (text: string) => outbox.push({ kind: "output", host, text }),
-      failed: (text: string) => outbox.push({ kind: "output", host, text: `${text}\n` }),
-    });
-    this.#all = new Transcript(to(undefined), false);
-    const typed = (runs: boolean): void => {
-      parts.clock.typed = runs;
-    };
-    for (const { name } of plan.hosts) {
-      const prompt = (text: string | undefined): void => outbox.push({ kind: "prompt", host: name, prompt: text });
-      const shell = new HostShell(name, parts.session, typed, { print: to(name).print, prompt });
-      this.#terminals.set(name, { transcript: new Transcript(to(name), true), shell });
-    }
+      parts.life?.terminals,
+    );
   }
 
   /** Boots a lab's hosts; then it waits before its first step, or runs again what it is told. */
   static async start(plan: LabPlan, seed: string, tell: OnEvents, options: EmulationOptions): Promise<Emulation> {
     const recording = new Recording();
-    const recorder = new Recorder(() => performance.now(), NAT_NAMESPACE);
+    const recorder = new Recorder(options.ground.platform.clock, NAT_NAMESPACE);
     const watch = new HopWatch(plan);
     const clock = new Clock();
+    const { ground, workers } = options;
     const session = await LabSession.start(plan, {
-      module: await options.ground.kernel(),
-      machines: createMachine,
-      workers: 1,
-      platform: options.ground.platform,
+      module: await ground.kernel(),
+      machines: workers === 1 ? createMachine : ground.machines,
+      workers,
+      platform: ground.platform,
       seed,
       capture: { patterns: DEFAULT_CAPTURE, snaplen: FULL_FRAME, ...watch.capture(recorder.tap(recording)) },
       pace: clock,
@@ -140,6 +140,7 @@ export class Emulation implements Hands {
       recording,
       recorder,
       watch,
+      workers,
       life: options.life,
     });
     clock.owner = emulation.#script;
@@ -152,7 +153,6 @@ export class Emulation implements Hands {
 
   async #main(): Promise<void> {
     try {
-      for (const { shell } of this.#terminals.values()) shell.prompt();
       const result = await runSteps(this.#session, {
         observer: this.#observer(),
         before: async (step) => {
@@ -169,42 +169,37 @@ export class Emulation implements Hands {
     }
   }
 
-  /** The whole run is shown in one transcript, and each host's part on its terminal. */
+  /** The whole run is shown in one transcript, and each terminal's part on it. */
   #observer(): LabObserver {
     const all = this.#all;
-    /** The terminal of the step that runs. */
-    let current: HostTerminal | undefined;
+    const { terminals } = this;
     return {
       stepStarted: (step, host, terminal, command, time) => {
         this.recorder.mark(time, "step", `${terminal === undefined ? host : `${host}/${terminal}`}: ${command}`);
-        current = this.#terminals.get(host);
-        this.#outbox.push({ kind: "prompt", host, prompt: undefined });
-        for (const transcript of [all, current?.transcript]) transcript?.stepStarted(step, host, terminal, command);
+        all.stepStarted(step, host, terminal, command);
+        terminals.stepStarted(host, terminal, command);
       },
+      posted: (host, id) => terminals.stepPosted(host, id),
       output: (stream, text) => {
-        for (const transcript of [all, current?.transcript]) transcript?.output(stream, text);
+        all.output(stream, text);
+        terminals.stepOutput(text);
       },
       stepEnded: (result) => {
         this.#failures += result.failures.length;
-        for (const transcript of [all, current?.transcript]) transcript?.stepEnded(result);
-        current?.transcript.newLine();
-        current?.shell.prompt();
-        current = undefined;
+        all.stepEnded(result);
+        terminals.stepEnded(result);
       },
       passed: (step, kind, detail, time) => {
         if (kind === "fault" || kind === "workload") this.recorder.mark(time, kind === "fault" ? kind : "step", detail);
         all.passed(step, kind, detail);
       },
       lateOutput: (late) => {
-        const terminal = this.#terminals.get(late.host);
         all.lateOutput(late);
-        if (terminal?.shell.late(late) === true) return;
-        terminal?.transcript.lateOutput(late);
+        terminals.late(late);
       },
       terminalClosed: (closed) => {
-        const terminal = this.#terminals.get(closed.host);
-        for (const transcript of [all, terminal?.transcript]) transcript?.terminalClosed(closed);
-        terminal?.shell.closed(closed.terminal);
+        all.terminalClosed(closed);
+        terminals.closed(closed);
       },
     };
   }
@@ -284,6 +279,7 @@ export class Emulation implements Hands {
         speed: clock.speed,
         reached: clock.reached,
         behind: clock.behind,
+        typed: this.terminals.pending,
         waiting,
         done: journal.done.length,
         ahead: journal.ahead.length,
@@ -302,13 +298,22 @@ export class Emulation implements Hands {
 
   /** Time goes on until the goal; without one it stands. */
   go(goal: Goal | undefined): void {
-    this.#clock.goal = goal?.kind === "step" && this.#script.place === "within" ? { kind: "step", begun: true } : goal;
+    const lab = goal?.kind === "step" || goal?.kind === "play";
+    // While something typed runs, the lab goes on beside it; when it is paused, it comes to its end first.
+    const beside = lab && this.#clock.goal !== undefined && this.#script.leaveTyped();
+    const begun = goal?.kind === "step" && this.#script.place === "within" && !beside;
+    this.#clock.goal = begun ? { kind: "step", begun: true } : goal;
     this.report();
   }
 
   /** What another emulation needs to live this one's life again. @param goal up to where */
   life(goal: Goal): Life {
-    return { entries: this.#script.entries, goal, known: Math.max(this.#known, this.now) };
+    return {
+      entries: this.#script.entries,
+      goal,
+      known: Math.max(this.#known, this.now),
+      terminals: this.terminals.shown,
+    };
   }
 
   // ------------------------------------------------------------------------------------------------ what is done to it
@@ -324,19 +329,19 @@ export class Emulation implements Hands {
     this.report();
   }
 
-  async line({ host }: TerminalName, line: string, again: boolean): Promise<void> {
-    await this.#terminals.get(host)?.shell.line(line, again);
+  type(action: TerminalAction, again: boolean): boolean {
+    return this.terminals.act(action, again);
   }
 
-  async key({ host }: TerminalName, key: "interrupt" | "eof", again: boolean): Promise<void> {
-    await this.#terminals.get(host)?.shell.key(key, again);
+  async typed(over: () => boolean): Promise<void> {
+    this.#clock.typed = true;
+    await this.terminals.pass(over);
+    this.#clock.typed = false;
   }
 
-  interrupt({ host }: TerminalName, again: boolean): boolean {
-    const shell = this.#terminals.get(host)?.shell;
-    if (shell?.busy !== true) return false;
-    shell.interrupt(again);
-    return true;
+  look(): Time {
+    this.terminals.look();
+    return this.terminals.due;
   }
 
   fault(fault: Fault): void {
@@ -352,6 +357,16 @@ export class Emulation implements Hands {
 
   async pass(end: Time, horizon: Time): Promise<void> {
     await this.#session.cluster.runUntil(end, horizon);
+  }
+
+  get hosts(): number {
+    return this.plan.hosts.length;
+  }
+
+  /** What some hosts know by gossip, in a few numbers. */
+  async census(from: number, to: number): Promise<readonly (HostCensus | undefined)[]> {
+    const names = this.plan.hosts.slice(from, to).map(({ name }) => name);
+    return await this.inspect(names, { kind: "census" });
   }
 
   /** Looks at hosts without an effect (LabSession.inspect); at none any more once it has ended. */
@@ -379,6 +394,7 @@ export class Emulation implements Hands {
 
 /** What an emulation is put together from. */
 interface EmulationParts {
+  readonly workers: number;
   readonly session: LabSession;
   readonly clock: Clock;
   readonly recording: Recording;

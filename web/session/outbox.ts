@@ -28,7 +28,7 @@ export class Outbox {
       return;
     }
     const last = this.#events.at(-1);
-    if (event.kind === "output" && last?.kind === "output" && last.host === event.host)
+    if (event.kind === "output" && last?.kind === "output" && last.terminal === event.terminal)
       this.#events[this.#events.length - 1] = { ...last, text: last.text + event.text };
     else this.#events.push(event);
   }

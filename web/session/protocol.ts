@@ -6,16 +6,19 @@ import type { LabsApi } from "./labs/protocol.ts";
 import type { PacketsApi } from "./packets/protocol.ts";
 import type { SceneApi } from "./scene/protocol.ts";
 import type { TablesApi } from "./tables/protocol.ts";
-import type { TerminalsApi } from "./terminals/protocol.ts";
+import type { TerminalEntry, TerminalsApi } from "./terminals/protocol.ts";
 import type { Status, TimeApi } from "./time/protocol.ts";
+import type { WorkersApi } from "./workers/protocol.ts";
 
 /** What the worker tells the page, in order. */
 export type SessionEvent =
   | { readonly kind: "status"; readonly status: Status }
-  /** Text for a host's terminal, or for the whole run's transcript where host is undefined. */
-  | { readonly kind: "output"; readonly host: string | undefined; readonly text: string }
-  /** The prompt that a host's terminal ends in now; undefined while something runs there. */
-  | { readonly kind: "prompt"; readonly host: string; readonly prompt: string | undefined }
+  /** A terminal is to be shown; what stands on it comes behind. */
+  | { readonly kind: "terminal"; readonly terminal: TerminalEntry }
+  /** Text for a terminal, by its name, or for the whole run's transcript where that is undefined. */
+  | { readonly kind: "output"; readonly terminal: string | undefined; readonly text: string }
+  /** The prompt that a terminal ends in now; undefined while something runs there. */
+  | { readonly kind: "prompt"; readonly terminal: string; readonly prompt: string | undefined }
   /**
    * The run begins again from its start: what was told before is void, and what follows at once is all that it has come to
    * so far. Told when somebody went back in time, once the replay is over; until then everything may stay as it is.
@@ -37,4 +40,5 @@ export interface SessionApi
     SceneApi,
     TablesApi,
     TerminalsApi,
-    TimeApi {}
+    TimeApi,
+    WorkersApi {}

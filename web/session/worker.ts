@@ -1,7 +1,7 @@
 /** The session worker's entry: the emulation runs here, so that the page never waits for it. */
 import { expose } from "comlink";
 import { loadKernel } from "../kernel.ts";
-import { browserPlatform } from "../platform.ts";
+import { browserPlatform, MACHINES } from "../platform.ts";
 import { chartsApi } from "./charts/api.ts";
 import { SessionContext } from "./context.ts";
 import { faultsApi } from "./faults/api.ts";
@@ -13,8 +13,9 @@ import { sceneApi } from "./scene/api.ts";
 import { tablesApi } from "./tables/api.ts";
 import { terminalsApi } from "./terminals/api.ts";
 import { timeApi } from "./time/api.ts";
+import { workersApi } from "./workers/api.ts";
 
-const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform() });
+const context = new SessionContext({ kernel: loadKernel, platform: browserPlatform(), machines: MACHINES });
 const api: SessionApi = {
   ...chartsApi(context),
   ...faultsApi(context),
@@ -25,6 +26,7 @@ const api: SessionApi = {
   ...tablesApi(context),
   ...terminalsApi(context),
   ...timeApi(context),
+  ...workersApi(context),
 };
 
 expose(api);

@@ -1,8 +1,10 @@
 /** Answers what is asked of a lab's host without an effect. */
 import type { Engine } from "../../engine/engine.ts";
+import type { ProcessRoot } from "../../engine/process-runner.ts";
 import type { HostOs } from "../../scheduler/os.ts";
 import type { HostPlan } from "../plan.ts";
 import { census } from "./census.ts";
+import { completion, shell } from "./completion.ts";
 import { entry } from "./entry.ts";
 import type { ContainerEntry, MachineAnswers, MachineQuery } from "./protocol.ts";
 import { deviceCounts, pulse, scene } from "./scene.ts";
@@ -14,6 +16,10 @@ export interface Inspected {
   readonly os: HostOs;
   /** Undefined while its daemon is stopped. */
   readonly engine: Engine | undefined;
+  /** What the host's processes share. */
+  readonly root: ProcessRoot;
+  /** Where its login shell stands. */
+  readonly cwd: string;
   readonly plan: HostPlan;
 }
 
@@ -22,6 +28,10 @@ export function inspect(host: Inspected, query: MachineQuery): MachineAnswers[Ma
   switch (query.kind) {
     case "containers":
       return containers(host);
+    case "completion":
+      return completion(host, query);
+    case "shell":
+      return shell(host, query.container);
     case "scene":
       return scene(host);
     case "pulse":

@@ -2,6 +2,8 @@
  * What may be asked of a lab's host without an effect on what happens there: what somebody sees who looks at a stopped
  * machine from outside. Queries and answers are plain data; each kind of them has a file of its own beside this one.
  */
+
+import type { Completion } from "../../shell/completion/complete.ts";
 import type { HostCensus } from "./census.ts";
 import type { EntryQuery, EntryText } from "./entry-ref.ts";
 import type { DeviceCount, HostPulse, HostScene } from "./scene.ts";
@@ -29,6 +31,15 @@ export interface NamedTable {
 /** A question. */
 export type MachineQuery =
   | { readonly kind: "containers" }
+  /** What Tab offers behind a line, on the host or in a container; `cwd` where the shell stands there, if that is known. */
+  | {
+      readonly kind: "completion";
+      readonly line: string;
+      readonly container: string | undefined;
+      readonly cwd: string | undefined;
+    }
+  /** The shell that a container has. */
+  | { readonly kind: "shell"; readonly container: string }
   /** All that a host is built of (scene.ts). */
   | { readonly kind: "scene" }
   /** Whether its scene has changed, and what its wires have carried. */
@@ -46,6 +57,9 @@ export type MachineQuery =
 /** What is answered, by the question's kind. */
 export interface MachineAnswers {
   readonly containers: readonly ContainerEntry[];
+  readonly completion: Completion;
+  /** Its program's name; undefined where it has none, or doesn't run. */
+  readonly shell: string | undefined;
   readonly scene: HostScene;
   readonly pulse: HostPulse;
   readonly counts: readonly DeviceCount[];

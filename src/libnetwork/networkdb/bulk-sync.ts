@@ -9,15 +9,7 @@ import type { Memberlist } from "../../memberlist/memberlist.ts";
 import { pickRandom } from "../../memberlist/scale.ts";
 import type { HostRuntime, Proc } from "../../scheduler/process.ts";
 import { Signal } from "../../scheduler/process.ts";
-import {
-  encodeBulkSync,
-  encodeCompound,
-  encodeTableEvent,
-  type HeardEvent,
-  HeardSync,
-  heardOf,
-  TABLE_CHANGE,
-} from "./messages.ts";
+import { encodeHeardSync, encodeTableEvent, type HeardEvent, HeardSync, heardOf, TABLE_CHANGE } from "./messages.ts";
 import type { ClusterState } from "./state.ts";
 import type { Entry } from "./table-store.ts";
 
@@ -124,7 +116,7 @@ export class BulkSyncer {
     const ack = new Ack();
     this.#acks.set(node, ack);
     try {
-      yield* this.#memberlist.sendReliable(peer.member, encodeBulkSync(message.sync), message);
+      yield* this.#memberlist.sendReliable(peer.member, () => encodeHeardSync(message), message);
     } catch (error) {
       this.#acks.delete(node);
       throw error;
@@ -150,9 +142,8 @@ export class BulkSyncer {
 
   #message(networks: readonly string[], unsolicited: boolean): HeardSync {
     const events = networks.flatMap((network) => this.#state.store.ofNetwork(network).map(eventOf));
-    const payload = encodeCompound(events.map(({ broadcast }) => broadcast.message));
     const lTime = this.#state.tableClock.time;
-    return new HeardSync({ lTime, unsolicited, nodeName: this.#state.self, networks, payload }, events);
+    return new HeardSync({ lTime, unsolicited, nodeName: this.#state.self, networks }, events);
   }
 }
 

@@ -3,7 +3,7 @@ import { MalformedError } from "../../base/errors.ts";
 import { RecentNumbers } from "../../base/recent-numbers.ts";
 import type { Broadcast, BroadcastQueue } from "../../memberlist/broadcast-queue.ts";
 import {
-  type BulkSync,
+  type BulkSyncHead,
   compoundRanges,
   decodeBulkSync,
   decodeEnvelope,
@@ -30,7 +30,7 @@ export class MessageHandler {
   readonly #state: ClusterState;
   readonly #networkEvents: BroadcastQueue;
   readonly #nodeEvents: BroadcastQueue;
-  readonly #bulkSync: (sync: BulkSync) => void;
+  readonly #bulkSync: (sync: BulkSyncHead) => void;
   /** Events that are no news, and won't be any until something is forgotten. */
   readonly #old = new RecentNumbers();
   #forgotten = 0;
@@ -40,7 +40,7 @@ export class MessageHandler {
     state: ClusterState,
     networkEvents: BroadcastQueue,
     nodeEvents: BroadcastQueue,
-    bulkSync: (sync: BulkSync) => void,
+    bulkSync: (sync: BulkSyncHead) => void,
   ) {
     this.#state = state;
     this.#networkEvents = networkEvents;

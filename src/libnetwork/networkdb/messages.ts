@@ -77,13 +77,17 @@ export interface TableEvent {
   readonly residualReapTime: number;
 }
 
-/** Entries of networks, exchanged to catch up. */
-export interface BulkSync {
+/** What a bulk sync says beside its entries. */
+export interface BulkSyncHead {
   readonly lTime: number;
   /** True for the first message of a sync, false for the answer. */
   readonly unsolicited: boolean;
   readonly nodeName: string;
   readonly networks: readonly string[];
+}
+
+/** Entries of networks, exchanged to catch up. */
+export interface BulkSync extends BulkSyncHead {
   /** An envelope: a compound of table events. */
   readonly payload: Uint8Array;
 }
@@ -208,9 +212,31 @@ export function decodeTableEvent(data: Uint8Array): TableEvent {
 
 /** A bulk sync in protobuf. */
 export function encodeBulkSync(sync: BulkSync): Uint8Array {
+  const writer = new ProtoWriter().raw(encodeBulkSyncHead(sync));
+  return encodeEnvelope(GOSSIP.bulkSync, writer.bytes(5, sync.payload).finish());
+}
+
+function encodeBulkSyncHead(sync: BulkSyncHead): Uint8Array {
   const writer = new ProtoWriter().uint(1, sync.lTime).bool(2, sync.unsolicited).string(3, sync.nodeName);
   for (const network of sync.networks) writer.stringAlways(4, network);
-  return encodeEnvelope(GOSSIP.bulkSync, writer.bytes(5, sync.payload).finish());
+  return writer.finish();
+}
+
+/**
+ * A bulk sync of these entries, as encodeBulkSync has it of their compound. Tables are large: each entry is copied once, to where
+ * it stands until another message is written.
+ */
+export function encodeHeardSync({ sync, events }: HeardSync): Uint8Array {
+  const head = encodeBulkSyncHead(sync);
+  let parts = 0;
+  for (const { broadcast } of events) parts += sizeOfBytes(sizeOfBytes(broadcast.message.length));
+  // The type takes two bytes, of either envelope.
+  const payload = 2 + (parts === 0 ? 0 : sizeOfBytes(parts));
+  const writer = new ProtoWriter().uint(1, GOSSIP.bulkSync).bytesHead(2, head.length + sizeOfBytes(payload));
+  writer.raw(head).bytesHead(5, payload).uint(1, GOSSIP.compound);
+  if (parts > 0) writer.bytesHead(2, parts);
+  for (const { broadcast } of events) writer.wrappedBytes(1, 1, broadcast.message);
+  return writer.view();
 }
 
 /** Reads a bulk sync; throws on damage. */
@@ -228,12 +254,17 @@ export function decodeBulkSync(data: Uint8Array): BulkSync {
 
 /** @param messages envelopes */
 export function encodeCompound(messages: readonly Uint8Array[]): Uint8Array {
+  return writeCompound(messages).slice();
+}
+
+/** As encodeCompound; valid until another message is written. */
+export function writeCompound(messages: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const message of messages) length += sizeOfBytes(message.length === 0 ? 0 : sizeOfBytes(message.length));
   const writer = new ProtoWriter().uint(1, GOSSIP.compound);
   if (length > 0) writer.bytesHead(2, length);
   for (const message of messages) writer.wrappedBytes(1, 1, message);
-  return writer.finish();
+  return writer.view();
 }
 
 /** What an envelope with an event says. */
@@ -279,10 +310,10 @@ export class HeardEvents {
 
 /** A bulk sync with its entries. */
 export class HeardSync {
-  readonly sync: BulkSync;
+  readonly sync: BulkSyncHead;
   readonly events: readonly HeardEvent[];
 
-  constructor(sync: BulkSync, events: readonly HeardEvent[]) {
+  constructor(sync: BulkSyncHead, events: readonly HeardEvent[]) {
     this.sync = sync;
     this.events = events;
   }

@@ -24,8 +24,7 @@ import { Bootstrap, RETRY_INTERVAL } from "./bootstrap.ts";
 import { BulkSyncer } from "./bulk-sync.ts";
 import { MessageHandler } from "./message-handler.ts";
 import {
-  type BulkSync,
-  encodeCompound,
+  type BulkSyncHead,
   encodeNetworkEvent,
   encodeNodeEvent,
   encodePushPullState,
@@ -37,6 +36,7 @@ import {
   type Membership,
   TABLE_CHANGE,
   type TableChange,
+  writeCompound,
 } from "./messages.ts";
 import { NODE_REAP_PERIOD } from "./nodes.ts";
 import { type GossipRest, replayGossip } from "./quiet.ts";
@@ -398,7 +398,7 @@ export class NetworkDbNode implements NetworkDb {
       const budget = (this.#options.packetSize ?? LAN.packetSize) - COMPOUND_HEADER_OVERHEAD;
       const taken = queue.take(COMPOUND_OVERHEAD, budget);
       if (taken.length === 0) continue;
-      const compound = encodeCompound(taken.map(({ message }) => message));
+      const compound = writeCompound(taken.map(({ message }) => message));
       const heard = new HeardEvents(
         taken.map(({ message, part }) => (part?.meaning as HeardEvent) ?? heardOf(message)),
       );
@@ -475,7 +475,7 @@ export class NetworkDbNode implements NetworkDb {
     };
   }
 
-  #bulkSynced(sync: BulkSync): void {
+  #bulkSynced(sync: BulkSyncHead): void {
     if (sync.unsolicited) this.#tasks.spawn("networkdb bulk sync answer", this.#answer(sync.networks, sync.nodeName));
     else this.#syncer.acknowledge(sync.nodeName);
   }

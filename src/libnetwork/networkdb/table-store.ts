@@ -16,12 +16,52 @@ export interface Entry {
   reapTime: Time;
 }
 
+/** One table of a network. */
+class Table {
+  readonly entries = new Map<string, Entry>();
+  /** Entries in order of key, but for those that came since somebody asked; undefined when others went. */
+  #sorted: readonly Entry[] | undefined = [];
+  #added: Entry[] = [];
+
+  /** @returns the one whose place it takes */
+  put(entry: Entry): Entry | undefined {
+    const old = this.entries.get(entry.key);
+    this.entries.set(entry.key, entry);
+    if (old !== undefined) this.#sorted = undefined;
+    else if (this.#sorted !== undefined) this.#added.push(entry);
+    return old;
+  }
+
+  delete(key: string): void {
+    this.entries.delete(key);
+    this.#sorted = undefined;
+  }
+
+  /** All entries, in order of key. The array stays as it is whatever happens. */
+  inOrder(): readonly Entry[] {
+    if (this.#sorted === undefined) this.#sorted = [...this.entries.values()].sort(byKey);
+    else if (this.#added.length > 0) this.#sorted = merge(this.#sorted, this.#added.sort(byKey));
+    if (this.#added.length > 0) this.#added = [];
+    return this.#sorted;
+  }
+}
+
+/** Two lists in order of key as one. */
+function merge(a: readonly Entry[], b: readonly Entry[]): Entry[] {
+  const out: Entry[] = [];
+  let next = 0;
+  for (const entry of a) {
+    for (let other = b[next]; other !== undefined && byKey(other, entry) < 0; other = b[++next]) out.push(other);
+    out.push(entry);
+  }
+  for (; next < b.length; next++) out.push(b[next] as Entry);
+  return out;
+}
+
 /** Entries by table, network and key. */
 export class TableStore {
-  /** Network → table → key → entry. */
-  readonly #networks = new Map<string, Map<string, Map<string, Entry>>>();
-  /** Keys of tables in order, as they were when they were last asked for. */
-  readonly #orders = new WeakMap<Map<string, Entry>, string[]>();
+  /** Network → table. */
+  readonly #networks = new Map<string, Map<string, Table>>();
   readonly #tombstones = new Set<Entry>();
   #forgotten = 0;
 
@@ -36,57 +76,45 @@ export class TableStore {
   }
 
   get(table: string, networkId: string, key: string): Entry | undefined {
-    return this.#networks.get(networkId)?.get(table)?.get(key);
+    return this.#networks.get(networkId)?.get(table)?.entries.get(key);
   }
 
   put(entry: Entry): void {
-    const tables = this.#networks.get(entry.networkId) ?? new Map<string, Map<string, Entry>>();
-    const entries = tables.get(entry.table) ?? new Map<string, Entry>();
-    this.#networks.set(entry.networkId, tables.set(entry.table, entries));
-    const old = entries.get(entry.key);
+    const tables = this.#networks.get(entry.networkId) ?? new Map<string, Table>();
+    const table = tables.get(entry.table) ?? new Table();
+    this.#networks.set(entry.networkId, tables.set(entry.table, table));
+    const old = table.put(entry);
     if (old !== undefined) this.#tombstones.delete(old);
-    entries.set(entry.key, entry);
     if (entry.deleting) this.#tombstones.add(entry);
   }
 
   remove(entry: Entry): void {
     const tables = this.#networks.get(entry.networkId);
-    const entries = tables?.get(entry.table);
-    if (tables === undefined || entries?.get(entry.key) !== entry) return;
+    const table = tables?.get(entry.table);
+    if (tables === undefined || table?.entries.get(entry.key) !== entry) return;
     this.#forgotten++;
     this.#tombstones.delete(entry);
-    entries.delete(entry.key);
-    if (entries.size === 0) tables.delete(entry.table);
+    table.delete(entry.key);
+    if (table.entries.size === 0) tables.delete(entry.table);
     if (tables.size === 0) this.#networks.delete(entry.networkId);
   }
 
   /** Entries of a network, tombstones included, in order of table and key, as the radix tree is walked. */
   ofNetwork(networkId: string): Entry[] {
-    const tables = this.#networks.get(networkId) ?? new Map<string, Map<string, Entry>>();
-    return inOrder(tables).flatMap(([, entries]) => this.#sorted(entries));
+    const tables = this.#networks.get(networkId) ?? new Map<string, Table>();
+    return inOrder(tables).flatMap(([, table]) => table.inOrder());
   }
 
   /** Entries of one table of a network, tombstones included, in order of key. */
-  ofTable(table: string, networkId: string): Entry[] {
-    const entries = this.#networks.get(networkId)?.get(table);
-    return entries === undefined ? [] : this.#sorted(entries);
-  }
-
-  /** Entries in order of key: the order of before is kept, and sorted again when there are others. */
-  #sorted(entries: Map<string, Entry>): Entry[] {
-    let keys = this.#orders.get(entries);
-    if (keys === undefined || keys.length !== entries.size || !keys.every((key) => entries.has(key))) {
-      keys = [...entries.keys()].sort(compare);
-      this.#orders.set(entries, keys);
-    }
-    return keys.map((key) => entries.get(key) as Entry);
+  ofTable(table: string, networkId: string): readonly Entry[] {
+    return this.#networks.get(networkId)?.get(table)?.inOrder() ?? [];
   }
 
   /** Entries of a node in all networks, in order of table, network and key. */
   ofNode(node: string): Entry[] {
     const found: Entry[] = [];
     for (const tables of this.#networks.values()) {
-      for (const entries of tables.values()) {
+      for (const { entries } of tables.values()) {
         for (const entry of entries.values()) if (entry.node === node) found.push(entry);
       }
     }
@@ -101,6 +129,10 @@ export class TableStore {
   tombstones(): readonly Entry[] {
     return [...this.#tombstones];
   }
+}
+
+function byKey(a: Entry, b: Entry): number {
+  return compare(a.key, b.key);
 }
 
 function path(entry: Entry): string {

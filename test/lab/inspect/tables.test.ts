@@ -59,6 +59,7 @@ async function run(lab: string, chance: number): Promise<Run> {
     if (session === undefined || random.float() >= chance) return;
     const host = plan.hosts[random.below(plan.hosts.length)]?.name ?? "";
     const before = kernel === undefined ? undefined : memoryOf(kernel);
+    await session.inspect([host], { kind: "census" });
     for (const [name, table] of await readAll(session, host)) {
       looks++;
       const id = name.split(" ")[0] ?? "";

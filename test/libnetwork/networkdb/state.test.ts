@@ -217,4 +217,19 @@ describe("messages", () => {
     const [part] = n.decodeCompound(n.decodeEnvelope(decoded.payload).data);
     expect(n.decodeTableEvent(n.decodeEnvelope(part as Uint8Array).data)).toEqual(event);
   });
+
+  it("a bulk sync that is written at once is the one that is put together", () => {
+    const bytes = fc.uint8Array({ maxLength: 300 });
+    const events = fc.array(fc.record({ key: fc.string(), value: bytes, lTime: fc.nat(2 ** 21) }), { maxLength: 30 });
+    const networks = fc.array(fc.constantFrom("a", "b"), { maxLength: 2 });
+    fc.assert(
+      fc.property(events, networks, fc.nat(9), fc.boolean(), (list, of, lTime, unsolicited) => {
+        const heard = list.map((one) => n.heardOf(n.encodeTableEvent({ ...tableEvent(create, 1), ...one })));
+        const head = { lTime, unsolicited, nodeName: "me", networks: of };
+        const payload = n.encodeCompound(heard.map(({ broadcast }) => broadcast.message));
+        const whole = n.encodeBulkSync({ ...head, payload });
+        expect(n.encodeHeardSync(new n.HeardSync(head, heard))).toEqual(whole);
+      }),
+    );
+  });
 });

@@ -39,6 +39,7 @@ class Scene {
         scene.asked++;
         return scene.counters;
       },
+      hosts: 0,
       census: async () => [],
     });
   }
@@ -114,6 +115,7 @@ describe("samples", () => {
         scene.asked++;
         return scene.counters;
       },
+      hosts: 0,
       // Each look takes 20 ms.
       census: () => {
         scene.wall += 20;
@@ -124,6 +126,27 @@ describe("samples", () => {
     for (let i = 0; i < 2000; i++) await scene.pass(SEC / 100, 5, {});
     expect(20 * scene.asked).toBeLessThan(0.05 * (scene.wall - began) + 100);
     expect(scene.asked).toBeGreaterThan(10);
+  });
+
+  it("many hosts are asked in turn for what they know", async () => {
+    const scene = new Scene();
+    const asked: number[][] = [];
+    scene.recorder.watch({
+      get now() {
+        return scene.now;
+      },
+      counters: async () => ZERO,
+      hosts: 250,
+      census: async (from, to) => {
+        asked.push([from, to]);
+        return Array.from({ length: Math.min(250, to) - from }, () => ({ members: 250, nodes: 125, networks: [] }));
+      },
+    });
+    for (let i = 0; i < 6; i++) await scene.pass(SEC, 100, {});
+    expect(asked.map(([from]) => from)).toEqual([0, 100, 200, 0, 100, 200]);
+    const charts = chartsOf(scene.recorder, scene.now);
+    expect(valuesOf(charts, "convergence", "members").at(-1)).toBeCloseTo(100);
+    expect(valuesOf(charts, "convergence", "NetworkDB nodes").at(-1)).toBeCloseTo(50);
   });
 
   it("marks are kept in order, up to a number", () => {

@@ -1,7 +1,15 @@
 /** Tables as a grid shows them. */
 import { describe, expect, it } from "vitest";
 import { address, duration, KEY, number, text, time } from "../../../src/lab/inspect/tables/table.ts";
-import { arrange, comparedGrid, copyText, hostsGrid, plainGrid, widths } from "../../../web/page/tables/model.ts";
+import {
+  arrange,
+  comparedGrid,
+  copyText,
+  filterFor,
+  hostsGrid,
+  plainGrid,
+  widths,
+} from "../../../web/page/tables/model.ts";
 
 const COLUMNS = [address("address", KEY), text("dev", KEY), number("count"), duration("age"), time("since")];
 const TABLE = {
@@ -60,7 +68,7 @@ describe("arrangement", () => {
   it("a column is as wide as its widest text, within bounds", () => {
     expect(widths(plainGrid(TABLE))).toEqual([11, 5, 7, 5, 8]);
     const long = plainGrid({ columns: [text("a", KEY)], rows: [["x".repeat(200)]] });
-    expect(widths(long)).toEqual([44]);
+    expect(widths(long)).toEqual([96]);
   });
 });
 
@@ -101,5 +109,18 @@ describe("comparisons", () => {
       ["≠", "9 of 20", "missing on h0, h1, h2, h3, h4 and 3 more; value nothing on h9, h10", "k", "a"],
       ["", "20 of 20", "", "l", "a"],
     ]);
+  });
+});
+
+describe("filters of the packet list", () => {
+  it("are for the address in a cell", () => {
+    expect(filterFor("10.0.1.3/24")?.wireshark).toMatch(/^ip\.addr == 10\.0\.1\.3 or /);
+    expect(filterFor("UDP 10.0.1.3:80")?.plain).toBe("host=10.0.1.3");
+    expect(filterFor("02:42:0a:00:01:05")).toEqual({
+      address: "02:42:0a:00:01:05",
+      wireshark: "eth.addr == 02:42:0a:00:01:05",
+      plain: "02:42:0a:00:01:05",
+    });
+    expect(filterFor("permanent")).toBeUndefined();
   });
 });

@@ -1,9 +1,11 @@
 /** The line behind a prompt, against a small terminal. */
 import { describe, expect, it } from "vitest";
+import type { Completion } from "../../../src/shell/completion/complete.ts";
+import { characters, columnsOf } from "../../../web/page/terminals/cells.ts";
 import { LineEditor } from "../../../web/page/terminals/line-editor.ts";
 
 const ESC = "\u001b";
-const TOKEN = new RegExp(`${ESC}\\[(\\d*)([A-Z])|[\\s\\S]`, "g");
+const TOKEN = new RegExp(`${ESC}\\[(\\d*)([A-Z])|[\\s\\S]`, "gu");
 
 /** What a terminal of some columns shows: carriage return, newline, cursor up and right, erase below. */
 class Glass {
@@ -36,15 +38,25 @@ class Glass {
     if (this.rows.length <= this.row) this.rows.push("");
   }
 
+  /** A wide character is followed by a cell with nothing in it. */
   #put(character: string): void {
-    if (this.column === this.columns) this.#down();
-    const line = (this.rows[this.row] as string).padEnd(this.column);
-    this.rows[this.row] = line.slice(0, this.column) + character + line.slice(this.column + 1);
-    this.column++;
+    const width = columnsOf(character);
+    if (this.column + width > this.columns) this.#down();
+    const cells = characters(this.rows[this.row] as string).flatMap((one) =>
+      columnsOf(one) === 2 ? [one, ""] : [one],
+    );
+    while (cells.length < this.column) cells.push(" ");
+    cells.splice(this.column, width, character, ...(width === 2 ? [""] : []));
+    this.rows[this.row] = cells.join("");
+    this.column += width;
   }
 }
 
-function edited(columns = 40): { glass: Glass; editor: LineEditor; said: string[] } {
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const NOTHING: Completion = { candidates: [], word: "" };
+
+function edited(columns = 40, complete: (text: string) => Completion = () => NOTHING) {
   const glass = new Glass(columns);
   const said: string[] = [];
   const editor = new LineEditor({
@@ -52,6 +64,7 @@ function edited(columns = 40): { glass: Glass; editor: LineEditor; said: string[
     columns: () => columns,
     line: (text) => said.push(text),
     key: (key) => said.push(`<${key}>`),
+    complete: async (text) => complete(text),
   });
   return { glass, editor, said };
 }
@@ -99,5 +112,99 @@ describe("the line editor", () => {
     expect([glass.row, glass.column]).toEqual([1, 3]);
     editor.prompt(undefined);
     expect(glass.rows).toEqual(["late", ""]);
+  });
+
+  it.each<[string, string, string]>([
+    ["Ctrl-A, Ctrl-K, Ctrl-Y", "one two\u0001\u000b\u0019\u0019", "one twoone two"],
+    ["Ctrl-B, Ctrl-F, Ctrl-E", "abc\u0002\u0002X\u0006Y\u0005Z", "aXbYcZ"],
+    ["Ctrl-U takes what stands before", "one two\u0002\u0002\u0002\u0015", "two"],
+    ["Ctrl-W takes up to a blank", "cat /etc/hosts\u0017x", "cat x"],
+    ["Alt-Backspace takes a word", "cat /etc/hosts\u001b\u007fx", "cat /etc/x"],
+    ["Alt-B and Alt-D", "one two three\u001bb\u001bb\u001bd2", "one 2 three"],
+    ["Ctrl-left and Ctrl-right", "one two\u001b[1;5D\u001b[1;5D\u001b[1;5C,", "one, two"],
+    ["Alt-F", "one two\u0001\u001bf,", "one, two"],
+    ["Ctrl-D deletes", "abc\u0001\u0004", "bc"],
+    ["Ctrl-T", "ifocnfig\u001b[D\u001b[D\u001b[D\u001b[D\u001b[D\u0014", "ifconfig"],
+    ["Home and End", "b\u001bOHa\u001b[4~c", "abc"],
+    ["Delete at the end, Backspace at the begin", "a\u001b[3~\u0001\u007f", "a"],
+  ])("%s", (_name, keys, expected) => {
+    const { glass, editor, said } = edited();
+    editor.prompt("$ ");
+    editor.input(keys);
+    expect(glass.rows).toEqual([`$ ${expected}`]);
+    editor.input("\r");
+    expect(said).toEqual([expected]);
+  });
+
+  it("searches the history with Ctrl-R, gives up with Ctrl-G, goes on from a line with an arrow", () => {
+    const { glass, editor, said } = edited(60);
+    for (const line of ["docker ps", "ip link", "docker network ls", "ls"]) {
+      editor.prompt("$ ");
+      editor.input(`${line}\r`);
+    }
+    editor.prompt("$ ");
+    editor.input("draft\u0012dock");
+    expect(glass.rows.at(-1)).toBe("(reverse-i-search)`dock': docker network ls");
+    editor.input("\u0012");
+    expect(glass.rows.at(-1)).toBe("(reverse-i-search)`dock': docker ps");
+    editor.input("\u0007");
+    expect(glass.rows.at(-1)).toBe("$ draft");
+    editor.input("\u0012link\u001b[A");
+    expect(glass.rows.at(-1)).toBe("$ docker ps");
+    editor.input("\u0015\u0012network\r");
+    expect(said.at(-1)).toBe("docker network ls");
+  });
+
+  it("keeps a line that was begun while others are looked at; keeps no line twice, and none with a blank in front", () => {
+    const { glass, editor } = edited();
+    for (const line of ["one", "one", " secret", "two words"]) {
+      editor.prompt("$ ");
+      editor.input(`${line}\r`);
+    }
+    editor.prompt("$ ");
+    editor.input("begun\u0010\u0010\u0010");
+    expect(glass.rows.at(-1)).toBe("$ one");
+    editor.input("\u000e\u000e");
+    expect(glass.rows.at(-1)).toBe("$ begun");
+    editor.input("\u0015x \u001b.");
+    expect(glass.rows.at(-1)).toBe("$ x words");
+    editor.input("\u001b.");
+    expect(glass.rows.at(-1)).toBe("$ x one");
+  });
+
+  it("counts wide characters as two columns, also where one of them begins a row", () => {
+    const { glass, editor, said } = edited(8);
+    editor.prompt("$ ");
+    editor.input("网络x桥接");
+    expect(glass.rows).toEqual(["$ 网络x", "桥接"]);
+    expect([glass.row, glass.column]).toEqual([1, 4]);
+    editor.input("\u0002\u0002\u0002\u007f");
+    expect(glass.rows).toEqual(["$ 网x桥", "接"]);
+    expect([glass.row, glass.column]).toEqual([0, 4]);
+    editor.input("\r");
+    expect(said).toEqual(["网x桥接"]);
+  });
+
+  it("completes: the only offer, what all have in common, then a list of them", async () => {
+    const offers: Record<string, Completion> = {
+      "docker net": { candidates: ["network "], word: "net" },
+      "docker s": { candidates: ["start ", "stats ", "stop "], word: "s" },
+      "docker st": { candidates: ["start ", "stats ", "stop "], word: "st" },
+    };
+    const { glass, editor } = edited(40, (text) => offers[text] ?? NOTHING);
+    editor.prompt("$ ");
+    editor.input("docker net\t");
+    await settled();
+    expect(glass.rows).toEqual(["$ docker network "]);
+    editor.input("\u0015docker s\t");
+    await settled();
+    expect(glass.rows).toEqual(["$ docker st"]);
+    editor.input("\t");
+    await settled();
+    expect(glass.rows).toEqual(["start  stats  stop", "$ docker st"]);
+    editor.input("x\t");
+    editor.input("y");
+    await settled();
+    expect(glass.rows.at(-1)).toBe("$ docker stxy");
   });
 });

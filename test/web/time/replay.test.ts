@@ -6,13 +6,14 @@ import { loadKernel, nodePlatform } from "../../../src/scheduler/node-adapter.ts
 import { SessionContext } from "../../../web/session/context.ts";
 import { Emulation } from "../../../web/session/emulation.ts";
 import type { SessionEvent } from "../../../web/session/protocol.ts";
+import type { TerminalEntry } from "../../../web/session/terminals/protocol.ts";
 import { timeApi } from "../../../web/session/time/api.ts";
 import type { Status } from "../../../web/session/time/protocol.ts";
 import { galleryLab, labOf, runLab } from "../../support/lab.ts";
 
 /** A session as the page has one. */
 class Visit {
-  readonly context = new SessionContext({ kernel: loadKernel, platform: nodePlatform() });
+  readonly context = new SessionContext({ kernel: loadKernel, platform: nodePlatform(), machines: "" });
   readonly time = timeApi(this.context);
   status: Status | undefined;
   /** What terminals show, by host; the transcript by "". */
@@ -33,8 +34,8 @@ class Visit {
     if (event.kind === "status") this.status = event.status;
     else if (event.kind === "rewound") this.texts = new Map();
     else if (event.kind === "failed") throw new Error(event.message);
-    else if (event.kind === "output") this.#show(event.host ?? "", event.text);
-    else this.#prompts.set(event.host, event.prompt);
+    else if (event.kind === "output") this.#show(event.terminal ?? "", event.text);
+    else if (event.kind === "prompt") this.#prompts.set(event.terminal, event.prompt);
   }
 
   #show(host: string, text: string): void {
@@ -42,15 +43,18 @@ class Visit {
   }
 
   /** A line typed on a host, shown as the page shows it. */
-  type(host: string, line: string): void {
-    this.#show(host, `${this.#prompts.get(host)}${line}\n`);
-    this.emulation.act({ kind: "line", host, line });
+  type(host: string, line: string, terminal: TerminalEntry = { name: host, host }): void {
+    // A line that waits behind what runs there is shown when its turn has come.
+    const prompt = this.#prompts.get(host);
+    this.#prompts.delete(host);
+    if (prompt !== undefined) this.#show(host, `${prompt}${line}\n`);
+    this.emulation.act({ kind: "line", terminal, line, shown: prompt !== undefined });
   }
 
   /** Ctrl-C there, while something runs. */
   interrupt(host: string): void {
     this.#show(host, "^C");
-    this.emulation.act({ kind: "key", host, key: "interrupt" });
+    this.emulation.act({ kind: "key", terminal: { name: host, host }, key: "interrupt" });
   }
 
   /** What the phase is once it is one of these. */
@@ -190,6 +194,47 @@ describe("what is done to a run", () => {
     expect(visit.status).toMatchObject({ ahead: 2 });
     await visit.stand(() => visit.type("a", "echo else"));
     expect(visit.status).toMatchObject({ ahead: 0, phase: "done" });
+    await visit.close();
+  });
+});
+
+describe("terminals side by side", () => {
+  /** tcpdump beside what others type, lines that wait behind others, a container's shell, the lab's steps beside all that. */
+  async function busyDesk(): Promise<Visit> {
+    const visit = await opened(PAIR);
+    const { emulation } = visit;
+    await visit.stand(() => visit.type("a", "docker run -d --name c1 nginx"));
+    const { entry } = emulation.terminals.open("a", "c1", "sh");
+    await visit.stand(() => emulation.act({ kind: "begin", terminal: entry }));
+    await visit.stand(() => visit.type(entry.name, "hostname", entry));
+    visit.type("b", "tcpdump -n -i eth0 icmp");
+    await visit.stand(() => visit.time.jump(visit.emulation.now + 777 * MS + 7));
+    visit.type("a", "ping -c 3 192.168.77.12");
+    visit.type("a", "echo behind");
+    await visit.stand(() => visit.time.jump(visit.emulation.now + 1200 * MS));
+    visit.time.run();
+    // The lab goes on while tcpdump runs.
+    visit.time.run();
+    await visit.until("done");
+    visit.interrupt("b");
+    await visit.stand(() => visit.time.jump(visit.emulation.now + 3 * SEC));
+    return visit;
+  }
+
+  it("are the same after going back and on", async () => {
+    const visit = await busyDesk();
+    const [frames, texts, trace, end] = [visit.frames(), visit.texts, visit.trace(), visit.emulation.now];
+    expect(texts.get("a")).toMatch(/3 received[\s\S]*\nbehind\n/);
+    expect(texts.get("b")).toMatch(/ICMP echo reply[\s\S]*6 packets captured/);
+    expect(texts.get("a/c1")).toMatch(/docker exec -it c1 sh\n# # hostname\n[0-9a-f]{12}\n/);
+    for (const at of [2 * SEC, 6 * SEC + 321, end - 500 * MS]) {
+      await visit.stand(() => visit.time.jump(at));
+      expect(visit.frames()).toEqual(before(frames, at));
+      await visit.stand(() => visit.time.jump(end));
+      expect(visit.frames()).toEqual(frames);
+      expect([...visit.texts].sort()).toEqual([...texts].sort());
+      expect(Buffer.from(visit.trace()).equals(trace)).toBe(true);
+    }
     await visit.close();
   });
 });

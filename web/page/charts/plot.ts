@@ -1,5 +1,6 @@
 /** One chart: lines over virtual time, a legend with the values at the cursor, and the same numbers as a table. */
 import uPlot from "uplot";
+import { formatDuration } from "../../../src/base/time.ts";
 import type { Chart, ChartMark, Charts } from "../../session/charts/protocol.ts";
 import { button } from "../page.ts";
 import { save } from "../save.ts";
@@ -60,6 +61,7 @@ export class Plot {
     const title = document.createElement("h3");
     title.textContent = chart.title;
     title.id = `chart-title-${chart.id}`;
+    element.setAttribute("role", "group");
     element.setAttribute("aria-labelledby", title.id);
     this.#toggle = button("Table", () => this.#showTable(this.#table.hidden !== false));
     this.#toggle.setAttribute("aria-pressed", "false");
@@ -159,7 +161,7 @@ export class Plot {
           ...axis,
           ...(unit === "bytes" ? { incrs: BINARY_STEPS } : {}),
           size: GUTTER,
-          values: (_, splits) => splits.map((split) => valueText(split, unit)),
+          values: (_, splits) => splits.map((split) => valueText(split, unit).replace(/(?:events|packets)\/s$/, "/s")),
         },
       ],
       series: [
@@ -305,7 +307,7 @@ export class Plot {
     const rows = valueRows(this.#chart, this.#charts, range?.min ?? 0, range?.max ?? Number.POSITIVE_INFINITY);
     const table = document.createElement("table");
     const caption = document.createElement("caption");
-    caption.textContent = `${title}, ${unit}: ${rows.length} of ${this.#charts.buckets} intervals of ${this.#charts.width / 1e6} ms; in the others nothing was seen`;
+    caption.textContent = `${title}, ${unit}: ${rows.length} of ${this.#charts.buckets} intervals of ${formatDuration(this.#charts.width)}; in the others nothing was seen`;
     const [head, body] = [document.createElement("thead"), document.createElement("tbody")];
     head.append(texts("th", ["from", ...series.map(({ name }) => name)]));
     body.append(

@@ -1,6 +1,7 @@
 /** How the emulation goes, over virtual time: charts with one axis. */
 import "uplot/dist/uPlot.min.css";
 import "./charts.css";
+import { formatDuration } from "../../../src/base/time.ts";
 import type { Charts } from "../../session/charts/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
@@ -9,6 +10,8 @@ import { Plot, type Shared } from "./plot.ts";
 
 /** Wall time between two looks while time runs, ms; longer where a look takes long. */
 const PERIOD_MS = 500;
+/** … but no longer than this: a busy worker's answer takes long, too. */
+const MOST_MS = 2000;
 const COST_FACTOR = 6;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -21,6 +24,7 @@ export class ChartsView implements StageView {
   readonly #said = document.createElement("p");
   readonly #list = document.createElement("div");
   readonly #all: HTMLButtonElement;
+  readonly #go: HTMLButtonElement;
   readonly #probe = document.createElement("span");
   readonly #colours = new Map<string, string>();
   readonly #plots = new Map<string, Plot>();
@@ -28,6 +32,8 @@ export class ChartsView implements StageView {
   #range: Shared["range"];
   #cursor: number | undefined;
   #width = 0;
+  /** Where the cursor was last, virtual ns. */
+  #chosen: number | undefined;
   #shown = false;
   #stale = true;
   #busy = false;
@@ -46,7 +52,10 @@ export class ChartsView implements StageView {
     this.#all.id = "charts-all";
     const bar = document.createElement("div");
     bar.className = "bar";
-    bar.append(this.#said, this.#all);
+    this.#go = button("Go there", () => this.#goThere());
+    this.#go.id = "charts-go";
+    this.#go.disabled = true;
+    bar.append(this.#said, this.#all, this.#go);
     this.#root.append(bar, this.#list, this.#probe);
     const view = this;
     this.#shared = {
@@ -81,6 +90,8 @@ export class ChartsView implements StageView {
       this.#lab++;
       this.#range = undefined;
       this.#cursor = undefined;
+      this.#chosen = undefined;
+      this.#go.disabled = true;
       for (const plot of this.#plots.values()) plot.destroy();
       this.#plots.clear();
       this.#stale = true;
@@ -127,7 +138,8 @@ export class ChartsView implements StageView {
       if (lab === this.#lab) this.#take(charts);
     } finally {
       this.#busy = false;
-      this.#next = performance.now() + Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began));
+      this.#next =
+        performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began)), MOST_MS);
       this.#schedule();
     }
   }
@@ -148,7 +160,7 @@ export class ChartsView implements StageView {
     }
     const skipped = charts.skipped.reduce((sum, { from, to }) => sum + to - from, 0);
     const words = [
-      `${timeText(charts.now / 1e9, charts.width)} of virtual time in intervals of ${charts.width / 1e6} ms`,
+      `${timeText(charts.now / 1e9, charts.width)} of virtual time in intervals of ${formatDuration(charts.width)}`,
       ...(skipped > 0
         ? [`${timeText(skipped / 1e9, charts.width)} of quiet time were skipped: shaded, without values`]
         : []),
@@ -164,9 +176,18 @@ export class ChartsView implements StageView {
     for (const plot of this.#plots.values()) plot.range();
   }
 
+  /** The emulation goes to the time at the cursor, by running again if that is past. */
+  #goThere(): void {
+    if (this.#chosen !== undefined) this.#page.attempt(this.#page.session.jump(this.#chosen));
+  }
+
   #point(bucket: number | undefined): void {
     if (bucket === this.#cursor) return;
     this.#cursor = bucket;
+    // The mouse leaves a chart to come here.
+    if (bucket !== undefined) this.#chosen = bucket * this.#width;
+    this.#go.disabled = this.#chosen === undefined;
+    if (this.#chosen !== undefined) this.#go.textContent = `Go to ${timeText(this.#chosen / 1e9, this.#width)}`;
     for (const plot of this.#plots.values()) plot.cursor();
   }
 }

@@ -27,6 +27,9 @@ export class FaultPanel {
   readonly #filters = document.createElement("datalist");
   #targets: FaultTargets = { hosts: [], networks: [], fabric: undefined };
   #checked = 0;
+  /** Entries of the journal, and the list, when it was shown last. */
+  #done = 0;
+  #listed = "";
 
   /** @param bar the button comes here */
   constructor(page: Page, bar: HTMLElement) {
@@ -36,8 +39,8 @@ export class FaultPanel {
     open.setAttribute("aria-haspopup", "dialog");
     bar.append(open);
     page.keys.add({ key: "x", text: "break something, or mend it", group: "Lab", action: () => this.open() });
-    this.#apply = button("Apply", () => page.attempt(this.#make()));
-    this.#apply.id = "fault-apply";
+    this.#apply = document.createElement("button");
+    Object.assign(this.#apply, { type: "submit", id: "fault-apply", textContent: "Apply" });
     this.#rows = {
       hosts: labelled("Hosts", this.#hosts),
       network: labelled("Network", this.#network),
@@ -48,8 +51,10 @@ export class FaultPanel {
     page.hub.on("lab", () => page.attempt(this.#load()));
     page.hub.on("host", ({ host }) => this.#choose(host));
     page.hub.on("break", ({ host }) => this.open(host));
-    page.hub.on("status", () => {
-      if (!this.#panel.hidden) page.attempt(this.#list());
+    page.hub.on("status", ({ done }) => {
+      if (this.#panel.hidden || done === this.#done) return;
+      this.#done = done;
+      page.attempt(this.#list());
     });
   }
 
@@ -75,7 +80,7 @@ export class FaultPanel {
     form.append(labelled("What", this.#action), hosts, network, switches, value, this.#says, buttons);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!this.#apply.disabled) this.#page.attempt(this.#make());
+      this.#page.attempt(this.#make());
     });
     form.addEventListener("input", (event) => this.#changed(event.target === this.#action));
     Object.assign(this.#panel, { id: "faults", hidden: true });
@@ -98,6 +103,9 @@ export class FaultPanel {
   open(host?: string): void {
     if (host !== undefined) this.#choose(host);
     this.#panel.hidden = false;
+    const below = document.querySelector("header")?.getBoundingClientRect().bottom ?? 0;
+    this.#panel.style.top = `${below + 8}px`;
+    this.#panel.style.maxHeight = `calc(100vh - ${below + 24}px)`;
     this.#action.focus();
     this.#changed(false);
     this.#page.attempt(this.#list());
@@ -125,7 +133,6 @@ export class FaultPanel {
     if (!targets.hosts.includes(this.#hosts.value)) this.#hosts.value = targets.hosts.at(-1) ?? "";
     this.#leaf.value = "";
     this.#spine.value = "";
-    this.#made.replaceChildren();
     this.#changed(false);
     await this.#list();
   }
@@ -177,13 +184,11 @@ export class FaultPanel {
 
   async #list(): Promise<void> {
     const made = await this.#page.session.madeFaults();
-    if (made.length === this.#made.childElementCount) return;
+    const lines = made.map(({ time, text }: MadeFault) => `${formatDuration(time)}  ${text}`);
+    if (lines.join("\n") === this.#listed) return;
+    this.#listed = lines.join("\n");
     this.#made.replaceChildren(
-      ...made.map(({ time, text }: MadeFault) => {
-        const item = document.createElement("li");
-        item.textContent = `${formatDuration(time)}  ${text}`;
-        return item;
-      }),
+      ...lines.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
     );
   }
 }

@@ -29,14 +29,14 @@ export class Gallery {
     page.hub.on("lab", ({ request: { source } }) => this.#mark(source.kind === "gallery" ? source.name : undefined));
   }
 
-  /** Lists the user's own labs. @param open the one that is open */
-  own(labs: readonly KeptLab[], open: string | undefined): void {
+  /** Lists the user's own labs. @param open the one that is open @param chosen told which one the user wants */
+  own(labs: readonly KeptLab[], open: string | undefined, chosen: (lab: KeptLab) => void): void {
     const summary = document.createElement("summary");
     const list = document.createElement("ul");
     summary.textContent = `Yours (${labs.length})`;
-    for (const { name, text } of labs) {
-      const source = { kind: "text", name, text } as const;
-      const entry = button("", () => this.#page.attempt(this.#page.open({ source })));
+    for (const lab of labs) {
+      const { name } = lab;
+      const entry = button("", () => chosen(lab));
       const title = document.createElement("strong");
       title.textContent = name;
       entry.append(title);
@@ -97,8 +97,10 @@ export class Gallery {
   #mark(name: string | undefined): void {
     for (const entry of this.#place.querySelectorAll<HTMLElement>("[data-lab]")) {
       const open = entry.dataset["lab"] === name;
-      if (open) entry.setAttribute("aria-current", "true");
-      else entry.removeAttribute("aria-current");
+      if (open) {
+        entry.setAttribute("aria-current", "true");
+        entry.scrollIntoView({ block: "nearest" });
+      } else entry.removeAttribute("aria-current");
     }
   }
 }

@@ -1,8 +1,10 @@
 /** All about labs on the page: the gallery, the user's own, the editor, files and links. */
+import { fileName } from "../../../src/lab/link.ts";
 import type { LabRequest } from "../../session/labs/protocol.ts";
 import { button, element, type Page, showProblem } from "../page.ts";
 import { save } from "../save.ts";
 import type { Stage } from "../stage.ts";
+import { Dialog } from "../time/dialog.ts";
 import { Address, type Asked, askedBy, fragmentOf } from "./address.ts";
 import { type LabFileShown, LabView } from "./editor/view.ts";
 import { chooseFile, type LabText, takeDrops } from "./files.ts";
@@ -33,6 +35,9 @@ export class Labs {
   readonly #view: LabView;
   readonly #address: Address;
   readonly #delete: HTMLButtonElement;
+  readonly #forgetting = new Dialog("forget", "Delete a lab of yours");
+  /** Virtual time. */
+  #now = 0;
   /** The last change that there was no room for. */
   #lost = false;
 
@@ -40,12 +45,15 @@ export class Labs {
     this.#page = page;
     this.#stage = stage;
     this.#gallery = new Gallery(page, element("lab-filter"), element("labs"));
-    this.#delete = button("Delete", () => this.#forget());
+    this.#delete = button("Delete…", () => this.#askToForget());
     this.#delete.id = "lab-delete";
     this.#view = new LabView(page, { edited: (file) => this.#edited(file), buttons: this.#buttons() });
     stage.add(this.#view);
     this.#address = new Address((asked) => page.attempt(this.#goTo(asked)), showProblem);
     takeDrops(element("drop-hint"), (file) => page.attempt(this.#take(file)));
+    page.hub.on("status", ({ now }) => {
+      this.#now = now;
+    });
     page.hub.on("lab", ({ request }) => {
       page.attempt(this.#address.show(request));
       this.#listKept();
@@ -83,14 +91,35 @@ export class Labs {
     }
   }
 
-  async #goTo({ request }: Asked): Promise<void> {
+  async #goTo({ request, time }: Asked): Promise<void> {
     await this.#page.open(request);
+    if (time !== undefined) await this.#page.session.jump(time);
   }
 
-  /** A link to what is open. @throws UserError when it would be too long */
-  async link(): Promise<string> {
+  /** A link to what is open. @param moment to where the run is now, too @throws UserError when it would be too long */
+  async link(moment: boolean): Promise<string> {
     const request = this.#page.request ?? FIRST;
-    return `${location.origin}${location.pathname}#${await fragmentOf(request)}`;
+    return `${location.origin}${location.pathname}#${await fragmentOf(request, moment ? this.#now : undefined)}`;
+  }
+
+  /** Writes the run so far as a lab. */
+  get saveButton(): HTMLButtonElement {
+    const made = button("Save as lab", () => this.#page.attempt(this.#saveRun()));
+    return Object.assign(made, {
+      id: "save-run",
+      title: "The run so far as a lab: its steps, what was typed, what was broken",
+    });
+  }
+
+  /** The run so far as a lab of the user's own, in the editor. */
+  async #saveRun(): Promise<void> {
+    const { text, left } = await this.#page.session.savedRun();
+    const name = this.#kept.freeName(`${fileName(this.#page.request?.source.name ?? "lab")}-run`);
+    this.#lost = !this.#kept.put(name, text);
+    this.#view.edit({ name, text });
+    this.#listKept();
+    this.#stage.choose("lab");
+    showProblem(left.length === 0 ? undefined : `What a lab can't say isn't in ${name}: ${left.join("; ")}.`);
   }
 
   /** A file of the user's. */
@@ -116,21 +145,30 @@ export class Labs {
     const name = own ? before : this.#kept.freeName(before);
     const isNew = this.#kept.text(name) === undefined;
     this.#lost = !this.#kept.put(name, text);
-    if (isNew) this.#listKept();
-    return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept in this browser" };
+    if (isNew) this.#listKept(name);
+    return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept here" };
   }
 
-  #forget(): void {
+  #askToForget(): void {
     const { name } = this.#view.file;
-    this.#kept.remove(name);
-    this.#listKept();
-    this.#page.attempt(this.#page.open(FIRST));
+    const dialog = this.#forgetting;
+    const text = document.createElement("p");
+    text.textContent = `${name} is kept in this browser only, and can't be had back.`;
+    const forget = button("Delete it", () => {
+      dialog.close();
+      this.#kept.remove(name);
+      this.#listKept();
+      this.#page.attempt(this.#page.open(FIRST));
+    });
+    forget.id = "lab-forget";
+    dialog.body.replaceChildren(text, forget);
+    dialog.open();
   }
 
-  #listKept(): void {
-    const { name, own } = this.#view.file;
-    this.#delete.hidden = !own || this.#kept.text(name) === undefined;
-    this.#gallery.own(this.#kept.list(), own ? name : undefined);
+  /** @param open which of the user's own is in the editor */
+  #listKept(open = this.#view.file.own ? this.#view.file.name : undefined): void {
+    this.#delete.hidden = open === undefined || this.#kept.text(open) === undefined;
+    this.#gallery.own(this.#kept.list(), open, (lab) => this.#page.attempt(this.#openText(lab)));
   }
 }
 

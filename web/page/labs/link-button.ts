@@ -7,19 +7,21 @@ const SAID_MS = 2000;
 /** The button. */
 export class LinkButton {
   readonly #button: HTMLButtonElement;
-  readonly #link: () => Promise<string>;
+  readonly #link: (moment: boolean) => Promise<string>;
 
-  /** @param link the address to copy */
-  constructor(page: Page, bar: HTMLElement, link: () => Promise<string>) {
+  /** @param link the address to copy; to this moment of the run, if that is wanted */
+  constructor(page: Page, bar: HTMLElement, link: (moment: boolean) => Promise<string>) {
     this.#link = link;
-    this.#button = button("Copy link", () => page.attempt(this.#copy()));
+    this.#button = button("Copy link", () => {});
     this.#button.id = "copy-link";
-    this.#button.title = "Copies an address that opens this lab with this text, seed and settings";
+    this.#button.title =
+      "Copies an address that opens this lab with its text, seed and settings; with Shift, at this moment";
+    this.#button.addEventListener("click", (event) => page.attempt(this.#copy(event.shiftKey)));
     bar.append(this.#button);
   }
 
-  async #copy(): Promise<void> {
-    const link = await this.#link();
+  async #copy(moment: boolean): Promise<void> {
+    const link = await this.#link(moment);
     try {
       await navigator.clipboard.writeText(link);
       this.#say("Copied");

@@ -39,6 +39,8 @@ export class DetailsView {
   readonly #list = document.createElement("div");
   readonly #tree: PacketTree;
   readonly #tabs: Tabs;
+  #about = "";
+  #empty = true;
   #views: BytesView[] = [];
   #nodes: readonly TreeNode[] = [];
   /** Places in the recording are so much higher than those that the tree speaks of. */
@@ -77,10 +79,19 @@ export class DetailsView {
     this.#begin("No packet selected");
     this.#tree.show([]);
     this.#fields.hidden = true;
-    this.#text.hidden = true;
+    this.#text.hidden = false;
+    this.#text.textContent = this.#about;
+    this.#empty = true;
+  }
+
+  /** What is said while nothing is selected. */
+  set about(about: string) {
+    this.#about = about;
+    if (this.#empty) this.clear();
   }
 
   #begin(title: string): void {
+    this.#empty = false;
     this.#title.textContent = title;
     this.#title.title = title;
     this.#field.textContent = "";

@@ -1,7 +1,15 @@
 /** Wireshark's dissectors, as the packet list uses them: loaded on demand, and kept up with a capture that grows. */
 import { proxy, type Remote, transfer, wrap } from "comlink";
-import type { DissectedRow, DissectorsApi, FieldName, FilterCheck, PacketDetails } from "../../dissectors/protocol.ts";
+import type {
+  CaptureFile,
+  DissectedRow,
+  DissectorsApi,
+  FieldName,
+  FilterCheck,
+  PacketDetails,
+} from "../../dissectors/protocol.ts";
 import type { Page } from "../page.ts";
+import type { FilterChunk, FilterDissectors } from "./filters.ts";
 import { covers, type FrameRange, loadDue, rangeAround, WHOLE_FRAMES } from "./pacing.ts";
 
 /** What stands beside the page, as the build wrote it; nothing in it where there are no dissectors. */
@@ -14,7 +22,7 @@ export type DissectorsState =
   | { readonly kind: "offered"; readonly size: number }
   | { readonly kind: "fetching"; readonly size: number; readonly came: number }
   | { readonly kind: "ready"; readonly version: string }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly size: number; readonly message: string };
 
 /** Who is told. */
 export interface DissectionEvents {
@@ -23,19 +31,13 @@ export interface DissectionEvents {
   loaded(): void;
 }
 
-/** A part of what a display filter selects. */
-export interface FilterChunk {
-  readonly matched: number;
-  /** Places in the recording. */
-  readonly found: readonly number[];
-}
-
 /** The dissectors' worker and what is loaded in it. */
-export class Dissection {
+export class Dissection implements FilterDissectors {
   readonly #page: Page;
   readonly #events: DissectionEvents;
   #state: DissectorsState = { kind: "absent" };
-  #worker: Remote<DissectorsApi> | undefined;
+  #worker: { readonly worker: Worker; readonly remote: Remote<DissectorsApi> } | undefined;
+  #size = 0;
   /** What is asked of the worker, one after the other. */
   #tail: Promise<unknown> = Promise.resolve();
   /** Counts labs: what is loaded of an earlier one is of no use. */
@@ -87,8 +89,9 @@ export class Dissection {
 
   /** Fetches and starts them. */
   async start(): Promise<void> {
-    if (this.#state.kind !== "offered") return;
+    if (this.#state.kind !== "offered" && this.#state.kind !== "failed") return;
     const { size } = this.#state;
+    this.#size = size;
     this.#set({ kind: "fetching", size, came: 0 });
     const worker = new Worker(new URL("../../dissectors/dissectors.ts", import.meta.url), {
       type: "module",
@@ -101,7 +104,7 @@ export class Dissection {
         if (this.#state.kind === "fetching") this.#set({ kind: "fetching", size, came });
       });
       const { version } = await remote.start(new URL(FOLDER, document.baseURI).href, progress);
-      this.#worker = remote;
+      this.#worker = { worker, remote };
       this.#set({ kind: "ready", version });
       this.#reconsider();
     } catch (error) {
@@ -111,14 +114,15 @@ export class Dissection {
   }
 
   #failed(message: string): void {
+    this.#worker?.worker.terminate();
     this.#worker = undefined;
     this.#loaded = undefined;
-    this.#set({ kind: "failed", message });
+    this.#set({ kind: "failed", size: this.#size, message });
   }
 
   get #remote(): Remote<DissectorsApi> {
     if (this.#worker === undefined) throw new Error("the dissectors aren't loaded");
-    return this.#worker;
+    return this.#worker.remote;
   }
 
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
@@ -156,22 +160,32 @@ export class Dissection {
     if (loadDue({ frames, running, loaded, since, cost })) this.#page.attempt(this.sync());
   }
 
-  async #load({ from, to }: FrameRange): Promise<void> {
+  async #load({ from, to: wanted }: FrameRange): Promise<void> {
     const epoch = this.#epoch;
     const names = this.#names;
     this.#loads++;
     const begun = performance.now();
     try {
-      const { trace, keys } = await this.#page.session.tracePart(from, to);
-      if (epoch !== this.#epoch) return;
+      const { trace, keys, to } = await this.#page.session.tracePart(from, wanted);
+      if (epoch !== this.#epoch || to === from) return;
       this.#loaded = undefined;
-      const frames = await this.#remote.load(transfer({ trace, keys, names }, [trace.buffer]));
+      const frames = await this.#read({ trace, keys, names });
       if (frames !== to - from) throw new Error(`Wireshark has read ${frames} of ${to - from} frames`);
       if (epoch === this.#epoch && names === this.#names) this.#loaded = { from, to };
     } finally {
       this.#loads--;
       this.#ended = performance.now();
       this.#cost = this.#ended - begun;
+    }
+  }
+
+  /** What goes wrong here goes wrong in their code, which is of no use after it. */
+  async #read(capture: CaptureFile): Promise<number> {
+    try {
+      return await this.#remote.load(transfer(capture, [capture.trace.buffer]));
+    } catch (error) {
+      this.#failed(error instanceof Error ? error.message : String(error));
+      throw error;
     }
   }
 
@@ -224,7 +238,11 @@ export class Dissection {
     return this.#enqueue(async () => {
       const range = this.#loaded;
       if (range === undefined) return { matched: 0, found: [] };
+      const begun = performance.now();
       const { matched, frames } = await this.#remote.filter(text, skip, limit);
+      // What a filter takes after a load counts as the load's.
+      this.#ended = performance.now();
+      this.#cost += this.#ended - begun;
       return { matched, found: Array.from(frames, (frame) => frame + range.from) };
     });
   }

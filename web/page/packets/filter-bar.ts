@@ -101,6 +101,11 @@ export class FilterBar {
     this.#apply();
   }
 
+  /** Applies one of two filters that say the same: in Wireshark's words with its dissectors, in plain ones without. */
+  setEither(wireshark: string, plain: string): void {
+    this.set(this.#wireshark ? wireshark : plain);
+  }
+
   /** Puts a filter there for the user to go on with. */
   prepare(text: string): void {
     this.#input.value = text;

@@ -1,17 +1,48 @@
 /** The filter that is on: which frames it finds, while the capture grows. */
 import { UserError } from "../../../src/base/errors.ts";
-import type { Page } from "../page.ts";
+import type { FilterCheck } from "../../dissectors/protocol.ts";
 import type { Displayed } from "./displayed.ts";
-import type { Dissection } from "./dissection.ts";
-import { type FrameRange, PIECE_FRAMES } from "./pacing.ts";
+import { type FrameRange, PART_FRAMES } from "./pacing.ts";
 
 /** Frames that are read from the dissectors at a time: a tenth of a second. */
 const CHUNK = 2_000;
 
+/** A part of what a display filter selects. */
+export interface FilterChunk {
+  /** How many it selects of all that is loaded. */
+  readonly matched: number;
+  /** Places in the recording. */
+  readonly found: readonly number[];
+}
+
+/** What finds frames by Wireshark's display filters. */
+export interface FilterDissectors {
+  readonly ready: boolean;
+  /** The capture is too large to be loaded as one. */
+  readonly partial: boolean;
+  /** What of the recording is loaded; another object each time. */
+  readonly loaded: FrameRange | undefined;
+  check(text: string): Promise<FilterCheck>;
+  /** Loads all that there is by now, where that isn't too much. */
+  sync(): Promise<void>;
+  /** What a filter selects of what is loaded. */
+  select(text: string, skip: number, limit: number): Promise<FilterChunk>;
+  /** What a filter selects of a part of the capture, which is loaded for it. @param limit read at a time */
+  selectFrom(text: string, range: FrameRange, limit: number): Promise<readonly number[]>;
+}
+
+/** What filters need of the page. */
+export interface FilterPage {
+  /** What finds frames without Wireshark (PacketsApi). */
+  search(text: string, from: number): Promise<{ readonly found: Uint32Array; readonly next: number }>;
+  /** An action whose error the user is told. */
+  attempt(action: Promise<unknown>): void;
+}
+
 /** Runs filters over the capture: Wireshark's where its dissectors are loaded, the simple one where not. */
 export class Filters {
-  readonly #page: Page;
-  readonly #dissection: Dissection;
+  readonly #page: FilterPage;
+  readonly #dissection: FilterDissectors;
   readonly #displayed: Displayed;
   readonly #changed: () => void;
   #text = "";
@@ -26,7 +57,7 @@ export class Filters {
   #running = false;
 
   /** @param changed told when other frames are shown */
-  constructor(page: Page, dissection: Dissection, displayed: Displayed, changed: () => void) {
+  constructor(page: FilterPage, dissection: FilterDissectors, displayed: Displayed, changed: () => void) {
     this.#page = page;
     this.#dissection = dissection;
     this.#displayed = displayed;
@@ -49,7 +80,7 @@ export class Filters {
     if (wanted !== "" && wireshark) {
       const { ok, error } = await this.#dissection.check(wanted);
       if (!ok) throw new UserError(error);
-    } else if (wanted !== "") await this.#page.session.search(wanted, Number.MAX_SAFE_INTEGER);
+    } else if (wanted !== "") await this.#page.search(wanted, Number.MAX_SAFE_INTEGER);
     this.#text = wanted;
     this.#wireshark = wireshark;
     this.#begin();
@@ -80,15 +111,15 @@ export class Filters {
   /** The dissectors have all of it before them, anew: what was found is found again. */
   reloaded(): void {
     if (this.#text !== "" && this.#wireshark && !this.#dissection.partial && !this.#busy)
-      this.#start(() => this.#whole());
+      this.#start(() => this.#whole(false));
   }
 
   #go(): void {
     if (this.#text === "" || this.#busy || this.#scanned >= this.#displayed.all) return;
     if (!this.#wireshark) this.#start(() => this.#words(this.#run));
     else if (!this.#dissection.partial) {
-      if (!this.#running) this.#start(() => this.#whole());
-    } else if (!this.#running || this.#displayed.all - this.#scanned >= PIECE_FRAMES)
+      if (!this.#running) this.#start(() => this.#whole(true));
+    } else if (!this.#running || this.#displayed.all - this.#scanned >= PART_FRAMES)
       this.#start(() => this.#pieces(this.#run));
   }
 
@@ -112,17 +143,20 @@ export class Filters {
 
   async #words(run: number): Promise<void> {
     while (this.#scanned < this.#displayed.all) {
-      const { found, next } = await this.#page.session.search(this.#text, this.#scanned);
+      const { found, next } = await this.#page.search(this.#text, this.#scanned);
       if (run !== this.#run || next <= this.#scanned) return;
       this.#add(found, next);
     }
   }
 
-  /** All of the capture is loaded. The first time, what is found is shown as it comes; later, once it is complete. */
-  async #whole(): Promise<void> {
+  /**
+   * All of the capture is loaded. The first time, what is found is shown as it comes; later, once it is complete.
+   * @param sync loads what came since
+   */
+  async #whole(sync: boolean): Promise<void> {
     const run = this.#run;
+    if (sync) await this.#dissection.sync();
     for (let complete = false; !complete; ) {
-      await this.#dissection.sync();
       const range = this.#dissection.loaded;
       if (run !== this.#run || range === undefined) return;
       const found: number[] = [];
@@ -155,7 +189,7 @@ export class Filters {
   async #pieces(run: number): Promise<void> {
     while (this.#scanned < this.#displayed.all) {
       const from = this.#scanned;
-      const to = Math.min(from + PIECE_FRAMES, this.#displayed.all);
+      const to = Math.min(from + PART_FRAMES, this.#displayed.all);
       const found = await this.#dissection.selectFrom(this.#text, { from, to }, CHUNK);
       if (run !== this.#run) return;
       this.#add(found, to);

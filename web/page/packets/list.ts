@@ -45,31 +45,31 @@ function cells(texts: readonly string[], role: string): HTMLElement[] {
 /** The list. */
 export class PacketList {
   readonly #source: ListSource;
-  readonly #grid: HTMLElement;
+  /** The grid: its head stays at the upper edge. */
   readonly #scroller = document.createElement("div");
+  readonly #head = document.createElement("div");
   readonly #space = document.createElement("div");
   #count = 0;
   /** The selected row's position. */
   #selected: number | undefined;
   #follows = true;
-  /** The newest request for rows; answers to older ones are late. */
-  #request = 0;
+  /** Rows are being asked for; they will be stale when they come. */
+  #asking = false;
+  #stale = false;
   #asked: { readonly from: number; readonly to: number } | undefined;
 
   constructor(place: HTMLElement, source: ListSource) {
     this.#source = source;
-    this.#grid = place;
-    const head = document.createElement("div");
-    head.className = "row head";
-    head.setAttribute("role", "row");
-    head.append(...cells(COLUMNS, "columnheader"));
+    this.#head.className = "head";
+    this.#head.setAttribute("role", "row");
+    this.#head.append(...cells(COLUMNS, "columnheader"));
     Object.assign(this.#scroller, { className: "rows", tabIndex: 0 });
-    this.#scroller.setAttribute("role", "rowgroup");
-    this.#scroller.setAttribute("aria-label", "Packets: arrow keys select, Enter opens");
-    this.#scroller.append(this.#space);
-    place.setAttribute("role", "grid");
-    place.setAttribute("aria-label", "Captured packets");
-    place.append(head, this.#scroller);
+    this.#scroller.setAttribute("role", "grid");
+    this.#scroller.setAttribute("aria-label", "Captured packets: arrow keys select, Enter opens");
+    this.#space.className = "space";
+    this.#space.setAttribute("role", "rowgroup");
+    this.#scroller.append(this.#head, this.#space);
+    place.append(this.#scroller);
     this.#scroller.addEventListener("scroll", () => this.#scrolled());
     this.#scroller.addEventListener("keydown", (event) => this.#key(event));
     this.#scroller.addEventListener("click", (event) => this.#at(event, (position) => source.selected(position)));
@@ -90,20 +90,23 @@ export class PacketList {
     return Math.min(MOST_PIXELS, this.#count * ROW_HEIGHT);
   }
 
+  /** What rows have of the height. */
+  get #view(): number {
+    return this.#scroller.clientHeight - this.#head.offsetHeight;
+  }
+
   /** The row at the upper edge, with its fraction. */
   get #first(): number {
-    const { scrollTop, clientHeight } = this.#scroller;
+    const { scrollTop } = this.#scroller;
     const whole = this.#count * ROW_HEIGHT;
     if (whole <= MOST_PIXELS) return scrollTop / ROW_HEIGHT;
-    return ((scrollTop / (MOST_PIXELS - clientHeight)) * (whole - clientHeight)) / ROW_HEIGHT;
+    return ((scrollTop / (MOST_PIXELS - this.#view)) * (whole - this.#view)) / ROW_HEIGHT;
   }
 
   #scrollTo(row: number): void {
-    const { clientHeight } = this.#scroller;
     const whole = this.#count * ROW_HEIGHT;
     const top = row * ROW_HEIGHT;
-    this.#scroller.scrollTop =
-      whole <= MOST_PIXELS ? top : (top / (whole - clientHeight)) * (MOST_PIXELS - clientHeight);
+    this.#scroller.scrollTop = whole <= MOST_PIXELS ? top : (top / (whole - this.#view)) * (MOST_PIXELS - this.#view);
   }
 
   /** How many rows there are now. */
@@ -112,7 +115,7 @@ export class PacketList {
     this.#count = count;
     if (this.#selected !== undefined && this.#selected >= count) this.#selected = undefined;
     this.#space.style.height = `${this.#height}px`;
-    this.#grid.setAttribute("aria-rowcount", String(count + 1));
+    this.#scroller.setAttribute("aria-rowcount", String(count + 1));
     if (this.#follows) this.#scroller.scrollTop = this.#height;
     this.refresh();
   }
@@ -147,18 +150,31 @@ export class PacketList {
 
   #sight(): readonly [from: number, to: number] {
     const first = Math.floor(this.#first);
-    return [first, Math.min(this.#count, first + Math.ceil(this.#scroller.clientHeight / ROW_HEIGHT) + 1)];
+    return [first, Math.min(this.#count, first + Math.ceil(this.#view / ROW_HEIGHT) + 1)];
   }
 
+  /** One request at a time: in a busy run each is old before it is answered. */
   async #show(): Promise<void> {
-    const request = ++this.#request;
+    this.#stale = true;
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      while (this.#stale) {
+        this.#stale = false;
+        await this.#fetch();
+      }
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  async #fetch(): Promise<void> {
     const [first, last] = this.#sight();
     const from = Math.max(0, first - SPARE);
     const to = Math.min(this.#count, last + SPARE);
     this.#asked = { from, to };
     const rows = to > from ? await this.#source.rows(from, to - from) : [];
-    if (request !== this.#request) return;
-    this.#space.replaceChildren(...rows.map((row) => this.#row(row)));
+    this.#space.replaceChildren(...rows.filter(({ position }) => position < this.#count).map((row) => this.#row(row)));
     this.#place();
     this.#mark();
   }
@@ -196,7 +212,7 @@ export class PacketList {
 
   #key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(this.#scroller.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.#view / ROW_HEIGHT) - 1);
     const at = this.#selected ?? Math.floor(this.#first) - 1;
     const targets: Readonly<Record<string, number>> = {
       ArrowDown: at + 1,
@@ -226,7 +242,7 @@ export class PacketList {
     this.#selected = position;
     if (position !== undefined) {
       const first = this.#first;
-      const fits = this.#scroller.clientHeight / ROW_HEIGHT;
+      const fits = this.#view / ROW_HEIGHT;
       if (position < first) this.#scrollTo(position);
       else if (position + 1 > first + fits) this.#scrollTo(position + 1 - fits);
     }

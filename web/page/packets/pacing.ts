@@ -2,10 +2,11 @@
 
 /** Frames that are loaded as one capture; of more, a part is. */
 export const WHOLE_FRAMES = 100_000;
-/** Of a larger capture: what is loaded around the packet that is looked at. */
-export const WINDOW_FRAMES = 20_000;
-/** Of a larger capture: what a display filter goes through at a time. */
-export const PIECE_FRAMES = 50_000;
+/**
+ * Of a larger capture: what is loaded around the packet that is looked at, and what a display filter goes through at a
+ * time. About a second, for which the dissectors hear nothing else.
+ */
+export const PART_FRAMES = 20_000;
 
 /** While time passes, a load may take a fifth of a processor at most, and a second passes between two. */
 const REST = 4;
@@ -38,8 +39,8 @@ export function loadDue({ frames, running, loaded, since, cost }: LoadState): bo
 /** What to load to see a packet: all of it where that can be. */
 export function rangeAround(index: number, frames: number): FrameRange {
   if (frames <= WHOLE_FRAMES) return { from: 0, to: frames };
-  const from = Math.max(0, Math.min(index - WINDOW_FRAMES / 2, frames - WINDOW_FRAMES));
-  return { from, to: from + WINDOW_FRAMES };
+  const from = Math.max(0, Math.min(index - PART_FRAMES / 2, frames - PART_FRAMES));
+  return { from, to: from + PART_FRAMES };
 }
 
 /** Whether a packet is in what is loaded. */

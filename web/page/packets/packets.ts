@@ -3,6 +3,7 @@ import "./packets.css";
 import type { DissectedRow } from "../../dissectors/protocol.ts";
 import type { PacketRow } from "../../session/packets/protocol.ts";
 import type { Page } from "../page.ts";
+import { aboutPackets } from "./about.ts";
 import { rowColors } from "./colors.ts";
 import { join } from "./completion.ts";
 import { DetailsView } from "./details.ts";
@@ -17,6 +18,8 @@ import { formatTime } from "./time-format.ts";
 import { ListTools } from "./tools.ts";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+/** Time stands, and the capture doesn't grow. */
+const STANDS: readonly string[] = ["ready", "paused", "done"];
 /** A large capture is loaded around what is in sight once the list has rested that long. */
 const REST_MS = 400;
 
@@ -53,12 +56,15 @@ export class PacketsView {
     this.#dissection = new Dissection(page, {
       state: (state) => {
         this.#tools.dissectors(state);
+        this.#details.about = aboutPackets(state);
         if (state.kind === "ready") this.#ready();
-        else if (state.kind === "failed") this.#bar.wireshark = false;
+        else if (state.kind === "failed") this.#unready();
       },
       loaded: () => this.#loaded(),
     });
-    this.#filters = new Filters(page, this.#dissection, this.#displayed, () => this.#changed());
+    const search = (text: string, from: number) => page.session.search(text, from);
+    const filterPage = { search, attempt: (action: Promise<unknown>) => page.attempt(action) };
+    this.#filters = new Filters(filterPage, this.#dissection, this.#displayed, () => this.#changed());
     this.#bar = new FilterBar(bar, {
       apply: (text) => this.#filters.apply(text),
       check: (text) => this.#dissection.check(text),
@@ -101,6 +107,7 @@ export class PacketsView {
   #listen(): void {
     const { hub } = this.#page;
     hub.on("packet", ({ index }) => this.#show(index));
+    hub.on("filter", ({ wireshark, plain }) => this.#bar.setEither(wireshark, plain));
     hub.on("lab", () => {
       this.#selected = undefined;
       this.#dissection.reset();
@@ -110,12 +117,12 @@ export class PacketsView {
       this.#list.select(undefined);
     });
     hub.on("status", ({ frames, phase }) => {
-      this.#running = phase === "running";
+      this.#running = !STANDS.includes(phase);
       if (frames < this.#displayed.all) this.#shrunk(frames);
       this.#displayed.grow(frames);
       this.#dissection.status(frames, this.#running);
       this.#filters.grown(this.#running);
-      this.#changed();
+      this.#count();
     });
     dark.addEventListener("change", () => this.#list.refresh());
     this.#keys();
@@ -134,16 +141,27 @@ export class PacketsView {
 
   /** Other frames are shown, or more of them. */
   #changed(): void {
+    this.#count();
+    this.#list.refresh();
+  }
+
+  #count(): void {
     const { count, all, filtered } = this.#displayed;
     this.#list.count(count);
     this.#tools.counts(count, all, filtered, this.#filters.pending);
-    this.#list.refresh();
   }
 
   #ready(): void {
     this.#bar.wireshark = true;
     // What was a filter of words is none of Wireshark's.
     if (this.#filters.text !== "") this.#bar.set("");
+  }
+
+  /** They are of no use any more. */
+  #unready(): void {
+    this.#bar.wireshark = false;
+    if (this.#filters.text !== "") this.#bar.set("");
+    this.#list.refresh();
   }
 
   #loaded(): void {

@@ -15,9 +15,6 @@ export interface ToolEvents {
   load(): void;
 }
 
-const ABSENT =
-  "Wireshark's dissectors aren't beside this page: the list and its filter are swarmwire's own. From a checkout, npm run " +
-  "build:dissectors adds them.";
 const number = new Intl.NumberFormat("en");
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 
@@ -92,23 +89,22 @@ export class ListTools {
     const of = filtered
       ? `${number.format(shown)} of ${number.format(all)} displayed`
       : `${number.format(all)} packets`;
-    this.#counts.textContent = pending > 0 ? `${of}, ${number.format(pending)} still to be filtered` : of;
+    this.#counts.textContent = pending > 0 ? `${of}; ${number.format(pending)} to look at` : of;
   }
 
   /** How the dissectors stand. */
   dissectors(state: DissectorsState): void {
-    this.#load.hidden = state.kind !== "offered";
+    const offered = state.kind === "offered" || state.kind === "failed";
+    this.#load.hidden = !offered;
+    if (offered) this.#load.textContent = `Load Wireshark's dissectors (${megabytes(state.size)} MB)`;
     this.#colors.hidden = state.kind !== "ready";
     this.#names.hidden = state.kind !== "ready";
-    this.#dissectors.title = "";
     this.#dissectors.dataset["state"] = state.kind;
     switch (state.kind) {
       case "absent":
         this.#dissectors.textContent = "swarmwire's own summaries";
-        this.#dissectors.title = ABSENT;
         return;
       case "offered":
-        this.#load.textContent = `Load Wireshark's dissectors (${megabytes(state.size)} MB)`;
         this.#dissectors.textContent = "";
         // Whoever loaded them once wants them again; the lab comes first.
         if (recall("dissectors") === true) this.#events.load();

@@ -1,10 +1,12 @@
 /** What is drawn in words, as `ip -s link`, `docker network inspect` and `docker ps` would put it. */
 import type { LinkStats } from "../../../src/kernel/types.ts";
 import type { SceneContainer, SceneDevice, SceneNamespace } from "../../../src/lab/inspect/scene.ts";
-import type { Selection } from "./draw.ts";
-import { faultWords } from "./draw-underlay.ts";
+import type { Flight } from "../../session/scene/protocol.ts";
+import { faultWords } from "./fault-words.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { ShownNetwork } from "./networks.ts";
+import { packetWords } from "./packet-words.ts";
+import type { Selection } from "./selection.ts";
 import { bitRate, packetRate } from "./units.ts";
 
 /** Something in words. */
@@ -17,7 +19,7 @@ export interface Description {
 export function describe(model: SwarmModel, { host, key }: Selection): Description | undefined {
   const state = model.hosts[host];
   if (state === undefined) return undefined;
-  if (key === "") return describeHost(state);
+  if (key === "") return describeHost(model, state);
   if (key.startsWith("wire ")) return describeWire(state, Number(key.slice(5)));
   const container = state.scene?.containers.find(({ id }) => id === key);
   if (container !== undefined) return describeContainer(model, state, container);
@@ -28,7 +30,7 @@ export function describe(model: SwarmModel, { host, key }: Selection): Descripti
   return describeDevice(model, state, key);
 }
 
-function describeHost(host: HostState): Description {
+function describeHost({ lastDrop }: SwarmModel, host: HostState): Description {
   const { place, scene, off, dropped, lastDrops } = host;
   const running = scene?.containers.filter(({ state }) => state === "running").length ?? 0;
   const node = scene?.node === "none" ? "not part of a swarm" : `swarm ${scene?.node ?? ""}`;
@@ -41,7 +43,11 @@ function describeHost(host: HostState): Description {
       fault === undefined ? [] : faultWords(fault, place.wires[i]?.latency).map((words) => `${fault.device}: ${words}`),
     ),
     ...(dropped === 0 ? [] : [`packets dropped: ${dropped}`]),
-    ...(lastDrops === undefined ? [] : [`last: ${reasons(lastDrops.drops)}`]),
+    ...(lastDrop?.host === host.index
+      ? [`last: ${lastDrop.reason} at ${lastDrop.point}`]
+      : lastDrops === undefined
+        ? []
+        : [`last: ${reasons(lastDrops.drops)}`]),
   ];
   return { title: place.name, lines };
 }
@@ -71,13 +77,18 @@ function describeWire(host: HostState, i: number): Description | undefined {
   return { title: `${host.place.name} ${wire.point}`, lines };
 }
 
+/** An image as it is asked for. */
+export function withoutDigest(image: string): string {
+  return image.split("@")[0] ?? "";
+}
+
 function describeContainer(
   { networks }: SwarmModel,
   host: HostState,
   { name, id, image, state, service, attachments }: SceneContainer,
 ): Description {
   const lines = [
-    `${id.slice(0, 12)} ${image} ${state}`,
+    `${id.slice(0, 12)} ${withoutDigest(image)} ${state}`,
     ...(service === undefined ? [] : [`task of service ${service}`]),
     ...attachments.map(({ network, address }) => `${networks.byId(network)?.name ?? network.slice(0, 12)} ${address}`),
   ];
@@ -149,6 +160,21 @@ function networkLines({ name, id, driver, subnets, vnis, encrypted, internal, sc
     `network ${name} ${id.slice(0, 12)} ${driver} ${scope}`,
     [subnets.join(" "), ...(vnis.length > 0 ? [`VNI ${vnis.join(" ")}`] : []), ...more].join(" "),
   ];
+}
+
+/** A packet on a wire. */
+export function describeFlight({ hosts, networks }: SwarmModel, flight: Flight): Description {
+  const name = (host: number): string => hosts[host]?.place.name ?? "";
+  const { from, to, length, start, end, vni, packet, arrived } = flight;
+  const receivers = to.map(({ host }) => name(host));
+  const spine = to.find((one) => one.spine !== undefined)?.spine;
+  const lines = [
+    packetWords(flight, networks.byVni(vni)?.name),
+    `${name(from.host)} → ${receivers.length > 3 ? `${receivers.length} hosts` : receivers.join(", ")}`,
+    ...(spine === undefined ? [] : [`over spine${spine + 1}`]),
+    `${length} bytes, ${(end - start) / 1000} µs on the wire${arrived ? "" : " at least"}`,
+  ];
+  return { title: `Packet ${packet + 1}`, lines };
 }
 
 /** All of it in a few words. */

@@ -1,6 +1,6 @@
 /** Draws a host that is small on the screen: a box with squares for its containers, coloured by network. */
 
-import { LOAD, squarePlace } from "./geometry.ts";
+import { LOAD, type Rect, squarePlace } from "./geometry.ts";
 import { HOST_RECT } from "./interior.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import { networkColour } from "./palette.ts";
@@ -8,7 +8,7 @@ import { FONT_SIZE, type Pen } from "./pen.ts";
 
 /** From this width on a square shows a state and whether its network is encrypted. */
 const DETAILED = 5;
-const NAME_WIDTH = 44;
+const NAME_WIDTH = 70;
 
 /** Draws it. @param chosen it is selected @param dropped it has the latest drops */
 export function drawFar(pen: Pen, model: SwarmModel, host: HostState, chosen: boolean, dropped: boolean): void {
@@ -30,7 +30,7 @@ export function drawFar(pen: Pen, model: SwarmModel, host: HostState, chosen: bo
   if (width >= 14) pen.frame(HOST_RECT, { colour: host.off ? palette.wrong : palette.edge, width: 1 });
   if (chosen) pen.frame({ x: -30, y: -30, width: 1020, height: 660 }, { colour: palette.mark, width: 2 });
   if (host.off) pen.cross(pen.x(HOST_RECT.width / 2), pen.y(HOST_RECT.height / 2), Math.min(10, width / 4));
-  if (dropped) drawDrop(pen);
+  if (dropped) drawDrop(pen, HOST_RECT);
   if (width >= NAME_WIDTH) {
     const { name } = host.place;
     pen.text({ text: name, colour: palette.text }, pen.x(0) + 3, pen.y(0) + FONT_SIZE, width - 6);
@@ -51,10 +51,10 @@ function drawKey(pen: Pen, { x, y, width, height }: { x: number; y: number; widt
 }
 
 /** A red triangle in the upper right corner: the last packet that was dropped anywhere was dropped here. */
-export function drawDrop(pen: Pen): void {
+export function drawDrop(pen: Pen, { x, y, width, height }: Rect): void {
   const { context, palette } = pen;
-  const [right, top] = [pen.x(HOST_RECT.width), pen.y(0)];
-  const size = Math.max(4, Math.min(14, pen.px(200)));
+  const [right, top] = [pen.x(x + width), pen.y(y)];
+  const size = Math.max(4, Math.min(12, pen.px(0.6 * height)));
   context.fillStyle = palette.wrong;
   context.beginPath();
   context.moveTo(right - size, top);

@@ -1,11 +1,13 @@
 /** Draws the inside of a host that is large enough on the screen. */
 import type { LinkStats } from "../../../src/kernel/types.ts";
 import type { Sighting } from "../../session/scene/protocol.ts";
+import { withoutDigest } from "./describe.ts";
 import { drawDrop } from "./draw-far.ts";
 import { CARD, HEADER, RAIL, type Rect, TRUNK } from "./geometry.ts";
 import { type Box, type DeviceMark, HOST_RECT, type Interior, type Rail, trunkOf } from "./interior.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import type { ShownNetwork } from "./networks.ts";
+import { packetWords } from "./packet-words.ts";
 import { networkColour } from "./palette.ts";
 import { FONT_SIZE, LINE_HEIGHT, type Pen, type Stroke, type TextLine } from "./pen.ts";
 import { byteCount } from "./units.ts";
@@ -23,8 +25,8 @@ const BAR = 12;
 export interface Marked {
   /** Key of the selected box, or `namespace/ifindex` of a device; empty: the host itself; undefined: nothing here. */
   readonly chosen: string | undefined;
-  /** The last packet that was dropped anywhere was dropped here. */
-  readonly dropped: boolean;
+  /** The last packet that was dropped anywhere was dropped here: at that `namespace/device`; "" where that isn't known. */
+  readonly dropped: string | undefined;
   /** The last packet seen at each device, by `namespace/device`. */
   readonly sightings: ReadonlyMap<string, Sighting>;
 }
@@ -37,7 +39,7 @@ export function drawInside(pen: Pen, model: SwarmModel, host: HostState, marked:
   pen.frame(HOST_RECT, { colour: host.off ? palette.wrong : palette.edge, width: 1 });
   if (marked.chosen === "") frameChosen(pen, HOST_RECT);
   drawTitle(pen, host);
-  if (marked.dropped) drawDrop(pen);
+  if (marked.dropped !== undefined) drawDrop(pen, HOST_RECT);
   const interior = host.interior(model.networks);
   if (interior === undefined) {
     if (host.off) pen.cross(pen.x(HOST_RECT.width / 2), pen.y(HOST_RECT.height / 2), 14);
@@ -73,7 +75,7 @@ function drawTitle(pen: Pen, host: HostState): void {
   const role = off ? "switched off" : scene?.daemon === false ? "dockerd is stopped" : (scene?.node ?? "");
   const node = role === "none" || role === "" ? "no swarm" : role;
   const address = place.wires.map((wire) => wire.address.split("/")[0]).join(" ");
-  const [x, y] = [pen.x(0) + 4, pen.y(0) + Math.min(LINE_HEIGHT, pen.px(HEADER) / 2 + 5) - 1];
+  const [x, y] = [pen.x(0) + 4, pen.y(0) + Math.max(FONT_SIZE - 1, Math.min(LINE_HEIGHT, pen.px(HEADER) / 2 + 5) - 1)];
   const name = pen.fit(place.name, pen.px(room.width) - 4);
   pen.text({ text: name, colour: palette.text, bold: true }, x, y);
   const rest = { text: `${address} ${node}`, colour: off || scene?.daemon === false ? palette.wrong : palette.dim };
@@ -119,7 +121,7 @@ function drawRailName(pen: Pen, rail: Rail): void {
 }
 
 function railTop({ frame, y, thickness }: Rail): number {
-  return frame === undefined ? y - 5.5 * thickness : frame.y;
+  return frame === undefined ? y - 5.8 * thickness : frame.y;
 }
 
 /** The most important first. */
@@ -152,7 +154,7 @@ function drawBox(pen: Pen, { rect, container, name, networks }: Box, chosen: boo
     { text: shortName(name, service), colour: palette.text },
     ...(running ? [] : [{ text: container?.state ?? "", colour: palette.wrong }]),
     ...(service === undefined ? [] : [{ text: service, colour: palette.dim }]),
-    ...(container === undefined ? [] : [{ text: container.image, colour: palette.dim }]),
+    ...(container === undefined ? [] : [{ text: withoutDigest(container.image), colour: palette.dim }]),
     ...(container === undefined ? [] : [{ text: container.id.slice(0, 12), colour: palette.dim }]),
   ];
   pen.lines(below, texts);
@@ -173,26 +175,31 @@ function drawMarks(pen: Pen, host: HostState, { marks, router }: Interior, marke
     const key = `${mark.namespace}/${mark.device.index}`;
     const names = host.scene?.namespaces[mark.namespace];
     const seen = marked.sightings.get(`${names?.name ?? ""}/${mark.device.name}`);
-    drawMark(pen, mark, host.counts.get(key));
+    drawMark(pen, mark, host.counts.get(key), seen !== undefined);
     if (marked.chosen === key) frameChosen(pen, mark.rect);
     if (seen !== undefined) drawSighting(pen, mark, seen);
+    if (marked.dropped === `${names?.name ?? ""}/${mark.device.name}`) drawDrop(pen, mark.rect);
   }
 }
 
-function drawMark(pen: Pen, mark: DeviceMark, counts: LinkStats | undefined): void {
+/** @param seen a packet was seen there */
+function drawMark(pen: Pen, mark: DeviceMark, counts: LinkStats | undefined, seen: boolean): void {
   const { palette } = pen;
   const { rect, device, network, kind } = mark;
+  if (kind === "bridge" && seen) drawLit(pen, rect);
   if (kind === "bridge" || pen.px(rect.width) < 3) return;
   const colour = kind === "card" ? palette.edge : networkColour(palette, network?.colour);
   const down = !device.up || !device.carrier;
   if (kind === "port" && pen.px(rect.width) < PORT_WITH_ROOM) {
-    pen.fill(rect, down ? palette.back : colour);
+    pen.fill(rect, seen ? palette.mark : down ? palette.back : colour);
     pen.frame(rect, { colour: down ? palette.wrong : palette.back, width: 1 });
+    if (seen) drawLit(pen, rect);
     drawPortName(pen, mark, counts);
     return;
   }
-  pen.fill(rect, palette.back);
-  pen.frame(rect, { colour: down ? palette.wrong : colour, width: 1 });
+  const small = pen.px(rect.height) < FONT_SIZE;
+  pen.fill(rect, seen ? (small ? palette.mark : palette.chosen) : palette.back);
+  pen.frame(rect, { colour: down ? palette.wrong : seen ? palette.mark : colour, width: 1 });
   pen.lines(rect, deviceTexts(pen, mark, counts));
 }
 
@@ -231,16 +238,18 @@ function drawPortName(pen: Pen, { rect, device, ...rest }: DeviceMark, counts: L
   for (const [i, text] of texts.entries()) pen.caption(text, x, y + FONT_SIZE + i * LINE_HEIGHT);
 }
 
-/** The last packet that a device saw. */
-function drawSighting(pen: Pen, { rect }: DeviceMark, { out, protocol, summary }: Sighting): void {
+/** An edge around what has seen a packet. */
+function drawLit(pen: Pen, { x, y, width, height }: Rect): void {
+  const out = 1 / pen.camera.scale;
+  const around = { x: x - out, y: y - out, width: width + 2 * out, height: height + 2 * out };
+  pen.frame(around, { colour: pen.palette.mark, width: 1 });
+}
+
+/** The last packet that a device saw, below it. */
+function drawSighting(pen: Pen, { rect }: DeviceMark, sighting: Sighting): void {
   const { palette, context } = pen;
-  const out2 = 2 / pen.camera.scale;
-  pen.frame(
-    { x: rect.x - out2, y: rect.y - out2, width: rect.width + 2 * out2, height: rect.height + 2 * out2 },
-    { colour: palette.mark, width: 2 },
-  );
   if (pen.px(rect.height) < 2 * LINE_HEIGHT) return;
-  const text = pen.fit(`${out ? "→" : "←"} ${protocol} ${summary}`, 420);
+  const text = pen.fit(`${sighting.out ? "→" : "←"} ${packetWords(sighting)}`, 420);
   const [x, y] = [pen.x(rect.x), pen.y(rect.y + rect.height) + LINE_HEIGHT];
   context.fillStyle = palette.chosen;
   context.fillRect(x - 2, y - FONT_SIZE, text.length * pen.character + 4, LINE_HEIGHT);

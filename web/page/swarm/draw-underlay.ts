@@ -1,5 +1,6 @@
 /** Draws switches, their links and the hosts' wires: what they carry, and what is broken. */
-import type { ChangedWire } from "../../../src/scheduler/wires.ts";
+import { faultWords, percent } from "./fault-words.ts";
+import { CARD } from "./geometry.ts";
 import type { FabricLine } from "./layout.ts";
 import type { HostState, SwarmModel } from "./model.ts";
 import { FONT_SIZE, LINE_HEIGHT, type Pen, type Stroke } from "./pen.ts";
@@ -7,6 +8,8 @@ import { bitRate, loadWidth } from "./units.ts";
 
 /** Below this many pixels from bar to card a wire is but a line. */
 const ROOM_FOR_RATES = 30;
+/** Rates beside a wire take about as much. */
+const RATES_WIDTH = 110;
 const BROKEN_DASH = [5, 4] as const;
 const LOSSY_DASH = [2, 3] as const;
 
@@ -58,15 +61,18 @@ function drawLink(pen: Pen, model: SwarmModel, { leaf, spine, points }: FabricLi
 /** Units of a drawing in which texts at links have room. */
 const HOST_ROOM = 600;
 
+/** Wires of hosts that are small aren't wider than these. */
+const WIDEST = 60;
+
 function linkStroke(
-  { palette }: Pen,
+  { palette, camera }: Pen,
   bits: number,
   fault: { readonly down: boolean; readonly loss: number } | undefined,
 ): Stroke {
   if (fault?.down === true) return { colour: palette.wrong, width: 1, dash: BROKEN_DASH };
   if (fault !== undefined && fault.loss > 0) return { colour: palette.wrong, width: 1.5, dash: LOSSY_DASH };
   if (bits < 1) return { colour: palette.line, width: 1 };
-  return { colour: palette.mark, width: loadWidth(bits) };
+  return { colour: palette.mark, width: Math.max(1, Math.min(loadWidth(bits), WIDEST * camera.scale)) };
 }
 
 function drawWires(pen: Pen, host: HostState): void {
@@ -83,8 +89,9 @@ function drawWires(pen: Pen, host: HostState): void {
     if (fault?.down === true && room >= 4) pen.cross(pen.x(x), middle, Math.min(6, room / 3));
     if (room < ROOM_FOR_RATES) continue;
     const [left, line] = [pen.x(x) + 8, middle - LINE_HEIGHT / 2];
+    const apart = i === host.box.wires.length - 1 || pen.px(CARD.step) >= RATES_WIDTH;
     const words = fault === undefined ? [] : faultWords(fault);
-    if (rate !== undefined && bits >= 1) {
+    if (rate !== undefined && bits >= 1 && apart) {
       pen.text({ text: `↑ ${bitRate(rate.txBits)}`, colour: palette.text }, left, line + FONT_SIZE / 2);
       pen.text({ text: `↓ ${bitRate(rate.rxBits)}`, colour: palette.text }, left, line + FONT_SIZE / 2 + LINE_HEIGHT);
     }
@@ -93,25 +100,4 @@ function drawWires(pen: Pen, host: HostState): void {
       pen.text({ text, colour: palette.wrong }, pen.x(x) - 8 - width, line + FONT_SIZE / 2 + n * LINE_HEIGHT);
     }
   }
-}
-
-function percent(part: number): string {
-  return `${Number((100 * part).toPrecision(3))}%`;
-}
-
-/** What faults have done to a wire. */
-export function faultWords({ down, loss, filters, group, latency }: ChangedWire, usual = latency): string[] {
-  const filter = filters.map(({ protocol, port, ip, ethertype }) => {
-    const names: Record<number, string> = { 1: "icmp", 6: "tcp", 17: "udp", 50: "esp" };
-    const what = protocol > 0 ? (names[protocol] ?? `proto ${protocol}`) : ethertype === 0x0806 ? "arp" : "";
-    const address = ip === 0 ? "" : `host ${[24, 16, 8, 0].map((bits) => (ip >>> bits) & 255).join(".")}`;
-    return `drops ${[what, port === 0 ? "" : `port ${port}`, address].filter((word) => word !== "").join(" ") || "all"}`;
-  });
-  return [
-    ...(down ? ["link down"] : []),
-    ...(loss > 0 ? [`loss ${percent(loss)}`] : []),
-    ...filter,
-    ...(group === 0 ? [] : [`partition ${group}`]),
-    ...(latency === usual ? [] : [`latency ${latency / 1000} µs`]),
-  ];
 }

@@ -18,7 +18,7 @@ export const CARD = { first: 530, step: 190, width: 170, height: 48 } as const;
 /** A NAT router's box stands on the host's, over its card. */
 export const ROUTER = { width: 340, height: 56 } as const;
 /** Where the line from the cards to the bridges runs down. */
-export const TRUNK = { x: 20, y: 57 } as const;
+export const TRUNK = { x: 8, y: 57 } as const;
 /** From here to there bridges reach; VXLAN devices stand in front of them. */
 export const RAIL = { left: 34, device: 42, bar: 130, right: 832, top: 66 } as const;
 /** Sandboxes of load balancers, at the end of their networks. */
@@ -27,7 +27,7 @@ export const BALANCER = { x: 840, width: 110 } as const;
 const RAIL_COUNT = 6;
 const RAIL_PITCH = 44;
 const RAIL_SHRINK = 4;
-const CONTAINERS = { left: 20, top: 420, columns: 6, pitch: 153.3, height: 110, gap: 18, lane: 14 } as const;
+const CONTAINERS = { left: 26, top: 420, columns: 6, pitch: 153.3, height: 110, gap: 18, lane: 14 } as const;
 /** Rows of containers of full size; each row below them has twice as many of half the size. */
 const FULL_ROWS = 2;
 
@@ -119,7 +119,7 @@ export function share(from: number, length: number, n: number, of: number): numb
 
 /** The strip that says how much a host's wires carry, where it is small. */
 export const LOAD: Rect = { x: 0, y: HOST.height - 44, width: HOST.width, height: 44 };
-const SQUARES = { left: 40, top: 96, height: (HOST.height - 96 - 60) / 2 } as const;
+const SQUARES = { left: 40, top: 150, height: (HOST.height - 150 - 60) / 2 } as const;
 
 /**
  * Squares that stand for containers where the host is too small to show more: four in a row, and rows of half the size.

@@ -34,11 +34,17 @@ export const KEY_HELP =
   "Arrow keys move, + and - zoom, 0 shows all. Enter selects a host, then goes into it; Tab and Shift+Tab go from one to " +
   "the next; Escape goes back out, then Tab leaves the drawing. T opens a terminal, L the list, Shift+F10 the menu.";
 
+/** A key that was pressed. */
+export interface KeyPress {
+  readonly key: string;
+  readonly shiftKey: boolean;
+  readonly ctrlKey: boolean;
+  readonly altKey: boolean;
+  readonly metaKey: boolean;
+}
+
 /** @param selected whether something is selected: Tab leaves the drawing where nothing is */
-export function actionOf(
-  event: Pick<KeyboardEvent, "key" | "shiftKey" | "ctrlKey" | "altKey" | "metaKey">,
-  selected: boolean,
-): SwarmAction | undefined {
+export function actionOf(event: KeyPress, selected: boolean): SwarmAction | undefined {
   const { key, shiftKey, ctrlKey, altKey, metaKey } = event;
   if (ctrlKey || altKey || metaKey) return undefined;
   const arrow = ARROWS[key];

@@ -13,13 +13,15 @@ export const UNDERLAY = "underlay";
 const GAP = { x: 110, y: 190, blocks: 260 } as const;
 /** Each bar above a row takes this. */
 const BAR = 34;
-const SWITCH = { width: 360, height: 96, above: 120 } as const;
-/** From leaves to spines. */
-const SPINE_HEIGHT = 620;
+const SWITCH = { width: 460, height: 110, above: 110 } as const;
+/** From leaves to spines: at least, and as a part of the width, so that links of many leaves don't lie flat. */
+const SPINES = { least: 520, part: 0.05 } as const;
 /** Width by height that the drawing should have. */
-const ASPECT = 1.5;
+const ASPECT = 1.7;
+/** What switches take above all rows, about. */
+const ABOVE = 400;
 /** Rows should be full: so much of a difference in shape is taken for it. */
-const EMPTY_COST = 0.4;
+const EMPTY_COST = 0.8;
 
 /** A switch. */
 export interface SwitchPlace {
@@ -75,10 +77,11 @@ export interface Layout {
   path(from: WireEnd, to: WireEnd): readonly number[] | undefined;
 }
 
-/** A host's wire by its place. */
+/** A host's wire by its place, and the spine over which a packet gets there. */
 export interface WireEnd {
   readonly host: number;
   readonly wire: number;
+  readonly spine?: number;
 }
 
 /** Columns of each block that make the whole as wide as it should be. */
@@ -89,7 +92,7 @@ function columnsFor(blocks: number, hosts: number, rowPitch: number): number {
     const width = blocks * (columns * (HOST.width + GAP.x) + (blocks > 1 ? GAP.blocks : 0));
     const rows = Math.ceil(hosts / columns);
     const empty = (rows * columns - hosts) / hosts;
-    const off = Math.abs(Math.log(width / (rows * rowPitch) / ASPECT)) + EMPTY_COST * empty;
+    const off = Math.abs(Math.log(width / (rows * rowPitch + ABOVE) / ASPECT)) + EMPTY_COST * empty;
     if (off >= least) continue;
     least = off;
     best = columns;
@@ -239,12 +242,16 @@ class Layouter {
     }
   }
 
+  #spineHeight(): number {
+    return Math.max(SPINES.least, SPINES.part * this.#blocks.length * this.#blockPitch);
+  }
+
   #fabric(): FabricLine[] {
     const { fabric } = this.#topology;
     if (fabric === undefined) return [];
     const leaves = this.#switches.filter(({ kind }) => kind === "leaf");
     const width = this.#blocks.length * this.#blockPitch - GAP.blocks;
-    const y = this.#switchY() - SPINE_HEIGHT;
+    const y = this.#switchY() - this.#spineHeight();
     const links: FabricLine[] = [];
     for (let spine = 0; spine < fabric.spines; spine++) {
       const pitch = Math.max(width, fabric.spines * (SWITCH.width + 100)) / fabric.spines;
@@ -279,7 +286,7 @@ class Layouter {
         : [...way, this.#barY(0, s), this.#middle(box.leaf), this.#barY(0, s)];
     };
     const [there, back] = [climb(a), pairsReversed(climb(b))];
-    return [...start, ...there, ...middle(a), ...this.#over(a, b), ...middle(b), ...back, ...end];
+    return [...start, ...there, ...middle(a), ...this.#over(a, b, to.spine), ...middle(b), ...back, ...end];
   }
 
   #toTop({ leaf, row }: HostBox, s: number): number[] {
@@ -287,9 +294,11 @@ class Layouter {
     return row === 0 ? [] : [trunk, this.#barY(row, s), trunk, this.#barY(0, s)];
   }
 
-  /** Between two leaves: which spine a packet takes is the switches' secret (a hash), so it goes below all of them. */
-  #over(a: HostBox, b: HostBox): number[] {
-    const y = this.#switchY() - SPINE_HEIGHT / 2;
+  /** Between two leaves: over a spine, or through the middle where it isn't known which one. */
+  #over(a: HostBox, b: HostBox, spine: number | undefined): number[] {
+    const rect = this.#switches.find(({ kind, number }) => kind === "spine" && number === spine)?.rect;
+    if (rect !== undefined) return [rect.x + rect.width / 2, rect.y + rect.height / 2];
+    const y = this.#switchY() - this.#spineHeight() / 2;
     return [this.#middle(a.leaf), y, this.#middle(b.leaf), y];
   }
 }

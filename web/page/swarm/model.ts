@@ -8,6 +8,7 @@ import type {
   Flight,
   HostPlace,
   HostUpdate,
+  LastDrop,
   SceneTopology,
   SceneUpdate,
   Sighting,
@@ -108,6 +109,10 @@ export class SwarmModel {
   linkFaults: readonly ChangedLink[] = [];
   flights: readonly Flight[] = [];
   sightings: readonly Sighting[] = [];
+  /** Sightings that are this much older than the last one aren't shown any more, ns. */
+  trail: Time = 0;
+  /** Where a packet was dropped last, if that is known. */
+  lastDrop: LastDrop | undefined;
 
   constructor(topology: SceneTopology) {
     this.topology = topology;
@@ -117,7 +122,8 @@ export class SwarmModel {
 
   /** Takes what is new. @returns whether something is drawn differently now */
   apply(update: SceneUpdate): boolean {
-    const { now, span, hosts, links, faults, counts, flights, sightings } = update;
+    const { now, span, hosts, links, faults, counts, flights, sightings, lastDrop } = update;
+    if (now < this.now) this.#back();
     const changed = hosts.length > 0 || counts.length > 0 || flights.length > 0 || this.flights.length > 0;
     this.now = now;
     for (const one of hosts) this.#host(one, now);
@@ -130,9 +136,18 @@ export class SwarmModel {
     }
     this.flights = flights;
     this.sightings = sightings;
+    this.lastDrop = lastDrop;
     const broken = this.#faults(faults.wires) || faults.links.length > 0 || this.linkFaults.length > 0;
     this.linkFaults = faults.links;
     return changed || broken || links.length > 0;
+  }
+
+  /** Somebody went back in time: what was seen later has not happened yet. */
+  #back(): void {
+    for (const host of this.hosts) {
+      host.lastDrops = undefined;
+      host.counts = new Map();
+    }
   }
 
   #host({ host, off, scene, wires, dropped, drops }: HostUpdate, now: Time): void {

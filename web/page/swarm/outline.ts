@@ -1,7 +1,9 @@
 /** The drawing as tables: hosts, containers and networks, for those who don't see it and for those who search. */
-import type { Selection } from "./draw.ts";
-import { faultWords } from "./draw-underlay.ts";
+
+import { withoutDigest } from "./describe.ts";
+import { faultWords } from "./fault-words.ts";
 import type { SwarmModel } from "./model.ts";
+import type { Selection } from "./selection.ts";
 import { bitRate } from "./units.ts";
 
 /** Rows shown at most of a table. */
@@ -46,7 +48,10 @@ function containerRows({ hosts, networks }: SwarmModel): Row[] {
   return hosts.flatMap(({ place, scene, index }) =>
     (scene?.containers ?? []).map(({ id, name, image, state, service = "", attachments }) => {
       const on = attachments.map(({ network, address }) => `${networks.byId(network)?.name ?? ""} ${address}`);
-      return { cells: [name, place.name, image, state, service, on.join(", ")], selection: { host: index, key: id } };
+      return {
+        cells: [name, place.name, withoutDigest(image), state, service, on.join(", ")],
+        selection: { host: index, key: id },
+      };
     }),
   );
 }

@@ -9,7 +9,7 @@ export const FONT_SIZE = 11;
 export const LINE_HEIGHT = 14;
 const FAMILY = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 /** A text of which fewer characters have room says nothing. */
-const LEGIBLE = 4;
+const LEGIBLE = 6;
 /** Space between an edge and a text. */
 const PAD = 4;
 
@@ -83,13 +83,13 @@ export class Pen {
   /** Fills a rectangle, from pixel to pixel. */
   fill(rect: Rect, colour: string): void {
     const { context } = this;
-    const [x, y] = [Math.round(this.x(rect.x)), Math.round(this.y(rect.y))];
     context.fillStyle = colour;
+    // Of one size wherever they are: rounded edges would make some of many equal ones a pixel larger.
     context.fillRect(
-      x,
-      y,
-      Math.max(1, Math.round(this.x(rect.x + rect.width)) - x),
-      Math.max(1, Math.round(this.y(rect.y + rect.height)) - y),
+      Math.round(this.x(rect.x)),
+      Math.round(this.y(rect.y)),
+      Math.max(1, Math.round(this.px(rect.width))),
+      Math.max(1, Math.round(this.px(rect.height))),
     );
   }
 

@@ -1,8 +1,8 @@
 /** What stands at a place of the drawing, and what comes next to it for somebody who goes through it with the keyboard. */
-import { INSIDE_WIDTH, type Selection } from "./draw.ts";
 import { HOST, type Rect, ROUTER, squarePlace } from "./geometry.ts";
 import { type DeviceMark, HOST_RECT, type Interior } from "./interior.ts";
 import type { HostState, SwarmModel } from "./model.ts";
+import { INSIDE_WIDTH, type Selection } from "./selection.ts";
 
 /** So many units around a small thing still are it, for a hand that isn't steady: as many pixels. */
 const REACH = 3;

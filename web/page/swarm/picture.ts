@@ -1,7 +1,8 @@
 /** The canvas: draws when something has changed, and hears the pointer. */
 import type { Time } from "../../../src/base/time.ts";
 import { Camera } from "./camera.ts";
-import { type Drawn, draw, type Selection } from "./draw.ts";
+import { type Drawn, draw } from "./draw.ts";
+import { packetAt } from "./draw-flights.ts";
 import { HOST } from "./geometry.ts";
 import type { SwarmAction } from "./keys.ts";
 import { Legend } from "./legend.ts";
@@ -9,6 +10,7 @@ import type { SwarmModel } from "./model.ts";
 import { readPalette } from "./palette.ts";
 import { Pen } from "./pen.ts";
 import { pick, placeOf } from "./pick.ts";
+import type { Selection } from "./selection.ts";
 
 /** A press that moves so many pixels is no click. */
 const CLICK = 4;
@@ -23,6 +25,10 @@ const WHEEL = 0.0018;
 export interface PictureListener {
   chosen(selection: Selection | undefined): void;
   hovered(): void;
+  /** A packet on a wire, by its place in the packet list. */
+  chosePacket(packet: number): void;
+  /** Its life is to be seen. */
+  followed(packet: number): void;
   /** By a double click. */
   opened(selection: Selection): void;
   menu(selection: Selection, x: number, y: number): void;
@@ -42,7 +48,9 @@ export class Picture {
   #model: SwarmModel | undefined;
   #selection: Selection | undefined;
   #hover: Selection | undefined;
-  #drawn: Drawn = { hosts: 0, inside: [], flights: 0 };
+  #hoverPacket: number | undefined;
+  #drawn: Drawn = { hosts: 0, inside: [], packets: [] };
+  #packet: number | undefined;
   /** The user has not moved it: it shows all, also when its size changes. */
   #fitted = true;
   #planned = false;
@@ -68,6 +76,11 @@ export class Picture {
   /** What the pointer is at. */
   get hover(): Selection | undefined {
     return this.#hover;
+  }
+
+  /** The packet that the pointer is at, by its place in the packet list. */
+  get hoverPacket(): number | undefined {
+    return this.#hoverPacket;
   }
 
   /** Puts it to work, in the element that gives it its size. */
@@ -100,6 +113,8 @@ export class Picture {
     this.#model = model;
     this.#selection = undefined;
     this.#hover = undefined;
+    this.#packet = undefined;
+    this.#hoverPacket = undefined;
     this.#film = { from: 0, to: 0, wall: 0, start: 0 };
     this.camera.setBounds(model.layout.bounds);
     this.camera.fit();
@@ -138,12 +153,18 @@ export class Picture {
     const part = wall === 0 ? 1 : Math.min(1, (performance.now() - start) / wall);
     const time = from + part * (to - from);
     const still = this.#calm.matches;
-    this.#drawn = draw(pen, model, { selection: this.#selection, time, still, density: this.#density });
+    this.#drawn = draw(pen, model, {
+      selection: this.#selection,
+      packet: this.#packet,
+      time,
+      still,
+      density: this.#density,
+    });
     this.#legend.update(model.networks.list(), pen.palette, String(this.#dark.matches));
     const { dataset } = this.canvas;
     dataset["hosts"] = String(this.#drawn.hosts);
     dataset["inside"] = String(this.#drawn.inside.length);
-    dataset["flights"] = String(this.#drawn.flights);
+    dataset["packets"] = String(this.#drawn.packets.length);
     if (part < 1 && model.flights.length > 0) this.changed();
   }
 
@@ -166,6 +187,12 @@ export class Picture {
       this.camera.reveal(rect);
       this.#moved();
     }
+    this.changed();
+  }
+
+  /** Marks a packet, by its place in the packet list, while it is on a wire. */
+  selectPacket(packet: number): void {
+    this.#packet = packet;
     this.changed();
   }
 
@@ -218,7 +245,7 @@ export class Picture {
     });
     canvas.addEventListener("pointermove", (event) => {
       if (press === undefined) {
-        this.#hovers(this.#at(event));
+        this.#hovers(this.#at(event), packetAt(this.#drawn.packets, event.offsetX, event.offsetY));
         return;
       }
       const [dx, dy] = [event.offsetX - press.x, event.offsetY - press.y];
@@ -228,7 +255,7 @@ export class Picture {
       this.#moved();
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (press?.moved === false) this.#listener.chosen(this.#at(event));
+      if (press?.moved === false) this.#click(event);
       press = undefined;
     });
     canvas.addEventListener("pointercancel", () => {
@@ -236,8 +263,10 @@ export class Picture {
     });
     canvas.addEventListener("pointerleave", () => this.#hovers(undefined));
     canvas.addEventListener("dblclick", (event) => {
+      const packet = packetAt(this.#drawn.packets, event.offsetX, event.offsetY);
       const found = this.#at(event);
-      if (found !== undefined) this.#listener.opened(found);
+      if (packet !== undefined) this.#listener.followed(packet);
+      else if (found !== undefined) this.#listener.opened(found);
     });
     canvas.addEventListener("contextmenu", (event) => {
       const found = this.#at(event);
@@ -257,9 +286,17 @@ export class Picture {
     );
   }
 
-  #hovers(selection: Selection | undefined): void {
-    if (selection?.host === this.#hover?.host && selection?.key === this.#hover?.key) return;
+  #click(event: MouseEvent): void {
+    const packet = packetAt(this.#drawn.packets, event.offsetX, event.offsetY);
+    if (packet === undefined) this.#listener.chosen(this.#at(event));
+    else this.#listener.chosePacket(packet);
+  }
+
+  #hovers(selection: Selection | undefined, packet?: number): void {
+    const same = selection?.host === this.#hover?.host && selection?.key === this.#hover?.key;
+    if (same && packet === this.#hoverPacket) return;
     this.#hover = selection;
+    this.#hoverPacket = packet;
     this.#listener.hovered();
   }
 }

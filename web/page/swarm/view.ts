@@ -3,8 +3,7 @@ import "./swarm.css";
 import type { SceneUpdate } from "../../session/scene/protocol.ts";
 import { button, type Page } from "../page.ts";
 import type { StageView } from "../stage.ts";
-import { describe, summary } from "./describe.ts";
-import type { Selection } from "./draw.ts";
+import { describe, describeFlight, summary } from "./describe.ts";
 import { actionOf, KEY_HELP, type SwarmAction } from "./keys.ts";
 import { Looker } from "./looker.ts";
 import { ContextMenu, type MenuEntry } from "./menu.ts";
@@ -12,9 +11,13 @@ import { SwarmModel } from "./model.ts";
 import { Outline } from "./outline.ts";
 import { keysIn } from "./pick.ts";
 import { Picture } from "./picture.ts";
+import type { Selection } from "./selection.ts";
+
+/** Devices that have seen a packet are marked for so long, ms, and those that saw the last one until the next comes. */
+const TRAIL = 400;
 
 /** What the menu is about: a host, or a container on it. */
-export interface MenuPlace {
+interface MenuPlace {
   readonly host: string;
   readonly container: string | undefined;
 }
@@ -24,11 +27,12 @@ export class SwarmView implements StageView {
   readonly id = "swarm";
   readonly title = "Swarm";
   readonly #page: Page;
-  readonly #more: readonly ((place: MenuPlace) => readonly MenuEntry[])[];
   readonly #looker: Looker;
   readonly #picture = new Picture({
     chosen: (selection) => this.#choose(selection, false),
     hovered: () => this.#describe(),
+    chosePacket: (index) => this.#page.hub.tell("packet", { index }),
+    followed: (index) => this.#page.hub.tell("follow", { index }),
     opened: (selection) => this.#open(selection),
     menu: (selection, x, y) => this.#openMenu(selection, x, y),
     moved: () => this.#looker.soon(),
@@ -41,10 +45,8 @@ export class SwarmView implements StageView {
   #selection: Selection | undefined;
   #phase = "";
 
-  /** @param more further entries of a host's or a container's menu */
-  constructor(page: Page, more: readonly ((place: MenuPlace) => readonly MenuEntry[])[] = []) {
+  constructor(page: Page) {
     this.#page = page;
-    this.#more = more;
     this.#looker = new Looker({
       scene: (look) => page.session.scene(look),
       near: () => this.#picture.near(),
@@ -54,8 +56,9 @@ export class SwarmView implements StageView {
     page.hub.on("lab", () => page.attempt(this.#lab()));
     page.hub.on("status", ({ phase }) => {
       this.#phase = phase;
-      this.#looker.status(phase === "running");
+      this.#looker.status(phase === "running" || phase === "replaying");
     });
+    page.hub.on("packet", ({ index }) => this.#picture.selectPacket(index));
     page.hub.on("host", ({ host, container }) => this.#told(host, container));
   }
 
@@ -69,20 +72,27 @@ export class SwarmView implements StageView {
     const act = (text: string, label: string, action: SwarmAction): HTMLButtonElement => {
       const made = button(text, () => this.#act(action));
       made.title = label;
-      made.setAttribute("aria-label", label);
+      made.setAttribute("aria-label", text.length > 1 ? `${text}: ${label}` : label);
       return made;
     };
+    this.#outline.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      this.#act({ kind: "table" });
+      this.#picture.canvas.focus();
+    });
     bar.append(
       act("+", "Zoom in (+)", { kind: "zoom", factor: 1.25 }),
       act("−", "Zoom out (-)", { kind: "zoom", factor: 0.8 }),
-      act("All", "Show all (0)", { kind: "fit" }),
-      act("List", "The swarm as tables (L)", { kind: "table" }),
+      act("All", "All of it in sight (0)", { kind: "fit" }),
+      act("List", "List: the swarm as tables (L)", { kind: "table" }),
       this.#summary,
     );
     this.#details.className = "swarm-details";
     this.#details.setAttribute("role", "status");
     const { canvas } = this.#picture;
-    canvas.title = KEY_HELP;
+    canvas.setAttribute("aria-description", KEY_HELP);
+    for (const event of ["focus", "blur"]) canvas.addEventListener(event, () => this.#describe());
     canvas.addEventListener("keydown", (event) => this.#key(event));
     const picture = document.createElement("div");
     picture.className = "swarm-picture";
@@ -109,13 +119,14 @@ export class SwarmView implements StageView {
   #took(update: SceneUpdate, wall: number, slow: boolean): void {
     const model = this.#model;
     if (model === undefined) return;
-    const before = model.now;
+    const before = Math.min(model.now, update.now);
+    model.trail = this.#phase === "running" ? (TRAIL * update.span) / Math.max(1, wall) : 0;
     if (model.apply(update)) this.#picture.changed();
     this.#picture.time(before, update.now, this.#phase === "running" && slow ? wall : 0);
     const text = summary(model);
     if (this.#summary.textContent !== text) {
       this.#summary.textContent = text;
-      this.#picture.canvas.setAttribute("aria-label", `The swarm: ${text}. ${KEY_HELP}`);
+      this.#picture.canvas.setAttribute("aria-label", `The swarm: ${text}`);
     }
     this.#describe();
     this.#outline.update(model);
@@ -124,9 +135,19 @@ export class SwarmView implements StageView {
   #describe(): void {
     const model = this.#model;
     const what = this.#picture.hover ?? this.#selection;
-    const found = model === undefined || what === undefined ? undefined : describe(model, what);
-    const text = found === undefined ? "" : [found.title, ...found.lines].join("\n");
+    const flight = model?.flights.find(({ packet }) => packet === this.#picture.hoverPacket);
+    const found =
+      model === undefined
+        ? undefined
+        : flight !== undefined
+          ? describeFlight(model, flight)
+          : what && describe(model, what);
+    const help = this.#picture.canvas.matches(":focus-visible") ? KEY_HELP : "";
+    const text = found === undefined ? help : [found.title, ...found.lines].join("\n");
     if (this.#details.textContent !== text) this.#details.textContent = text;
+    // Not over what it is about.
+    const left = what === undefined || this.#picture.pixelOf(what)[0] > this.#picture.camera.width / 2;
+    this.#details.classList.toggle("right", !left);
   }
 
   #choose(selection: Selection | undefined, reveal: boolean): void {
@@ -180,7 +201,7 @@ export class SwarmView implements StageView {
       { text: `Tables of ${host}`, action: () => this.#tables(selection) },
       { text: "Zoom to it", action: () => this.#picture.zoomTo(selection) },
       { text: "Show all", action: () => this.#act({ kind: "fit" }) },
-      ...this.#more.flatMap((entriesFor) => entriesFor(place)),
+      { text: `Break ${host}…`, action: () => this.#page.hub.tell("break", { host }) },
     ];
     this.#menu.open(container ?? host, entries, x, y);
   }

@@ -9,8 +9,8 @@ const CHANGED_MS = 2000;
 export interface GridListener {
   /** A heading was chosen. */
   sort(column: number): void;
-  /** Another row is active; undefined: none, or the headings. */
-  active(row: GridRow | undefined): void;
+  /** Another cell is active. @param row undefined: none, or the headings @param text the cell's */
+  active(row: GridRow | undefined, text: string): void;
   /** Enter, or a double click, on a row. */
   open(row: GridRow): void;
 }
@@ -42,7 +42,7 @@ export class TableGrid {
     element.tabIndex = 0;
     element.setAttribute("role", "grid");
     element.setAttribute("aria-label", label);
-    this.#head.className = "table-row head";
+    this.#head.className = "table-row table-head";
     this.#head.setAttribute("role", "row");
     this.#body.className = "table-body";
     this.#body.setAttribute("role", "rowgroup");
@@ -128,8 +128,7 @@ export class TableGrid {
       row: -1,
       column,
     });
-    cell.title = `Sort by ${title === "" ? "the sign" : title}`;
-    if (title === "") cell.setAttribute("aria-label", "sign");
+    cell.title = `Sort by ${title === "±" ? "the sign" : title}`;
     cell.setAttribute("aria-sort", sort === undefined ? "none" : sort.descending ? "descending" : "ascending");
     return cell;
   }
@@ -178,7 +177,7 @@ export class TableGrid {
   }
 
   #tell(): void {
-    this.#listener.active(this.active);
+    this.#listener.active(this.active, this.active?.texts[this.#at.column] ?? "");
   }
 
   #click(target: Element): void {

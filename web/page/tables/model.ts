@@ -85,7 +85,7 @@ export function plainGrid({ columns, rows }: HostTable): GridTable {
 export function comparedGrid({ columns, rows }: Comparison): GridTable {
   const keyOf = keys();
   return {
-    columns: [{ title: "", right: false }, ...columns.map(gridColumn)],
+    columns: [{ title: "±", right: false }, ...columns.map(gridColumn)],
     rows: rows.map(({ mark, left, right, changed }) => {
       const row = left ?? right ?? [];
       const texts = row.map((cell, i) => {
@@ -126,7 +126,7 @@ function whoDiffers({ missing, others }: AgreedRow, columns: readonly Column[], 
 export function hostsGrid({ columns, rows }: HostsTable): GridTable {
   const keyOf = keys();
   const head: GridColumn[] = [
-    { title: "", right: false },
+    { title: "±", right: false },
     { title: "hosts", right: true },
     { title: "who differs", right: false },
   ];
@@ -192,7 +192,7 @@ export function copyText(columns: readonly GridColumn[], rows: readonly GridRow[
 }
 
 /** Widest column, in characters. */
-const WIDEST = 44;
+const WIDEST = 96;
 /** Rows that are looked at for widths. */
 const MEASURED = 300;
 
@@ -203,4 +203,19 @@ export function widths({ columns, rows }: GridTable): number[] {
     for (const { texts } of rows.slice(0, MEASURED)) width = Math.max(width, texts[i]?.length ?? 0);
     return Math.min(width, WIDEST);
   });
+}
+
+/** Filters of the packet list for the first address, IPv4 or MAC, in a text; undefined where there is none. */
+export function filterFor(
+  text: string,
+): { readonly address: string; readonly wireshark: string; readonly plain: string } | undefined {
+  const ip = /\b\d{1,3}(?:\.\d{1,3}){3}\b/.exec(text)?.[0];
+  if (ip !== undefined)
+    return {
+      address: ip,
+      wireshark: `ip.addr == ${ip} or arp.src.proto_ipv4 == ${ip} or arp.dst.proto_ipv4 == ${ip}`,
+      plain: `host=${ip}`,
+    };
+  const mac = /\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/.exec(text)?.[0];
+  return mac === undefined ? undefined : { address: mac, wireshark: `eth.addr == ${mac}`, plain: mac };
 }

@@ -1,26 +1,20 @@
 /** Tables of this moment, and what differs between two hosts, two moments, or over all hosts. */
 import "./tables.css";
 import { formatDuration } from "../../../src/base/time.ts";
-import { isTableId, TABLES } from "../../../src/lab/inspect/tables/list.ts";
-import type { TableChoice } from "../../session/tables/protocol.ts";
+import { isTableId } from "../../../src/lab/inspect/tables/list.ts";
 import { button, type Page, type PageEvents } from "../page.ts";
 import type { StageView } from "../stage.ts";
 import { TableGrid } from "./grid.ts";
-import {
-  type Arrangement,
-  arrange,
-  comparedGrid,
-  copyText,
-  type GridRow,
-  type GridTable,
-  hostsGrid,
-  plainGrid,
-  widths,
-} from "./model.ts";
-import { type Against, Pickers } from "./pickers.ts";
+import { type Arrangement, arrange, copyText, filterFor, type GridRow, type GridTable, widths } from "./model.ts";
+import { Pickers } from "./pickers.ts";
+import { readShown } from "./shown.ts";
 
 /** Wall time between two looks while time runs, ms; longer where a look takes long. */
 const PERIOD_MS = 250;
+/** … but no longer than this: a busy worker's answer takes long, too. */
+const MOST_MS = 2000;
+/** … and of all hosts, which is much work. */
+const MOST_ALL_MS = 30_000;
 const COST_FACTOR = 8;
 
 function check(
@@ -48,9 +42,12 @@ export class TablesView implements StageView {
   readonly #differing = check("Differences only", "table-differing", () => this.#render());
   readonly #volatile = check("Counters and timers too", "table-volatile", () => this.#look());
   readonly #terminal = button("Terminal", () => this.#openTerminal(this.#grid.active));
+  readonly #packets = button("Packets", () => this.#showPackets());
   readonly #pickers: Pickers;
   readonly #grid: TableGrid;
   #shown = false;
+  /** The active cell's text. */
+  #address = "";
   #table: GridTable = { columns: [], rows: [] };
   #sort: Arrangement["sort"];
   /** What the table is of, in words. */
@@ -75,13 +72,16 @@ export class TablesView implements StageView {
     this.#pickers = new Pickers(bar, () => this.#look());
     this.#grid = new TableGrid("Table", {
       sort: (column) => this.#sortBy(column),
-      active: (row) => this.#activated(row),
+      active: (row, text) => this.#activated(row, text),
       open: (row) => this.#openTerminal(row),
     });
     this.#said.className = "tables-said";
     this.#said.setAttribute("role", "status");
     this.#root.className = "tables";
-    this.#root.append(bar, this.#tools(), this.#said, this.#grid.element);
+    const tools = document.createElement("div");
+    tools.className = "tables-tools";
+    tools.append(bar, this.#tools());
+    this.#root.append(tools, this.#said, this.#grid.element);
     this.#listen();
   }
 
@@ -116,7 +116,9 @@ export class TablesView implements StageView {
     const copy = button("Copy", () => this.#page.attempt(this.#copy()));
     copy.id = "table-copy";
     this.#terminal.id = "table-terminal";
-    bar.append(label, this.#differing.label, this.#volatile.label, keep, copy, this.#terminal);
+    this.#packets.id = "table-packets";
+    this.#packets.title = "Packets to and from the address in the active cell";
+    bar.append(label, this.#differing.label, this.#volatile.label, keep, copy, this.#terminal, this.#packets);
     return bar;
   }
 
@@ -187,54 +189,18 @@ export class TablesView implements StageView {
       if (choice.host === "") return;
       const { session } = this.#page;
       this.#pickers.namespaces(await session.namespaces(choice.host));
-      const { table, what } = await this.#read(this.#pickers.choice, against);
+      const { table, what } = await readShown(session, this.#pickers.choice, against, {
+        volatile: this.#volatile.box.checked,
+        momentText: (id) => this.#pickers.momentText(id),
+      });
       if (request === this.#request) this.#take(table, what, JSON.stringify([choice, against]));
     } finally {
       this.#busy = false;
-      this.#next = performance.now() + Math.max(PERIOD_MS, COST_FACTOR * (performance.now() - began));
+      const most = this.#pickers.against.kind === "all" ? MOST_ALL_MS : MOST_MS;
+      const took = performance.now() - began;
+      this.#next = performance.now() + Math.min(Math.max(PERIOD_MS, COST_FACTOR * took), most);
       this.#schedule();
     }
-  }
-
-  async #read(choice: TableChoice, against: Against): Promise<{ readonly table: GridTable; readonly what: string }> {
-    const { session } = this.#page;
-    const { command } = TABLES[choice.table];
-    const place = choice.namespace === undefined || choice.namespace === "host" ? "" : ` in ${choice.namespace}`;
-    if (against.kind === "nothing") {
-      const { absent, time, ...table } = await session.table(choice);
-      return {
-        table: plainGrid(table),
-        what: absent ?? `${command}${place} · ${choice.host} at ${formatDuration(time)}`,
-      };
-    }
-    if (against.kind === "all") {
-      const table = await session.tableOfHosts(choice.table, choice.namespace);
-      const differ = table.rows.filter(({ agree, of }) => agree !== of).length;
-      const what = `${command}${place} · ${table.hosts} hosts have it · ${differ} of ${table.rows.length} rows not the same everywhere`;
-      return { table: hostsGrid(table), what };
-    }
-    const { left, right, words } = this.#sides(choice, against);
-    const options = { volatile: this.#volatile.box.checked, own: left.host === right.host };
-    const comparison = await session.compareTables(left, right, options);
-    const count = (mark: string): number => comparison.rows.filter((row) => row.mark === mark).length;
-    const counts = `− ${count("left")} only ${words[0]} · + ${count("right")} only ${words[1]} · ≠ ${count("changed")} changed`;
-    return { table: comparedGrid(comparison), what: `${command}${place} · ${counts}` };
-  }
-
-  /** Which of two tables is the left one: of two moments, the earlier. */
-  #sides(choice: TableChoice, against: Against) {
-    const at = (moment: number | undefined): string =>
-      moment === undefined ? "now" : `at ${this.#pickers.momentText(moment)}`;
-    if (against.kind === "host")
-      return {
-        left: choice,
-        right: { ...choice, host: against.host },
-        words: [`on ${choice.host}`, `on ${against.host}`],
-      };
-    const other = { ...choice, moment: against.kind === "moment" ? against.moment : undefined };
-    const first = choice.moment === undefined || (other.moment !== undefined && other.moment < choice.moment);
-    const [left, right] = first ? [other, choice] : [choice, other];
-    return { left, right, words: [at(left.moment), at(right.moment)] };
   }
 
   #take(table: GridTable, what: string, of: string): void {
@@ -291,10 +257,19 @@ export class TablesView implements StageView {
     return row?.texts[this.#table.columns.findIndex(({ title }) => title === "name")];
   }
 
-  #activated(row: GridRow | undefined): void {
+  #activated(row: GridRow | undefined, text: string): void {
+    const filter = filterFor(text);
+    this.#address = text;
+    this.#packets.disabled = filter === undefined;
+    this.#packets.textContent = filter === undefined ? "Packets" : `Packets of ${filter.address}`;
     const where = this.#containerOf(row) ?? this.#pickers.choice.host;
     this.#terminal.textContent = `Terminal on ${where}`;
     this.#terminal.disabled = where === "";
+  }
+
+  #showPackets(): void {
+    const filter = filterFor(this.#address);
+    if (filter !== undefined) this.#page.hub.tell("filter", filter);
   }
 
   #openTerminal(row: GridRow | undefined): void {

@@ -1,123 +1,141 @@
-/** The terminals: the run's transcript and one for each host, as tabs. */
-import { FitAddon } from "@xterm/addon-fit";
-import { type ITheme, Terminal } from "@xterm/xterm";
-import type { Page } from "../page.ts";
+/** The terminals: the run's transcript and those of hosts and containers, as tabs. */
+import "./terminals.css";
+import type { TerminalEntry } from "../../session/terminals/protocol.ts";
+import { button, type Page } from "../page.ts";
 import { Tabs } from "../tabs.ts";
-import { LineEditor } from "./line-editor.ts";
-
-const LIGHT: ITheme = {
-  background: "#ffffff",
-  foreground: "#1b1f24",
-  cursor: "#0b57b0",
-  selectionBackground: "#b9d4f7",
-  selectionForeground: "#1b1f24",
-};
-const DARK: ITheme = {
-  background: "#16181c",
-  foreground: "#e4e6ea",
-  cursor: "#7db4ff",
-  selectionBackground: "#22395a",
-  selectionForeground: "#e4e6ea",
-};
-const SCROLLBACK = 20_000;
-const dark = matchMedia("(prefers-color-scheme: dark)");
+import { History } from "./history.ts";
+import { Picker } from "./picker.ts";
+import { TerminalTab, type Typing } from "./terminal-tab.ts";
 
 /** The whole run's transcript. */
 const TRANSCRIPT = "Transcript";
-
-/** What a tab shows. */
-interface Screen {
-  readonly terminal: Terminal;
-  readonly fit: FitAddon;
-  /** Undefined on the transcript. */
-  readonly editor: LineEditor | undefined;
-}
 
 /** The terminals of the lab that is open. */
 export class TerminalsView {
   readonly #page: Page;
   readonly #tabs: Tabs;
-  /** By the tab's key: the host's name, or TRANSCRIPT. */
-  readonly #screens = new Map<string, Screen>();
+  /** By name. */
+  readonly #terminals = new Map<string, TerminalTab>();
+  /** What was typed on terminals, by the lab's name and theirs: it outlives a restart. */
+  readonly #histories = new Map<string, History>();
+  readonly #close: HTMLButtonElement;
+  #lab = "";
+  /** A terminal that the user wants to type on, as soon as it is there. */
+  #wanted: string | undefined;
+  #reader = false;
 
-  constructor(page: Page, list: HTMLElement, panels: HTMLElement) {
+  /** @param actions where the buttons for all terminals go */
+  constructor(page: Page, list: HTMLElement, panels: HTMLElement, actions: HTMLElement) {
     this.#page = page;
-    this.#tabs = new Tabs(list, panels, () => this.#fit());
+    this.#tabs = new Tabs(list, panels, (name) => this.#shown(name), "terminal");
     new ResizeObserver(() => this.#fit()).observe(panels);
-    page.hub.on("lab", ({ hosts }) => this.#open(hosts));
-    page.hub.on("terminal", ({ host }) => {
-      this.#tabs.choose(host);
-      this.#screens.get(host)?.terminal.focus();
+    const picker = new Picker(page, {
+      chosen: (place, another) => this.#open(place.host, place.container, another),
+      reader: (on) => this.#readAloud(on),
     });
+    const open = button("Open…", () => page.attempt(picker.open()));
+    open.setAttribute("aria-label", "Open a terminal");
+    this.#close = button("Close", () => this.#closeTab(this.#tabs.current));
+    actions.append(open, this.#close);
+    list.addEventListener("keydown", (event) => {
+      if (event.key === "Delete") this.#closeTab(this.#tabs.current);
+    });
+    const group = "Terminals";
+    page.keys.add({ key: "t", text: "type on the terminal in front", group, action: () => this.#focus() });
+    page.keys.add({ key: "T", text: "open a terminal", group, action: () => page.attempt(picker.open()) });
+    page.hub.on("lab", ({ name }) => this.#begin(name));
+    page.hub.on("terminal", ({ host, container }) => this.#open(host, container, false));
     page.hub.on("session", (event) => {
-      if (event.kind === "output") this.#print(event.host ?? TRANSCRIPT, event.text);
-      else if (event.kind === "rewound") this.#rewind();
-      else if (event.kind === "prompt") this.#screens.get(event.host)?.editor?.prompt(event.prompt);
-    });
-    dark.addEventListener("change", () => {
-      for (const { terminal } of this.#screens.values()) terminal.options.theme = dark.matches ? DARK : LIGHT;
+      if (event.kind === "terminal") this.#add(event.terminal);
+      else if (event.kind === "rewound") for (const terminal of this.#terminals.values()) terminal.reset();
+      else if (event.kind === "output") this.#terminals.get(event.terminal ?? TRANSCRIPT)?.print(event.text);
+      else if (event.kind === "prompt") this.#terminals.get(event.terminal)?.prompt(event.prompt);
     });
   }
 
-  /** Begins anew, for these hosts. */
-  #open(hosts: readonly string[]): void {
-    for (const { terminal } of this.#screens.values()) terminal.dispose();
-    this.#screens.clear();
+  /** Begins anew, for another lab. */
+  #begin(lab: string): void {
+    for (const terminal of this.#terminals.values()) terminal.dispose();
+    this.#terminals.clear();
     this.#tabs.clear();
-    this.#make(TRANSCRIPT, undefined);
-    for (const host of hosts) this.#make(host, host);
+    this.#lab = lab;
+    this.#wanted = undefined;
+    this.#make(TRANSCRIPT);
   }
 
-  /** What they show is void: all of it comes again. */
-  #rewind(): void {
-    for (const { terminal, editor } of this.#screens.values()) {
-      editor?.reset();
-      terminal.reset();
-    }
+  #add({ name }: TerminalEntry): void {
+    if (this.#terminals.has(name)) return;
+    this.#make(name, this.#typing(name));
+    if (this.#wanted === name) this.#choose(name);
   }
 
-  #make(key: string, host: string | undefined): void {
-    const { button, panel } = this.#tabs.add(key, key);
-    const terminal = new Terminal({
-      convertEol: true,
-      cursorBlink: false,
-      disableStdin: host === undefined,
-      fontFamily: '"DejaVu Sans Mono", Menlo, Consolas, monospace',
-      fontSize: 12,
-      minimumContrastRatio: 4.5,
-      scrollback: SCROLLBACK,
-      theme: dark.matches ? DARK : LIGHT,
-    });
-    const fit = new FitAddon();
-    terminal.loadAddon(fit);
-    terminal.open(panel);
-    // Tab leaves the terminal, as it leaves everything else on the page.
-    terminal.attachCustomKeyEventHandler((event) => event.key !== "Tab");
-    button.addEventListener("click", () => terminal.focus());
-    this.#screens.set(key, { terminal, fit, editor: this.#editor(host, terminal) });
+  #make(name: string, typing?: Typing): void {
+    const { button: tab, panel } = this.#tabs.add(name, name);
+    const terminal = new TerminalTab(panel, name, this.#reader, typing);
+    tab.addEventListener("click", () => terminal.focus());
+    this.#terminals.set(name, terminal);
     this.#fit();
   }
 
-  #editor(host: string | undefined, terminal: Terminal): LineEditor | undefined {
-    if (host === undefined) return undefined;
+  #typing(name: string): Typing {
     const { session } = this.#page;
-    const editor = new LineEditor({
-      write: (text) => terminal.write(text),
-      columns: () => terminal.cols,
-      line: (text) => this.#page.attempt(session.type(host, text)),
-      key: (key) => this.#page.attempt(session.key(host, key)),
-    });
-    terminal.onData((data) => editor.input(data));
-    return editor;
+    const key = `${this.#lab} ${name}`;
+    const history = this.#histories.get(key) ?? new History();
+    this.#histories.set(key, history);
+    return {
+      history,
+      line: (text, shown) => this.#page.attempt(session.type(name, text, shown)),
+      key: (pressed) => this.#page.attempt(session.key(name, pressed)),
+      complete: async (text) => {
+        try {
+          return await session.complete(name, text);
+        } catch {
+          // A worker that has just ended says so itself.
+          return { candidates: [], word: "" };
+        }
+      },
+    };
   }
 
-  #print(key: string, text: string): void {
-    const screen = this.#screens.get(key);
-    if (screen?.editor !== undefined) screen.editor.print(text);
-    else screen?.terminal.write(text);
+  #open(host: string, container: string | undefined, another: boolean): void {
+    this.#page.attempt(
+      this.#page.session.openTerminal(host, container, another).then((name) => {
+        this.#wanted = name;
+        if (this.#terminals.has(name)) this.#choose(name);
+      }),
+    );
+  }
+
+  #choose(name: string): void {
+    this.#wanted = undefined;
+    this.#tabs.choose(name);
+    this.#terminals.get(name)?.focus();
+  }
+
+  #focus(): void {
+    this.#terminals.get(this.#tabs.current ?? "")?.focus();
+  }
+
+  /** The transcript stays. */
+  #closeTab(name: string | undefined): void {
+    if (name === undefined || name === TRANSCRIPT) return;
+    this.#terminals.get(name)?.dispose();
+    this.#terminals.delete(name);
+    this.#tabs.remove(name);
+    this.#page.attempt(this.#page.session.closeTerminal(name));
+  }
+
+  #shown(name: string): void {
+    this.#close.disabled = name === TRANSCRIPT;
+    this.#fit();
+  }
+
+  #readAloud(on: boolean): void {
+    this.#reader = on;
+    for (const terminal of this.#terminals.values()) terminal.reader = on;
   }
 
   #fit(): void {
-    this.#screens.get(this.#tabs.current ?? "")?.fit.fit();
+    this.#terminals.get(this.#tabs.current ?? "")?.fit();
   }
 }

@@ -95,14 +95,13 @@ export function chartsOf(recorder: Recorder, now: Time): Charts {
     const name = vni === undefined ? undefined : networks.get(Number(vni));
     return name === undefined ? kind : `${name} (${kind})`;
   };
-  const hosts = timeline.names().filter((name) => name.startsWith("host "));
   const perSecond = (name: string, amounts: readonly string[]) => {
     const [amount = ""] = amounts;
     return amounts.length === 1 ? reader.ratio(name, amount, "seen", SEC) : summed(reader, name, amounts);
   };
   const charts = [
     chart("throughput", "Throughput on the wire", "bit/s", ABOUT.throughput, [
-      rate("all", hosts),
+      rate("all", ["bits"]),
       ...reader.largest("traffic ", rate, traffic),
     ]),
     chart("hosts", "Throughput by host", "bit/s", ABOUT.hosts, reader.largest("host ", rate)),
@@ -149,7 +148,7 @@ const ABOUT = {
   latency:
     "How long unicast frames took from the sender's NIC, its queue included, to the receiver's: the wire's delay, and what it waited. Frames that were lost don't count.",
   convergence:
-    "Of what the hosts of the swarm are and have together, how much each of them knows on average: memberlist's members, NetworkDB's nodes, endpoints of the overlay networks in whose traffic it takes part. By number; a table of all hosts says which are stale. Sampled.",
+    "Of what the hosts of the swarm are and have together, how much each of them knows on average: memberlist's members, NetworkDB's nodes, endpoints of the overlay networks in whose traffic it takes part. By number; a table of all hosts says which are stale. Sampled; of more than 100 hosts, 100 at a time.",
   events: "Packet arrivals and kernel timers that the emulator handled in a second of wall time.",
   speed: "Virtual time by wall time: above 1, faster than it would be.",
   memory: "Bytes that the kernels of all workers have in use, and that they hold.",

@@ -14,8 +14,9 @@ import { WireMeter } from "./wire.ts";
 export interface Sampled {
   readonly now: Time;
   counters(): Promise<SimCounters>;
-  /** Of all hosts; undefined of one that takes part in no gossip, or is switched off. */
-  census(): Promise<readonly (HostCensus | undefined)[]>;
+  readonly hosts: number;
+  /** Of some hosts; undefined of one that takes part in no gossip, or is switched off. */
+  census(from: number, to: number): Promise<readonly (HostCensus | undefined)[]>;
 }
 
 /** Share of wall time that sampling may take. */
@@ -26,6 +27,8 @@ const CREDIT_MS = 60;
 const STOOD_MS = 400;
 /** Reasons under which a packet ends as it should, and not as a loss. */
 const CONSUMED = /_CONSUMED$/;
+/** Hosts that are asked for their census in a sample: many take turns. */
+const ASKED = 100;
 const MOST_MARKS = 2000;
 /** Wall time over which the emulation's speed is taken, ms. */
 const PACE_MS = 20;
@@ -51,6 +54,10 @@ export class Recorder {
   #last: Sample | undefined;
   /** The sample from which on wall time counts; undefined: from the next one. */
   #paced: Sample | undefined;
+  /** The latest of each host. */
+  #census: (HostCensus | undefined)[] = [];
+  /** Who is asked next. */
+  #turn = 0;
   #marksLost = 0;
   #busy = false;
   #looked = 0;
@@ -69,8 +76,8 @@ export class Recorder {
     this.#wire = new WireMeter(this.timeline, ({ namespace }) => namespace === natNamespace);
   }
 
-  /** What is to be sampled from now on. */
-  watch(sampled: Sampled): void {
+  /** What is to be sampled from now on; undefined: nothing any more. */
+  watch(sampled: Sampled | undefined): void {
     this.#sampled = sampled;
   }
 
@@ -135,7 +142,8 @@ export class Recorder {
     }
     if (stood) this.#paced = undefined;
     this.#next = sampled.now + this.timeline.width / 2;
-    if (this.#credit > 0) void this.#sample(sampled);
+    // An emulation that ends meanwhile has no answer: its last sample is the one before.
+    if (this.#credit > 0) this.#sample(sampled).catch(() => this.watch(undefined));
   }
 
   async #sample(sampled: Sampled): Promise<void> {
@@ -144,11 +152,14 @@ export class Recorder {
     try {
       // Both are asked at once: with one worker they are of the same moment, and read by the time that they are promised.
       const time = sampled.now;
-      const asked = Promise.all([sampled.counters(), sampled.census()]);
+      const first = this.#turn < sampled.hosts ? this.#turn : 0;
+      const asked = Promise.all([sampled.counters(), sampled.census(first, first + ASKED)]);
       this.#credit -= this.#clock() - began;
       const [counters, census] = await asked;
+      for (const [i, one] of census.entries()) this.#census[first + i] = one;
+      this.#turn = first + ASKED;
       const sample = { counters, time, wall: began };
-      if (this.#last !== undefined && sample.time > this.#last.time) this.#between(this.#last, sample, census);
+      if (this.#last !== undefined && sample.time > this.#last.time) this.#between(this.#last, sample);
       this.#last = sample;
       this.#paced ??= sample;
     } finally {
@@ -157,7 +168,7 @@ export class Recorder {
   }
 
   /** What came to pass between two samples. */
-  #between(before: Sample, after: Sample, census: readonly (HostCensus | undefined)[]): void {
+  #between(before: Sample, after: Sample): void {
     const span = { from: before.time, to: after.time };
     const { timeline, skips } = this;
     const gaps = skips.filter(({ to, from }) => to > span.from && from < span.to);
@@ -175,7 +186,7 @@ export class Recorder {
     }
     spread("memory", after.counters.memory * seen);
     spread("held", after.counters.memoryHeld * seen);
-    this.#converge(census, seen, spread);
+    this.#converge(seen, spread);
     this.#pace(after);
   }
 
@@ -192,12 +203,8 @@ export class Recorder {
     this.timeline.spread("events", span, after.counters.events - before.counters.events);
   }
 
-  #converge(
-    census: readonly (HostCensus | undefined)[],
-    seen: number,
-    spread: (name: string, amount: number) => void,
-  ): void {
-    const hosts = census.filter((one) => one !== undefined);
+  #converge(seen: number, spread: (name: string, amount: number) => void): void {
+    const hosts = this.#census.filter((one) => one !== undefined);
     if (hosts.length === 0) return;
     const figures = convergence(hosts);
     for (const { networks } of hosts) for (const { vni, name } of networks) this.networks.set(vni, name);

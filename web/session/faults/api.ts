@@ -1,6 +1,7 @@
 /** Faults by hand, in the session's worker. */
 import { UserError } from "../../../src/base/errors.ts";
-import { faultText, parseFault } from "../../../src/lab/parse-fault.ts";
+import { faultText } from "../../../src/lab/fault-text.ts";
+import { parseFault } from "../../../src/lab/parse-fault.ts";
 import type { SessionContext } from "../context.ts";
 import type { FaultsApi } from "./protocol.ts";
 

@@ -19,6 +19,9 @@ const OVERHEAD = 240;
 /** Drops that are remembered. */
 const MOST_DROPS = 20_000;
 
+/** Frames that `recent` has at most. */
+const MOST_RECENT = 2000;
+
 /** Something that was seen of a packet: a frame on a device, or a mark. */
 export interface Hop {
   readonly time: Time;
@@ -52,6 +55,7 @@ export class HopLog {
   readonly #parents = new Map<number, number>();
   readonly #children = new Map<number, number[]>();
   #drops: DropHop[] = [];
+  #recent: Hop[] = [];
   #dropsForgotten = 0;
   #forgotten = 0;
   #bytes = 0;
@@ -87,6 +91,11 @@ export class HopLog {
     return this.#dropsForgotten;
   }
 
+  /** The last frames on all devices, in order. */
+  get recent(): readonly Hop[] {
+    return this.#recent;
+  }
+
   /** What was seen of a packet, in order; undefined when it is forgotten. */
   hops(journey: number): readonly Hop[] | undefined {
     return this.#journeys.get(journey);
@@ -117,7 +126,10 @@ export class HopLog {
     const point = this.#points.get(frame.point);
     const { time, hostIndex, seq } = frame;
     const place = { namespace: point?.namespace ?? "", device: point?.device ?? "" };
-    this.#add(frame.journey, { time, hostIndex, seq, ...place, frame, mark: undefined }, frame.data.length);
+    const hop = { time, hostIndex, seq, ...place, frame, mark: undefined };
+    this.#recent.push(hop);
+    if (this.#recent.length >= 2 * MOST_RECENT) this.#recent = this.#recent.slice(-MOST_RECENT);
+    this.#add(frame.journey, hop, frame.data.length);
   }
 
   mark(mark: PacketMark): void {

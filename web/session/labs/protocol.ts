@@ -73,6 +73,8 @@ export type LabCheck =
 export interface LabsApi {
   /** What the command line would say to a text. */
   check(name: string, text: string, settings: Readonly<Record<string, string>>): LabCheck;
+  /** The run so far as a lab of its own, and what no lab can say of it. */
+  savedRun(): { readonly text: string; readonly left: readonly string[] };
   /** Opens a lab in place of the one that is open. */
   open(request: LabRequest, tell: OnEvents): Promise<OpenLab>;
 }

@@ -6,8 +6,8 @@ import type { PacketRow, PacketsApi } from "./protocol.ts";
 import type { Recording, TraceFiles } from "./recording.ts";
 import { parseSearch } from "./search.ts";
 
-/** Frames that are looked at in one call: some ten milliseconds. */
-const SEARCHED = 5_000;
+/** Frames that are looked at in one call: some twenty milliseconds. */
+const SEARCHED = 2_000;
 
 function row(recording: Recording, index: number): PacketRow | undefined {
   const frame = recording.frames[index];
@@ -25,7 +25,7 @@ function rows(recording: Recording, indices: Iterable<number>): PacketRow[] {
   return out;
 }
 
-function handOver(files: TraceFiles): TraceFiles {
+function handOver<T extends TraceFiles>(files: T): T {
   return transfer(files, [files.trace.buffer]);
 }
 
@@ -55,7 +55,15 @@ export function packetsApi(context: SessionContext): PacketsApi {
       const places = Uint32Array.from(found);
       return transfer({ found: places, next: Math.max(from, next) }, [places.buffer]);
     },
+    traceBytes: () => recording().traceBytes,
+    async traceParts(take) {
+      const { plan, seed, lab, now } = context.emulation;
+      for (const part of recording().parts(plan, seed, lab.addresses, now)) await take(transfer(part, [part.buffer]));
+    },
     trace: () => handOver(context.emulation.files()),
-    tracePart: (from, to) => handOver(context.emulation.files(from, to)),
+    tracePart(from, wanted) {
+      const to = Math.max(from, Math.min(wanted, recording().frames.length));
+      return handOver({ ...context.emulation.files(from, to), to });
+    },
   };
 }

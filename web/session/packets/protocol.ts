@@ -26,6 +26,12 @@ export interface SearchResult {
   readonly next: number;
 }
 
+/** A trace of some frames. */
+export interface TracePart extends TraceFiles {
+  /** Behind the last one: less than what was asked for where there aren't so many, since time went back. */
+  readonly to: number;
+}
+
 /** What the page asks about packets. */
 export interface PacketsApi {
   /** Rows of the packet list. */
@@ -38,7 +44,11 @@ export interface PacketsApi {
   describe(index: number): string;
   /** Looks for frames, some thousands a call. @param text as parseSearch takes it @param from the first one to look at */
   search(text: string, from: number): SearchResult;
+  /** How large a trace of it all would be, in bytes, about. */
+  traceBytes(): number;
+  /** The same trace in parts, each handed over when the last one was taken. */
+  traceParts(take: (part: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void>;
   trace(): TraceFiles;
   /** A trace of a part of the frames, with all keys. @param to behind the last one */
-  tracePart(from: number, to: number): TraceFiles;
+  tracePart(from: number, to: number): TracePart;
 }

@@ -2,13 +2,17 @@
 import type { Time } from "../../../src/base/time.ts";
 import type { LabPlan } from "../../../src/lab/plan.ts";
 import { LabTrace } from "../../../src/lab/trace.ts";
-import { MemorySink } from "../../../src/pcap-writer/index.ts";
+import { MemorySink, type Sink } from "../../../src/pcap-writer/index.ts";
 import type { CapturedFrame, CapturedSa, CapturePoint, CaptureSink } from "../../../src/scheduler/captures.ts";
 
 /** Bytes of frames that are kept at most; what comes later is counted only. */
 const MOST_BYTES = 512 * 2 ** 20;
 /** What a kept frame takes beside its bytes, about. */
 const FRAME_OVERHEAD = 160;
+/** What an Enhanced Packet Block with its direction takes beside the frame (pcapng §4.3). */
+const PACKET_BLOCK = 44;
+/** Bytes of a trace that are handed on at once, at least. */
+const PART_BYTES = 1 << 20;
 
 /** Quiet time that was skipped before a frame. */
 interface Gap {
@@ -40,11 +44,17 @@ export class Recording implements CaptureSink {
   readonly #gaps: Gap[] = [];
   readonly #associations: CapturedSa[] = [];
   #bytes = 0;
+  #written = 0;
   #lost = 0;
 
   /** Frames for which there was no room. */
   get lost(): number {
     return this.#lost;
+  }
+
+  /** Bytes that a trace of all frames takes, about. */
+  get traceBytes(): number {
+    return this.#written;
   }
 
   /** Where a frame was captured, as host/namespace/device. */
@@ -53,9 +63,9 @@ export class Recording implements CaptureSink {
     return point === undefined ? "" : `${point.host}/${point.namespace}/${point.device}`;
   }
 
-  /** Where a frame was captured. */
-  pointOf(id: number): CapturePoint | undefined {
-    return this.#points.get(id);
+  /** Where frames were captured, by the number that they bear. */
+  get points(): ReadonlyMap<number, CapturePoint> {
+    return this.#points;
   }
 
   point(point: CapturePoint): void {
@@ -68,6 +78,7 @@ export class Recording implements CaptureSink {
       return;
     }
     this.#bytes += frame.data.length + FRAME_OVERHEAD;
+    this.#written += PACKET_BLOCK + ((frame.data.length + 3) & ~3);
     this.frames.push(frame);
   }
 
@@ -90,12 +101,35 @@ export class Recording implements CaptureSink {
     seed: string,
     names: ReadonlyMap<string, readonly string[]>,
     now: Time,
-    { from, to }: FrameRange = { from: 0, to: this.frames.length },
+    range: FrameRange = { from: 0, to: this.frames.length },
   ): TraceFiles {
     const sink = new MemorySink();
     const trace = new LabTrace(sink, plan, seed);
-    for (const point of this.#points.values()) trace.point(point);
-    for (const sa of this.#associations) trace.association(sa);
+    for (const _ of this.#write(trace, range));
+    end(trace, names, now);
+    return { trace: sink.bytes(), keys: trace.espSa.toString() };
+  }
+
+  /** The same trace in parts, for one that is too large to be held twice; frames that come meanwhile aren't in it. */
+  *parts(
+    plan: LabPlan,
+    seed: string,
+    names: ReadonlyMap<string, readonly string[]>,
+    now: Time,
+  ): Generator<Uint8Array<ArrayBuffer>> {
+    const range = { from: 0, to: this.frames.length };
+    const all = [...names];
+    const sink = new PartSink();
+    const trace = new LabTrace(sink, plan, seed);
+    for (const _ of this.#write(trace, range)) if (sink.length >= PART_BYTES) yield sink.take();
+    end(trace, all, now);
+    yield sink.take();
+  }
+
+  /** Writes frames, and stops behind each. */
+  *#write(trace: LabTrace, { from, to }: FrameRange): Generator<void> {
+    for (const point of [...this.#points.values()]) trace.point(point);
+    for (const sa of [...this.#associations]) trace.association(sa);
     let gap = from === 0 ? 0 : this.#gaps.findIndex(({ before }) => before >= from);
     if (gap < 0) gap = this.#gaps.length;
     const skipTo = (index: number): void => {
@@ -106,10 +140,37 @@ export class Recording implements CaptureSink {
       skipTo(index);
       const frame = this.frames[index];
       if (frame !== undefined) trace.frame(frame);
+      yield;
     }
     skipTo(to);
-    trace.names([...names].map(([address, all]) => ({ address, names: all })));
-    trace.close(now);
-    return { trace: sink.bytes(), keys: trace.espSa.toString() };
+  }
+}
+
+/** What stands behind the frames. */
+function end(trace: LabTrace, names: Iterable<readonly [string, readonly string[]]>, now: Time): void {
+  trace.names([...names].map(([address, all]) => ({ address, names: all })));
+  trace.close(now);
+}
+
+/** Holds what was written until it is taken. */
+class PartSink implements Sink {
+  #memory = new MemorySink();
+  #length = 0;
+
+  /** Bytes that it holds. */
+  get length(): number {
+    return this.#length;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#memory.write(bytes);
+    this.#length += bytes.length;
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    const bytes = this.#memory.bytes();
+    this.#memory = new MemorySink();
+    this.#length = 0;
+    return bytes;
   }
 }

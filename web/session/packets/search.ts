@@ -5,10 +5,14 @@ import type { PacketRow } from "./protocol.ts";
 /** Whether a row is wanted. */
 export type RowTest = (row: PacketRow) => boolean;
 
+/** RFC 7348. */
+const VXLAN_PORT = "4789";
+
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
-/** A number that stands alone, before and after an arrow, or behind `port `. */
+/** One of two numbers around an arrow; the tunnels' port isn't said. */
 function hasPort(summary: string, port: string): boolean {
+  if (port === VXLAN_PORT && summary.includes("VXLAN ")) return true;
   return new RegExp(`(?:^|[| ])(?:${port} → \\d+|\\d+ → ${port})(?: |$)`).test(summary);
 }
 

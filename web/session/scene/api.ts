@@ -2,19 +2,28 @@
 import type { SessionContext } from "../context.ts";
 import type { Emulation } from "../emulation.ts";
 import type { SceneApi } from "./protocol.ts";
-import { SceneWatch } from "./watch.ts";
+import { SceneWatch, type Watched } from "./watch.ts";
+
+function watchedOf({ lab, recording, watch, seed }: Emulation): Watched {
+  return { lab, frames: recording, hops: watch.log, seed };
+}
 
 /** @param context holds the emulation */
 export function sceneApi(context: SessionContext): SceneApi {
   let watched: { readonly emulation: Emulation; readonly watch: SceneWatch } | undefined;
   const watch = (): SceneWatch => {
     const { emulation } = context;
-    if (watched?.emulation !== emulation)
-      watched = { emulation, watch: new SceneWatch({ lab: emulation.lab, frames: emulation.recording }) };
+    if (watched?.emulation !== emulation) watched = { emulation, watch: new SceneWatch(watchedOf(emulation)) };
     return watched.watch;
   };
   return {
     sceneTopology: () => watch().topology,
-    scene: (look) => watch().look(look),
+    async scene(look) {
+      const present = watch();
+      const update = await present.look(look);
+      const next = watch();
+      // Another lab, or the same one lived again, took its place meanwhile: what was seen of the old one is over.
+      return next === present ? update : await next.look({ ...look, fresh: true });
+    },
   };
 }

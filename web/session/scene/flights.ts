@@ -1,8 +1,11 @@
 /** Packets that are on wires, worked out from what was captured at both ends. */
 import type { Time } from "../../../src/base/time.ts";
 import type { CapturedFrame } from "../../../src/scheduler/captures.ts";
+import type { ChangedLink } from "../../../src/scheduler/wires.ts";
 import { dissect } from "../packets/dissect.ts";
-import type { Flight, HostPlace, SceneTopology, Sighting } from "./protocol.ts";
+import type { Flight, FlightEnd, HostPlace, SceneTopology } from "./protocol.ts";
+import { SpinePicker } from "./spine.ts";
+import { UNDERLAY } from "./topology.ts";
 
 /** Packets shown at once at most. */
 const MOST = 400;
@@ -23,7 +26,8 @@ export interface FramePoint {
 /** Where frames stand that were captured. */
 export interface FrameSource {
   readonly frames: ArrayLike<CapturedFrame>;
-  pointOf(id: number): FramePoint | undefined;
+  /** By the number that frames bear. */
+  readonly points: ReadonlyMap<number, FramePoint>;
 }
 
 interface End {
@@ -64,15 +68,21 @@ function delay(topology: SceneTopology, from: End, to: End): Time {
   return near + 2 * topology.fabric.latency + far;
 }
 
-/** Finds packets on wires. Made once for a lab, whose cards it gets to know by the frames that they sent. */
+/** Finds packets on wires. Made once for a lab. */
 export class Flights {
   readonly #topology: SceneTopology;
+  readonly #spines: SpinePicker | undefined;
   readonly #wires: readonly ReadonlyMap<string, number>[];
-  /** Cards by address, as far as they were heard of. */
+  /** Cards by address. */
   readonly #cards = new Map<number, End>();
+  /** Points of which it was seen whether they are cards. */
+  #seen = 0;
 
-  constructor(topology: SceneTopology) {
+  /** @param seed the run's */
+  constructor(topology: SceneTopology, seed: string) {
     this.#topology = topology;
+    const { fabric } = topology;
+    this.#spines = fabric === undefined ? undefined : new SpinePicker(seed, UNDERLAY, fabric.spines);
     this.#wires = topology.hosts.map(({ wires }) => new Map(wires.map(({ point }, wire) => [point, wire])));
   }
 
@@ -97,25 +107,22 @@ export class Flights {
   }
 
   /**
-   * Packets that were on a wire between two instants, and those that devices have seen in that time.
+   * Packets that were on a wire between two instants.
    * @param from not earlier than that
    * @param now the present
+   * @param broken links between switches, as they are now
    */
-  at(source: FrameSource, from: Time, now: Time): { flights: Flight[]; sightings: Sighting[] } {
-    const { frames } = source;
+  at(source: FrameSource, from: Time, now: Time, broken: readonly ChangedLink[] = []): Flight[] {
+    const { frames, points } = source;
+    if (points.size !== this.#seen) for (const point of points.values()) this.#end(point);
+    this.#seen = points.size;
     let first = frames.length;
     while (first > 0 && frames.length - first < 4 * MOST && (frames[first - 1] as CapturedFrame).time >= from) first--;
     const arrivals = new Map<string, Time[]>();
     const sent: { packet: number; frame: CapturedFrame; from: End }[] = [];
-    const sightings: Sighting[] = [];
     for (let packet = first; packet < frames.length; packet++) {
       const frame = frames[packet] as CapturedFrame;
-      const point = source.pointOf(frame.point);
-      if (point === undefined) continue;
-      const { protocol, summary } = dissect(frame.data);
-      const place = { host: point.hostIndex, point: `${point.namespace}/${point.device}`, time: frame.time };
-      sightings.push({ packet, ...place, out: frame.direction !== INBOUND, protocol, summary });
-      const end = this.#end(point);
+      const end = this.#end(points.get(frame.point));
       if (end === undefined) continue;
       if (frame.direction !== INBOUND) sent.push({ packet, frame, from: end });
       else {
@@ -123,14 +130,20 @@ export class Flights {
         arrivals.set(key, [...(arrivals.get(key) ?? []), frame.time]);
       }
     }
-    const flights = sent.slice(-MOST).map((one) => this.#flight(one, arrivals, now));
-    return { flights, sightings: sightings.slice(-MOST) };
+    return sent.slice(-MOST).map((one) => this.#flight(one, arrivals, now, broken));
+  }
+
+  #way(frame: Uint8Array, from: End, to: End, broken: readonly ChangedLink[]): FlightEnd {
+    const [a, b] = [this.#topology.hosts[from.host]?.leaf ?? 0, this.#topology.hosts[to.host]?.leaf ?? 0];
+    const spine = a === b || from.wire > 0 ? undefined : this.#spines?.pick(frame, a, b, broken);
+    return spine === undefined ? to : { ...to, spine };
   }
 
   #flight(
     { packet, frame, from }: { packet: number; frame: CapturedFrame; from: End },
     arrivals: ReadonlyMap<string, readonly Time[]>,
     now: Time,
+    broken: readonly ChangedLink[],
   ): Flight {
     const { data, length, time } = frame;
     const target = this.#cards.get(destination(data));
@@ -146,6 +159,7 @@ export class Flights {
     }
     const { protocol, summary } = dissect(data);
     const shown = { length, protocol, summary, vni: vniOf(data) };
-    return { packet, from, to, start: time, end: arrived ? end : Math.max(end, now), arrived, ...shown };
+    const ways = to.map((one): FlightEnd => this.#way(data, from, one, broken));
+    return { packet, from, to: ways, start: time, end: arrived ? end : Math.max(end, now), arrived, ...shown };
   }
 }

@@ -63,7 +63,7 @@ export interface HostUpdate {
   readonly scene?: HostScene;
   /** In the topology's order. */
   readonly wires: readonly WireRate[];
-  /** Packets that it has dropped in all, and since the look before by reason. */
+  /** Packets that it has dropped though they were for it: in all, and since the look before by reason. */
   readonly dropped: number;
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -79,6 +79,14 @@ export interface FabricRate {
   readonly drops: number;
 }
 
+/** Where a packet goes. */
+export interface FlightEnd {
+  readonly host: number;
+  readonly wire: number;
+  /** Of the spine that it takes, from 0; undefined: none. */
+  readonly spine?: number;
+}
+
 /** A packet on a wire. */
 export interface Flight {
   /** Its place in the packet list. */
@@ -86,7 +94,7 @@ export interface Flight {
   /** Places of hosts in the topology, and of wires in theirs. */
   readonly from: { readonly host: number; readonly wire: number };
   /** Several for a broadcast; none: nobody is known to get it. */
-  readonly to: readonly { readonly host: number; readonly wire: number }[];
+  readonly to: readonly FlightEnd[];
   readonly start: Time;
   /** When it arrives; when it should, if that is still to come. */
   readonly end: Time;
@@ -100,7 +108,6 @@ export interface Flight {
 
 /** A packet seen at a device, not later than the look. */
 export interface Sighting {
-  readonly packet: number;
   readonly host: number;
   /** As capture points call it: `namespace/device`. */
   readonly point: string;
@@ -108,6 +115,18 @@ export interface Sighting {
   readonly out: boolean;
   readonly protocol: string;
   readonly summary: string;
+  /** Of VXLAN. */
+  readonly vni: number | undefined;
+}
+
+/** Where the last packet was dropped that was for whoever dropped it. */
+export interface LastDrop {
+  readonly host: number;
+  /** As capture points call it: `namespace/device`. */
+  readonly point: string;
+  readonly time: Time;
+  /** By its name (src/kernel/reasons.ts). */
+  readonly reason: string;
 }
 
 /** What is new since the look before. */
@@ -123,6 +142,8 @@ export interface SceneUpdate {
   readonly counts: readonly { readonly host: number; readonly counts: readonly DeviceCount[] }[];
   readonly flights: readonly Flight[];
   readonly sightings: readonly Sighting[];
+  /** Undefined: there was none, or not every hop is recorded. */
+  readonly lastDrop: LastDrop | undefined;
 }
 
 /** What the page asks about the swarm. */

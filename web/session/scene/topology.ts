@@ -5,7 +5,7 @@ import type { HostPlan, LabPlan } from "../../../src/lab/plan.ts";
 import type { HostPlace, SceneTopology, WirePlan } from "./protocol.ts";
 
 /** The segment that hosts are on where nothing else is said. */
-const UNDERLAY = "underlay";
+export const UNDERLAY = "underlay";
 
 function wires(host: HostPlan): WirePlan[] {
   const { address, latency, bandwidth } = host;

@@ -3,8 +3,10 @@ import type { Time } from "../../../src/base/time.ts";
 import type { HostPulse, HostScene, WireCount } from "../../../src/lab/inspect/scene.ts";
 import type { LabSession } from "../../../src/lab/session.ts";
 import type { LinkSummary } from "../../../src/scheduler/counters.ts";
+import { FOR_OTHERS } from "../follow/tree.ts";
 import { Flights, type FrameSource } from "./flights.ts";
 import type { FabricRate, HostUpdate, SceneLook, SceneTopology, SceneUpdate, WireRate } from "./protocol.ts";
+import { type HopSource, lastDrop, sightings } from "./sightings.ts";
 import { sceneTopology } from "./topology.ts";
 
 /** Hosts told of in full in one look at most: what a look takes stays short. */
@@ -26,6 +28,9 @@ const NOTHING: Known = { revision: undefined, off: false, wires: [], drops: {}, 
 export interface Watched {
   readonly lab: Pick<LabSession, "plan" | "inspect" | "cluster">;
   readonly frames: FrameSource;
+  readonly hops: HopSource;
+  /** The run's. */
+  readonly seed: string;
 }
 
 /** The page's eye on one lab. */
@@ -42,7 +47,7 @@ export class SceneWatch {
     this.#watched = watched;
     this.topology = sceneTopology(watched.lab.plan);
     this.#names = this.topology.hosts.map(({ name }) => name);
-    this.#flights = new Flights(this.topology);
+    this.#flights = new Flights(this.topology, watched.seed);
     this.#known = this.#names.map(() => ({ ...NOTHING }));
   }
 
@@ -52,7 +57,7 @@ export class SceneWatch {
       this.#known = this.#names.map(() => ({ ...NOTHING }));
       this.#last = undefined;
     }
-    const { lab, frames } = this.#watched;
+    const { lab, frames, hops } = this.#watched;
     const pulses = await lab.inspect(this.#names, { kind: "pulse" });
     const { now } = lab.cluster;
     const span = this.#last === undefined ? 0 : now - this.#last;
@@ -65,16 +70,18 @@ export class SceneWatch {
       { kind: "counts" },
     );
     const links = this.topology.fabric === undefined ? [] : await this.#fabric(span);
-    const seen = packets > 0 ? this.#flights.at(frames, now - packets, now) : { flights: [], sightings: [] };
+    const faults = lab.cluster.wires();
     return {
       now,
       span,
       hosts,
       more,
       links,
-      faults: lab.cluster.wires(),
+      faults,
       counts: nearby.flatMap((host, i) => (counts[i] === undefined ? [] : [{ host, counts: counts[i] }])),
-      ...seen,
+      flights: packets > 0 ? this.#flights.at(frames, now - packets, now, faults.links) : [],
+      sightings: packets > 0 ? sightings(hops, now - packets) : [],
+      lastDrop: lastDrop(hops),
     };
   }
 
@@ -110,7 +117,8 @@ export class SceneWatch {
       return [{ host, off: true, wires: [], dropped: total(known.drops), drops: {} }];
     }
     const wires = pulse.wires.map((wire, i) => rate(wire, known.wires[i], span));
-    const drops = since(pulse.drops, known.drops);
+    const dropped = meant(pulse.drops);
+    const drops = since(dropped, known.drops);
     const idle = wires.every(({ rxPackets, txPackets }) => rxPackets === 0 && txPackets === 0);
     const sameWires = pulse.wires.every(({ up }, i) => known.wires[i]?.up === up);
     const quiet = known.idle && idle && sameWires && Object.keys(drops).length === 0;
@@ -119,11 +127,11 @@ export class SceneWatch {
       revision: scene?.revision ?? known.revision,
       off: false,
       wires: pulse.wires,
-      drops: pulse.drops,
+      drops: dropped,
       idle,
     };
     if (scene === undefined && !first && !known.off && (quiet || span === 0)) return [];
-    const update = { host, off: false, wires, dropped: total(pulse.drops), drops };
+    const update = { host, off: false, wires, dropped: total(dropped), drops };
     return [scene === undefined ? update : { ...update, scene }];
   }
 
@@ -139,6 +147,11 @@ export class SceneWatch {
       return { ...ends, up, bits, drops: Math.max(0, drops - (before[i]?.drops ?? 0)) };
     });
   }
+}
+
+/** Without packets that were for others: every host of a segment drops those. */
+function meant(drops: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(drops).filter(([reason]) => !FOR_OTHERS.has(reason)));
 }
 
 function total(drops: Readonly<Record<string, number>>): number {

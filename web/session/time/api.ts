@@ -15,7 +15,12 @@ export function timeApi(context: SessionContext): TimeApi {
     const { plan, seed, tell } = context.emulation;
     const life = context.emulation.life(goal);
     await context.replace(() =>
-      Emulation.start(plan, seed, tell, { ground: context.ground, speed: context.speed, life }),
+      Emulation.start(plan, seed, tell, {
+        ground: context.ground,
+        speed: context.speed,
+        workers: context.emulation.workers,
+        life,
+      }),
     );
   };
   return {

@@ -4,22 +4,14 @@
  */
 import type { Time } from "../../../src/base/time.ts";
 import type { Fault } from "../../../src/lab/plan.ts";
-
-/** A terminal: a host's own, or one on a container there. */
-export interface TerminalName {
-  readonly host: string;
-  /** Undefined: the host's own. */
-  readonly container?: string;
-}
+import type { TerminalAction } from "../terminals/terminals.ts";
 
 /** Something that the user does, or lets happen. */
 export type JournalAction =
   /** The lab's next step begins. */
   | { readonly kind: "step" }
-  /** A line typed on a terminal. */
-  | ({ readonly kind: "line"; readonly line: string } & TerminalName)
-  /** Ctrl-C or Ctrl-D there. */
-  | ({ readonly kind: "key"; readonly key: "interrupt" | "eof" } & TerminalName)
+  /** Something typed on a terminal, or its end. */
+  | TerminalAction
   /** Something breaks, or is mended. */
   | { readonly kind: "fault"; readonly fault: Fault }
   /** Time passes, though no step lets it: until then. Quiet time may be skipped up to `horizon`. */

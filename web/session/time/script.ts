@@ -4,18 +4,19 @@
  */
 import { FOREVER, type Time } from "../../../src/base/time.ts";
 import type { Fault } from "../../../src/lab/plan.ts";
+import type { TerminalAction } from "../terminals/terminals.ts";
 import type { Clock, ClockOwner, Goal } from "./clock.ts";
-import type { Journal, JournalAction, JournalEntry, TerminalName } from "./journal.ts";
+import type { Journal, JournalAction, JournalEntry } from "./journal.ts";
 
 /** Does what the script says. `again`: the user did it in an earlier life of this run, and has yet to see it. */
 export interface Hands {
   readonly now: Time;
-  /** Types on a terminal, until what runs there has ended or waits. */
-  line(terminal: TerminalName, line: string, again: boolean): Promise<void>;
-  /** Ctrl-C or Ctrl-D on a terminal where nothing runs. */
-  key(terminal: TerminalName, key: "interrupt" | "eof", again: boolean): Promise<void>;
-  /** Ctrl-C on a terminal where something runs. @returns false where nothing does */
-  interrupt(terminal: TerminalName, again: boolean): boolean;
+  /** Types on a terminal. @returns false where that has to wait for the end of what runs there */
+  type(action: TerminalAction, again: boolean): boolean;
+  /** Lets time pass until all that was typed has ended or waits. @param over ends it before */
+  typed(over: () => boolean): Promise<void>;
+  /** Takes note of the time. @returns when something typed changes by itself at the latest */
+  look(): Time;
   fault(fault: Fault): void;
   /** Lets time pass, quiet time up to the horizon; until the clock ends it, if that is earlier. */
   pass(end: Time, horizon: Time): Promise<void>;
@@ -35,6 +36,8 @@ export class Script implements ClockOwner {
   #place: Place = "within";
   /** The goal with which the last thing was done that there was to do: it ends there, unless it is a time. */
   #arrived: Goal | undefined;
+  /** Time passes for what was typed between two steps; `left`: the user wants to go on with the lab meanwhile. */
+  #typing: { left: boolean } | undefined;
   /** What passes now for the first time. */
   #passing: { readonly from: Time; readonly horizon: Time } | undefined;
 
@@ -61,7 +64,7 @@ export class Script implements ClockOwner {
     return this.#inputs.length > 0;
   }
 
-  /** Lines that were typed and wait until nothing else runs. */
+  /** Lines that were typed and wait until nothing else runs where they were. */
   get waiting(): number {
     return this.#inputs.filter(({ kind }) => kind === "line").length;
   }
@@ -77,22 +80,53 @@ export class Script implements ClockOwner {
   }
 
   within(now: Time): Time {
-    if (this.#place !== "within") return FOREVER;
+    const due = this.#hands.look();
+    if (this.#place !== "within") return due;
     for (let entry = this.journal.take("within", now); entry !== undefined; entry = this.journal.take("within", now))
       this.#now(entry.action, true);
-    for (const action of this.#inputs.splice(0)) {
-      if (this.#now(action, false)) this.journal.add({ time: now, place: "within", action });
-      else this.#inputs.push(action);
-    }
+    this.#take("within", now);
     const next = this.journal.ahead[0];
-    return next?.place === "within" ? next.time : FOREVER;
+    const known = next?.place === "within" || (next !== undefined && this.#typing !== undefined);
+    return known ? Math.min(due, next.time) : due;
+  }
+
+  /** Does what the user wants and can be done. @returns whether anything was typed */
+  #take(place: JournalEntry["place"], now: Time): boolean {
+    let typed = false;
+    for (const action of this.#inputs.splice(0)) {
+      if (!this.#now(action, false)) this.#inputs.push(action);
+      else {
+        this.journal.add({ time: now, place, action });
+        typed ||= action.kind !== "fault";
+      }
+    }
+    return typed;
+  }
+
+  /** What was typed between two steps runs on beside the lab's next one. @returns false where nothing of it runs */
+  leaveTyped(): boolean {
+    if (this.#typing === undefined) return false;
+    this.#typing.left = true;
+    return true;
+  }
+
+  /** Time passes for what was typed, also again: then no longer than it did. */
+  async #type(): Promise<void> {
+    const typing = { left: false };
+    this.#typing = typing;
+    this.#place = "within";
+    await this.#hands.typed(() => {
+      const next = this.journal.ahead[0];
+      return typing.left || (next?.place === "between" && next.time <= this.#hands.now);
+    });
+    this.#typing = undefined;
   }
 
   /** Does something within a step. @returns false where that can't be done now */
   #now(action: JournalAction, again: boolean): boolean {
     if (action.kind === "fault") this.#hands.fault(action.fault);
-    else if (action.kind !== "key" || action.key !== "interrupt") return false;
-    else return this.#hands.interrupt(action, again);
+    else if (action.kind === "step" || action.kind === "pass") return false;
+    else return this.#hands.type(action, again);
     return true;
   }
 
@@ -109,8 +143,8 @@ export class Script implements ClockOwner {
       if (clock.closed) return false;
       const { now } = hands;
       clock.between(now, journal.done.length);
-      const input = this.#inputs.shift();
-      if (input !== undefined) await this.#fresh(input, now);
+      hands.look();
+      if (this.#take("between", now) || (this.#inputs.length > 0 && clock.goal === undefined)) await this.#fresh();
       else if (clock.goal === undefined) {
         hands.report();
         await clock.sleep();
@@ -118,11 +152,10 @@ export class Script implements ClockOwner {
     }
   }
 
-  /** What the user did. */
-  async #fresh(action: JournalAction, time: Time): Promise<void> {
-    this.journal.add({ time, place: "between", action });
-    if (action.kind !== "fault" && this.#clock.goal === undefined) this.#clock.goal = { kind: "step", begun: true };
-    await this.#perform(action, false);
+  /** Time passes for what the user typed. */
+  async #fresh(): Promise<void> {
+    if (this.#clock.goal === undefined) this.#clock.goal = { kind: "step", begun: true };
+    await this.#type();
   }
 
   /** What comes by itself, while there is a goal. @returns whether that is a step of the lab */
@@ -147,14 +180,8 @@ export class Script implements ClockOwner {
   }
 
   async #perform(action: JournalAction, again: boolean): Promise<void> {
-    const hands = this.#hands;
-    if (action.kind === "fault") hands.fault(action.fault);
-    else if (action.kind === "pass") await this.#passAgain(action.end, action.horizon);
-    else if (action.kind !== "step") {
-      this.#place = "within";
-      if (action.kind === "line") await hands.line(action, action.line, again);
-      else await hands.key(action, action.key, again);
-    }
+    if (action.kind === "pass") await this.#passAgain(action.end, action.horizon);
+    else if (this.#now(action, again) && action.kind !== "fault") await this.#type();
   }
 
   /** Time passes until somebody stops it, or until the time that is wanted. */

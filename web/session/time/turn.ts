@@ -1,30 +1,30 @@
 /** Giving way to whatever else a thread has to do: messages, above all. */
 
-/** A MessagePort, as browsers and Node have it. */
-interface Port {
-  onmessage: (() => void) | null;
-  postMessage(message: unknown): void;
-  /** Node's only: a port that listens keeps the process alive. */
-  ref?(): void;
-  unref?(): void;
+/** What of a browser's MessageChannel is used. */
+interface Channel {
+  readonly port1: { onmessage: (() => void) | null };
+  readonly port2: { postMessage(message: unknown): void };
 }
 
-const channel = new MessageChannel() as unknown as { readonly port1: Port; readonly port2: Port };
-const waiting: (() => void)[] = [];
-
-channel.port1.onmessage = () => {
-  waiting.shift()?.();
-  if (waiting.length === 0) channel.port1.unref?.();
-};
-channel.port1.unref?.();
-
 /** A turn of the event loop, without the delay that timers have. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => {
+function turns(): (resolve: () => void) => void {
+  // Node lets a message port that answers itself go on a thousand times before it looks at anything else.
+  const { setImmediate: immediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+  if (immediate !== undefined) return (resolve) => immediate(resolve);
+  const channel = new MessageChannel() as unknown as Channel;
+  const waiting: (() => void)[] = [];
+  channel.port1.onmessage = () => waiting.shift()?.();
+  return (resolve) => {
     waiting.push(resolve);
-    channel.port1.ref?.();
     channel.port2.postMessage(undefined);
-  });
+  };
+}
+
+const wait = turns();
+
+/** Lets everything happen that has come in the meantime. */
+export function turn(): Promise<void> {
+  return new Promise(wait);
 }
 
 /** A sleep that can be ended. */

@@ -38,5 +38,6 @@ export const theme = EditorView.theme({
   },
   ".cm-diagnostic-error": { borderLeftColor: "var(--wrong)" },
   ".cm-lintRange-error": { backgroundImage: "none", borderBottom: "2px solid var(--wrong)" },
+  ".cm-lintPoint-error:after": { borderBottomColor: "var(--wrong)" },
   ".cm-lint-marker-error": { content: '"!"', color: "var(--wrong)", fontWeight: "bold", textAlign: "center" },
 });
