@@ -77,7 +77,7 @@ export class CodeEditor {
         autocompletion({ override: [complete], icons: false }),
         keymap.of([{ key: "Mod-Enter", run }]),
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeys, ...editingKeys, ...lintKeymap]),
-        EditorView.contentAttributes.of({ "aria-label": "Text of the lab", spellcheck: "false" }),
+        EditorView.contentAttributes.of({ "aria-label": "Text of the lab", spellcheck: "false", tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           const loaded = update.transactions.some((one) => one.annotation(Transaction.addToHistory) === false);
           if (update.docChanged && !loaded) events.changed(update.state.doc.toString());
