@@ -128,7 +128,11 @@ describePage("labs on the page", (setup) => {
     await drop(first.page, "ping.yaml", PING);
     await first.page.locator("#lab-name", { hasText: "ping.yaml" }).waitFor();
     await expect.poll(() => first.page.evaluate("location.hash")).toMatch(/^#name=ping&text=[\w-]+$/);
-    const own = (await first.page.evaluate("location.href")) as string;
+    await first.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await first.page.click("#copy-link");
+    await first.page.locator("#copy-link", { hasText: "Copied" }).waitFor();
+    const own = (await first.page.evaluate("navigator.clipboard.readText()")) as string;
+    expect(own).toBe(await first.page.evaluate("location.href"));
     await first.leave();
     const { page, leave } = await setup.openPage("standalone");
     await page.goto(own);
@@ -194,12 +198,16 @@ describePage("labs on the page", (setup) => {
     const time = async (rate: number): Promise<number> => {
       const context = await setup.browser.newContext();
       const page = await context.newPage();
+      const asked: string[] = [];
+      page.on("request", (request) => asked.push(request.url()));
       const devtools = await context.newCDPSession(page);
       await devtools.send("Emulation.setCPUThrottlingRate", { rate });
       const start = performance.now();
       await page.goto(setup.url(), { waitUntil: "commit" });
       await page.locator("#status[data-phase=ready]").waitFor();
       const took = performance.now() - start;
+      // The editor comes when it is looked at.
+      expect(asked.filter((url) => /\/code-[^/]*\.js$/.test(url))).toEqual([]);
       await context.close();
       return took;
     };

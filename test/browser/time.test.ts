@@ -1,7 +1,11 @@
 /** Time in the page: it stops at once, goes by single steps, back and on again; all of it by the keyboard. */
+import { availableParallelism, loadavg } from "node:os";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { chooseTerminal, describePage, phase, runAll, saved, terminalText } from "../support/page.ts";
+
+/** How long something may take to be seen. */
+const SOON = { timeout: 10_000 };
 
 /** The virtual time that is shown, ns. */
 async function now(page: Page): Promise<number> {
@@ -38,16 +42,16 @@ describePage("time", ({ openPage }) => {
   it("stops within a frame, wherever it is in a run", async () => {
     const { page, leave } = await openPage("services/rolling-update");
     const delays: number[] = [];
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 8; i++) {
       await page.keyboard.press(" ");
+      await phase(page, "running");
       await page.waitForTimeout(60);
-      if ((await page.locator("#status").getAttribute("data-phase")) !== "running") break;
       delays.push((await page.evaluate(MEASURE_PAUSE)) as number);
     }
     delays.sort((a, b) => a - b);
-    expect(delays.length).toBeGreaterThan(4);
-    // A quarter of them: whatever else this machine does makes some longer, and none shorter.
-    expect(delays[Math.floor(delays.length / 4)]).toBeLessThan(16.7);
+    // Of a CPU that is shared one has a part only: there a frame takes that much longer, too.
+    const share = Math.max(1, (loadavg()[0] as number) / availableParallelism());
+    expect(delays[delays.length >> 1]).toBeLessThan(16.7 * share);
     await leave();
   });
 
@@ -82,18 +86,20 @@ describePage("time", ({ openPage }) => {
     await press(page, "n");
     await chooseTerminal(page, "host1");
     await page.keyboard.type("ping -c 2 192.168.77.12\n");
-    await expect.poll(() => terminalText(page, "host1")).toContain("2 packets transmitted");
+    await expect.poll(() => terminalText(page, "host1"), SOON).toContain("2 packets transmitted");
     await phase(page, "ready");
     const shown = await terminalText(page, "host1");
     await page.locator("#status").click();
     await press(page, "n", ".");
     await chooseTerminal(page, "host1");
     await page.keyboard.type("echo later\n");
-    await expect.poll(() => page.locator("#status").textContent()).toContain("1 typed line waiting");
+    await expect
+      .poll(() => page.locator("#status").textContent(), SOON)
+      .toContain("what was typed runs when time goes on");
     await page.locator("#status").click();
     await press(page, "n");
-    await expect.poll(() => terminalText(page, "host1")).toContain("later");
-    await press(page, "b", "b", "b", "b");
+    await expect.poll(() => terminalText(page, "host1"), SOON).toContain("later");
+    await press(page, "b", "b", "b");
     expect(await page.locator("#status").textContent()).toMatch(/step 1 of 22.*4 to come again/);
     await press(page, "n");
     expect(await terminalText(page, "host1")).toBe(shown);
@@ -121,6 +127,17 @@ describePage("time", ({ openPage }) => {
     await page.keyboard.press("n");
     await page.keyboard.press("Escape");
     expect(await page.locator("#help").isVisible()).toBe(false);
+    const end = await now(page);
+    await page.locator("#timeline").focus();
+    for (const key of ["ArrowLeft", "ArrowLeft", "Escape", "PageDown", "ArrowLeft"]) await page.keyboard.press(key);
+    expect(await now(page)).toBe(end);
+    const chosen = await page.locator("#timeline").getAttribute("aria-valuenow");
+    await press(page, "Enter");
+    expect((await now(page)) / 1e9).toBeCloseTo(Number(chosen), 6);
+    expect(await now(page)).toBeLessThan(end);
+    await page.locator("#status").click();
+    await press(page, " ");
+    expect(await now(page)).toBe(end);
     await page.keyboard.press("j");
     await page.locator("#journal tbody tr").nth(2).locator("button").click();
     await stands(page);
