@@ -122,7 +122,7 @@ const PICTURES_OF = {
     },
   },
   charts: {
-    lab: "services/rolling-update",
+    lab: "services/drop-7946",
     async show(page) {
       await view(page, "Charts");
       await runAll(page);
