@@ -12,6 +12,8 @@ import { indexed } from "./indexed-png.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const PICTURES = join(ROOT, "web/screenshots");
+/** Dissectors, and the longest of the labs, on a busy machine. */
+const PATIENCE_MS = 180_000;
 const VIEWPORT = { width: 1400, height: 900 };
 
 /** Lets the emulation come to rest. */
@@ -61,7 +63,7 @@ async function aside(page) {
 
 async function dissectors(page) {
   await page.getByRole("button", { name: /Load Wireshark's dissectors/ }).click();
-  await page.locator("#dissectors[data-state=ready]").waitFor({ timeout: 120_000 });
+  await page.locator("#dissectors[data-state=ready]").waitFor();
 }
 
 /** Each picture: the lab, how the page is opened, and what is done there. */
@@ -69,8 +71,8 @@ const PICTURES_OF = {
   swarm: {
     lab: "docs/002-default-overlay",
     async show(page) {
-      await steps(page, 8);
-      await terminal(page, "manager", "docker service ls", "docker node ls");
+      await steps(page, 13);
+      await terminal(page, "manager", "docker service ps my-nginx");
       await aside(page);
       await press(page, ".", ".", ".");
     },
@@ -81,12 +83,11 @@ const PICTURES_OF = {
     async show(page) {
       await runAll(page);
       await dissectors(page);
-      await page.fill("#filter", "esp && icmp");
+      await page.fill("#filter", "icmp.type == 8 && esp");
       await page.press("#filter", "Enter");
-      await page.locator("#displayed", { hasText: "displayed" }).waitFor({ timeout: 60_000 });
-      await page.locator(".rows").focus();
-      await page.keyboard.press("Home");
-      await page.getByRole("treeitem", { name: /^Internet Control Message Protocol/ }).waitFor({ timeout: 60_000 });
+      await page.locator("#displayed", { hasText: "24 of" }).waitFor();
+      await page.locator(".rows .row", { hasText: "Echo (ping)" }).first().click();
+      await page.getByRole("treeitem", { name: /^Internet Control Message Protocol/ }).waitFor();
     },
   },
   packet: {
@@ -112,15 +113,16 @@ const PICTURES_OF = {
   tables: {
     lab: "services/drop-7946",
     async show(page) {
-      await runAll(page);
+      await steps(page, 10);
       await view(page, "Tables");
       await page.selectOption("#table-id", "fdb");
       const names = await page.locator("#table-namespace option").allTextContents();
       await page.selectOption("#table-namespace", { label: names.find((name) => name.startsWith("my-net (")) ?? "" });
+      await page.selectOption("#table-against", { label: "worker-2" });
     },
   },
   charts: {
-    lab: "services/rolling-update",
+    lab: "services/drop-7946",
     async show(page) {
       await view(page, "Charts");
       await runAll(page);
@@ -156,6 +158,7 @@ async function take(browser, urls, name, { lab, dark = false, dissectors: wanted
   const colorScheme = dark ? "dark" : "light";
   const context = await browser.newContext({ viewport: VIEWPORT, colorScheme, reducedMotion: "reduce" });
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   await page.goto(`${wanted ? urls.dissectors : urls.plain}?lab=${lab}`);
   await page.locator("#status[data-phase=ready]").waitFor();
   await show(page);

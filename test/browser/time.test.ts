@@ -7,6 +7,9 @@ import { chooseTerminal, describePage, phase, runAll, saved, terminalText } from
 /** How long something may take to be seen. */
 const SOON = { timeout: 10_000 };
 
+/** How many processes share a CPU: of one that is shared everybody has a part only, and a frame takes that much longer. */
+const share = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
+
 /** The virtual time that is shown, ns. */
 async function now(page: Page): Promise<number> {
   return Math.round(Number((await page.locator("#clock").textContent())?.split(" ")[0]) * 1e9);
@@ -49,9 +52,7 @@ describePage("time", ({ openPage }) => {
       delays.push((await page.evaluate(MEASURE_PAUSE)) as number);
     }
     delays.sort((a, b) => a - b);
-    // Of a CPU that is shared one has a part only: there a frame takes that much longer, too.
-    const share = Math.max(1, (loadavg()[0] as number) / availableParallelism());
-    expect(delays[delays.length >> 1]).toBeLessThan(16.7 * share);
+    expect(delays[delays.length >> 1]).toBeLessThan(16.7 * share());
     await leave();
   });
 
@@ -117,8 +118,9 @@ describePage("time", ({ openPage }) => {
     const ended = await now(page);
     const span = ((await page.evaluate("performance.now()")) as number) - wall;
     await press(page, " ");
-    expect((ended - begin) / 1e6 / span).toBeGreaterThan(0.08);
-    expect((ended - begin) / 1e6 / span).toBeLessThan(0.11);
+    // Never more; less where this machine has other things to do.
+    expect((ended - begin) / 1e6 / span).toBeLessThan(0.105);
+    expect((ended - begin) / 1e6 / span).toBeGreaterThan(0.08 / share());
     await page.selectOption("#speed", { label: "as fast as it can" });
     await page.locator("#status").click();
     await runAll(page);

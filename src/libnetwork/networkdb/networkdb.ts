@@ -398,7 +398,6 @@ export class NetworkDbNode implements NetworkDb {
       const budget = (this.#options.packetSize ?? LAN.packetSize) - COMPOUND_HEADER_OVERHEAD;
       const taken = queue.take(COMPOUND_OVERHEAD, budget);
       if (taken.length === 0) continue;
-      const compound = writeCompound(taken.map(({ message }) => message));
       const heard = new HeardEvents(
         taken.map(({ message, part }) => (part?.meaning as HeardEvent) ?? heardOf(message)),
       );
@@ -409,7 +408,7 @@ export class NetworkDbNode implements NetworkDb {
         if (node === undefined) break;
         targets.push(node.member);
       }
-      this.#memberlist.sendBestEffort(targets, compound, heard);
+      this.#memberlist.sendBestEffort(targets, writeCompound(taken.map(({ message }) => message)), heard);
     }
   }
 

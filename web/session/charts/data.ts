@@ -105,7 +105,7 @@ export function chartsOf(recorder: Recorder, now: Time): Charts {
       ...reader.largest("traffic ", rate, traffic),
     ]),
     chart("hosts", "Throughput by host", "bit/s", ABOUT.hosts, reader.largest("host ", rate)),
-    chart("packets", "Packets", "packets/s", ABOUT.packets, [
+    chart("packets", "Packets a second", "packets/s", ABOUT.packets, [
       rate("frames on the wire", ["frames"]),
       reader.ratio("made", "made", "seen", SEC),
       reader.ratio("delivered", "delivered", "seen", SEC),
