@@ -112,8 +112,10 @@ describePage("accessibility", ({ openPage }) => {
       const controls = (await page.evaluate(CONTROLS)) as string[];
       const way = await tabThrough(page, "Tab");
       const reached = new Set(way.map(({ where }) => where));
+      // What can be pressed for a moment only, while a view fills, isn't meant.
+      const still = new Set((await page.evaluate(CONTROLS)) as string[]);
       expect(
-        controls.filter((one) => !reached.has(one)),
+        controls.filter((one) => still.has(one) && !reached.has(one)),
         `${view}: not reached`,
       ).toEqual([]);
       expect(
