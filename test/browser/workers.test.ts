@@ -44,7 +44,7 @@ describePage("workers", ({ openPage }) => {
     expect(complaints.join()).toContain("a bit flipped");
     await page.click("#restart");
     await status.filter({ hasText: "ready, step 0 of" }).waitFor();
-    expect(await page.getByRole("alert").isVisible()).toBe(false);
+    await expect.poll(() => page.getByRole("alert").isVisible()).toBe(false);
     await page.context().close();
   });
 

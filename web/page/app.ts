@@ -95,6 +95,8 @@ export class App implements Page {
     });
     this.#told = asked;
     this.#open = lab;
+    // Whatever went wrong meanwhile went wrong in the lab before.
+    showProblem(undefined);
     document.title = `${name} – swarmwire`;
     this.hub.tell("lab", lab);
     for (const event of early) this.#take(event);
