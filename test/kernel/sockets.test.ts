@@ -57,6 +57,42 @@ describe.skipIf(!kernelBuilt)("sockets (needs build/kernel.wasm)", () => {
     expect(a.root.snmp()).toMatchObject({ UdpOutDatagrams: 1, UdpInDatagrams: 1, UdpNoPorts: 0 });
   });
 
+  it("puts a datagram where the receiver wants it, and one that doesn't fit elsewhere", () => {
+    const server = b.root.socket.udp();
+    server.bind(0, 7946);
+    const client = a.root.socket.udp();
+    for (const message of ["first", "a longer one", "last"]) client.sendTo(bytes(message), ip("10.1.1.2"), 7946);
+    pass(kernel);
+    const into = new Uint8Array(8);
+    const first = server.tryRecv(into);
+    expect(text(first?.data)).toBe("first");
+    expect(first?.data.buffer).toBe(into.buffer);
+    expect(text(into.subarray(0, 5))).toBe("first");
+    const second = server.tryRecv(into);
+    expect(text(second?.data)).toBe("a longer one");
+    expect(second?.data.buffer).not.toBe(into.buffer);
+    expect(text(server.tryRecv(into)?.data)).toBe("last");
+    expect(server.tryRecv(into)).toBeUndefined();
+  });
+
+  it("gives a stream's bytes where the receiver wants them", () => {
+    const listener = b.root.socket.tcp();
+    listener.bind(0, 80);
+    listener.listen(1);
+    const client = a.root.socket.tcp();
+    client.connect(ip("10.1.1.2"), 80);
+    pass(kernel);
+    const server = listener.tryAccept();
+    client.trySend(bytes("some bytes"));
+    pass(kernel);
+    const into = new Uint8Array(6);
+    const data = server?.tryRecv(6, into);
+    expect(data?.buffer).toBe(into.buffer);
+    expect([text(data), text(into)]).toEqual(["some b", "some b"]);
+    expect(text(server?.tryRecv(6, into.subarray(2)))).toBe("ytes");
+    expect(text(into)).toBe("soytes");
+  });
+
   it("tells a connected socket of a closed port, not an unconnected one", () => {
     const client = a.root.socket.udp();
     client.connect(ip("10.1.1.2"), 99);
