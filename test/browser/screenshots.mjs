@@ -96,11 +96,13 @@ const PICTURES_OF = {
       await steps(page, 13);
       await page.fill("#filter", "icmp");
       await page.press("#filter", "Enter");
-      await page.locator(".rows").focus();
-      await page.keyboard.press("Home");
-      await page.waitForTimeout(300);
+      await page.locator("#displayed", { hasText: "16 of" }).waitFor();
+      await page.locator(".rows .row", { hasText: "ICMP" }).first().click();
+      await page.locator(".rows .row[aria-selected=true]", { hasText: "ICMP" }).waitFor();
       await page.keyboard.press("f");
-      await page.locator(".strip-box").first().waitFor();
+      await page.locator(".strip-box", { hasText: "ICMP" }).first().waitFor();
+      await page.locator(".strip-field").focus();
+      await page.keyboard.press("Home");
     },
   },
   drops: {
