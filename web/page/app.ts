@@ -39,7 +39,7 @@ export class App implements Page {
     addSkips();
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
-    addWorkers(this, element("save"));
+    addWorkers(this, element("time"));
     new TerminalsView(this, element("tabs"), element("panels"), element("terminal-actions"));
     this.#stage.add(new SwarmView(this));
     new PacketsView(this, element("packets"), element("details"));
@@ -50,7 +50,7 @@ export class App implements Page {
     this.#stage.add(new DropsView(this, (journey) => follow.open(journey)));
     this.#labs = new Labs(this, this.#stage);
     new FaultPanel(this, element("tools"));
-    element("tools").append(this.#labs.saveButton);
+    element("save").append(this.#labs.saveButton);
     new LinkButton(this, element("tools"), (moment) => this.#labs.link(moment));
   }
 

@@ -27,14 +27,15 @@ export class SaveBar {
       const made = button(text, () => page.attempt(action()));
       made.id = id;
       made.disabled = true;
+      made.setAttribute("aria-label", `Save ${text}`);
       return made;
     };
-    this.#saveTrace = make("save-trace", "Save .pcapng", () => this.#trace());
-    const ofFrames = [this.#saveTrace, make("save-keys", "Save .esp_sa", () => this.#keys())];
-    const text = make("save-text", "Save transcript", async () =>
+    this.#saveTrace = make("save-trace", ".pcapng", () => this.#trace());
+    const ofFrames = [this.#saveTrace, make("save-keys", ".esp_sa", () => this.#keys())];
+    const text = make("save-text", "transcript", async () =>
       save(`${this.#name()}.txt`, this.#transcript, "text/plain"),
     );
-    place.append(...ofFrames, text);
+    place.append("Save", ...ofFrames, text);
     page.hub.on("lab", (lab) => {
       this.#lab = lab;
       this.#transcript = "";
@@ -59,7 +60,7 @@ export class SaveBar {
   async #size(): Promise<void> {
     this.#timer = undefined;
     this.#bytes = await this.#page.session.traceBytes();
-    this.#saveTrace.textContent = this.#frames === 0 ? "Save .pcapng" : `Save .pcapng (${formatSize(this.#bytes)})`;
+    this.#saveTrace.textContent = this.#frames === 0 ? ".pcapng" : `.pcapng (${formatSize(this.#bytes)})`;
   }
 
   async #trace(): Promise<void> {

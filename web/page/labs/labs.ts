@@ -104,9 +104,10 @@ export class Labs {
 
   /** Writes the run so far as a lab. */
   get saveButton(): HTMLButtonElement {
-    const made = button("Save as lab", () => this.#page.attempt(this.#saveRun()));
+    const made = button("lab", () => this.#page.attempt(this.#saveRun()));
     return Object.assign(made, {
       id: "save-run",
+      ariaLabel: "Save as lab",
       title: "The run so far as a lab: its steps, what was typed, what was broken",
     });
   }

@@ -43,7 +43,7 @@ export class ListTools {
       keep("time", this.#time.value);
       events.changed();
     });
-    this.#follow = this.#toggle("Follow", "Keep the newest packet in sight", true, (on) => events.follows(on));
+    this.#follow = this.#toggle("Auto scroll", "Keep the newest packet in sight", true, (on) => events.follows(on));
     this.#colors = this.#toggle("Colours", "Wireshark's colouring rules", recall("colors") !== false, (on) => {
       keep("colors", on);
       events.changed();
