@@ -9,7 +9,7 @@ import { Skb } from "../memory/skb";
 import { clock } from "../sim/event";
 import { Host } from "../sim/host";
 import { note } from "../sim/watch";
-import { journeyBegin } from "./marks";
+import { journeyBegin, journeyHandled } from "./marks";
 import { NetDev } from "./netdev";
 
 const SIZE: u32 = 8 << 20;
@@ -65,6 +65,8 @@ export function capture(dev: NetDev, skb: Skb, dir: u32): void {
   const host = changetype<Host>(dev.host);
   const caplen = skb.len < dev.snaplen ? skb.len : dev.snaplen;
   if (skb.journey == 0) journeyBegin(skb);
+  // Who watches captures every device: what is received there is handled from here on.
+  if (dir == 1) journeyHandled(skb);
   const to = captureRecord(host, dev.capId, dir, skb.journey, skb.len, caplen);
   if (to != 0) memory.copy(to, skb.data, caplen);
   if (dev.capId < CAP_PRIVATE && !(dev.capId & CAP_HOP)) note(WATCH_FRAME);

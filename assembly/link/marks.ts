@@ -38,10 +38,10 @@ export function journeyBegin(skb: Skb): void {
   if (marking && cause != 0) mark(MARK_CAUSE, 0, 0, skb, <u32>cause, <u32>(cause >> 32));
 }
 
-/** The packet is handled from here on, until somebody else is. */
+/** A packet that has its journey is handled from here on, until somebody else is. */
+@inline
 export function journeyHandled(skb: Skb): void {
-  if (skb.journey == 0) journeyBegin(skb);
-  cause = skb.journey;
+  if (marking) cause = skb.journey;
 }
 
 /** Nobody is handled any more. */

@@ -12,7 +12,7 @@ import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, MAC_BROADCAST, ethDst, ethType, isMulticast } from "../wire/ethernet";
 import { bridgeDestroy, bridgeHandleFrame, bridgePortGone, bridgePortState, bridgeXmit } from "./bridge";
 import { capture } from "./capture";
-import { journeyHandled, journeyRest, marking } from "./marks";
+import { journeyRest, marking } from "./marks";
 import { NetNs } from "./netns";
 import { nicDestroy, nicXmit } from "./underlay";
 import { appCount, appsRun } from "../socket/socket";
@@ -290,7 +290,6 @@ export function netifReceive(dev: NetDev, skb: Skb): void {
     dev.rxBytes += skb.len;
   }
   if (dev.capId != 0) capture(dev, skb, 1);
-  if (marking) journeyHandled(skb);
   if (skb.len < ETH_HLEN) {
     dropSkb(skb, DROP_PKT_TOO_SMALL);
     return;

@@ -66,7 +66,12 @@ function fragmentOf(args: ParsedArgs, lab: string | undefined): string {
   const { file, text, shipped } = readLab(lab);
   parseLab(file, text, settings);
   const source = shipped ? { lab } : { packed: { name: fileName(file), bytes: deflateRawSync(text) } };
-  return `#${formatLink({ ...source, settings, ...(seed === undefined ? {} : { seed }) })}`;
+  try {
+    return `#${formatLink({ ...source, settings, ...(seed === undefined ? {} : { seed }) })}`;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${file}: too long for an address: open the page without it, and drop the file there`);
+  }
 }
 
 /** @returns the exit status */

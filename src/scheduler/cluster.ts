@@ -223,7 +223,8 @@ export class Cluster {
   async #look(limit: Time): Promise<void> {
     const ahead = this.#faults[0]?.time ?? FOREVER;
     const end = this.#commands.length > 0 ? this.#now : Math.min(limit, ahead);
-    const rest = await this.#looks.look(this.#now, end, () => this.#all((worker) => worker.quiet()));
+    const planned = this.#options.pace?.ahead?.() ?? FOREVER;
+    const rest = await this.#looks.look(this.#now, end, planned, () => this.#all((worker) => worker.quiet()));
     if (rest === undefined) return;
     const { from, to } = rest.order;
     await this.#all((worker) => worker.skip(rest.order));

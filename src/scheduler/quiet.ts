@@ -146,12 +146,15 @@ export class RestLooks {
   /**
    * Looks for a rest.
    * @param end until when nothing comes from outside
+   * @param ahead when somebody is going to do something: a skip doesn't go so far, but whether a rest is looked for, and
+   *   when again, is as if nobody knew
    * @param ask asks every worker
    */
-  async look(now: Time, end: Time, ask: () => Promise<readonly QuietReport[]>): Promise<Rest | undefined> {
+  async look(now: Time, end: Time, ahead: Time, ask: () => Promise<readonly QuietReport[]>): Promise<Rest | undefined> {
     const worthwhile = skipEnd([], now, end) !== undefined;
     const reports = worthwhile ? await ask() : [];
-    const to = worthwhile ? skipEnd(reports, now, end) : undefined;
+    const known = worthwhile ? skipEnd(reports, now, end) : undefined;
+    const to = known !== undefined && known > ahead ? skipEnd(reports, now, ahead) : known;
     const frames = reports.reduce((sum, report) => sum + report.frames, 0);
     const { time, frames: before } = this.#seen;
     if (worthwhile && this.#tried === 0 && to === undefined) this.#seen = { time: now, frames };

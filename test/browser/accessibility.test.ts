@@ -63,7 +63,12 @@ async function tabThrough(page: Page, key: string): Promise<Focus[]> {
   const way: Focus[] = [];
   for (let i = 0; i < 400; i++) {
     await page.keyboard.press(key);
-    const focus = (await page.evaluate(FOCUS)) as Focus | undefined;
+    let focus = (await page.evaluate(FOCUS)) as Focus | undefined;
+    // An editor draws its outline a moment later.
+    for (let wait = 0; focus?.outline === 0 && wait < 10; wait++) {
+      await page.waitForTimeout(20);
+      focus = (await page.evaluate(FOCUS)) as Focus;
+    }
     if (focus === undefined) continue;
     if (way.some(({ where }) => where === focus.where)) return way;
     way.push(focus);
@@ -81,7 +86,6 @@ describePage("accessibility", ({ openPage }) => {
     const { page, leave } = await openPage("encrypted", { dark });
     await runAll(page);
     await page.evaluate(AXE);
-    await page.locator(".rows, [role=grid]").first().waitFor();
     const views = await stageViews(page);
     expect(views.length).toBeGreaterThan(1);
     const found = new Set<string>();
@@ -108,8 +112,10 @@ describePage("accessibility", ({ openPage }) => {
       const controls = (await page.evaluate(CONTROLS)) as string[];
       const way = await tabThrough(page, "Tab");
       const reached = new Set(way.map(({ where }) => where));
+      // What can be pressed for a moment only, while a view fills, isn't meant.
+      const still = new Set((await page.evaluate(CONTROLS)) as string[]);
       expect(
-        controls.filter((one) => !reached.has(one)),
+        controls.filter((one) => still.has(one) && !reached.has(one)),
         `${view}: not reached`,
       ).toEqual([]);
       expect(
@@ -119,6 +125,20 @@ describePage("accessibility", ({ openPage }) => {
       const back = await tabThrough(page, "Shift+Tab");
       expect(back.length).toBeGreaterThan(way.length / 2);
     }
+    await leave();
+  });
+
+  it("there are ways past the list of labs, and keys to the terminals", async () => {
+    const { page, leave } = await openPage("standalone");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("To the terminals");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Transcript");
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("t");
+    await page.keyboard.type("hostname\n");
+    await expect.poll(() => terminalText(page, "host1")).toBe("host1$ hostname\nhost1\nhost1$");
     await leave();
   });
 
@@ -136,16 +156,18 @@ describePage("accessibility", ({ openPage }) => {
 
   it("nothing moves by itself where the user wants no motion", async () => {
     const { page, leave } = await openPage("standalone", { reducedMotion: true });
-    const moving = `document.getAnimations().length +
-      [...document.querySelectorAll("*")].filter((one) => {
+    const moving = `[
+      ...document.getAnimations().map(({ effect }) => effect?.target?.className ?? ""),
+      ...[...document.querySelectorAll("*")].filter((one) => {
         const { transitionDuration, animationName } = getComputedStyle(one);
         return animationName !== "none" || parseFloat(transitionDuration) > 0;
-      }).length`;
+      }).map((one) => one.tagName + "." + one.className),
+    ]`;
     await chooseTerminal(page, "host1");
     await typeLine(page, "docker swarm init");
-    expect(await page.evaluate(moving)).toBe(0);
+    expect(await page.evaluate(moving)).toEqual([]);
     await runAll(page);
-    expect(await page.evaluate(moving)).toBe(0);
+    expect(await page.evaluate(moving)).toEqual([]);
     expect(await terminalText(page, "host1")).toContain("host1$");
     await leave();
   });

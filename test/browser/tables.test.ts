@@ -98,6 +98,10 @@ describePage("tables and charts", ({ openPage }) => {
     await page.click("#tab-tables");
     await page.selectOption("#table-id", "routes");
     await said(page, /rows · ip route show table all · host1/);
+    await page.selectOption("#table-host", "host2");
+    await page.click("#table-terminal");
+    await page.locator("#tabs [aria-selected=true]", { hasText: "host2" }).waitFor();
+    await page.selectOption("#table-host", "host1");
     const grid = page.locator(".table-grid");
     const active = async (): Promise<string> => {
       const id = (await grid.getAttribute("aria-activedescendant")) ?? "";

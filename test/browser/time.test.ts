@@ -1,7 +1,14 @@
 /** Time in the page: it stops at once, goes by single steps, back and on again; all of it by the keyboard. */
+import { availableParallelism, loadavg } from "node:os";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { chooseTerminal, describePage, phase, runAll, saved, terminalText } from "../support/page.ts";
+
+/** How long something may take to be seen. */
+const SOON = { timeout: 10_000 };
+
+/** How many processes share a CPU: of one that is shared everybody has a part only, and a frame takes that much longer. */
+const share = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
 
 /** The virtual time that is shown, ns. */
 async function now(page: Page): Promise<number> {
@@ -38,16 +45,14 @@ describePage("time", ({ openPage }) => {
   it("stops within a frame, wherever it is in a run", async () => {
     const { page, leave } = await openPage("services/rolling-update");
     const delays: number[] = [];
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 8; i++) {
       await page.keyboard.press(" ");
+      await phase(page, "running");
       await page.waitForTimeout(60);
-      if ((await page.locator("#status").getAttribute("data-phase")) !== "running") break;
       delays.push((await page.evaluate(MEASURE_PAUSE)) as number);
     }
     delays.sort((a, b) => a - b);
-    expect(delays.length).toBeGreaterThan(4);
-    // A quarter of them: whatever else this machine does makes some longer, and none shorter.
-    expect(delays[Math.floor(delays.length / 4)]).toBeLessThan(16.7);
+    expect(delays[delays.length >> 1]).toBeLessThan(16.7 * share());
     await leave();
   });
 
@@ -82,18 +87,20 @@ describePage("time", ({ openPage }) => {
     await press(page, "n");
     await chooseTerminal(page, "host1");
     await page.keyboard.type("ping -c 2 192.168.77.12\n");
-    await expect.poll(() => terminalText(page, "host1")).toContain("2 packets transmitted");
+    await expect.poll(() => terminalText(page, "host1"), SOON).toContain("2 packets transmitted");
     await phase(page, "ready");
     const shown = await terminalText(page, "host1");
     await page.locator("#status").click();
     await press(page, "n", ".");
     await chooseTerminal(page, "host1");
     await page.keyboard.type("echo later\n");
-    await expect.poll(() => page.locator("#status").textContent()).toContain("1 typed line waiting");
+    await expect
+      .poll(() => page.locator("#status").textContent(), SOON)
+      .toContain("what was typed runs when time goes on");
     await page.locator("#status").click();
     await press(page, "n");
-    await expect.poll(() => terminalText(page, "host1")).toContain("later");
-    await press(page, "b", "b", "b", "b");
+    await expect.poll(() => terminalText(page, "host1"), SOON).toContain("later");
+    await press(page, "b", "b", "b");
     expect(await page.locator("#status").textContent()).toMatch(/step 1 of 22.*4 to come again/);
     await press(page, "n");
     expect(await terminalText(page, "host1")).toBe(shown);
@@ -111,8 +118,9 @@ describePage("time", ({ openPage }) => {
     const ended = await now(page);
     const span = ((await page.evaluate("performance.now()")) as number) - wall;
     await press(page, " ");
-    expect((ended - begin) / 1e6 / span).toBeGreaterThan(0.08);
-    expect((ended - begin) / 1e6 / span).toBeLessThan(0.11);
+    // Never more; less where this machine has other things to do.
+    expect((ended - begin) / 1e6 / span).toBeLessThan(0.105);
+    expect((ended - begin) / 1e6 / span).toBeGreaterThan(0.08 / share());
     await page.selectOption("#speed", { label: "as fast as it can" });
     await page.locator("#status").click();
     await runAll(page);
@@ -121,6 +129,17 @@ describePage("time", ({ openPage }) => {
     await page.keyboard.press("n");
     await page.keyboard.press("Escape");
     expect(await page.locator("#help").isVisible()).toBe(false);
+    const end = await now(page);
+    await page.locator("#timeline").focus();
+    for (const key of ["ArrowLeft", "ArrowLeft", "Escape", "PageDown", "ArrowLeft"]) await page.keyboard.press(key);
+    expect(await now(page)).toBe(end);
+    const chosen = await page.locator("#timeline").getAttribute("aria-valuenow");
+    await press(page, "Enter");
+    expect((await now(page)) / 1e9).toBeCloseTo(Number(chosen), 6);
+    expect(await now(page)).toBeLessThan(end);
+    await page.locator("#status").click();
+    await press(page, " ");
+    expect(await now(page)).toBe(end);
     await page.keyboard.press("j");
     await page.locator("#journal tbody tr").nth(2).locator("button").click();
     await stands(page);

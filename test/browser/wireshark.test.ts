@@ -106,6 +106,11 @@ describePage("packets as in Wireshark", ({ openPage }) => {
     );
     await soon(() => text(page, "pre.fields")).toMatch(/ethertype IPv4 .*proto ESP \(50\)/);
     await soon(() => text(page, "#bytes")).toMatch(/^0000 {2}([0-9a-f]{2} ){8}/);
+    await page.locator(".rows").focus();
+    await page.keyboard.press("Shift+F10");
+    await page.getByRole("menuitem", { name: "Apply as filter: source 192.168.77.11" }).press("Enter");
+    expect(await page.inputValue("#filter")).toBe("src=192.168.77.11");
+    await displayed(page).toMatch(/^\d\d\d of 1,436 displayed$/);
     await filter(page, "nonsense=1");
     await soon(() => text(page, "#filter-problem")).toMatch(/^filter: nonsense=: expected one of host=/);
     await leave();

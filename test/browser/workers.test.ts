@@ -1,22 +1,22 @@
 /** Several workers in a browser: the same bytes, the same errors. */
+import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
-import {
-  chooseTerminal,
-  describePage,
-  ready,
-  runAll,
-  runInNode,
-  saved,
-  terminalText,
-  typeLine,
-} from "../support/page.ts";
+import { chooseTerminal, describePage, runAll, runInNode, saved, terminalText, typeLine } from "../support/page.ts";
+
+/** Begins the lab again with so many workers, once a step has run: so the new run can be told from the old one. */
+async function chooseWorkers(page: Page, count: number): Promise<void> {
+  const status = page.locator("#status");
+  await page.click("#step");
+  await status.filter({ hasText: "ready, step 1 of" }).waitFor();
+  await page.getByLabel("Workers").selectOption(String(count));
+  await status.filter({ hasText: "ready, step 0 of" }).waitFor();
+}
 
 describePage("workers", ({ openPage }) => {
   it("two of them give the trace, the keys and the transcript of Node", async () => {
     const { page, leave } = await openPage("encrypted");
-    await page.getByLabel("Workers").selectOption("2");
-    await expect.poll(() => page.workers().length).toBe(3);
-    await ready(page);
+    await chooseWorkers(page, 2);
+    expect(page.workers().length).toBe(3);
     await runAll(page);
     const expected = runInNode("encrypted");
     expect((await saved(page, "#save-trace")).equals(expected.trace)).toBe(true);
@@ -33,10 +33,7 @@ describePage("workers", ({ openPage }) => {
   it("one that dies ends the emulation with its error; it can be begun again", async () => {
     const { page, complaints } = await openPage("standalone");
     const status = page.locator("#status");
-    await page.click("#step");
-    await status.filter({ hasText: "ready, step 1 of" }).waitFor();
-    await page.getByLabel("Workers").selectOption("2");
-    await status.filter({ hasText: "ready, step 0 of" }).waitFor();
+    await chooseWorkers(page, 2);
     await page.workers()[1]?.evaluate("void setTimeout(() => { throw new Error('a bit flipped'); })");
     await expect.poll(() => page.getByRole("alert").textContent()).toMatch(/emulation ended: .*a bit flipped/);
     await page.click("#run");
@@ -44,7 +41,7 @@ describePage("workers", ({ openPage }) => {
     expect(complaints.join()).toContain("a bit flipped");
     await page.click("#restart");
     await status.filter({ hasText: "ready, step 0 of" }).waitFor();
-    expect(await page.getByRole("alert").isVisible()).toBe(false);
+    await expect.poll(() => page.getByRole("alert").isVisible()).toBe(false);
     await page.context().close();
   });
 

@@ -1,4 +1,5 @@
 import { deflateRawSync } from "node:zlib";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.ts";
 import { fileName, formatLink, fromBase64Url, type LabLink, parseLink, toBase64Url } from "../../src/lab/link.ts";
@@ -43,6 +44,42 @@ describe("links", () => {
   it("one that is too long is refused", () => {
     const bytes = new Uint8Array(20_000).map((_, i) => (i * 7919) % 256);
     expect(() => formatLink({ packed: { name: "x", bytes }, settings: {} })).toThrow(/characters, more than the 16000/);
+  });
+
+  it("whatever stands in an address: a link, or one clear message", () => {
+    const part = fc.constantFrom(
+      "lab=",
+      "text=",
+      "name=",
+      "seed=",
+      "set=",
+      "t=",
+      "&",
+      "#",
+      "=",
+      "a",
+      "%",
+      "%41",
+      "1s",
+      "-_",
+      "é",
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(part).map((parts) => parts.join("")),
+        ),
+        (text) => {
+          try {
+            const link = parseLink(text);
+            if (link !== undefined) expect(parseLink(formatLink(link))).toEqual(link);
+          } catch (error) {
+            expect(error).toBeInstanceOf(UserError);
+          }
+        },
+      ),
+    );
   });
 
   it("base64url is RFC 4648's", () => {

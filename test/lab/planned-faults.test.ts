@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseLab } from "../../src/lab/parse.ts";
 import { PlannedFaults } from "../../src/lab/planned-faults.ts";
+import { readPcapng } from "../../src/pcap-writer/index.ts";
 import type { Pace } from "../../src/scheduler/pace.ts";
 import { runLab } from "../support/lab.ts";
 
@@ -40,15 +41,29 @@ describe("faults at a point of the run", () => {
 
   it("no quiet time is skipped beyond one", async () => {
     const text = lab(`
-  - fault: { host: b, at: 1h30m, link: down }
+  - fault: { host: b, at: 1h30m0.5s, drop: esp }
   - wait: 2h
-  - b: ip -s link show eth0
   - a: ping -c 1 -W 1 192.168.77.12
-    exit: 1
 `);
-    const { steps, end } = (await runLab(parseLab("lab.yaml", text))).result;
-    expect(steps.flatMap(({ failures }) => failures)).toEqual([]);
-    expect(end).toBeGreaterThan(2 * 3600e9);
+    const { trace } = await runLab(parseLab("lab.yaml", text));
+    const comments = [...readPcapng(trace)].flatMap((record) => (record.kind === "packet" ? record.comments : []));
+    const ends = comments.flatMap((comment) => /from \S+ to (\S+);/.exec(comment)?.[1] ?? []);
+    // What warms up before it is run.
+    expect(ends).toEqual(["1h20m0s", "1h50m0s"]);
+  });
+
+  it("are the same with two workers", async () => {
+    const text = lab(`
+  - fault: { host: b, at: 2.1234567s, latency: 3ms }
+  - fault: { partition: [[a], [b]], at: 3.3s }
+  - fault: { heal: true, at: 5.000000001s }
+  - a: ping -c 6 -W 1 192.168.77.12
+    expect: ["6 packets transmitted, 4 packets received"]
+`);
+    const plan = parseLab("lab.yaml", text);
+    const [one, two] = [await runLab(plan), await runLab(plan, { workers: 2 })];
+    expect(two.transcript).toBe(one.transcript);
+    expect(Buffer.from(two.trace).equals(Buffer.from(one.trace))).toBe(true);
   });
 
   it("are said in words, and checked", () => {

@@ -85,7 +85,10 @@ describe("marks", () => {
     const [a, b] = net.veth(one, two, ["eth0", "eth0"], [1, 2]);
     net.addr(a, "10.0.0.1", 24);
     net.addr(b, "10.0.0.2", 24);
-    for (const dev of [a, b]) net.up(dev);
+    for (const dev of [a, b]) {
+      net.up(dev);
+      net.capture(dev);
+    }
     net.run(SEC);
     records(net);
     net.x["marksSet"](1);

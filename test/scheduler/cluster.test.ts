@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { MS, SEC, US } from "../../src/base/time.ts";
+import { FOREVER, MS, SEC, US } from "../../src/base/time.ts";
 import type { WasmModule } from "../../src/kernel/wasm.ts";
 import type { CapturedFrame, CapturePoint, CaptureSink } from "../../src/scheduler/captures.ts";
 import { Cluster } from "../../src/scheduler/cluster.ts";
@@ -8,7 +8,7 @@ import type { SimCounters } from "../../src/scheduler/counters.ts";
 import type { Fault } from "../../src/scheduler/faults.ts";
 import type { HostEvent } from "../../src/scheduler/machine.ts";
 import { nodePlatform } from "../../src/scheduler/node-adapter.ts";
-import type { Pace } from "../../src/scheduler/pace.ts";
+import { type Pace, type PartReport, WATCH } from "../../src/scheduler/pace.ts";
 import { resolveTopology, type Topology } from "../../src/scheduler/topology.ts";
 import { type BuiltWorker, buildWorker } from "../support/build-worker.ts";
 import { kernelBuilt, kernelModule } from "../support/kernel.ts";
@@ -16,6 +16,13 @@ import { createMachine, type MeshConfig, type MeshEvent } from "../support/mesh-
 import { RandomPace } from "../support/random-pace.ts";
 
 const HOSTS = 6;
+
+/** Of each part that ended for what it watched for, the instant. */
+function noteStops(stops: number[]): (report: PartReport) => void {
+  return ({ now, seen }) => {
+    if (seen !== 0) stops.push(now - 1);
+  };
+}
 
 /** Hashes points and frames in the order in which they come. */
 class HashSink implements CaptureSink {
@@ -167,6 +174,62 @@ describe.skipIf(!kernelBuilt)("cluster (needs build/kernel.wasm)", () => {
       expect(pace.parts).toBeGreaterThan(100);
       for (const count of Object.values(pace.seen)) expect(count).toBeGreaterThan(1);
     }
+  });
+
+  it.each([1, 2])(
+    "stops at each instant with a frame and at no other, and at each event (%i workers)",
+    async (workers) => {
+      const times = new Set<number>();
+      const stops: number[] = [];
+      const sink: CaptureSink = { point: () => {}, frame: ({ time }) => times.add(time) };
+      const frames = { grant: () => ({ until: FOREVER, watch: WATCH.frame }), ran: noteStops(stops) };
+      const first = await cluster(mesh("1"), workers, { sink, pace: frames });
+      await first.runUntil(20 * MS);
+      await first.stop();
+      expect(stops.length).toBeGreaterThan(100);
+      expect(stops).toEqual([...times]);
+
+      const [expected, events] = [[] as number[], [] as number[]];
+      let run: Cluster | undefined;
+      const pace: Pace = {
+        async grant() {
+          expected.push((await run?.nextEvent()) ?? -1);
+          return { until: FOREVER, watch: WATCH.event };
+        },
+        ran: noteStops(events),
+      };
+      run = await cluster(mesh("1"), workers, { pace });
+      await run.runUntil(5 * MS);
+      await run.stop();
+      expect(events.length).toBeGreaterThan(100);
+      expect(events).toEqual(expected.slice(0, events.length));
+      expect(expected.length - events.length).toBeLessThanOrEqual(1);
+    },
+  );
+
+  it.each([1, 2])("stops on the grid after an event, whatever part it came in (%i workers)", async (workers) => {
+    const answered = async (pace?: Pace): Promise<number[]> => {
+      const run = await cluster(mesh("1"), workers, { pace });
+      const stops: number[] = [];
+      for (let i = 0; i < 5; i++) stops.push((await run.runUntilEvent(() => true, SEC)).time);
+      await run.stop();
+      return stops;
+    };
+    const free = await answered();
+    expect(new Set(free).size).toBe(5);
+    expect(await answered({ grant: (now) => ({ until: now + 37 * US }) })).toEqual(free);
+    expect(await answered({ grant: () => ({ until: FOREVER, watch: WATCH.event }) })).toEqual(free);
+  });
+
+  it("returns where its pace ends it", async () => {
+    let parts = 0;
+    const pace: Pace = { grant: (now) => (parts++ === 3 ? undefined : { until: now + MS }) };
+    const run = await cluster(mesh("1"), 1, { pace });
+    await run.runUntil(SEC);
+    expect(run.now).toBe(3 * MS);
+    parts = 2;
+    expect(await run.runUntilEvent(() => false, SEC)).toEqual({ time: 4 * MS, event: undefined });
+    await run.stop();
   });
 
   it.each(["11", "20"])(

@@ -12,6 +12,7 @@ import { LinkButton } from "./labs/link-button.ts";
 import { PacketsView } from "./packets/packets.ts";
 import { element, Hub, type Page, showProblem } from "./page.ts";
 import { SaveBar } from "./save-bar.ts";
+import { addSkips } from "./skip.ts";
 import { Stage } from "./stage.ts";
 import { SwarmView } from "./swarm/view.ts";
 import { TablesView } from "./tables/view.ts";
@@ -35,6 +36,7 @@ export class App implements Page {
 
   constructor(session: Remote<SessionApi>) {
     this.session = session;
+    addSkips();
     new TimeBar(this, element("time"));
     new SaveBar(this, element("save"));
     addWorkers(this, element("save"));
@@ -93,6 +95,8 @@ export class App implements Page {
     });
     this.#told = asked;
     this.#open = lab;
+    // Whatever went wrong meanwhile went wrong in the lab before.
+    showProblem(undefined);
     document.title = `${name} – swarmwire`;
     this.hub.tell("lab", lab);
     for (const event of early) this.#take(event);

@@ -279,6 +279,7 @@ export class Emulation implements Hands {
         speed: clock.speed,
         reached: clock.reached,
         behind: clock.behind,
+        typed: this.terminals.pending,
         waiting,
         done: journal.done.length,
         ahead: journal.ahead.length,

@@ -64,6 +64,7 @@ describe("the wire", () => {
     const sent = all.filter(({ direction }) => direction === 2);
     const bits = (some: readonly CapturedFrame[]): number => some.reduce((total, { length }) => total + 8 * length, 0);
     expect(timeline.total("frames")).toBe(sent.length);
+    expect(timeline.total("bits")).toBe(bits(sent));
     expect(timeline.total("host host1")).toBe(bits(sent.filter(({ hostIndex }) => hostIndex === 0)));
     expect(timeline.total("host host2")).toBe(bits(sent.filter(({ hostIndex }) => hostIndex === 1)));
     const kinds = timeline.names().filter((name) => name.startsWith("traffic "));

@@ -4,6 +4,8 @@ import { parseIpv4 } from "../../../src/base/addr.ts";
 import type { PacketMark } from "../../../src/kernel/marks.ts";
 import type { EntryText } from "../../../src/lab/inspect/entry-ref.ts";
 import type { Journey, Stage } from "../../../web/session/follow/protocol.ts";
+import { StageMaker } from "../../../web/session/follow/stages.ts";
+import { roadTree } from "../../../web/session/follow/tree.ts";
 import { type FollowedRun, followLab, storyOf } from "../../support/follow.ts";
 import { galleryLab, labOf } from "../../support/lab.ts";
 
@@ -136,6 +138,54 @@ describe("a request through the routing mesh", () => {
       "worker-1/host: DNAT | destination 172.18.0.1:36448 → 192.168.77.12:36448 (tracked connection)",
       "worker-1/host: SNAT | source 172.18.0.2:80 → 192.168.77.12:80 (tracked connection)",
     ]);
+  });
+});
+
+describe("the entries behind a request through the routing mesh", () => {
+  it("are printed as the tools print them now", async () => {
+    const run = await followLab(galleryLab("docs/000-ingress"));
+    // The lab makes the ingress network anew: the service behind its second mark is there at the end.
+    const request = run.find(marked((mark) => mark.kind === "ipvs" && mark.fwmark === 258 && mark.scheduled));
+    const behind = async (title: string) =>
+      await entryOf(
+        run,
+        request.stages.find((stage) => stage.title === title),
+      );
+    expect((await behind("IPVS")).text).toMatch(/^FWM {2}258 rr\n {2}-> 10\.0\.2\.5:0 +Masq +1 +\d+ +\d+ *$/m);
+    expect((await behind("delivered: TCP listener")).text).toMatch(/^tcp {2}LISTEN.*0\.0\.0\.0:80/m);
+    expect((await behind("DNAT")).text).toMatch(
+      /^-A DOCKER-INGRESS -p tcp .*--dport 80 -j DNAT --to-destination 172\.18\.0\.2:80\n$/,
+    );
+    expect((await behind("route")).text).toMatch(/ dev docker_gwbridge proto kernel scope link src 172\.18\.0\.1 \n$/);
+    const [back] = request.links.filter(({ text }) => text.includes("Flags [S.]"));
+    const tracked = run
+      .journey(back?.journey ?? 0)
+      .stages.find(({ detail }) => detail.endsWith("(tracked connection)"));
+    const { command, text } = await entryOf(run, tracked);
+    expect(command).toBe("conntrack -L");
+    expect(text).toMatch(/^tcp +6 \d+ TIME_WAIT src=.* dport=80 .*\n$/);
+    await run.session.close();
+  });
+});
+
+describe("all packets of a lab", () => {
+  /** Roads on which something comes behind a packet's end, or a receiver behind nobody who sent. */
+  function oddities(stages: readonly Stage[]): string[] {
+    const odd = stages.slice(0, -1).filter(({ kind }) => kind === "drop");
+    const branches = stages.flatMap(({ branches: all }) => all);
+    return [
+      ...odd.map(({ title, host, namespace }) => `${title} at ${host}/${namespace}`),
+      ...branches.flatMap((one) => oddities(one.stages)),
+    ];
+  }
+
+  it("nothing comes behind a drop, and hardly one is still under way at the end", async () => {
+    const run = await followLab(galleryLab("docs/000-ingress"));
+    await run.session.close();
+    const roads = [...run.log.journeys()].map(([, hops]) => new StageMaker(run.context).road(roadTree(hops)));
+    expect(roads.flatMap(oddities)).toEqual([]);
+    const open = roads.filter((stages) => !["drop", "deliver"].includes(stages.at(-1)?.kind ?? ""));
+    expect(open.length).toBeLessThan(roads.length / 50);
   });
 });
 

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { completionsAt, namesIn } from "../../../web/page/labs/editor/complete.ts";
 import { type Place, placeAt } from "../../../web/page/labs/editor/place.ts";
@@ -59,6 +60,37 @@ describe("the place of the cursor", () => {
     const text = `${HOSTS}steps:\n  - host1: 'a: {b'\n  - fault: { host: [host1, "h,2"], loss: 1% }\n  - host1: |\n      x: [\n`;
     for (let i = 0; i <= text.length; i++) expect(() => placeAt(text.slice(0, i), i)).not.toThrow();
   });
+});
+
+it("finds a place in whatever is typed", () => {
+  const part = fc.constantFrom(
+    "steps:",
+    "hosts:",
+    "\n",
+    "  ",
+    "- ",
+    "a: ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "|",
+    "'",
+    '"',
+    "#",
+    "x",
+    "é",
+  );
+  fc.assert(
+    fc.property(fc.array(part), fc.nat(), (parts, at) => {
+      const text = parts.join("");
+      const found = placeAt(text, at % (text.length + 1));
+      if (found === undefined) return;
+      expect(found.from).toBeLessThanOrEqual(at % (text.length + 1));
+      completionsAt(found, namesIn(text));
+    }),
+  );
 });
 
 describe("completion", () => {

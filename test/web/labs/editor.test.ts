@@ -1,8 +1,6 @@
-import { EditorState, Transaction } from "@codemirror/state";
 import { describe, expect, it } from "vitest";
 import { galleryNames, readLab } from "../../../src/cli/labs.ts";
-import { indentAfter } from "../../../web/page/labs/editor/commands.ts";
-import { history, historyKeys } from "../../../web/page/labs/editor/history.ts";
+import { indentAfter } from "../../../web/page/labs/editor/new-line.ts";
 import { runStateOf } from "../../../web/page/labs/editor/run-state.ts";
 import { parseSettings } from "../../../web/page/labs/editor/settings.ts";
 import { FIRST_LAB, galleryGroups, matches } from "../../../web/page/labs/groups.ts";
@@ -72,42 +70,6 @@ describe("the editor", () => {
     expect(indentAfter("  - host1: ls")).toBe("    ");
     expect(indentAfter("  host1: {}")).toBe("  ");
     expect(indentAfter("# a comment:")).toBe("");
-  });
-
-  it("undoes what was typed in one go, and does it again", () => {
-    let state = EditorState.create({ doc: "ab", extensions: [history()] });
-    const view = {
-      dispatch: (transaction: Transaction) => {
-        state = transaction.state;
-      },
-    };
-    const press = (key: string) =>
-      historyKeys
-        .find((one) => one.key === key)
-        ?.run?.({
-          ...view,
-          get state() {
-            return state;
-          },
-        } as never);
-    const type = (insert: string, from: number, time: number) => {
-      const annotations = [Transaction.time.of(time), Transaction.userEvent.of("input.type")];
-      state = state.update({ changes: { from, insert }, annotations }).state;
-    };
-    type("c", 2, 1000);
-    type("d", 3, 1100);
-    type("e", 4, 5000);
-    expect(press("Mod-z")).toBe(true);
-    expect(state.doc.toString()).toBe("abcd");
-    press("Mod-z");
-    expect(state.doc.toString()).toBe("ab");
-    expect(press("Mod-z")).toBe(false);
-    press("Mod-y");
-    press("Mod-y");
-    expect(state.doc.toString()).toBe("abcde");
-    press("Mod-z");
-    type("x", 0, 9000);
-    expect(press("Mod-y")).toBe(false);
   });
 
   it("knows the step that runs", () => {

@@ -39,7 +39,7 @@ describe("the records of a run", () => {
         entry(7, line("ls")),
         entry(9, { kind: "pass", end: 12e9, horizon: 12e9 }),
       ],
-      [ran(3, 4, "echo \\\nx"), ran(7, 7.2, "ls", { terminal: "c1", exit: 2, answer: true })],
+      [ran(3, 3.9, "echo \\\nx"), ran(7, 7.2, "ls", { terminal: "c1", exit: 2, answer: true })],
     );
     expect(records.map((record) => (record.kind === "fault" ? `fault ${record.within}` : record.kind))).toEqual([
       "step",
@@ -62,15 +62,19 @@ describe("the records of a run", () => {
         entry(2, { kind: "key", terminal: { name: "a", host: "a" }, key: "interrupt" }, "within"),
         entry(3, line("ls"), "within"),
         entry(4, { kind: "step" }),
+        entry(20, { kind: "step" }),
+        entry(21, line("id"), "within"),
+        entry(30, { kind: "close", terminal: { name: "a (2)", host: "a" } }),
       ],
-      [ran(1, 10, "sleep 9"), ran(3, 4, "ls"), ran(5, 6, "y", { answer: true })],
+      [ran(1, 10, "sleep 9"), ran(3, 4, "ls"), ran(5, 6, "y", { answer: true }), ran(21, 22, "id")],
     ).flatMap((record) => (record.kind === "other" ? [record.text] : []));
     expect(said).toEqual([
       "Ctrl-C on a at 2s",
       'that "ls" was typed on a at 3s, while another command ran',
-      'that "ls" was typed on a at 3s, while a step ran',
       "that a step began at 4s, while what was typed still ran",
       'the answer "y" on a at 5s',
+      'that "id" was typed on a at 21s, while a step ran',
+      "that a (2) was closed at 30s",
     ]);
   });
 });

@@ -1,4 +1,6 @@
 /** Going back in time: what had happened up to there has happened again, to the byte. */
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { MS, SEC, type Time } from "../../../src/base/time.ts";
 import type { LabPlan } from "../../../src/lab/plan.ts";
@@ -11,9 +13,14 @@ import { timeApi } from "../../../web/session/time/api.ts";
 import type { Status } from "../../../web/session/time/protocol.ts";
 import { galleryLab, labOf, runLab } from "../../support/lab.ts";
 
+/** Worker threads of Node run what is built. */
+const BUILT = pathToFileURL(`${join(import.meta.dirname, "../../../dist/src")}/`);
+const WORKER = new URL("worker.js", BUILT);
+const MACHINES = new URL("lab/machine.js", BUILT).href;
+
 /** A session as the page has one. */
 class Visit {
-  readonly context = new SessionContext({ kernel: loadKernel, platform: nodePlatform(), machines: "" });
+  readonly context = new SessionContext({ kernel: loadKernel, platform: nodePlatform(WORKER), machines: MACHINES });
   readonly time = timeApi(this.context);
   status: Status | undefined;
   /** What terminals show, by host; the transcript by "". */
@@ -93,8 +100,9 @@ class Visit {
 const before = (frames: readonly string[], time: Time): string[] =>
   frames.filter((frame) => Number(frame.split(" ")[0]) < time);
 
-async function opened(plan: LabPlan): Promise<Visit> {
+async function opened(plan: LabPlan, workers = 1): Promise<Visit> {
   const visit = new Visit();
+  visit.context.workers = workers;
   await visit.open(plan);
   return visit;
 }
@@ -102,25 +110,28 @@ async function opened(plan: LabPlan): Promise<Visit> {
 /** Two hosts of which nothing is wanted. */
 const PAIR = labOf("name: pair\nhosts: { a: {}, b: {} }\nsteps:\n  - a: echo one\n  - b: echo two");
 
-it("runs a lab half, goes back, runs on: the frames up to there and the whole trace are the same", async () => {
-  const plan = galleryLab("standalone");
-  const expected = await runLab(plan);
-  const visit = await opened(plan);
-  await visit.stand(() => visit.time.jump(4 * SEC + 123));
-  expect(visit.status).toMatchObject({ now: 4 * SEC + 123 });
-  const [frames, texts] = [visit.frames(), visit.texts];
-  expect(frames.length).toBeGreaterThan(20);
-  const back = 3 * SEC + 456_789;
-  await visit.stand(() => visit.time.jump(back));
-  expect(visit.status).toMatchObject({ now: back, phase: "paused", known: 4 * SEC + 123 });
-  expect(visit.frames()).toEqual(before(frames, back));
-  await visit.stand(() => visit.time.jump(4 * SEC + 123));
-  expect([visit.frames(), visit.texts]).toEqual([frames, texts]);
-  await visit.stand(() => visit.time.run());
-  expect(visit.status?.phase).toBe("done");
-  expect(Buffer.from(visit.trace()).equals(expected.trace)).toBe(true);
-  await visit.close();
-});
+it.each([1, 2])(
+  "runs a lab half, goes back, runs on: the frames up to there and the whole trace are the same (%i workers)",
+  async (workers) => {
+    const plan = galleryLab("standalone");
+    const expected = await runLab(plan);
+    const visit = await opened(plan, workers);
+    await visit.stand(() => visit.time.jump(4 * SEC + 123));
+    expect(visit.status).toMatchObject({ now: 4 * SEC + 123 });
+    const [frames, texts] = [visit.frames(), visit.texts];
+    expect(frames.length).toBeGreaterThan(20);
+    const back = 3 * SEC + 456_789;
+    await visit.stand(() => visit.time.jump(back));
+    expect(visit.status).toMatchObject({ now: back, phase: "paused", known: 4 * SEC + 123 });
+    expect(visit.frames()).toEqual(before(frames, back));
+    await visit.stand(() => visit.time.jump(4 * SEC + 123));
+    expect([visit.frames(), visit.texts]).toEqual([frames, texts]);
+    await visit.stand(() => visit.time.run());
+    expect(visit.status?.phase).toBe("done");
+    expect(Buffer.from(visit.trace()).equals(expected.trace)).toBe(true);
+    await visit.close();
+  },
+);
 
 describe("what is done to a run", () => {
   /** A line, one that is interrupted while time stands, a fault within a line and one between, and time that passes. */

@@ -61,6 +61,7 @@ export class Plot {
     const title = document.createElement("h3");
     title.textContent = chart.title;
     title.id = `chart-title-${chart.id}`;
+    element.setAttribute("role", "group");
     element.setAttribute("aria-labelledby", title.id);
     this.#toggle = button("Table", () => this.#showTable(this.#table.hidden !== false));
     this.#toggle.setAttribute("aria-pressed", "false");

@@ -27,6 +27,9 @@ export class FaultPanel {
   readonly #filters = document.createElement("datalist");
   #targets: FaultTargets = { hosts: [], networks: [], fabric: undefined };
   #checked = 0;
+  /** Entries of the journal, and the list, when it was shown last. */
+  #done = 0;
+  #listed = "";
 
   /** @param bar the button comes here */
   constructor(page: Page, bar: HTMLElement) {
@@ -48,8 +51,10 @@ export class FaultPanel {
     page.hub.on("lab", () => page.attempt(this.#load()));
     page.hub.on("host", ({ host }) => this.#choose(host));
     page.hub.on("break", ({ host }) => this.open(host));
-    page.hub.on("status", () => {
-      if (!this.#panel.hidden) page.attempt(this.#list());
+    page.hub.on("status", ({ done }) => {
+      if (this.#panel.hidden || done === this.#done) return;
+      this.#done = done;
+      page.attempt(this.#list());
     });
   }
 
@@ -128,7 +133,6 @@ export class FaultPanel {
     if (!targets.hosts.includes(this.#hosts.value)) this.#hosts.value = targets.hosts.at(-1) ?? "";
     this.#leaf.value = "";
     this.#spine.value = "";
-    this.#made.replaceChildren();
     this.#changed(false);
     await this.#list();
   }
@@ -180,13 +184,11 @@ export class FaultPanel {
 
   async #list(): Promise<void> {
     const made = await this.#page.session.madeFaults();
-    if (made.length === this.#made.childElementCount) return;
+    const lines = made.map(({ time, text }: MadeFault) => `${formatDuration(time)}  ${text}`);
+    if (lines.join("\n") === this.#listed) return;
+    this.#listed = lines.join("\n");
     this.#made.replaceChildren(
-      ...made.map(({ time, text }: MadeFault) => {
-        const item = document.createElement("li");
-        item.textContent = `${formatDuration(time)}  ${text}`;
-        return item;
-      }),
+      ...lines.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
     );
   }
 }

@@ -19,6 +19,9 @@ export class JourneyTable {
   constructor(chosen: (stage: Stage) => void) {
     this.#chosen = chosen;
     this.element.className = "journey-table";
+    this.element.tabIndex = 0;
+    this.element.setAttribute("role", "group");
+    this.element.setAttribute("aria-label", "The packet's life as a table");
     const table = document.createElement("table");
     table.setAttribute("role", "treegrid");
     table.setAttribute("aria-label", "Stages of the packet's life");

@@ -4,6 +4,7 @@ import type { LabRequest } from "../../session/labs/protocol.ts";
 import { button, element, type Page, showProblem } from "../page.ts";
 import { save } from "../save.ts";
 import type { Stage } from "../stage.ts";
+import { Dialog } from "../time/dialog.ts";
 import { Address, type Asked, askedBy, fragmentOf } from "./address.ts";
 import { type LabFileShown, LabView } from "./editor/view.ts";
 import { chooseFile, type LabText, takeDrops } from "./files.ts";
@@ -34,6 +35,7 @@ export class Labs {
   readonly #view: LabView;
   readonly #address: Address;
   readonly #delete: HTMLButtonElement;
+  readonly #forgetting = new Dialog("forget", "Delete a lab of yours");
   /** Virtual time. */
   #now = 0;
   /** The last change that there was no room for. */
@@ -43,7 +45,7 @@ export class Labs {
     this.#page = page;
     this.#stage = stage;
     this.#gallery = new Gallery(page, element("lab-filter"), element("labs"));
-    this.#delete = button("Delete", () => this.#forget());
+    this.#delete = button("Delete…", () => this.#askToForget());
     this.#delete.id = "lab-delete";
     this.#view = new LabView(page, { edited: (file) => this.#edited(file), buttons: this.#buttons() });
     stage.add(this.#view);
@@ -143,21 +145,30 @@ export class Labs {
     const name = own ? before : this.#kept.freeName(before);
     const isNew = this.#kept.text(name) === undefined;
     this.#lost = !this.#kept.put(name, text);
-    if (isNew) this.#listKept();
-    return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept in this browser" };
+    if (isNew) this.#listKept(name);
+    return { name, note: this.#lost ? "edited; no room to keep it here: save it" : "edited, kept here" };
   }
 
-  #forget(): void {
+  #askToForget(): void {
     const { name } = this.#view.file;
-    this.#kept.remove(name);
-    this.#listKept();
-    this.#page.attempt(this.#page.open(FIRST));
+    const dialog = this.#forgetting;
+    const text = document.createElement("p");
+    text.textContent = `${name} is kept in this browser only, and can't be had back.`;
+    const forget = button("Delete it", () => {
+      dialog.close();
+      this.#kept.remove(name);
+      this.#listKept();
+      this.#page.attempt(this.#page.open(FIRST));
+    });
+    forget.id = "lab-forget";
+    dialog.body.replaceChildren(text, forget);
+    dialog.open();
   }
 
-  #listKept(): void {
-    const { name, own } = this.#view.file;
-    this.#delete.hidden = !own || this.#kept.text(name) === undefined;
-    this.#gallery.own(this.#kept.list(), own ? name : undefined, (lab) => this.#page.attempt(this.#openText(lab)));
+  /** @param open which of the user's own is in the editor */
+  #listKept(open = this.#view.file.own ? this.#view.file.name : undefined): void {
+    this.#delete.hidden = open === undefined || this.#kept.text(open) === undefined;
+    this.#gallery.own(this.#kept.list(), open, (lab) => this.#page.attempt(this.#openText(lab)));
   }
 }
 

@@ -7,7 +7,7 @@ type Rgb = readonly [number, number, number];
 const CONTRAST_AA = 4.5;
 /** On a dark page, light backgrounds keep their hue at this lightness, and that much of their saturation. */
 const DARK_LIGHTNESS = 0.2;
-const DARK_SATURATION = 0.45;
+const DARK_SATURATION = 0.35;
 /** Backgrounds lighter than this are turned dark on a dark page; the others are dark already. */
 const LIGHT = 0.3;
 const WHITE: Rgb = [255, 255, 255];

@@ -238,7 +238,11 @@ export class Dissection implements FilterDissectors {
     return this.#enqueue(async () => {
       const range = this.#loaded;
       if (range === undefined) return { matched: 0, found: [] };
+      const begun = performance.now();
       const { matched, frames } = await this.#remote.filter(text, skip, limit);
+      // What a filter takes after a load counts as the load's.
+      this.#ended = performance.now();
+      this.#cost += this.#ended - begun;
       return { matched, found: Array.from(frames, (frame) => frame + range.from) };
     });
   }

@@ -111,14 +111,14 @@ export class Filters {
   /** The dissectors have all of it before them, anew: what was found is found again. */
   reloaded(): void {
     if (this.#text !== "" && this.#wireshark && !this.#dissection.partial && !this.#busy)
-      this.#start(() => this.#whole());
+      this.#start(() => this.#whole(false));
   }
 
   #go(): void {
     if (this.#text === "" || this.#busy || this.#scanned >= this.#displayed.all) return;
     if (!this.#wireshark) this.#start(() => this.#words(this.#run));
     else if (!this.#dissection.partial) {
-      if (!this.#running) this.#start(() => this.#whole());
+      if (!this.#running) this.#start(() => this.#whole(true));
     } else if (!this.#running || this.#displayed.all - this.#scanned >= PART_FRAMES)
       this.#start(() => this.#pieces(this.#run));
   }
@@ -149,11 +149,14 @@ export class Filters {
     }
   }
 
-  /** All of the capture is loaded. The first time, what is found is shown as it comes; later, once it is complete. */
-  async #whole(): Promise<void> {
+  /**
+   * All of the capture is loaded. The first time, what is found is shown as it comes; later, once it is complete.
+   * @param sync loads what came since
+   */
+  async #whole(sync: boolean): Promise<void> {
     const run = this.#run;
+    if (sync) await this.#dissection.sync();
     for (let complete = false; !complete; ) {
-      await this.#dissection.sync();
       const range = this.#dissection.loaded;
       if (run !== this.#run || range === undefined) return;
       const found: number[] = [];

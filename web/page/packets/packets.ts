@@ -1,27 +1,22 @@
 /** What was captured, as in Wireshark: filter, list, tree, bytes. */
 import "./packets.css";
-import type { DissectedRow } from "../../dissectors/protocol.ts";
-import type { PacketRow } from "../../session/packets/protocol.ts";
 import type { Page } from "../page.ts";
 import { aboutPackets } from "./about.ts";
-import { rowColors } from "./colors.ts";
 import { join } from "./completion.ts";
 import { DetailsView } from "./details.ts";
 import { Displayed } from "./displayed.ts";
 import { Dissection } from "./dissection.ts";
 import { FilterBar } from "./filter-bar.ts";
 import { Filters } from "./filters.ts";
-import { type ListRow, PacketList } from "./list.ts";
+import { PacketList } from "./list.ts";
 import { type MenuPlace, openMenu } from "./menu.ts";
 import { covers } from "./pacing.ts";
-import { formatTime } from "./time-format.ts";
+import { rowFilters } from "./row-filters.ts";
+import { PacketRows } from "./rows.ts";
 import { ListTools } from "./tools.ts";
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
 /** Time stands, and the capture doesn't grow. */
 const STANDS: readonly string[] = ["ready", "paused", "done"];
-/** A large capture is loaded around what is in sight once the list has rested that long. */
-const REST_MS = 400;
 
 /** Where keys are for typing. */
 const TYPING = "input, textarea, select, [contenteditable], .xterm, .cm-editor";
@@ -34,15 +29,12 @@ export class PacketsView {
   readonly #filters: Filters;
   readonly #tools: ListTools;
   readonly #bar: FilterBar;
+  readonly #rows: PacketRows;
   readonly #list: PacketList;
   readonly #details: DetailsView;
   #selected: number | undefined;
   /** The selected packet is shown without dissectors, though it could be with them. */
   #plain = false;
-  #running = false;
-  /** Of the first packet, ns. */
-  #first = 0;
-  #rest: ReturnType<typeof setTimeout> | undefined;
 
   constructor(page: Page, place: HTMLElement, details: HTMLElement) {
     this.#page = page;
@@ -85,11 +77,12 @@ export class PacketsView {
       load: () => page.attempt(this.#dissection.start()),
     });
     grid.dataset["time"] = this.#tools.format;
+    this.#rows = new PacketRows(page, this.#displayed, this.#dissection, this.#tools, () => this.#list.refresh());
     this.#list = new PacketList(grid, {
-      rows: (from, count) => this.#rows(from, count),
+      rows: (from, count) => this.#rows.rows(from, count),
       selected: (position) => this.#choose(this.#displayed.index(position)),
       entered: () => this.#details.focus(),
-      menu: (position, at) => this.#menu(position, at),
+      menu: (position, at) => page.attempt(this.#menu(position, at)),
       follows: (follows) => this.#tools.follow(follows),
     });
     this.#details = new DetailsView(details, {
@@ -117,14 +110,14 @@ export class PacketsView {
       this.#list.select(undefined);
     });
     hub.on("status", ({ frames, phase }) => {
-      this.#running = !STANDS.includes(phase);
+      const running = !STANDS.includes(phase);
+      this.#rows.running = running;
       if (frames < this.#displayed.all) this.#shrunk(frames);
       this.#displayed.grow(frames);
-      this.#dissection.status(frames, this.#running);
-      this.#filters.grown(this.#running);
+      this.#dissection.status(frames, running);
+      this.#filters.grown(running);
       this.#count();
     });
-    dark.addEventListener("change", () => this.#list.refresh());
     this.#keys();
   }
 
@@ -171,50 +164,6 @@ export class PacketsView {
     if (this.#plain && this.#selected !== undefined) this.#page.attempt(this.#detail(this.#selected));
   }
 
-  /** Rows in sight: Wireshark's where it has them, our own where not. */
-  async #rows(from: number, count: number): Promise<readonly ListRow[]> {
-    const before = this.#tools.format === "previous" ? this.#displayed.index(from - 1) : undefined;
-    const indices = Uint32Array.from({ length: count }, (_, i) => this.#displayed.index(from + i) ?? 0);
-    const asked = before === undefined ? indices : Uint32Array.of(before, ...indices);
-    const [answered, dissected, first] = await Promise.all([
-      this.#page.session.packetsAt(asked),
-      this.#dissection.rows(indices),
-      this.#page.session.packets(0, 1),
-    ]);
-    this.#first = first[0]?.time ?? 0;
-    const rows = before === undefined ? answered : answered.slice(1);
-    let previous = before === undefined ? undefined : answered[0]?.time;
-    const out: ListRow[] = [];
-    for (const [i, row] of rows.entries()) {
-      const time = formatTime(row.time, this.#tools.format, { first: this.#first, previous });
-      previous = row.time;
-      out.push(this.#row(row, from + i, time, dissected[i]));
-    }
-    this.#lookAround(indices);
-    return out;
-  }
-
-  #row(row: PacketRow, position: number, time: string, dissected: DissectedRow | undefined): ListRow {
-    const { index, length, point } = row;
-    const { source, destination, protocol } = dissected ?? row;
-    const info = dissected?.info ?? row.summary;
-    const { background, foreground } = dissected ?? {};
-    const colored = this.#tools.colors && background !== undefined && foreground !== undefined;
-    const cells = [String(index + 1), time, source, destination, protocol, String(length), info, point];
-    return { position, index, cells, colors: colored ? rowColors(background, foreground, dark.matches) : undefined };
-  }
-
-  /** A large capture: loads what is around the rows in sight, when time stands and nothing else is to do. */
-  #lookAround(indices: Uint32Array): void {
-    clearTimeout(this.#rest);
-    const middle = indices[indices.length >>> 1];
-    const { loaded, busy, partial, ready } = this.#dissection;
-    if (middle === undefined || !partial || !ready || this.#displayed.filtered || covers(loaded, middle)) return;
-    this.#rest = setTimeout(() => {
-      if (!this.#running && !busy) this.#page.attempt(this.#dissection.need(middle));
-    }, REST_MS);
-  }
-
   /** The user chose a packet. */
   #choose(index: number | undefined): void {
     if (index !== undefined) this.#page.hub.tell("packet", { index });
@@ -249,13 +198,24 @@ export class PacketsView {
     this.#details.show(title + part, details, details.from);
   }
 
-  #menu(position: number, place: MenuPlace): void {
+  async #menu(position: number, place: MenuPlace): Promise<void> {
     const index = this.#displayed.index(position);
     if (index === undefined) return;
     this.#choose(index);
+    const indices = Uint32Array.of(index);
+    const [[row], [dissected]] = await Promise.all([
+      this.#page.session.packetsAt(indices),
+      this.#dissection.rows(indices),
+    ]);
+    const values = dissected ?? row;
+    const filters = values === undefined ? [] : rowFilters(values, this.#dissection.ready);
     openMenu("Packet", place, [
       { text: "Follow packet", action: () => this.#page.hub.tell("follow", { index }) },
       { text: "Show details", action: () => this.#details.focus() },
+      ...filters.map(({ title, filter }) => ({
+        text: `Apply as filter: ${title}`,
+        action: () => this.#bar.set(filter),
+      })),
     ]);
   }
 

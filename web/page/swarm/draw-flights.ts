@@ -1,6 +1,7 @@
 /** Draws packets on their wires. */
 import type { Time } from "../../../src/base/time.ts";
 import type { Flight } from "../../session/scene/protocol.ts";
+import type { Rect } from "./geometry.ts";
 import type { SwarmModel } from "./model.ts";
 import { packetWords } from "./packet-words.ts";
 import { networkColour } from "./palette.ts";
@@ -12,8 +13,9 @@ const RADIUS = 5;
 const REACH = 3;
 /** So many packets have a word beside them; more would hide each other. */
 const MOST_WORDS = 16;
-/** Pixels that words take at most, and those that they should have. */
-const MOST_ROOM = 420;
+/** Pixels that words take: so many units of the drawing, within limits. */
+const ROOM = { units: 900, least: 120, most: 420 } as const;
+/** Words stand on the right where they have so many pixels there. */
 const LEAST_WORDS = 160;
 /** Words have no place in a drawing in which 600 units are fewer pixels. */
 const SMALL = 50;
@@ -56,8 +58,11 @@ export function drawFlights(
       else spot.count++;
     }
   }
+  const taken: Rect[] = [];
+  if (spots.size <= MOST_WORDS && pen.px(600) >= SMALL)
+    for (const spot of spots.values()) drawWords(pen, model, spot, taken);
   for (const spot of spots.values()) {
-    drawSpot(pen, model, spot, spots.size <= MOST_WORDS);
+    drawSpot(pen, model, spot);
     if (spot.flight.packet === chosen) drawRing(pen, spot);
   }
   return [...spots.values()];
@@ -76,7 +81,7 @@ export function packetAt(spots: readonly Spot[], x: number, y: number): number |
   return spots.find((spot) => Math.hypot(spot.x - x, spot.y - y) <= RADIUS + REACH)?.flight.packet;
 }
 
-function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: Spot, words: boolean): void {
+function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y }: Spot): void {
   const { context, palette, camera } = pen;
   if (x < -RADIUS || y < -RADIUS || x > camera.width + RADIUS || y > camera.height + RADIUS) return;
   const network = model.networks.byVni(flight.vni);
@@ -88,14 +93,30 @@ function drawSpot(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: 
   context.strokeStyle = palette.back;
   context.lineWidth = 1;
   context.stroke();
-  if (!words || !single) return;
-  if (pen.px(600) < SMALL) return;
+}
+
+/** What a packet is, beside it, where there is room that no other packet's words have. */
+function drawWords(pen: Pen, model: SwarmModel, { flight, x, y, single, count }: Spot, taken: Rect[]): void {
+  const { camera } = pen;
+  if (!single || x < 0 || y < 0 || x > camera.width || y > camera.height) return;
   const many = count === 1 ? "" : `${count} × `;
   const beside = RADIUS + 5;
   const onRight = camera.width - x > LEAST_WORDS || camera.width - x > x;
-  const room = Math.min(MOST_ROOM, (onRight ? camera.width - x : x) - beside);
-  const text = pen.fit(`${many}${packetWords(flight, network?.name)}`, room);
-  if (text === "") return;
-  const left = onRight ? x + beside : x - beside - text.length * pen.character;
-  pen.caption({ text, colour: palette.text }, left, y + FONT_SIZE / 2 - 1);
+  const most = Math.max(ROOM.least, Math.min(ROOM.most, pen.px(ROOM.units)));
+  const room = Math.min(most, (onRight ? camera.width - x : x) - beside);
+  const text = pen.fit(`${many}${packetWords(flight, model.networks.byVni(flight.vni)?.name)}`, room);
+  const width = text.length * pen.character;
+  const place = {
+    x: onRight ? x + beside : x - beside - width,
+    y: y - FONT_SIZE / 2 - 1,
+    width,
+    height: FONT_SIZE + 3,
+  };
+  if (text === "" || taken.some((other) => overlap(other, place))) return;
+  taken.push(place);
+  pen.caption({ text, colour: pen.palette.text }, place.x, y + FONT_SIZE / 2 - 1);
+}
+
+function overlap(a: Rect, b: Rect): boolean {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }

@@ -90,7 +90,7 @@ function drawWires(pen: Pen, host: HostState): void {
     if (room < ROOM_FOR_RATES) continue;
     const [left, line] = [pen.x(x) + 8, middle - LINE_HEIGHT / 2];
     const apart = i === host.box.wires.length - 1 || pen.px(CARD.step) >= RATES_WIDTH;
-    const words = fault === undefined ? [] : faultWords(fault);
+    const words = fault === undefined ? [] : faultWords(fault, host.place.wires[i]?.latency);
     if (rate !== undefined && bits >= 1 && apart) {
       pen.text({ text: `↑ ${bitRate(rate.txBits)}`, colour: palette.text }, left, line + FONT_SIZE / 2);
       pen.text({ text: `↓ ${bitRate(rate.rxBits)}`, colour: palette.text }, left, line + FONT_SIZE / 2 + LINE_HEIGHT);

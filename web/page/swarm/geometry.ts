@@ -27,9 +27,9 @@ export const BALANCER = { x: 840, width: 110 } as const;
 const RAIL_COUNT = 6;
 const RAIL_PITCH = 44;
 const RAIL_SHRINK = 4;
-const CONTAINERS = { left: 26, top: 420, columns: 6, pitch: 153.3, height: 110, gap: 18, lane: 14 } as const;
+const CONTAINERS = { left: 26, top: 420, columns: 4, pitch: 230, height: 82, gap: 20, lane: 12 } as const;
 /** Rows of containers of full size; each row below them has twice as many of half the size. */
-const FULL_ROWS = 2;
+const FULL_ROWS = 3;
 
 /** A bridge with its namespace around it. */
 export interface RailPlace {
@@ -107,7 +107,12 @@ export function wirePath(x: number, slot: number, spread: number, railY: number)
   if (row === 0) return [x, place.y, x, railY];
   const { left, pitch, gap, lane } = CONTAINERS;
   const column = Math.round((place.x - left) / pitch);
-  const through = left + column * pitch + (spread - 0.5) * gap * 0.7;
+  // Wires of two rows go through a gap beside each other.
+  const lanes = FULL_ROWS - 1;
+  const beside = (((row - 1) % lanes) + spread) / lanes;
+  // The narrowest gap on the way is in the row above.
+  const above = row <= FULL_ROWS ? 1 : 2 * scale;
+  const through = left + column * pitch + (beside - 0.5) * 0.8 * gap * above;
   const turn = place.y - lane * scale * (0.25 + 0.5 * spread);
   return [x, place.y, x, turn, through, turn, through, railY];
 }

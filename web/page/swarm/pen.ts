@@ -11,7 +11,7 @@ const FAMILY = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 /** A text of which fewer characters have room says nothing. */
 const LEGIBLE = 6;
 /** Space between an edge and a text. */
-const PAD = 4;
+const PAD = 3;
 
 /** How a line looks. */
 export interface Stroke {

@@ -72,7 +72,7 @@ export class SwarmView implements StageView {
     const act = (text: string, label: string, action: SwarmAction): HTMLButtonElement => {
       const made = button(text, () => this.#act(action));
       made.title = label;
-      made.setAttribute("aria-label", label);
+      made.setAttribute("aria-label", text.length > 1 ? `${text}: ${label}` : label);
       return made;
     };
     this.#outline.element.addEventListener("keydown", (event) => {

@@ -42,7 +42,7 @@ export class TableGrid {
     element.tabIndex = 0;
     element.setAttribute("role", "grid");
     element.setAttribute("aria-label", label);
-    this.#head.className = "table-row head";
+    this.#head.className = "table-row table-head";
     this.#head.setAttribute("role", "row");
     this.#body.className = "table-body";
     this.#body.setAttribute("role", "rowgroup");

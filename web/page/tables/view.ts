@@ -3,6 +3,7 @@ import "./tables.css";
 import { formatDuration } from "../../../src/base/time.ts";
 import { isTableId } from "../../../src/lab/inspect/tables/list.ts";
 import { button, type Page, type PageEvents } from "../page.ts";
+import { save } from "../save.ts";
 import type { StageView } from "../stage.ts";
 import { TableGrid } from "./grid.ts";
 import { type Arrangement, arrange, copyText, filterFor, type GridRow, type GridTable, widths } from "./model.ts";
@@ -160,7 +161,13 @@ export class TablesView implements StageView {
 
   async #copy(): Promise<void> {
     const rows = arrange(this.#table.rows, this.#arrangement);
-    await navigator.clipboard.writeText(copyText(this.#table.columns, rows));
+    const text = copyText(this.#table.columns, rows);
+    // A page that came over plain HTTP from another machine has no clipboard.
+    if (navigator.clipboard === undefined) {
+      save(`${this.#pickers.choice.table}.txt`, text, "text/plain");
+      return;
+    }
+    await navigator.clipboard.writeText(text);
     this.#said.textContent = `Copied ${rows.length} rows.`;
   }
 

@@ -40,6 +40,9 @@ export class TerminalsView {
     list.addEventListener("keydown", (event) => {
       if (event.key === "Delete") this.#closeTab(this.#tabs.current);
     });
+    const group = "Terminals";
+    page.keys.add({ key: "t", text: "type on the terminal in front", group, action: () => this.#focus() });
+    page.keys.add({ key: "T", text: "open a terminal", group, action: () => page.attempt(picker.open()) });
     page.hub.on("lab", ({ name }) => this.#begin(name));
     page.hub.on("terminal", ({ host, container }) => this.#open(host, container, false));
     page.hub.on("session", (event) => {
@@ -107,6 +110,10 @@ export class TerminalsView {
     this.#wanted = undefined;
     this.#tabs.choose(name);
     this.#terminals.get(name)?.focus();
+  }
+
+  #focus(): void {
+    this.#terminals.get(this.#tabs.current ?? "")?.focus();
   }
 
   /** The transcript stays. */

@@ -8,14 +8,14 @@ function count(number: number, what: string): string {
 
 /** @param steps of the lab, in one line each */
 export function statusText(status: Status, steps: readonly string[]): string {
-  const { phase, step, target, waiting, ahead, failures } = status;
+  const { phase, step, target, typed, waiting, ahead, failures } = status;
   const where = `${phase}${phase === "running" || phase === "replaying" ? until(target) : ""}, step ${step} of ${steps.length}`;
   const text = phase === "ready" ? steps[step] : phase === "done" ? undefined : steps[step - 1];
   const what = text === undefined ? "" : phase === "ready" ? `; next ${text}` : `: ${text}`;
-  const run = phase === "paused" ? "Run or Step lets the rest of what is paused run first" : "when what runs is over";
   return [
     where + what,
-    ...(waiting > 0 ? [`${count(waiting, "typed line")} waiting: ${run}`] : []),
+    ...(typed && phase === "paused" ? ["what was typed runs when time goes on (Space)"] : []),
+    ...(waiting > 0 ? [`${count(waiting, "typed line")} waiting for the end of what runs there`] : []),
     ...(ahead > 0 && phase !== "replaying" ? [`${ahead} to come again`] : []),
     ...(failures > 0 ? [`${failures} not as expected`] : []),
   ].join(" · ");

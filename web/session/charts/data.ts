@@ -95,18 +95,17 @@ export function chartsOf(recorder: Recorder, now: Time): Charts {
     const name = vni === undefined ? undefined : networks.get(Number(vni));
     return name === undefined ? kind : `${name} (${kind})`;
   };
-  const hosts = timeline.names().filter((name) => name.startsWith("host "));
   const perSecond = (name: string, amounts: readonly string[]) => {
     const [amount = ""] = amounts;
     return amounts.length === 1 ? reader.ratio(name, amount, "seen", SEC) : summed(reader, name, amounts);
   };
   const charts = [
     chart("throughput", "Throughput on the wire", "bit/s", ABOUT.throughput, [
-      rate("all", hosts),
+      rate("all", ["bits"]),
       ...reader.largest("traffic ", rate, traffic),
     ]),
     chart("hosts", "Throughput by host", "bit/s", ABOUT.hosts, reader.largest("host ", rate)),
-    chart("packets", "Packets", "packets/s", ABOUT.packets, [
+    chart("packets", "Packets a second", "packets/s", ABOUT.packets, [
       rate("frames on the wire", ["frames"]),
       reader.ratio("made", "made", "seen", SEC),
       reader.ratio("delivered", "delivered", "seen", SEC),

@@ -37,8 +37,8 @@ export class Timeline {
 
   /** An amount of a moment. */
   add(name: string, time: Time, amount: number): void {
-    const bucket = this.#bucketOf(time);
-    const values = this.#values(name);
+    const bucket = this.bucketOf(time);
+    const values = this.values(name);
     values[bucket] = (values[bucket] as number) + amount;
   }
 
@@ -52,8 +52,8 @@ export class Timeline {
   }
 
   #fill(name: string, { from, to }: Span, rate: number): void {
-    this.#bucketOf(Math.max(from, to - 1));
-    const values = this.#values(name);
+    this.bucketOf(Math.max(from, to - 1));
+    const values = this.values(name);
     const width = this.#width;
     for (let at = from; at < to; ) {
       const bucket = Math.floor(at / width);
@@ -65,7 +65,7 @@ export class Timeline {
 
   /** A delay seen at a moment, whole ns. */
   delay(time: Time, delay: Time): void {
-    const bucket = this.#bucketOf(time);
+    const bucket = this.bucketOf(time);
     let histogram = this.#delays.get(bucket);
     if (histogram === undefined) {
       histogram = new Histogram();
@@ -89,7 +89,8 @@ export class Timeline {
     return this.#delays.get(bucket);
   }
 
-  #values(name: string): Float64Array {
+  /** All buckets of an amount, the same array for ever: whoever adds often keeps it, and adds at bucketOf(). */
+  values(name: string): Float64Array {
     let values = this.#amounts.get(name);
     if (values === undefined) {
       values = new Float64Array(BUCKETS);
@@ -98,7 +99,8 @@ export class Timeline {
     return values;
   }
 
-  #bucketOf(time: Time): number {
+  /** The bucket of a moment, which is counted as used from now on; buckets may grow to have it. */
+  bucketOf(time: Time): number {
     while (time >= this.#width * BUCKETS) this.#double();
     const bucket = Math.floor(time / this.#width);
     this.#used = Math.max(this.#used, bucket + 1);

@@ -15,24 +15,31 @@ const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, esp: 50 } as const;
 const PORT = { vxlan: 4789, gossip: 7946, swarm: 2377 } as const;
 const IP = 14;
 
-/** What a frame carries, outermost: `VNI 4097`, `ESP`, `gossip`, `swarm`, `ARP`, or `other`. */
-export function trafficOf(data: Uint8Array, vxlanPort: number = PORT.vxlan): string {
+const u16 = (data: Uint8Array, at: number): number => ((data[at] as number) << 8) | (data[at + 1] as number);
+
+/** What a frame carries, outermost: `VNI 4097`, `ESP`, `gossip`, `swarm`, `ARP`, or `other`; an overlay's VNI as a number. */
+function carried(data: Uint8Array): number | "ESP" | "gossip" | "swarm" | "ARP" | "other" {
   if (data.length < IP) return "other";
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const type = view.getUint16(12);
+  const type = u16(data, 12);
   if (type === ETHERTYPE.arp) return "ARP";
   if (type !== ETHERTYPE.ipv4 || data.length < IP + 20) return "other";
-  const protocol = view.getUint8(IP + 9);
+  const protocol = data[IP + 9];
   if (protocol === PROTOCOL.esp) return "ESP";
-  const transport = IP + 4 * (view.getUint8(IP) & 15);
-  const first = (view.getUint16(IP + 6) & 0x1fff) === 0;
+  const transport = IP + 4 * ((data[IP] as number) & 15);
+  const first = (u16(data, IP + 6) & 0x1fff) === 0;
   const hasPorts = protocol === PROTOCOL.udp || protocol === PROTOCOL.tcp;
   if (!hasPorts || !first || data.length < transport + 8) return "other";
-  const [source, destination] = [view.getUint16(transport), view.getUint16(transport + 2)];
+  const [source, destination] = [u16(data, transport), u16(data, transport + 2)];
   if (source === PORT.gossip || destination === PORT.gossip) return "gossip";
   if (protocol === PROTOCOL.tcp) return source === PORT.swarm || destination === PORT.swarm ? "swarm" : "other";
-  if (destination !== vxlanPort || data.length < transport + 16) return "other";
-  return `VNI ${view.getUint32(transport + 12) >>> 8}`;
+  if (destination !== PORT.vxlan || data.length < transport + 16) return "other";
+  return (u16(data, transport + 12) << 8) | (data[transport + 14] as number);
+}
+
+/** What a frame carries, in words: `VNI 4097`, `ESP`, `gossip`, `swarm`, `ARP`, or `other`. */
+export function trafficOf(data: Uint8Array): string {
+  const what = carried(data);
+  return typeof what === "number" ? `VNI ${what}` : what;
 }
 
 /** A unicast frame that isn't a later fragment: one sent, one received. */
@@ -46,8 +53,12 @@ function measurable(data: Uint8Array): boolean {
 export class WireMeter {
   readonly #timeline: Timeline;
   readonly #isNat: (point: CapturePoint) => boolean;
-  /** The point of each host at which its wire begins: behind a NAT, the NAT's. */
-  readonly #wires = new Map<number, CapturePoint>();
+  /** The point of each host at which its wire begins (behind a NAT, the NAT's), and its bits. */
+  readonly #wires = new Map<number, { readonly point: number; readonly bits: Float64Array }>();
+  /** Bits by what is carried. */
+  readonly #traffic = new Map<ReturnType<typeof carried>, Float64Array>();
+  readonly #frames: Float64Array;
+  readonly #bits: Float64Array;
   /** When packets were sent that are on their way, by journey. */
   readonly #underway = new Map<number, number>();
 
@@ -55,16 +66,18 @@ export class WireMeter {
   constructor(timeline: Timeline, isNat: (point: CapturePoint) => boolean) {
     this.#timeline = timeline;
     this.#isNat = isNat;
+    this.#frames = timeline.values("frames");
+    this.#bits = timeline.values("bits");
   }
 
   point(point: CapturePoint): void {
     if (this.#isNat(point) || (point.namespace === "host" && !this.#wires.has(point.hostIndex)))
-      this.#wires.set(point.hostIndex, point);
+      this.#wires.set(point.hostIndex, { point: point.id, bits: this.#timeline.values(`host ${point.host}`) });
   }
 
   frame({ time, hostIndex, point, direction, length, data, journey }: CapturedFrame): void {
     const wire = this.#wires.get(hostIndex);
-    if (wire?.id !== point) return;
+    if (wire?.point !== point) return;
     if (direction !== SENT) {
       const sent = this.#underway.get(journey);
       if (sent === undefined || !measurable(data)) return;
@@ -72,9 +85,10 @@ export class WireMeter {
       this.#timeline.delay(time, time - sent);
       return;
     }
-    this.#timeline.add("frames", time, 1);
-    this.#timeline.add(`host ${wire.host}`, time, 8 * length);
-    this.#timeline.add(`traffic ${trafficOf(data)}`, time, 8 * length);
+    const bucket = this.#timeline.bucketOf(time);
+    this.#frames[bucket] = (this.#frames[bucket] as number) + 1;
+    for (const bits of [this.#bits, wire.bits, this.#bitsOf(data)])
+      bits[bucket] = (bits[bucket] as number) + 8 * length;
     if (!measurable(data)) return;
     this.#underway.set(journey, time);
     if (this.#underway.size <= MOST_UNDERWAY) return;
@@ -83,5 +97,15 @@ export class WireMeter {
       this.#underway.delete(oldest);
       break;
     }
+  }
+
+  #bitsOf(data: Uint8Array): Float64Array {
+    const what = carried(data);
+    let bits = this.#traffic.get(what);
+    if (bits === undefined) {
+      bits = this.#timeline.values(`traffic ${trafficOf(data)}`);
+      this.#traffic.set(what, bits);
+    }
+    return bits;
   }
 }

@@ -3,8 +3,9 @@
  * become many (a flood, fragments), which all are one journey.
  *
  * A kernel handles a packet through all its functions without a pause, so what was seen before on the same host is what came
- * before. Three things cut in: a device hands a frame to another one's queue, where it is received in the order of handing
- * over (veth), a wire brings it to other hosts, and a bridge or ip_fragment goes on with the next copy.
+ * before. Four things cut in: a device hands a frame to another one's queue, where it is received in the order of handing
+ * over (veth), a wire brings it to other hosts, a bridge or ip_fragment goes on with the next copy, and a packet waits for an
+ * ARP reply.
  */
 import { assert } from "../../../src/base/errors.ts";
 import type { Hop } from "./hop-log.ts";
@@ -61,8 +62,9 @@ export function mainChild({ children }: TreeNode): TreeNode | undefined {
 }
 
 class Builder {
-  /** The newest node of each host. */
+  /** The newest node of each host, and of each namespace of it. */
   readonly #last = new Map<number, TreeNode>();
+  readonly #lastInLane = new Map<string, TreeNode>();
   #newest: TreeNode | undefined;
   /** Frames that were sent and nobody has received yet. */
   readonly #sent: TreeNode[] = [];
@@ -74,12 +76,13 @@ class Builder {
     this.#parentOf(hop)?.children.push(node);
     this.#note(node);
     this.#last.set(hop.hostIndex, node);
+    this.#lastInLane.set(lane(hop), node);
     this.#newest = node;
     return node;
   }
 
   #parentOf(hop: Hop): TreeNode | undefined {
-    const before = this.#last.get(hop.hostIndex) ?? this.#newest;
+    const before = this.#before(hop);
     const splitter = this.#splitters.get(lane(hop));
     if (hop.frame?.direction === RECEIVED) return this.#senderOf(hop) ?? before;
     if (splitter === undefined) return before;
@@ -93,6 +96,17 @@ class Builder {
     if (!begins) return before;
     splitter.left--;
     return splitter.node;
+  }
+
+  /**
+   * What came before on the host. Copies may be handled while one of them waits for an ARP reply: what isn't received, nor
+   * handed to another namespace by a tunnel, goes on where it was.
+   */
+  #before(hop: Hop): TreeNode | undefined {
+    const last = this.#last.get(hop.hostIndex) ?? this.#newest;
+    const { kind } = hop.mark ?? {};
+    if (hop.frame?.direction === RECEIVED || kind === "output" || kind === "vxlan-in") return last;
+    return this.#lastInLane.get(lane(hop)) ?? last;
   }
 
   /** Who sent what is received here: in the order of sending on this host, whoever it was on another. */

@@ -17,7 +17,14 @@ function queryOf(table: TableId, namespace: string | undefined) {
   return { kind: "table", table, ...(namespace === undefined ? {} : { namespace }) } as const;
 }
 
+/** The page may still ask about a host of the lab that was open before. */
+function known(emulation: Emulation, host: string): boolean {
+  return emulation.plan.hosts.some(({ name }) => name === host);
+}
+
 async function read(emulation: Emulation, { host, table, namespace }: TableChoice): Promise<TimedTable> {
+  if (!known(emulation, host))
+    return { columns: [], rows: [], absent: `there is no host ${host}`, time: emulation.now };
   const [found] = await emulation.inspect([host], queryOf(table, namespace));
   return { ...(found ?? { columns: [], rows: [], absent: OFF }), time: emulation.now };
 }
@@ -33,7 +40,11 @@ export function tablesApi(context: SessionContext): TablesApi {
   const tableOf = async (choice: TableChoice): Promise<TimedTable> =>
     choice.moment === undefined ? await read(context.emulation, choice) : moments().table(choice.moment, choice);
   return {
-    namespaces: async (host) => (await context.emulation.inspect([host], { kind: "namespaces" }))[0] ?? [],
+    async namespaces(host) {
+      const { emulation } = context;
+      if (!known(emulation, host)) return [];
+      return (await emulation.inspect([host], { kind: "namespaces" }))[0] ?? [];
+    },
     table: tableOf,
     compareTables: async (left, right, options) => compareTables(await tableOf(left), await tableOf(right), options),
     async tableOfHosts(table, namespace) {
@@ -52,8 +63,8 @@ export function tablesApi(context: SessionContext): TablesApi {
     },
     async keepMoment(first) {
       const { emulation } = context;
-      const others = emulation.plan.hosts.map(({ name }) => name).filter((name) => name !== first);
-      const hosts = [first, ...others.slice(0, MOMENT_HOSTS - 1)];
+      const names = emulation.plan.hosts.map(({ name }) => name);
+      const hosts = [...new Set([...names.filter((name) => name === first), ...names])].slice(0, MOMENT_HOSTS);
       // In one question, so that it is one moment.
       const answers = await emulation.inspect(hosts, { kind: "tables" });
       const tables = new Map<string, HostTable>();

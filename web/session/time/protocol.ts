@@ -29,7 +29,9 @@ export interface Status {
   readonly reached: number;
   /** The speed that was chosen is more than this machine can do. */
   readonly behind: boolean;
-  /** Lines typed that wait until what runs is over. */
+  /** Something that was typed runs, or would if time went on. */
+  readonly typed: boolean;
+  /** Lines typed that wait until what runs on their terminal is over. */
   readonly waiting: number;
   /** Entries of the journal: done, and to come again. */
   readonly done: number;

@@ -64,7 +64,7 @@ export class Script implements ClockOwner {
     return this.#inputs.length > 0;
   }
 
-  /** Lines that were typed and wait until nothing else runs. */
+  /** Lines that were typed and wait until nothing else runs where they were. */
   get waiting(): number {
     return this.#inputs.filter(({ kind }) => kind === "line").length;
   }

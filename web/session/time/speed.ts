@@ -16,10 +16,6 @@ export class Metronome {
   #virtual: Time = 0;
   #behind = false;
 
-  get speed(): number {
-    return this.#speed;
-  }
-
   /** It had to give time up since it was started. */
   get behind(): boolean {
     return this.#behind;

@@ -7,15 +7,15 @@ import {
   closeBracketsKeymap,
   completionKeymap,
 } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { yaml } from "@codemirror/lang-yaml";
 import { bracketMatching } from "@codemirror/language";
 import { lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
-import { EditorState, Transaction } from "@codemirror/state";
+import { Compartment, EditorState, Transaction } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
-import { editingKeys } from "./commands.ts";
 import { type Completion, completionsAt, namesIn } from "./complete.ts";
 import { highlight } from "./highlight.ts";
-import { history, historyKeys } from "./history.ts";
+import { newLine } from "./new-line.ts";
 import { placeAt } from "./place.ts";
 import { runMarks, setPositions, setRun } from "./run-marks.ts";
 import type { RunState } from "./run-state.ts";
@@ -56,6 +56,8 @@ export function complete(context: CompletionContext): CompletionResult | null {
 /** A text that can be edited. */
 export class CodeEditor {
   readonly #view: EditorView;
+  /** What can be undone. */
+  readonly #history = new Compartment();
 
   constructor(place: HTMLElement, events: CodeEvents) {
     const run = (): boolean => {
@@ -67,7 +69,7 @@ export class CodeEditor {
         lineNumbers(),
         runMarks(),
         lintGutter(),
-        history(),
+        this.#history.of(history()),
         drawSelection({ cursorBlinkRate: 0 }),
         highlightActiveLine(),
         bracketMatching(),
@@ -75,9 +77,11 @@ export class CodeEditor {
         yaml(),
         highlight,
         autocompletion({ override: [complete], icons: false }),
+        // Tab leaves the editor.
         keymap.of([{ key: "Mod-Enter", run }]),
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeys, ...editingKeys, ...lintKeymap]),
-        EditorView.contentAttributes.of({ "aria-label": "Text of the lab", spellcheck: "false" }),
+        keymap.of([...closeBracketsKeymap, ...completionKeymap, { key: "Enter", run: newLine }]),
+        keymap.of([...historyKeymap, ...defaultKeymap, ...lintKeymap]),
+        EditorView.contentAttributes.of({ "aria-label": "Text of the lab", spellcheck: "false", tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           const loaded = update.transactions.some((one) => one.annotation(Transaction.addToHistory) === false);
           if (update.docChanged && !loaded) events.changed(update.state.doc.toString());
@@ -99,8 +103,9 @@ export class CodeEditor {
       changes,
       selection: { anchor: 0 },
       annotations: Transaction.addToHistory.of(false),
-      effects: [setPositions.of([]), EditorView.scrollIntoView(0)],
+      effects: [setPositions.of([]), EditorView.scrollIntoView(0), this.#history.reconfigure([])],
     });
+    this.#view.dispatch({ effects: this.#history.reconfigure(history()) });
     this.problem(undefined);
   }
 

@@ -9,6 +9,7 @@ export class StepList {
   readonly #chosen: (line: number) => void;
   #shown: readonly string[] = [];
   #lines: readonly number[] = [];
+  #seen: RunState | undefined;
 
   /** @param chosen told the line of the step that the user chose */
   constructor(chosen: (line: number) => void) {
@@ -33,6 +34,8 @@ export class StepList {
 
   /** Marks the step that runs or comes next. @param state undefined where the list isn't that of the run */
   run(state: RunState | undefined): void {
+    const moved = state?.step !== this.#seen?.step;
+    this.#seen = state;
     for (const [index, item] of [...this.element.children].entries()) {
       const now = state !== undefined && index === state.step;
       const entry = item.firstElementChild;
@@ -40,7 +43,7 @@ export class StepList {
       if (state === undefined) item.className = "";
       if (now) entry?.setAttribute("aria-current", "step");
       else entry?.removeAttribute("aria-current");
-      if (now && state.state === "running") item.scrollIntoView({ block: "nearest" });
+      if (now && moved && state.state === "running") item.scrollIntoView({ block: "nearest" });
     }
   }
 }

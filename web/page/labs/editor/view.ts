@@ -54,7 +54,10 @@ export class LabView implements StageView {
     this.#actions = actions;
     this.#form = new SettingsForm(() => this.#checkSoon());
     page.hub.on("lab", (lab) => this.#opened(lab));
-    page.hub.on("status", (status) => this.#ran(runStateOf(status, this.#open?.steps.length ?? 0)));
+    page.hub.on("status", (status) => {
+      const { step, state } = runStateOf(status, this.#open?.steps.length ?? 0);
+      if (step !== this.#run.step || state !== this.#run.state) this.#ran({ step, state });
+    });
   }
 
   mount(panel: HTMLElement): void {
@@ -173,6 +176,7 @@ export class LabView implements StageView {
   #tell(error: LabCheck["error"]): void {
     this.#problem.hidden = error === undefined;
     if (this.#problem.textContent !== (error?.message ?? "")) this.#problem.textContent = error?.message ?? "";
+    this.#problem.title = error?.message ?? "";
     const { line, column } = error ?? {};
     const at = line !== undefined && column !== undefined ? { line, column } : undefined;
     this.#problem.onclick = at === undefined ? null : () => this.goTo(at.line, at.column);
