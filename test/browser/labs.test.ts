@@ -120,7 +120,7 @@ describePage("labs on the page", (setup) => {
     const first = await setup.openPage("standalone");
     const link = `${setup.url()}#lab=firewall-4789&seed=7&set=network.latency=1ms`;
     await first.page.goto(link);
-    await first.page.waitForFunction("document.title.startsWith('firewall-4789')");
+    await expect.poll(() => first.page.title()).toMatch(/^firewall-4789/);
     await ready(first.page);
     await runAll(first.page);
     const trace = await saved(first.page, "#save-trace");
@@ -136,7 +136,7 @@ describePage("labs on the page", (setup) => {
     await first.leave();
     const { page, leave } = await setup.openPage("standalone");
     await page.goto(own);
-    await page.waitForFunction("document.title.startsWith('ping')");
+    await expect.poll(() => page.title()).toMatch(/^ping/);
     await ready(page);
     await runAll(page);
     expect((await saved(page, "#save-trace")).equals(traceOfText("ping", PING))).toBe(true);
