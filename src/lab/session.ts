@@ -1,8 +1,3 @@
-/**
- * A lab that runs: its hosts are up, and whoever holds the session types on their terminals, breaks things, and
- * lets virtual time pass. What it reports does not depend on the number of workers.
- */
-import { assert } from "../base/errors.ts";
 import { MS, SEC, type Time } from "../base/time.ts";
 import type { WasmModule } from "../kernel/wasm.ts";
 import type { CaptureSink } from "../scheduler/captures.ts";
@@ -12,9 +7,10 @@ import type { Pace } from "../scheduler/pace.ts";
 import type { CaptureConfig, RefusedCommand } from "../scheduler/partition.ts";
 import type { Platform } from "../scheduler/platform.ts";
 import { type HostSpec, resolveTopology } from "../scheduler/topology.ts";
+import { FABRIC_SEGMENT, injectFault } from "./inject-fault.ts";
 import type { MachineAnswers, MachineQuery } from "./inspect/protocol.ts";
-import { nicsOf, wireDevice } from "./nat.ts";
-import type { Fault, HostPlan, LabPlan } from "./plan.ts";
+import { nicsOf } from "./nat.ts";
+import type { Fault, LabPlan } from "./plan.ts";
 import { PlannedFaults } from "./planned-faults.ts";
 import type { MachineEvent, MachineRequest } from "./protocol.ts";
 import { screenText } from "./screen.ts";
@@ -22,8 +18,6 @@ import type { HostRequest } from "./workload.ts";
 
 /** Virtual time from power-on to the first step: a host's boot. */
 const BOOT = 1 * SEC;
-/** Name of the segment that the lab's network is, which hosts are on by default. */
-const FABRIC_SEGMENT = "underlay";
 /** Time runs in slices of this length, between which a stop is noticed. */
 const SLICE = 200 * MS;
 
@@ -428,80 +422,8 @@ export class LabSession {
   }
 
   #faultNow(fault: Fault): void {
-    const { cluster } = this;
-    if (fault.switches !== undefined || (fault.heal && fault.hosts.length === 0)) this.#switchFault(fault);
-    if (fault.switches !== undefined) return;
-    const all = this.plan.hosts.map((host) => host.name);
-    const hosts = fault.hosts.length > 0 || fault.heal === undefined ? fault.hosts : all;
-    if (fault.partition !== undefined) cluster.inject({ kind: "partition", groups: fault.partition }, cluster.now);
-    if (fault.heal && fault.hosts.length === 0) cluster.inject({ kind: "partition", groups: [] }, cluster.now);
-    for (const host of hosts) {
-      const wire = this.#wireOf(host, fault.network);
-      if (wire === undefined) continue;
-      if (fault.heal) this.#heal(host, fault.network);
-      if (fault.drop !== undefined) cluster.inject({ kind: "drop", ...wire, filter: fault.drop }, cluster.now);
-      if (fault.link !== undefined) cluster.inject({ kind: "link", ...wire, up: fault.link === "up" }, cluster.now);
-      if (fault.latency !== undefined)
-        cluster.inject({ kind: "latency", ...wire, latency: fault.latency }, cluster.now);
-      if (fault.loss !== undefined) cluster.inject({ kind: "loss", ...wire, loss: fault.loss }, cluster.now);
-      if (fault.crash) cluster.inject({ kind: "crash", host }, cluster.now);
-      if (fault.restart) cluster.inject({ kind: "restart", host }, cluster.now);
-      if (fault.crash || fault.restart)
-        for (const [id, open] of this.#terminals) if (open.host === host) this.#terminals.delete(id);
-    }
-  }
-
-  /** A fault of the links between leaves and spines that it names; without a name, of all. */
-  #switchFault({ switches = {}, heal, link, latency, loss }: Fault): void {
-    const { fabric, hosts } = this.plan;
-    if (fabric === undefined) return;
-    const leaves = [...new Set(hosts.map((host) => host.leaf))].sort((a, b) => a - b);
-    for (const leaf of leaves) {
-      if (switches.leaf !== undefined && leaf !== switches.leaf - 1) continue;
-      for (let spine = 0; spine < fabric.spines; spine++) {
-        if (switches.spine !== undefined && spine !== switches.spine - 1) continue;
-        const change = {
-          ...(heal ? { up: true, latency: fabric.latency, loss: 0 } : {}),
-          ...(link === undefined ? {} : { up: link === "up" }),
-          ...(latency === undefined ? {} : { latency }),
-          ...(loss === undefined ? {} : { loss }),
-        };
-        this.cluster.inject({ kind: "fabric", segment: FABRIC_SEGMENT, leaf, spine, ...change }, this.cluster.now);
-      }
-    }
-  }
-
-  #planOf(host: string): HostPlan {
-    const plan = this.plan.hosts.find((candidate) => candidate.name === host);
-    assert(plan !== undefined, "a host of the plan", host);
-    return plan;
-  }
-
-  /**
-   * The card that faults of the host's wire are about, or all of them; the cable behind a NAT is none of them.
-   * Undefined where it has no card on that network.
-   */
-  #wireOf(host: string, network?: string): { readonly host: string; readonly device?: string } | undefined {
-    const plan = this.#planOf(host);
-    const card = plan.cards.find((one) => one.network === network);
-    if (network !== undefined) return card === undefined ? undefined : { host, device: card.device };
-    const device = wireDevice(plan);
-    return device === undefined ? { host } : { host, device };
-  }
-
-  /** The wires as the lab has them. */
-  #heal(host: string, network?: string): void {
-    const { cluster } = this;
-    const plan = this.#planOf(host);
-    const first = { ...plan, network: undefined, device: wireDevice(plan) ?? "eth0" };
-    for (const card of [first, ...plan.cards]) {
-      if (network !== undefined && card.network !== network) continue;
-      const wire = { host, device: card.device };
-      cluster.inject({ kind: "pass", ...wire }, cluster.now);
-      cluster.inject({ kind: "link", ...wire, up: true }, cluster.now);
-      cluster.inject({ kind: "loss", ...wire, loss: card.loss }, cluster.now);
-      cluster.inject({ kind: "latency", ...wire, latency: card.latency }, cluster.now);
-    }
+    const cut = injectFault(this.plan, this.cluster, fault);
+    for (const [id, open] of this.#terminals) if (cut.includes(open.host)) this.#terminals.delete(id);
   }
 
   /** Lets virtual time pass; less of it after a stop. */
