@@ -208,12 +208,12 @@ describePage("the drawing of the swarm", (setup) => {
   it("shows packets move while time is slow, and stand where nothing is to move", async () => {
     const { page, leave } = await setup.openPage("standalone");
     await steps(page, 10);
-    // A packet of 50 µs takes five seconds.
-    await page.selectOption("#speed", "10000");
+    // A packet of 50 µs takes 50 seconds: time enough on a busy machine.
+    await page.selectOption("#speed", "1000");
     await page.click("#step");
     const canvas = page.locator(".swarm canvas");
     await expect.poll(() => data(page, "packets")).toBe("1");
-    const [first, later] = [await packet(page), await delayed(page, 400)];
+    const [first, later] = [await packet(page), await delayed(page, 2000)];
     expect(Math.hypot(later.x - first.x, later.y - first.y)).toBeGreaterThan(3);
 
     await page.emulateMedia({ reducedMotion: "reduce" });
@@ -222,7 +222,7 @@ describePage("the drawing of the swarm", (setup) => {
     expect(await delayed(page, 400)).toEqual(standing);
     // Half-way between two hosts is at the switch's bar, in the middle.
     const { width = 0 } = (await canvas.boundingBox()) ?? {};
-    expect(Math.abs(standing.x - width / 2)).toBeLessThan(12);
+    expect(Math.abs(standing.x - width / 2)).toBeLessThan(20);
 
     const beside = { x: standing.x - 16, y: standing.y - 16, width: 32, height: 32 };
     expect(await pixels(page, MARK, beside)).toBe(0);
