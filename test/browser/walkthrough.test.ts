@@ -94,7 +94,7 @@ async function typeAll(page: Page, lines: readonly Line[]): Promise<string> {
     if (host !== last) await chooseTerminal(page, host);
     last = host;
     await typeLine(page, line.replace("$token", token));
-    const prompt = /^(\S+\$|\S* ?#|Are you sure .*)$/;
+    const prompt = /^(\S+\$|\S* ?#|Are you sure .*\[y\/N\])$/;
     await expect
       .poll(async () => (await terminalText(page, host)).split("\n").at(-1), { timeout: 20_000, interval: 20 })
       .toMatch(prompt);

@@ -185,6 +185,23 @@ describe("the line editor", () => {
     expect(said).toEqual(["网x桥接"]);
   });
 
+  it("completes what is typed ahead as soon as there is a prompt", async () => {
+    const { glass, editor, said } = edited(40, () => ({ candidates: ["hostname "], word: "hostn" }));
+    expect(editor.empty).toBe(true);
+    editor.input("cat hostn");
+    expect(editor.empty).toBe(false);
+    editor.input("\t\r");
+    await settled();
+    expect(said).toEqual([]);
+    editor.prompt("$ ");
+    await settled();
+    expect(said).toEqual(["cat hostname "]);
+    expect(glass.rows[0]).toMatch(/^\$ cat hostname/);
+    // What runs is interrupted at once, whatever waits for its end.
+    editor.input("ls\tx\u0003");
+    expect(said).toEqual(["cat hostname ", "<interrupt>"]);
+  });
+
   it("completes: the only offer, what all have in common, then a list of them", async () => {
     const offers: Record<string, Completion> = {
       "docker net": { candidates: ["network "], word: "net" },

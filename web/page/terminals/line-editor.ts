@@ -43,6 +43,8 @@ export class LineEditor {
   #last = "";
   /** Keys that wait for what Tab offers; undefined while nobody asks. */
   #waiting: string[] | undefined;
+  /** Tab was pressed while something ran: it is for the next prompt. */
+  #early = false;
   /** How often Alt-. was pressed in a row, and what it has put there. */
   #lastWord = { count: 0, length: 0 };
   readonly #keys: Readonly<Record<string, () => void>>;
@@ -56,7 +58,7 @@ export class LineEditor {
 
   /** Nothing is typed: Tab isn't for the line. */
   get empty(): boolean {
-    return this.#line.text === "" || this.#prompt === undefined;
+    return this.#line.text === "";
   }
 
   /** Prints above the line. */
@@ -80,11 +82,17 @@ export class LineEditor {
     this.#row = 0;
     this.#events.write("\r");
     this.#draw();
+    if (this.#early) this.#complete();
   }
 
   /** Takes what a terminal sends: characters, control characters and sequences, or a pasted text. */
   input(data: string): void {
     for (const token of data.match(TOKEN) ?? []) {
+      // Ctrl-C is for what runs: nothing that was typed ahead holds it up.
+      if (this.#early && token === "\u0003") {
+        this.#early = false;
+        this.#waiting = undefined;
+      }
       if (this.#waiting !== undefined) {
         this.#waiting.push(token);
         continue;
@@ -278,8 +286,9 @@ export class LineEditor {
   #complete(): void {
     const again = this.#last === "\t";
     const { before } = this.#line;
-    if (this.#prompt === undefined) return;
-    this.#waiting = [];
+    this.#waiting ??= [];
+    this.#early = this.#prompt === undefined;
+    if (this.#early) return;
     void this.#events.complete(before).then((completion) => {
       this.#offer(completion, again);
       const waiting = this.#waiting ?? [];
