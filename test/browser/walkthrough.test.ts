@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
-import { chooseTerminal, describePage, ROOT, ready, saved, terminalText, typeLine } from "../support/page.ts";
+import { chooseTerminal, describePage, ROOT, saved, terminalText, typeLine } from "../support/page.ts";
 
 /** A host, and the line that is typed on its terminal: `$token` stands for the swarm's. */
 type Line = readonly [host: string, line: string];
@@ -86,6 +86,22 @@ function typedInNode(name: string, lines: readonly Line[], token: string) {
   }
 }
 
+/**
+ * Waits until time stands again, later than it was. A second passes behind a command: what is typed within it comes
+ * earlier than the command would take it.
+ */
+async function stands(page: Page, before: string | null): Promise<void> {
+  let last = before;
+  const look = async (): Promise<boolean> => {
+    const phase = await page.locator("#status").getAttribute("data-phase");
+    const now = await page.locator("#clock").textContent();
+    const stood = phase === "ready" && now !== before && now === last;
+    last = now;
+    return stood;
+  };
+  await expect.poll(look, { timeout: 20_000, interval: 300 }).toBe(true);
+}
+
 /** Types lines on the terminals, each as soon as there is a prompt for it. @returns the token */
 async function typeAll(page: Page, lines: readonly Line[]): Promise<string> {
   let token = "";
@@ -93,13 +109,13 @@ async function typeAll(page: Page, lines: readonly Line[]): Promise<string> {
   for (const [host, line] of lines) {
     if (host !== last) await chooseTerminal(page, host);
     last = host;
+    const before = await page.locator("#clock").textContent();
     await typeLine(page, line.replace("$token", token));
     const prompt = /^(\S+\$|\S* ?#|Are you sure .*\[y\/N\])$/;
     await expect
       .poll(async () => (await terminalText(page, host)).split("\n").at(-1), { timeout: 20_000, interval: 20 })
       .toMatch(prompt);
-    // A second passes behind a command: what is typed within it comes earlier than the command would take it.
-    await ready(page);
+    await stands(page, before);
     const text = (await terminalText(page, host)).replaceAll("\n", "");
     token ||= /SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}(?=host1|manager)/.exec(text)?.[0] ?? "";
   }
