@@ -52,7 +52,8 @@ describePage("time", ({ openPage }) => {
       delays.push((await page.evaluate(MEASURE_PAUSE)) as number);
     }
     delays.sort((a, b) => a - b);
-    expect(delays[delays.length >> 1]).toBeLessThan(16.7 * share());
+    // Another file's tests run beside this one, which the load average learns late: half of the time is theirs.
+    expect(delays[delays.length >> 1]).toBeLessThan(16.7 * Math.max(2, share()));
     await leave();
   });
 
